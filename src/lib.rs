@@ -1,0 +1,18 @@
+//! `membership` for Tarantool: a mesh of instances that discover and watch one another.
+//!
+//! ```text
+//! Lua callers ─► lua/membership.lua ─► membership.core (src/lua.rs, mlua) ─► src/node/ ─► src/swim/
+//!                      ▲                                                       │
+//!                      └──── one fiber, woken through a file descriptor ◄──────┘
+//! ```
+//!
+//! - [`swim`] is the protocol: pure, deterministic, testable in virtual time.
+//! - [`node`] is the machine around it: a thread, a lock, a socket, a resolver, two clocks.
+//! - `lua` (feature `module`) hands Lua's arguments in and results out.
+//!
+//! Each knows of the one below it and of nothing else.
+
+#[cfg(feature = "module")]
+mod lua;
+//pub mod node;
+pub mod swim;

@@ -1,0 +1,228 @@
+//! The tunables, under the names that users give them.
+
+use core::fmt;
+use core::ops::RangeInclusive;
+use core::time::Duration;
+
+/// What can be tuned while the protocol runs. A change takes effect with the next period.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `PROTOCOL_PERIOD_SECONDS`: T' of §3.1. One member is probed per period.
+    pub protocol_period: Duration,
+    /// `ACK_TIMEOUT_SECONDS`: how long an answer may take before others are asked to ask.
+    pub ack_timeout: Duration,
+    /// `ANTI_ENTROPY_PERIOD_SECONDS`: how often tables are compared with somebody.
+    pub anti_entropy_period: Duration,
+    /// `SUSPECT_TIMEOUT_SECONDS`: how long a suspect has to refute (§4.2).
+    pub suspect_timeout: Duration,
+    /// `GOSSIP_INTERVAL_SECONDS`: how often news is pushed while there is any.
+    pub gossip_interval: Duration,
+    /// `SUSPICIOUSNESS`: whether to suspect anybody at all.
+    pub suspiciousness: bool,
+    /// `NUM_FAILURE_DETECTION_SUBGROUPS`: k of §3.1, how many others are asked to ask at a time.
+    pub relays: usize,
+    /// `RETRANSMIT_MULTIPLIER`: λ of §4.1. News is sent λ·⌈log2(N + 1)⌉ times by each member.
+    pub retransmit_multiplier: usize,
+    /// `MAX_PACKET_SIZE`: no datagram is larger, in bytes.
+    pub max_packet_size: usize,
+    /// `MAX_MEMBERS`: strangers beyond so many are refused.
+    pub max_members: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            protocol_period: Duration::from_secs(1),
+            ack_timeout: Duration::from_millis(200),
+            anti_entropy_period: Duration::from_secs(10),
+            suspect_timeout: Duration::from_secs(3),
+            gossip_interval: Duration::from_millis(50),
+            suspiciousness: true,
+            relays: 3,
+            retransmit_multiplier: 3,
+            // Ethernet's 1500 bytes, less the headers of IPv4 (20) and UDP (8).
+            max_packet_size: 1500 - 20 - 8,
+            max_members: 65_536,
+        }
+    }
+}
+
+/// The value of an option, as Lua knows it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Setting {
+    /// Seconds or a count.
+    Number(f64),
+    /// Yes or no.
+    Flag(bool),
+}
+
+/// An option, ready to be read or assigned.
+enum Field<'a> {
+    /// Seconds, more than none: a timer that were due again at once would never let go.
+    Period(&'a mut Duration),
+    /// Seconds, perhaps none.
+    Wait(&'a mut Duration),
+    Flag(&'a mut bool),
+    Count(&'a mut usize, RangeInclusive<usize>),
+}
+
+/// The shortest period: below it the engine would do nothing but keep time.
+const PERIOD_MIN: Duration = Duration::from_millis(1);
+
+/// The longest wait: a thousand years would overflow nothing, but nobody means it.
+const WAIT_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// The smallest datagram that IPv4 must deliver is 576 bytes; the largest UDP can hold 65,507.
+const PACKET_SIZES: RangeInclusive<usize> = 256..=65_507;
+
+impl Config {
+    /// Every name, in the order in which they are documented.
+    pub const NAMES: [&str; 10] = [
+        "PROTOCOL_PERIOD_SECONDS",
+        "ACK_TIMEOUT_SECONDS",
+        "ANTI_ENTROPY_PERIOD_SECONDS",
+        "SUSPICIOUSNESS",
+        "SUSPECT_TIMEOUT_SECONDS",
+        "NUM_FAILURE_DETECTION_SUBGROUPS",
+        "MAX_PACKET_SIZE",
+        "GOSSIP_INTERVAL_SECONDS",
+        "RETRANSMIT_MULTIPLIER",
+        "MAX_MEMBERS",
+    ];
+
+    fn field(&mut self, name: &str) -> Option<Field<'_>> {
+        Some(match name {
+            "PROTOCOL_PERIOD_SECONDS" => Field::Period(&mut self.protocol_period),
+            "ACK_TIMEOUT_SECONDS" => Field::Wait(&mut self.ack_timeout),
+            "ANTI_ENTROPY_PERIOD_SECONDS" => Field::Period(&mut self.anti_entropy_period),
+            "SUSPICIOUSNESS" => Field::Flag(&mut self.suspiciousness),
+            "SUSPECT_TIMEOUT_SECONDS" => Field::Wait(&mut self.suspect_timeout),
+            "NUM_FAILURE_DETECTION_SUBGROUPS" => Field::Count(&mut self.relays, 0..=64),
+            "MAX_PACKET_SIZE" => Field::Count(&mut self.max_packet_size, PACKET_SIZES),
+            "GOSSIP_INTERVAL_SECONDS" => Field::Period(&mut self.gossip_interval),
+            "RETRANSMIT_MULTIPLIER" => Field::Count(&mut self.retransmit_multiplier, 1..=64),
+            "MAX_MEMBERS" => Field::Count(&mut self.max_members, 1..=1 << 24),
+            _ => return None,
+        })
+    }
+
+    /// The value of an option, or `None` if there is no such option.
+    pub fn get(&self, name: &str) -> Option<Setting> {
+        // One list of fields serves for reading and writing.
+        let mut copy = self.clone();
+        Some(match copy.field(name)? {
+            Field::Period(duration) | Field::Wait(duration) => Setting::Number(duration.as_secs_f64()),
+            Field::Flag(flag) => Setting::Flag(*flag),
+            Field::Count(count, _) => Setting::Number(*count as f64),
+        })
+    }
+
+    /// Assigns an option, or says why not and leaves it as it was.
+    pub fn assign(&mut self, name: &str, setting: Setting) -> Result<(), BadOption> {
+        let field = self.field(name).ok_or(BadOption::Unknown)?;
+        match (field, setting) {
+            (Field::Period(duration), Setting::Number(seconds)) => {
+                *duration = wait(seconds).filter(|wait| *wait >= PERIOD_MIN).ok_or(BadOption::Period)?;
+            }
+            (Field::Wait(duration), Setting::Number(seconds)) => {
+                *duration = wait(seconds).ok_or(BadOption::Wait)?;
+            }
+            (Field::Count(count, range), Setting::Number(number)) => {
+                let (least, most) = (*range.start(), *range.end());
+                let whole = number.fract() == 0.0 && number >= 0.0;
+                *count = Some(number as usize)
+                    .filter(|number| whole && range.contains(number))
+                    .ok_or(BadOption::Count { least, most })?;
+            }
+            (Field::Flag(flag), Setting::Flag(value)) => *flag = value,
+            (Field::Flag(_), _) => return Err(BadOption::Type { expected: "boolean" }),
+            (_, _) => return Err(BadOption::Type { expected: "number" }),
+        }
+        Ok(())
+    }
+}
+
+fn wait(seconds: f64) -> Option<Duration> {
+    Duration::try_from_secs_f64(seconds).ok().filter(|wait| *wait <= WAIT_MAX)
+}
+
+/// Why an option was not assigned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadOption {
+    /// There is none of this name.
+    Unknown,
+    /// It is of another type.
+    Type {
+        /// The type it is of, as Lua calls it.
+        expected: &'static str,
+    },
+    /// Not a number of seconds that a period can last.
+    Period,
+    /// Not a number of seconds to wait.
+    Wait,
+    /// Not a whole number between the bounds.
+    Count {
+        /// The lower bound.
+        least: usize,
+        /// The upper bound.
+        most: usize,
+    },
+}
+
+impl fmt::Display for BadOption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown => write!(f, "options table is readonly"),
+            Self::Type { expected } => write!(f, "{expected} expected"),
+            Self::Period => {
+                let (least, most) = (PERIOD_MIN.as_secs_f64(), WAIT_MAX.as_secs());
+                write!(f, "seconds between {least} and {most} expected")
+            }
+            Self::Wait => write!(f, "seconds between 0 and {} expected", WAIT_MAX.as_secs()),
+            Self::Count { least, most } => {
+                write!(f, "whole number between {least} and {most} expected")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_can_be_read_and_assigned_its_own_value() {
+        let mut config = Config::default();
+        for name in Config::NAMES {
+            let setting = config.get(name).unwrap();
+            assert_eq!(config.assign(name, setting.clone()), Ok(()), "{name}");
+            assert_eq!(config.get(name), Some(setting), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_bad_value_is_refused_and_changes_nothing() {
+        let mut config = Config::default();
+        let number = Setting::Number;
+        let rows = [
+            ("PROTOCOL_PERIOD_SECONDS", number(0.0), BadOption::Period),
+            ("PROTOCOL_PERIOD_SECONDS", number(-1.0), BadOption::Period),
+            ("PROTOCOL_PERIOD_SECONDS", number(f64::NAN), BadOption::Period),
+            ("PROTOCOL_PERIOD_SECONDS", number(f64::INFINITY), BadOption::Period),
+            ("GOSSIP_INTERVAL_SECONDS", number(1e-9), BadOption::Period),
+            ("ACK_TIMEOUT_SECONDS", number(-0.1), BadOption::Wait),
+            ("SUSPECT_TIMEOUT_SECONDS", Setting::Flag(true), BadOption::Type { expected: "number" }),
+            ("SUSPICIOUSNESS", number(1.0), BadOption::Type { expected: "boolean" }),
+            ("NUM_FAILURE_DETECTION_SUBGROUPS", number(1.5), BadOption::Count { least: 0, most: 64 }),
+            ("NUM_FAILURE_DETECTION_SUBGROUPS", number(-1.0), BadOption::Count { least: 0, most: 64 }),
+            ("MAX_PACKET_SIZE", number(70_000.0), BadOption::Count { least: 256, most: 65_507 }),
+            ("PROTOCOL_PERIOD", number(1.0), BadOption::Unknown),
+        ];
+        for (name, setting, why) in rows {
+            let before = config.get(name);
+            assert_eq!(config.assign(name, setting), Err(why), "{name}");
+            assert_eq!(config.get(name), before, "{name}");
+        }
+        assert_eq!(config.assign("ACK_TIMEOUT_SECONDS", number(0.0)), Ok(()));
+    }
+}

@@ -1,0 +1,119 @@
+//! What to make of an event (§4.2): about others it is believed or not, about oneself refuted.
+
+use super::Swim;
+use super::claim::{Claim, Incarnation, Status};
+use super::members::Heard;
+use super::report::Report;
+use super::time::Now;
+use super::timers::Timer;
+use super::uri::Uri;
+use super::wire::Event;
+
+impl Swim {
+    /// Hears an event, or a record of somebody's table: both are treated alike.
+    pub(super) fn hear(&mut self, event: &Event<'_>, now: Now) {
+        if self.myself.as_deref() == Some(event.uri) {
+            return self.hear_about_myself(event, now);
+        }
+        match self.members.hear(event, now.wall, self.config.max_members) {
+            Heard::News { before } => {
+                let uri = self.members.get(event.uri).expect("just heard of").uri.clone();
+                self.watch_suspicion(&uri, before, event.claim, now);
+                self.spread(&uri, now);
+            }
+            Heard::Payload => {
+                let uri = self.members.get(event.uri).expect("just heard of").uri.clone();
+                self.spread(&uri, now);
+            }
+            Heard::Stale => {}
+            Heard::Refused => self.stats.members_refused += 1,
+        }
+    }
+
+    fn watch_suspicion(&mut self, uri: &Uri, before: Option<Claim>, claim: Claim, now: Now) {
+        let was_suspect = before.is_some_and(|before| before.status == Status::Suspect);
+        if was_suspect {
+            self.suspicions.stop(uri);
+            self.stats.suspicions_refuted += u64::from(claim.status == Status::Alive);
+        }
+        if claim.status == Status::Suspect {
+            self.suspicions.start(uri, now.monotonic + self.config.suspect_timeout);
+        }
+        self.timers.set_to(Timer::Suspicion, self.suspicions.next());
+    }
+
+    /// Calls those dead whose suspicion has ripened.
+    pub(super) fn bury(&mut self, now: Now) {
+        while let Some(uri) = self.suspicions.pop_ripe(now.monotonic) {
+            let Some(claim) = self.members.claim(&uri).filter(|c| c.status == Status::Suspect) else {
+                continue;
+            };
+            self.stats.suspicions_ripened += 1;
+            self.report(Report::TimedOut { uri: uri.clone() });
+            self.hear(&Event { uri: &uri, claim: claim.with(Status::Dead), payload: None, ttl: 0.0 }, now);
+            // One who is buried alive is to hear of it at once, and refute.
+            self.push_to(&uri);
+        }
+        self.timers.set_to(Timer::Suspicion, self.suspicions.next());
+    }
+
+    /// Contradicts what is said of me, if it would be believed.
+    fn hear_about_myself(&mut self, event: &Event<'_>, now: Now) {
+        let Some(own) = self.own_claim() else { return };
+        let Claim { incarnation, status } = event.claim;
+        if incarnation < own.incarnation {
+            return;
+        }
+        if status != Status::Alive {
+            self.report(Report::Refuted { rumor: status });
+            self.stats.refutations += 1;
+        } else if incarnation == own.incarnation && !self.remembers_another_life(event) {
+            return;
+        }
+        self.be_alive_again(incarnation, now);
+        self.refuted = true;
+    }
+
+    /// Whether a peer shows at my incarnation a payload that I don't have: I was here before, counted
+    /// up to the same number, and died too quickly for anybody to notice.
+    fn remembers_another_life(&mut self, event: &Event<'_>) -> bool {
+        let Some(payload) = event.payload.filter(|payload| !self.payload.means(payload)) else {
+            return false;
+        };
+        // Should a peer be unable to repeat my payload as it is, contradicting it once must do, or
+        // we would go on for ever.
+        let said = super::msgpack::meaning(payload).ok().map(|said| (said, self.payload.meaning()));
+        core::mem::replace(&mut self.disputed, said) != said
+    }
+
+    /// Announces that I am alive, in a way that beats what was claimed at `rumored`.
+    pub(super) fn be_alive_again(&mut self, rumored: Incarnation, now: Now) {
+        let Some(own) = self.own_claim() else { return };
+        self.announce(Claim::alive(own.incarnation.beating(rumored)), now);
+        self.timers.set(Timer::Gossip, now.monotonic);
+    }
+
+    /// My own address does not answer me: I say so, for others may see the same.
+    pub(super) fn doubt_myself(&mut self, now: Now) {
+        let Some(own) = self.own_claim() else { return };
+        self.announce(own.with(Status::Suspect), now);
+    }
+
+    /// My own address has answered me.
+    pub(super) fn regain_confidence(&mut self, now: Now) {
+        let Some(own) = self.own_claim().filter(|own| own.status != Status::Alive) else { return };
+        self.be_alive_again(own.incarnation, now);
+    }
+
+    /// Makes a claim about myself, and spreads it.
+    pub(super) fn announce(&mut self, claim: Claim, now: Now) {
+        let Some(myself) = self.myself.clone() else { return };
+        self.members.put(&myself, claim, Some(self.payload.clone()), now.wall);
+        self.spread(&myself, now);
+    }
+
+    /// What I say of myself.
+    pub(super) fn own_claim(&self) -> Option<Claim> {
+        self.members.claim(self.myself.as_deref()?)
+    }
+}

@@ -1,0 +1,34 @@
+//! What is known of one member.
+
+use super::claim::{Claim, Incarnation};
+use super::payload::Payload;
+use super::time::Micros;
+use super::uri::Uri;
+
+/// What is known of one member.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// Its identity.
+    pub uri: Uri,
+    /// The strongest claim about it that was heard.
+    pub claim: Claim,
+    /// The last payload that was heard: what users see.
+    pub payload: Option<Payload>,
+    /// The incarnation at which `payload` was heard. Rumors without a payload get ahead of it, and
+    /// until it is heard at the present incarnation, it may be out of date.
+    pub payload_of: Incarnation,
+    /// Local wall clock time of the last change of `claim`.
+    pub since: Micros,
+    /// Its wall clock minus ours in µs, as its last ACK showed.
+    pub clock_delta: Option<f64>,
+    /// The number of its last change in the [`History`](super::history::History).
+    pub version: u64,
+}
+
+impl Member {
+    /// The payload, if it is known to be that of the present incarnation: only then may others be
+    /// told of it.
+    pub fn current_payload(&self) -> Option<&Payload> {
+        self.payload.as_ref().filter(|_| self.payload_of == self.claim.incarnation)
+    }
+}

@@ -1,0 +1,274 @@
+//! The table: everybody who was ever heard of, and the rounds in which they are probed.
+
+use indexmap::IndexMap;
+
+use super::claim::{Claim, Status};
+use super::history::{History, Missed};
+use super::member::Member;
+use super::payload::Payload;
+use super::round::Round;
+use super::time::Micros;
+use super::uri::Uri;
+use super::wire::Event;
+
+/// Everybody who was ever heard of, oneself included.
+#[derive(Debug, Default)]
+pub struct Members {
+    table: IndexMap<Uri, Member>,
+    /// Those who are alive or suspect, to be probed in turn.
+    pub live: Round,
+    /// Those who are dead or non-decryptable: probed apart, so that they take no turns of the living.
+    pub unreachable: Round,
+    by_status: [usize; Status::ALL.len()],
+    history: History,
+    news: u64,
+}
+
+/// What hearing an event came to.
+#[must_use = "news is to be passed on"]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// The member was unknown, or the claim beat what was held, which was `before`.
+    News {
+        /// What was held.
+        before: Option<Claim>,
+    },
+    /// The claim is what was held, but the payload of this incarnation was not known before.
+    Payload,
+    /// What was held is at least as good.
+    Stale,
+    /// A stranger, and the table is full.
+    Refused,
+}
+
+impl Members {
+    /// What is known of `uri`.
+    pub fn get(&self, uri: &str) -> Option<&Member> {
+        self.table.get(uri)
+    }
+
+    /// What is held of `uri`.
+    pub fn claim(&self, uri: &str) -> Option<Claim> {
+        self.get(uri).map(|member| member.claim)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// How many of this status there are.
+    pub fn count(&self, status: Status) -> usize {
+        self.by_status[index(status)]
+    }
+
+    /// N of the formulas: members that have not left.
+    pub fn present(&self) -> usize {
+        self.len() - self.count(Status::Left)
+    }
+
+    /// All of them, from `start` on and around, in no order that means anything.
+    pub fn from(&self, start: usize) -> impl Iterator<Item = &Member> {
+        let start = start % self.len().max(1);
+        let table = self.table.as_slice();
+        table[start..].values().chain(table[..start].values())
+    }
+
+    /// Hears an event about somebody else. At most `capacity` members are remembered.
+    pub fn hear(&mut self, event: &Event<'_>, now: Micros, capacity: usize) -> Heard {
+        let Some(member) = self.get(event.uri) else {
+            if self.len() >= capacity {
+                return Heard::Refused;
+            }
+            let uri = Uri::from_wire(event.uri).expect("checked when decoded");
+            self.put(&uri, event.claim, admit(event.payload, None), now);
+            return Heard::News { before: None };
+        };
+        let (uri, held) = (member.uri.clone(), member.claim);
+        if event.claim.overrides(Some(held)) {
+            let payload = admit(event.payload, member.payload.as_ref());
+            self.put(&uri, event.claim, payload, now);
+            return Heard::News { before: Some(held) };
+        }
+        if event.claim.incarnation == held.incarnation && member.current_payload().is_none() {
+            let since = member.since;
+            if let Some(payload) = admit(event.payload, member.payload.as_ref()) {
+                self.put(&uri, held, Some(payload), since);
+                return Heard::Payload;
+            }
+        }
+        Heard::Stale
+    }
+
+    /// Notes what is claimed of `uri`, right or wrong; keeps the payload that was known if there is
+    /// no newer one. `since` is when the claim was made.
+    pub fn put(&mut self, uri: &Uri, claim: Claim, payload: Option<Payload>, since: Micros) {
+        let before = self.table.get(uri).map(|member| (member.claim.status, member.version));
+        let version = self.history.touch(uri, before.map(|(_, version)| version));
+        self.news += 1;
+        self.recount(uri, before.map(|(status, _)| status), Some(claim.status));
+        let member = self.table.entry(uri.clone()).or_insert_with(|| Member {
+            uri: uri.clone(),
+            claim,
+            payload: None,
+            payload_of: claim.incarnation,
+            since,
+            clock_delta: None,
+            version,
+        });
+        (member.claim, member.since, member.version) = (claim, since, version);
+        if payload.is_some() {
+            member.payload = payload;
+            member.payload_of = claim.incarnation;
+        }
+    }
+
+    /// Notes how far the clock of `uri` is ahead of ours.
+    pub fn set_clock_delta(&mut self, uri: &str, delta: f64) {
+        let Some(member) = self.table.get_mut(uri) else { return };
+        member.clock_delta = Some(delta);
+        member.version = self.history.touch(&member.uri, Some(member.version));
+    }
+
+    /// Forgets `uri`, if it is known.
+    pub fn remove(&mut self, uri: &str) {
+        if let Some((uri, member)) = self.table.swap_remove_entry(uri) {
+            self.recount(&uri, Some(member.claim.status), None);
+            self.history.remove(uri, member.version);
+            self.news += 1;
+        }
+    }
+
+    /// Forgets everybody.
+    pub fn clear(&mut self) {
+        let mut history = core::mem::take(&mut self.history);
+        history.clear();
+        *self = Self { history, news: self.news + 1, ..Self::default() };
+    }
+
+    fn recount(&mut self, uri: &Uri, before: Option<Status>, after: Option<Status>) {
+        if before == after {
+            return;
+        }
+        if let Some(before) = before {
+            self.by_status[index(before)] -= 1;
+            if let Some(round) = self.round(before) {
+                round.remove(uri);
+            }
+        }
+        if let Some(after) = after {
+            self.by_status[index(after)] += 1;
+            if let Some(round) = self.round(after) {
+                round.insert(uri.clone());
+            }
+        }
+    }
+
+    fn round(&mut self, status: Status) -> Option<&mut Round> {
+        match status {
+            Status::Alive | Status::Suspect => Some(&mut self.live),
+            Status::Dead | Status::NonDecryptable => Some(&mut self.unreachable),
+            Status::Left => None,
+        }
+    }
+
+    /// The number of the last change of anything that a user can see.
+    pub const fn version(&self) -> u64 {
+        self.history.version()
+    }
+
+    /// How many changes there were that subscribers are to hear of.
+    pub const fn news(&self) -> u64 {
+        self.news
+    }
+
+    /// What a reader who has seen everything up to `version` has missed.
+    pub fn missed_since(&self, version: u64) -> Missed {
+        self.history.since(version)
+    }
+}
+
+/// The payload that was sent; not copied when it is the one that is `known`.
+fn admit(sent: Option<&[u8]>, known: Option<&Payload>) -> Option<Payload> {
+    let sent = sent?;
+    known.filter(|known| known.bytes() == sent).cloned().or_else(|| Payload::new(sent).ok())
+}
+
+const fn index(status: Status) -> usize {
+    status as usize - 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::swim::claim::Incarnation;
+
+    fn event<'a>(incarnation: u64, status: Status, payload: Option<&'a [u8]>) -> Event<'a> {
+        let incarnation = Incarnation::from_wire(incarnation).unwrap();
+        Event { uri: "a:1", claim: Claim { incarnation, status }, payload, ttl: 0.0 }
+    }
+
+    fn hear(members: &mut Members, event: Event<'_>) -> Heard {
+        members.hear(&event, Micros(7), 10)
+    }
+
+    const ONE: Option<&[u8]> = Some(b"\x91\x01");
+    const TWO: Option<&[u8]> = Some(b"\x91\x02");
+
+    #[test]
+    fn a_payload_is_taken_at_an_equal_incarnation_where_none_was_known() {
+        let mut members = Members::default();
+        let payload = |members: &Members| members.get("a:1").unwrap().payload.clone();
+        assert!(matches!(hear(&mut members, event(1, Status::Alive, None)), Heard::News { before: None }));
+        assert_eq!(payload(&members), None);
+        assert_eq!(hear(&mut members, event(1, Status::Alive, ONE)), Heard::Payload);
+        assert_eq!(hear(&mut members, event(1, Status::Alive, TWO)), Heard::Stale);
+        assert_eq!(payload(&members).unwrap().bytes(), ONE.unwrap());
+
+        // News without a payload shows the old one on, but tells nobody that it is the present one.
+        assert!(matches!(hear(&mut members, event(2, Status::Alive, None)), Heard::News { before: Some(_) }));
+        assert_eq!(payload(&members).unwrap().bytes(), ONE.unwrap());
+        assert_eq!(members.get("a:1").unwrap().current_payload(), None);
+        assert_eq!(hear(&mut members, event(2, Status::Alive, TWO)), Heard::Payload);
+        assert_eq!(payload(&members).unwrap().bytes(), TWO.unwrap());
+    }
+
+    #[test]
+    fn members_are_counted_and_probed_by_status() {
+        let mut members = Members::default();
+        for status in [Status::Alive, Status::Suspect, Status::Dead, Status::NonDecryptable, Status::Left] {
+            let _ = hear(&mut members, event(1, status, None));
+            assert_eq!(members.count(status), 1);
+            let rounds = (members.live.len(), members.unreachable.len());
+            let expected = match status {
+                Status::Alive | Status::Suspect => (1, 0),
+                Status::Dead | Status::NonDecryptable => (0, 1),
+                Status::Left => (0, 0),
+            };
+            assert_eq!((members.len(), rounds), (1, expected), "{status}");
+        }
+        assert_eq!(members.present(), 0);
+        members.remove("a:1");
+        assert_eq!((members.len(), members.count(Status::Left)), (0, 0));
+    }
+
+    #[test]
+    fn a_full_table_refuses_strangers_only() {
+        let mut members = Members::default();
+        let _ = members.hear(&event(1, Status::Alive, None), Micros(0), 1);
+        let stranger = Event { uri: "b:1", ..event(1, Status::Alive, None) };
+        assert_eq!(members.hear(&stranger, Micros(0), 1), Heard::Refused);
+        assert!(matches!(members.hear(&event(2, Status::Dead, None), Micros(0), 1), Heard::News { .. }));
+    }
+
+    #[test]
+    fn a_clock_delta_is_a_change_but_no_news() {
+        let mut members = Members::default();
+        let _ = hear(&mut members, event(1, Status::Alive, None));
+        let (version, news) = (members.version(), members.news());
+        members.set_clock_delta("a:1", 5.5);
+        assert_eq!(members.missed_since(version).touched.len(), 1);
+        assert_eq!(members.news(), news);
+        assert_eq!(members.get("a:1").unwrap().since, Micros(7));
+    }
+}

@@ -1,0 +1,394 @@
+//! The protocol, pure: SWIM (Das, Gupta, Motivala, 2002), as the Lua rock `membership` speaks it.
+//!
+//! No socket, clock, thread, lock or global randomness: time, seed and bytes are arguments;
+//! datagrams to send, the next deadline and what has changed are results. Section numbers (§) are
+//! those of the paper.
+//!
+//! | file | mechanism |
+//! |---|---|
+//! | [`claim`] | which of two claims to believe (§4.2) |
+//! | [`uri`], [`payload`], [`member`], [`members`], `round` | who there is, and in which order they are probed (§4.3) |
+//! | `probe`, `relay` | ping, ping through others, verdict (§3.1) |
+//! | `suspicion`, `hear` | what to make of what is heard; refutation (§4.2) |
+//! | `rumors`, `gossip` | what to tell, to whom, how often (§4.1) |
+//! | `sync` | anti-entropy, for what gossip has missed |
+//! | [`wire`], [`msgpack`] | messages and bytes |
+//! | `history` | what changed since a reader last looked |
+
+pub mod claim;
+pub mod config;
+mod gossip;
+mod hear;
+mod history;
+pub mod member;
+pub mod members;
+pub mod msgpack;
+pub mod payload;
+mod probe;
+mod receive;
+mod relay;
+pub mod report;
+mod round;
+mod rumors;
+pub mod stats;
+mod suspicion;
+mod sync;
+pub mod time;
+mod timers;
+pub mod uri;
+pub mod wire;
+
+use core::fmt;
+use std::collections::VecDeque;
+
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+use claim::{Claim, Incarnation, Status};
+use config::{BadOption, Config, Setting};
+use member::Member;
+use members::Members;
+use payload::Payload;
+pub use probe::{Outcome, Ticket};
+use report::Report;
+use stats::Stats;
+use time::{Micros, Now};
+use timers::{Timer, Timers};
+use uri::Uri;
+use wire::{Draft, Event, Kind};
+
+/// One member's view of the group, and its part in it.
+///
+/// Methods come in four kinds:
+///
+/// - *inputs*, `handle_*`: a datagram came, or time has passed;
+/// - *outputs*, `poll_*` and [`Swim::next_deadline`]: drain them after any input or command;
+/// - *commands*, plain verbs: the application wants something;
+/// - *views*, nouns taking `&self`.
+///
+/// Time must not go back from one call to the next.
+pub struct Swim {
+    config: Config,
+    rng: StdRng,
+    /// My identity: none before [`Swim::init`] and after [`Swim::leave`].
+    myself: Option<Uri>,
+    /// My payload, which outlives my leaving.
+    payload: Payload,
+    /// Who I was when I last left: the same one goes on counting incarnations where it stopped.
+    former: Option<(Uri, Incarnation)>,
+    members: Members,
+    suspicions: suspicion::Suspicions,
+    rumors: rumors::Rumors,
+    prober: probe::Prober,
+    errands: relay::Errands,
+    timers: Timers,
+    stats: Stats,
+    /// Whether a request for somebody's table is under way.
+    syncing: bool,
+    /// Whether the datagram at hand made me refute something.
+    refuted: bool,
+    /// The payload that I last contradicted, and mine then, by their meanings.
+    disputed: Option<(u64, u64)>,
+    /// How many probes of users were decided.
+    decided: u64,
+    outbox: VecDeque<Transmit>,
+    reports: VecDeque<Report>,
+}
+
+/// A datagram to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transmit {
+    /// To whom.
+    pub to: Uri,
+    /// What.
+    pub datagram: Vec<u8>,
+    /// The recipient is not known to be alive: perhaps its name has got another address.
+    pub anew: bool,
+}
+
+/// What a reader of the table has missed.
+#[derive(Debug)]
+pub struct Changes<'a> {
+    /// Up to which change this reaches: what to ask with the next time.
+    pub version: u64,
+    /// Everything known before is to be forgotten.
+    pub reset: bool,
+    /// Members that are new or have changed.
+    pub members: Vec<&'a Member>,
+    /// Members that are gone.
+    pub gone: Vec<Uri>,
+}
+
+/// Why a command was not carried out: what the caller did wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// It needs an identity.
+    NotInitialized,
+    /// The payload is no MessagePack map or array, or nests too deep.
+    PayloadMalformed,
+    /// The payload leaves no room in a datagram for what must go with it; both in bytes.
+    PayloadTooLarge {
+        /// Its size in MessagePack.
+        size: usize,
+        /// The largest that fits.
+        limit: usize,
+    },
+    /// The option cannot be that.
+    Option(BadOption),
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotInitialized => write!(f, "membership is not initialized"),
+            Self::PayloadMalformed => {
+                write!(f, "payload is not a table, or nests deeper than {} levels", msgpack::NESTING_MAX)
+            }
+            Self::PayloadTooLarge { size, limit } => {
+                write!(f, "payload is too large: {size} bytes encoded, at most {limit} fit a datagram")
+            }
+            Self::Option(bad) => bad.fmt(f),
+        }
+    }
+}
+
+impl Swim {
+    /// One who is nobody yet, and knows nobody. Everything it does by chance follows from `seed`.
+    pub fn new(config: Config, seed: u64) -> Self {
+        Self {
+            config,
+            rng: StdRng::seed_from_u64(seed),
+            myself: None,
+            payload: Payload::empty(),
+            former: None,
+            members: Members::default(),
+            suspicions: suspicion::Suspicions::default(),
+            rumors: rumors::Rumors::default(),
+            prober: probe::Prober::default(),
+            errands: relay::Errands::default(),
+            timers: Timers::default(),
+            stats: Stats::default(),
+            syncing: false,
+            refuted: false,
+            disputed: None,
+            decided: 0,
+            outbox: VecDeque::new(),
+            reports: VecDeque::new(),
+        }
+    }
+
+    // Inputs; `handle_datagram` and its kin are in `receive`.
+
+    /// Time has passed. Early, late or twice does no harm.
+    pub fn handle_timeout(&mut self, now: Now) {
+        while let Some(timer) = self.timers.pop_due(now.monotonic) {
+            match timer {
+                Timer::Period => self.begin_period(now),
+                Timer::Retry => self.retry(now),
+                Timer::Suspicion => self.bury(now),
+                Timer::Gossip => self.push(now),
+                Timer::AntiEntropy => self.sync_with_someone(now),
+            }
+        }
+    }
+
+    // Outputs.
+
+    /// The next datagram to be sent.
+    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.outbox.pop_front()
+    }
+
+    /// The next line for the log.
+    pub fn poll_report(&mut self) -> Option<Report> {
+        self.reports.pop_front()
+    }
+
+    /// When to call [`Swim::handle_timeout`] next, by the monotonic clock.
+    pub fn next_deadline(&self) -> Option<Micros> {
+        self.timers.next()
+    }
+
+    fn report(&mut self, report: Report) {
+        self.reports.push_back(report);
+    }
+
+    // Commands.
+
+    /// Becomes `uri` and takes part in the group. Who was somebody else before is said to be dead.
+    ///
+    /// Members, payload and incarnation stay as they are.
+    pub fn init(&mut self, uri: Uri, now: Now) {
+        let old = self.myself.replace(uri.clone()).filter(|old| *old != uri);
+        let old = old.and_then(|old| self.members.get(&old).cloned());
+        let incarnation = self.first_incarnation(&uri, old.as_ref());
+        if let Some(Member { uri: old, claim, .. }) = old {
+            let claim = claim.with(Status::Dead);
+            self.hear(&Event { uri: &old, claim, payload: None, ttl: 0.0 }, now);
+        }
+        self.suspicions.stop(&uri);
+        if self.own_claim() != Some(Claim::alive(incarnation)) {
+            self.announce(Claim::alive(incarnation), now);
+        }
+        if !self.timers.is_set(Timer::Period) {
+            self.timers.set(Timer::Period, now.monotonic);
+            self.timers.set(Timer::AntiEntropy, now.monotonic);
+        }
+    }
+
+    /// With which incarnation to become `uri`: none that it, or who I was, has used for something else.
+    fn first_incarnation(&mut self, uri: &Uri, old: Option<&Member>) -> Incarnation {
+        let known = self.members.claim(uri).map(|claim| match claim.status {
+            Status::Alive => claim.incarnation,
+            _contradicted => claim.incarnation.next(),
+        });
+        let former = self.former.take().filter(|(former, _)| former == uri);
+        let former = former.map(|(_, incarnation)| incarnation.next());
+        let old = old.map(|old| old.claim.incarnation);
+        [known, former, old].into_iter().flatten().max().unwrap_or(Incarnation::FIRST)
+    }
+
+    /// Says good-bye to everybody who is live, and forgets them. False if there is nothing to leave.
+    pub fn leave(&mut self) -> bool {
+        let (Some(own), Some(myself)) = (self.own_claim(), self.myself.take()) else { return false };
+        self.outbox.clear();
+        let limit = self.config.max_packet_size;
+        let claim = own.with(Status::Left);
+        let live: Vec<Uri> = self.members.live.iter().filter(|uri| **uri != myself).cloned().collect();
+        for _twice in 0..2 {
+            for to in &live {
+                let mut draft = Draft::leave(&myself, limit);
+                if draft.event(&myself, claim, Some(&self.payload), self.rumor_limit())
+                    || draft.event(&myself, claim, None, self.rumor_limit())
+                {
+                    self.post(Kind::Leave, draft, to);
+                }
+            }
+        }
+        self.former = Some((myself, own.incarnation));
+        self.members.clear();
+        self.suspicions.clear();
+        self.rumors.clear();
+        self.prober.clear();
+        self.errands = relay::Errands::default();
+        self.timers = Timers::default();
+        self.syncing = false;
+        true
+    }
+
+    /// Adds a member, by hearsay: it is taken for alive until it shows otherwise.
+    pub fn add_member(&mut self, uri: Uri, now: Now) {
+        let claim = match self.members.claim(&uri) {
+            None => Claim::alive(Incarnation::FIRST),
+            Some(left) if left.status == Status::Left => Claim::alive(left.incarnation.next()),
+            Some(_known) => return,
+        };
+        self.hear(&Event { uri: &uri, claim, payload: None, ttl: 0.0 }, now);
+        if self.myself.as_ref().is_some_and(|myself| *myself != uri) {
+            self.push_to(&uri);
+            self.sync_with(&uri, now);
+        }
+    }
+
+    /// Pings `uri`, whoever that is. It joins the group if it answers.
+    pub fn probe(&mut self, uri: &Uri, now: Now) -> Result<Ticket, Refused> {
+        if self.myself.is_none() {
+            return Err(Refused::NotInitialized);
+        }
+        Ok(self.ask_for_user(uri, now))
+    }
+
+    /// Forgets a probe, whose outcome nobody waits for any more.
+    pub fn forget_probe(&mut self, ticket: Ticket) {
+        self.prober.forget(ticket);
+    }
+
+    /// Replaces my payload: a MessagePack map or array. One that means the same changes nothing.
+    pub fn set_payload(&mut self, bytes: &[u8], now: Now) -> Result<(), Refused> {
+        let own = self.own_claim().ok_or(Refused::NotInitialized)?;
+        let payload = Payload::new(bytes).map_err(|_| Refused::PayloadMalformed)?;
+        if payload == self.payload {
+            return Ok(());
+        }
+        let (size, limit) = (bytes.len(), self.payload_limit());
+        if size > limit {
+            return Err(Refused::PayloadTooLarge { size, limit });
+        }
+        self.payload = payload;
+        self.announce(Claim { incarnation: own.incarnation.next(), ..own }, now);
+        Ok(())
+    }
+
+    /// Assigns an option. It takes effect with the next period.
+    pub fn assign(&mut self, name: &str, setting: Setting) -> Result<(), Refused> {
+        self.config.assign(name, setting).map_err(Refused::Option)
+    }
+
+    // Views.
+
+    /// My identity, if I have one.
+    pub const fn myself(&self) -> Option<&Uri> {
+        self.myself.as_ref()
+    }
+
+    /// What is known of `uri`.
+    pub fn member(&self, uri: &str) -> Option<&Member> {
+        self.members.get(uri)
+    }
+
+    /// The table.
+    pub const fn members(&self) -> &Members {
+        &self.members
+    }
+
+    /// The options.
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The counters.
+    pub const fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// What has become of a probe; [`Outcome::Unsent`] when it is forgotten.
+    pub fn outcome(&self, ticket: Ticket) -> Outcome {
+        self.prober.outcome(ticket).unwrap_or(Outcome::Unsent)
+    }
+
+    /// Rises with every change of anything that users can see of a member.
+    pub const fn version(&self) -> u64 {
+        self.members.version()
+    }
+
+    /// Rises with every change that subscribers are to hear of.
+    pub const fn news(&self) -> u64 {
+        self.members.news()
+    }
+
+    /// Rises whenever a probe of a user is decided.
+    pub const fn decided(&self) -> u64 {
+        self.decided
+    }
+
+    /// What a reader who has seen everything up to `version` has missed; 0 is who has seen nothing.
+    pub fn changes_since(&self, version: u64) -> Changes<'_> {
+        let missed = self.members.missed_since(version);
+        let members = missed.touched.iter().filter_map(|uri| self.members.get(uri)).collect();
+        Changes { version: self.version(), reset: missed.reset, members, gone: missed.removed }
+    }
+
+    /// How large a payload may be, in bytes: it travels in PINGs and ACKs, behind what they say of
+    /// sender, recipient and question. Others are taken to have URIs as long as mine.
+    pub fn payload_limit(&self) -> usize {
+        let uri = self.myself.as_ref().map_or(0, |myself| myself.len());
+        self.config.max_packet_size.saturating_sub(ACK_SIZE + URIS_PER_ACK * (uri + 2))
+    }
+}
+
+/// An ACK without URIs and payload: heads, type, `ts`, `ats`, `src`, `dst`, and two events with
+/// their incarnations in nine bytes.
+const ACK_SIZE: usize = 1 + 4 + 1 + (3 + 9) + (4 + 9) + 4 + 4 + 1 + 2 * (1 + 1 + 9 + 5);
+
+/// Sender, `src`, `dst`, and the subjects of two events.
+const URIS_PER_ACK: usize = 5;

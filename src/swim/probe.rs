@@ -1,0 +1,264 @@
+//! Failure detection (§3.1, §4.3): ping, ping through others, verdict; and the clocks of others.
+
+use core::time::Duration;
+
+use indexmap::IndexMap;
+
+use super::Swim;
+use super::claim::Status;
+use super::report::Report;
+use super::time::{Micros, Now};
+use super::timers::Timer;
+use super::uri::Uri;
+use super::wire::{Echo, Event, Kind, ping_data};
+
+/// The probes in flight: one of the round, one of a member that is not live, and those that users
+/// have asked for.
+#[derive(Debug, Default)]
+pub struct Prober {
+    round: Option<Probe>,
+    apart: Option<Question>,
+    asked: IndexMap<Ticket, Asked>,
+    tickets: u64,
+}
+
+/// The probe of this period.
+#[derive(Debug)]
+struct Probe {
+    question: Question,
+    began: Micros,
+    /// When the verdict falls.
+    deadline: Micros,
+    /// Everybody who was asked to ask, in that order.
+    relays: Vec<Uri>,
+}
+
+/// "Is `dst` there?", asked at `ts`: what an answer must repeat.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Question {
+    dst: Uri,
+    /// Our wall clock, in µs.
+    ts: u64,
+}
+
+impl Question {
+    fn is_answered_by(&self, echo: &Echo<'_>) -> bool {
+        echo.ts == Some(self.ts) && echo.dst == Some(&*self.dst)
+    }
+}
+
+/// A probe that a user waits for.
+#[derive(Debug)]
+struct Asked {
+    question: Question,
+    outcome: Outcome,
+}
+
+/// By which a user finds a probe again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Ticket(pub u64);
+
+/// What has become of a user's probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing yet.
+    Waiting,
+    /// The member has answered.
+    Answered,
+    /// The address does not resolve, or nothing can be sent to it.
+    Unsent,
+}
+
+/// How many probes of users are remembered. A user who does not wait for the outcome leaves his
+/// behind; the oldest then makes room.
+const ASKED_MAX: usize = 1024;
+
+/// The shortest pause between two tries of one probe: `ACK_TIMEOUT_SECONDS` may be 0.
+const RETRY_PAUSE_MIN: Duration = Duration::from_millis(20);
+
+impl Prober {
+    /// Forgets every probe; users' probes come to nothing.
+    pub fn clear(&mut self) {
+        (self.round, self.apart) = (None, None);
+        self.asked.clear();
+    }
+
+    /// What has become of a user's probe; `None` when it is forgotten.
+    pub fn outcome(&self, ticket: Ticket) -> Option<Outcome> {
+        self.asked.get(&ticket).map(|asked| asked.outcome)
+    }
+
+    /// Forgets a user's probe.
+    pub fn forget(&mut self, ticket: Ticket) {
+        self.asked.shift_remove(&ticket);
+    }
+
+    /// The question about `dst`, with a `ts` that no other question in flight about it has.
+    fn question(&self, dst: &Uri, now: Now) -> Question {
+        let mut question = Question { dst: dst.clone(), ts: now.wall.0 };
+        while self.in_flight().any(|other| *other == question) {
+            question.ts += 1;
+        }
+        question
+    }
+
+    fn in_flight(&self) -> impl Iterator<Item = &Question> {
+        let round = self.round.iter().map(|probe| &probe.question);
+        round.chain(&self.apart).chain(self.asked.values().map(|asked| &asked.question))
+    }
+}
+
+impl Swim {
+    /// Begins a protocol period: the verdict on the last probe, and the next one.
+    pub(super) fn begin_period(&mut self, now: Now) {
+        self.judge(now);
+        self.errands.age();
+        let length = self.config.protocol_period.max(self.config.ack_timeout);
+        let deadline = now.monotonic + length;
+        self.timers.set(Timer::Period, deadline);
+        if let Some(dst) = self.members.unreachable.take(&mut self.rng) {
+            let question = self.prober.question(&dst, now);
+            self.ask(&question, &dst);
+            self.prober.apart = Some(question);
+        }
+        if let Some(dst) = self.members.live.take(&mut self.rng) {
+            let question = self.prober.question(&dst, now);
+            self.stats.probes += 1;
+            self.ask(&question, &dst);
+            let began = now.monotonic;
+            self.prober.round = Some(Probe { question, began, deadline, relays: Vec::new() });
+            self.timers.set(Timer::Retry, now.monotonic + self.config.ack_timeout);
+        }
+    }
+
+    /// No answer yet: asks again, and asks others to ask (§3.1).
+    ///
+    /// The paper does this once. Here it is done over and over until the period ends, through other
+    /// members each time: where a quarter of all datagrams is lost each way, one try fails 44 times
+    /// in a hundred, and these together twice in ten thousand. It costs nothing while nothing is lost.
+    pub(super) fn retry(&mut self, now: Now) {
+        let Some(Probe { question, deadline, relays, .. }) = &self.prober.round else { return };
+        let (question, deadline, asked) = (question.clone(), *deadline, relays.clone());
+        if self.config.relays == 0 {
+            return self.judge(now);
+        }
+        let fresh = self.relays_for(&question.dst, &asked);
+        self.ask(&question, &question.dst);
+        fresh.iter().for_each(|relay| self.ask(&question, relay));
+        if let Some(probe) = &mut self.prober.round {
+            probe.relays.extend(fresh.into_iter().filter(|relay| !asked.contains(relay)));
+        }
+        let next = now.monotonic + self.config.ack_timeout.max(RETRY_PAUSE_MIN);
+        if next < deadline {
+            self.timers.set(Timer::Retry, next);
+        }
+    }
+
+    /// k members to ask for `dst`: others than were `asked` already, while there are any.
+    fn relays_for(&mut self, dst: &Uri, asked: &[Uri]) -> Vec<Uri> {
+        let (members, myself, wanted) = (&self.members, &self.myself, self.config.relays);
+        let alive = |uri: &Uri| {
+            let claim = members.claim(uri);
+            claim.is_some_and(|claim| claim.status == Status::Alive)
+                && uri != dst
+                && Some(uri) != myself.as_ref()
+        };
+        let fresh = |uri: &Uri| alive(uri) && !asked.contains(uri);
+        let mut relays = members.live.sample(wanted, &mut self.rng, fresh);
+        if relays.is_empty() {
+            relays = members.live.sample(wanted, &mut self.rng, alive);
+        }
+        relays
+    }
+
+    /// The verdict on the probe of this period, if it was not answered (§4.2).
+    fn judge(&mut self, now: Now) {
+        self.timers.stop(Timer::Retry);
+        let Some(Probe { question: Question { dst, .. }, relays, .. }) = self.prober.round.take() else {
+            return;
+        };
+        self.stats.probes_failed += 1;
+        let Some(claim) = self.members.claim(&dst).filter(|claim| claim.status == Status::Alive) else {
+            return;
+        };
+        match self.own_claim().map(|own| own.status) {
+            None => {}
+            Some(Status::Alive) if !self.config.suspiciousness => {
+                self.report(Report::Ignored { uri: dst });
+            }
+            Some(Status::Alive) => {
+                self.report(Report::Suspected { uri: dst.clone(), relays });
+                let suspicion = claim.with(Status::Suspect);
+                if Some(&dst) == self.myself.as_ref() {
+                    self.doubt_myself(now);
+                } else {
+                    self.stats.suspicions += 1;
+                    self.hear(&Event { uri: &dst, claim: suspicion, payload: None, ttl: 0.0 }, now);
+                }
+            }
+            Some(myself) => self.report(Report::Doubted { uri: dst, myself }),
+        }
+    }
+
+    /// Sends a question to `to`: the one it is about, or a relay.
+    fn ask(&mut self, question: &Question, to: &Uri) {
+        let Some(myself) = self.myself.clone() else { return };
+        let data = ping_data(question.ts, &myself, &question.dst);
+        self.tell(Kind::Ping, &data, to);
+    }
+
+    /// Pings `uri` for a user, once.
+    pub(super) fn ask_for_user(&mut self, uri: &Uri, now: Now) -> Ticket {
+        let question = self.prober.question(uri, now);
+        self.ask(&question, uri);
+        if self.prober.asked.len() == ASKED_MAX {
+            self.prober.asked.shift_remove_index(0);
+        }
+        self.prober.tickets += 1;
+        let ticket = Ticket(self.prober.tickets);
+        self.prober.asked.insert(ticket, Asked { question, outcome: Outcome::Waiting });
+        ticket
+    }
+
+    /// An answer to a question of mine.
+    pub(super) fn hear_answer(&mut self, echo: &Echo<'_>, now: Now) {
+        let round = self.prober.round.take_if(|probe| probe.question.is_answered_by(echo));
+        if let Some(probe) = &round {
+            self.timers.stop(Timer::Retry);
+            self.stats.probes_answered += 1;
+            self.stats.round_trip = now.monotonic.since(probe.began);
+        }
+        let apart = self.prober.apart.take_if(|question| question.is_answered_by(echo));
+        let mut counts = round.is_some() || apart.is_some();
+        for asked in self.prober.asked.values_mut() {
+            if asked.question.is_answered_by(echo) {
+                counts = true;
+                asked.outcome = Outcome::Answered;
+                self.decided += 1;
+            }
+        }
+        let (Some(dst), true) = (echo.dst, counts) else {
+            self.stats.answers_stray += 1;
+            return;
+        };
+        if let (Some(ts), Some(ats)) = (echo.ts, echo.ats.filter(|ats| ats.is_finite())) {
+            // In the middle between question and answer their clock showed `ats`. Integers up to
+            // 2^53 µs, the year 2255, are exact in a double.
+            let middle = (ts as f64 + now.wall.0 as f64) / 2.0;
+            self.members.set_clock_delta(dst, ats - middle);
+        }
+        if Some(dst) == self.myself.as_deref() {
+            self.regain_confidence(now);
+        }
+    }
+
+    /// Nothing could be sent to `uri`.
+    pub(super) fn give_up_asking(&mut self, uri: &str) {
+        for asked in self.prober.asked.values_mut() {
+            if *asked.question.dst == *uri && asked.outcome == Outcome::Waiting {
+                asked.outcome = Outcome::Unsent;
+                self.decided += 1;
+            }
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! A datagram came: hear its events, then do what it asks for.
+
+use super::Swim;
+use super::claim::Status;
+use super::report::Report;
+use super::time::Now;
+use super::uri::Uri;
+use super::wire::{Body, Echo, Event, Kind, Malformed, Message, ack_data, decode};
+
+impl Swim {
+    /// A datagram came. One that is malformed is counted, and changes nothing else.
+    pub fn handle_datagram(&mut self, datagram: &[u8], now: Now) -> Result<(), Malformed> {
+        if self.myself.is_none() {
+            return Ok(());
+        }
+        let message = decode(datagram).inspect_err(|why| self.stats.malformed[*why as usize] += 1)?;
+        self.stats.received.count(message.body.kind(), datagram.len());
+        self.stats.events_skipped += message.skipped as u64;
+        let sender = Uri::from_wire(message.sender).expect("checked when decoded");
+        let strange = self.members.get(&sender).is_none();
+        self.refuted = false;
+        self.act(&sender, &message, now);
+        // Who has told me what is not so shall be the first to hear it; an ACK says it anyway.
+        if self.refuted && !matches!(message.body, Body::Ping(_)) {
+            self.push_to(&sender);
+        }
+        // Somebody new has come to us, or we to him: the sooner we know whom he knows, the better.
+        if strange && self.members.get(&sender).is_some() {
+            self.sync_with(&sender, now);
+        }
+        Ok(())
+    }
+
+    fn act(&mut self, sender: &Uri, message: &Message<'_>, now: Now) {
+        message.events.iter().for_each(|event| self.hear(event, now));
+        match &message.body {
+            Body::Ping(echo) if echo.dst == self.myself.as_deref() => self.answer(sender, echo, now),
+            Body::Ping(echo) => self.relay_ping(sender, echo),
+            Body::Ack(echo) if echo.src == self.myself.as_deref() => self.hear_answer(echo, now),
+            Body::Ack(echo) => self.relay_answer(echo),
+            Body::SyncReq(records) => self.answer_sync(sender, records, now),
+            Body::SyncAck(records) => self.end_sync(records, now),
+            Body::Leave => {}
+        }
+    }
+
+    fn answer(&mut self, asker: &Uri, echo: &Echo<'_>, now: Now) {
+        let data = ack_data(echo.raw, now.wall);
+        self.tell(Kind::Ack, &data, asker);
+    }
+
+    /// What came from the address of `uri` could not be decoded. If it is dead, that is why.
+    pub fn handle_gibberish(&mut self, uri: &str, now: Now) {
+        let Some(member) = self.members.get(uri).filter(|m| m.claim.status == Status::Dead) else {
+            return;
+        };
+        let claim = member.claim.with(Status::NonDecryptable);
+        self.report(Report::Undecryptable { uri: member.uri.clone() });
+        self.hear(&Event { uri, claim, payload: None, ttl: 0.0 }, now);
+    }
+
+    /// Nothing could be sent to `uri`: its name does not resolve, or the system refuses.
+    pub fn handle_unsent(&mut self, uri: &str) {
+        self.give_up_asking(uri);
+    }
+}

@@ -1,0 +1,89 @@
+//! Errands: pings and answers passed on for others (§3.1).
+
+use indexmap::{IndexMap, IndexSet};
+
+use super::Swim;
+
+use super::uri::Uri;
+use super::wire::{Echo, Kind};
+
+/// The pings passed on of late. An answer is passed on only if it belongs to one of them, so that
+/// nobody can have datagrams sent wherever he likes.
+#[derive(Debug, Default)]
+pub struct Errands {
+    recent: IndexSet<Errand>,
+    older: IndexSet<Errand>,
+    by_sender: IndexMap<Uri, usize>,
+}
+
+/// `src` asks for `dst` since `ts`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Errand {
+    src: String,
+    dst: String,
+    ts: Option<u64>,
+}
+
+/// How many errands a period is run for one sender. A prober that gets no answer asks k = 3 others
+/// every 0.2 of a period, hardly ever the same one twice.
+const ERRANDS_PER_SENDER_MAX: usize = 32;
+
+/// How many are run at all: a group of 10,000 that loses every other datagram asks each member for
+/// about 15.
+const ERRANDS_MAX: usize = 1024;
+
+impl Errands {
+    /// A period has passed: forgets what is two periods old.
+    pub fn age(&mut self) {
+        self.older = core::mem::take(&mut self.recent);
+        self.by_sender.clear();
+    }
+
+    fn accept(&mut self, sender: &Uri, errand: Errand) -> bool {
+        if self.recent.len() == ERRANDS_MAX {
+            return false;
+        }
+        let count = self.by_sender.entry(sender.clone()).or_default();
+        *count += 1;
+        if *count > ERRANDS_PER_SENDER_MAX {
+            return false;
+        }
+        self.recent.insert(errand);
+        true
+    }
+
+    fn knows(&self, errand: &Errand) -> bool {
+        self.recent.contains(errand) || self.older.contains(errand)
+    }
+}
+
+fn errand(echo: &Echo<'_>) -> Option<Errand> {
+    Some(Errand { src: echo.src?.to_owned(), dst: echo.dst?.to_owned(), ts: echo.ts })
+}
+
+impl Swim {
+    /// Passes a ping on to the one it asks for.
+    pub(super) fn relay_ping(&mut self, sender: &Uri, echo: &Echo<'_>) {
+        // A ping of mine that has come back: a former URI of mine, or an address that is not mine.
+        if Some(sender) == self.myself.as_ref() {
+            return;
+        }
+        let Some(dst) = echo.dst.and_then(Uri::from_wire) else { return };
+        if errand(echo).is_some_and(|errand| self.errands.accept(sender, errand)) {
+            self.stats.relayed += 1;
+            self.tell(Kind::Ping, echo.raw, &dst);
+        } else {
+            self.stats.relays_refused += 1;
+        }
+    }
+
+    /// Passes an answer back to the one who asked.
+    pub(super) fn relay_answer(&mut self, echo: &Echo<'_>) {
+        let Some(src) = echo.src.and_then(Uri::from_wire) else { return };
+        if errand(echo).is_some_and(|errand| self.errands.knows(&errand)) {
+            self.tell(Kind::Ack, echo.raw, &src);
+        } else {
+            self.stats.answers_stray += 1;
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! Bytes into a [`Message`]: lenient about what peers do, strict about what would poison a table.
+
+use core::str;
+
+use super::Kind;
+use crate::swim::claim::{Claim, Incarnation, Status};
+use crate::swim::msgpack::{Head, NotMsgpack, Number, Reader};
+use crate::swim::payload::is_table;
+use crate::swim::uri::is_identity;
+
+/// A datagram, taken apart but not copied.
+#[derive(Debug)]
+pub struct Message<'a> {
+    /// Where to answer to.
+    pub sender: &'a str,
+    /// What the sender wants.
+    pub body: Body<'a>,
+    /// What it tells on the way.
+    pub events: Vec<Event<'a>>,
+    /// How many events or records made no sense and were skipped.
+    pub skipped: usize,
+}
+
+/// What the sender wants.
+#[derive(Debug)]
+pub enum Body<'a> {
+    /// "Are you there?", or "is `dst` there?"
+    Ping(Echo<'a>),
+    /// "Yes", or "`dst` says yes".
+    Ack(Echo<'a>),
+    /// "This is what I know; what do you?"
+    SyncReq(Vec<Event<'a>>),
+    /// "This is what you did not know."
+    SyncAck(Vec<Event<'a>>),
+    /// Nothing: the events are all there is to it.
+    Leave,
+}
+
+/// One statement about one member: an event, or a record of a sync.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Event<'a> {
+    /// Whom it is about.
+    pub uri: &'a str,
+    /// What is said.
+    pub claim: Claim,
+    /// The member's payload, a map or array, when the teller knows it.
+    pub payload: Option<&'a [u8]>,
+    /// How often the teller wants it repeated. May be negative, and was `-inf` in the first datagram
+    /// of every peer of the Lua rock; each of us counts for itself, so nobody reads it.
+    pub ttl: f64,
+}
+
+/// The data of a PING and its ACK, which comes back as it was sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Echo<'a> {
+    /// The whole map.
+    pub raw: &'a [u8],
+    /// When the question was asked, by the clock of `src`, in µs.
+    pub ts: Option<u64>,
+    /// When it was answered, by the clock of `dst`, in µs.
+    pub ats: Option<f64>,
+    /// Who asked.
+    pub src: Option<&'a str>,
+    /// Who is asked for.
+    pub dst: Option<&'a str>,
+}
+
+/// Why a datagram was dropped. Says what the peer did wrong, never what we were doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Malformed {
+    /// Cut short, nested too deep, or not MessagePack at all: also what a wrong key looks like.
+    NotMsgpack,
+    /// MessagePack, but not an array of four.
+    NotAMessage,
+    /// The sender is not `host:port`, so there is nowhere to answer to.
+    Sender,
+    /// A type of message that we do not know.
+    Type,
+    /// The data does not fit the type: a PING without `dst`, an ACK without `src`, a sync of no list.
+    Data,
+}
+
+impl Body<'_> {
+    /// The type of the message.
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Ping(_) => Kind::Ping,
+            Self::Ack(_) => Kind::Ack,
+            Self::SyncReq(_) => Kind::SyncReq,
+            Self::SyncAck(_) => Kind::SyncAck,
+            Self::Leave => Kind::Leave,
+        }
+    }
+}
+
+impl Malformed {
+    /// All of them, for counting.
+    pub const ALL: [Self; 5] =
+        [Self::NotMsgpack, Self::NotAMessage, Self::Sender, Self::Type, Self::Data];
+
+    /// Its name among the counters.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NotMsgpack => "not_msgpack",
+            Self::NotAMessage => "not_a_message",
+            Self::Sender => "sender",
+            Self::Type => "type",
+            Self::Data => "data",
+        }
+    }
+}
+
+impl From<NotMsgpack> for Malformed {
+    fn from(NotMsgpack: NotMsgpack) -> Self {
+        Self::NotMsgpack
+    }
+}
+
+/// Takes a decrypted datagram apart.
+///
+/// What is not understood in an event or record costs that one only, not the datagram: one garbled
+/// record must not keep a member from answering a ping.
+pub fn decode(datagram: &[u8]) -> Result<Message<'_>, Malformed> {
+    let mut reader = Reader::new(datagram);
+    let Head::Array(4) = reader.head()? else { return Err(Malformed::NotAMessage) };
+    let [sender, kind, data, events] =
+        [reader.value()?, reader.value()?, reader.value()?, reader.value()?];
+    let mut skipped = 0;
+    let sender = identity(sender).ok_or(Malformed::Sender)?;
+    let body = match text(kind) {
+        Some("PING") => echo(data).filter(|echo| echo.dst.is_some()).map(Body::Ping),
+        Some("ACK") => echo(data).filter(|echo| echo.src.is_some()).map(Body::Ack),
+        Some("SYNC_REQ") => list(data, &mut skipped).map(Body::SyncReq),
+        Some("SYNC_ACK") => list(data, &mut skipped).map(Body::SyncAck),
+        Some("LEAVE") => Some(Body::Leave),
+        _ => return Err(Malformed::Type),
+    };
+    let body = body.ok_or(Malformed::Data)?;
+    let events = list(events, &mut skipped).unwrap_or_default();
+    Ok(Message { sender, body, events, skipped })
+}
+
+fn list<'a>(value: &'a [u8], skipped: &mut usize) -> Option<Vec<Event<'a>>> {
+    let mut reader = Reader::new(value);
+    // An empty Lua table may also have been encoded as an empty map.
+    let (Ok(Head::Array(count)) | Ok(Head::Map(count @ 0))) = reader.head() else { return None };
+    let mut events = Vec::with_capacity(count.min(value.len() / EVENT_SIZE_MIN));
+    for _ in 0..count {
+        match reader.value().ok().and_then(event) {
+            Some(event) => events.push(event),
+            None => *skipped += 1,
+        }
+    }
+    Some(events)
+}
+
+/// `["a:1", 1]` in MessagePack.
+const EVENT_SIZE_MIN: usize = 6;
+
+fn event(value: &[u8]) -> Option<Event<'_>> {
+    let mut reader = Reader::new(value);
+    let Ok(Head::Array(length @ 2..)) = reader.head() else { return None };
+    let uri = identity(reader.value().ok()?)?;
+    let status = number(reader.value().ok()?)?.unsigned().and_then(Status::from_number)?;
+    let incarnation = match reader.value() {
+        Ok(value) if length > 2 => Incarnation::from_wire(number(value)?.unsigned()?)?,
+        _ => Incarnation::FIRST,
+    };
+    let payload = if length > 3 { reader.value().ok().filter(|value| is_table(value)) } else { None };
+    let ttl = if length > 4 { reader.value().ok().and_then(number) } else { None };
+    Some(Event {
+        uri,
+        claim: Claim { incarnation, status },
+        payload,
+        ttl: ttl.map_or(0.0, Number::float),
+    })
+}
+
+fn echo(raw: &[u8]) -> Option<Echo<'_>> {
+    let mut reader = Reader::new(raw);
+    let Ok(Head::Map(pairs)) = reader.head() else { return None };
+    let mut echo = Echo { raw, ts: None, ats: None, src: None, dst: None };
+    for _ in 0..pairs {
+        let (key, value) = (reader.value().ok()?, reader.value().ok()?);
+        match text(key) {
+            Some("ts") => echo.ts = number(value).and_then(Number::unsigned),
+            Some("ats") => echo.ats = number(value).map(Number::float),
+            Some("src") => echo.src = identity(value),
+            Some("dst") => echo.dst = identity(value),
+            _ => {}
+        }
+    }
+    Some(echo)
+}
+
+fn text(value: &[u8]) -> Option<&str> {
+    let Ok(Head::Text(bytes)) = Reader::new(value).head() else { return None };
+    str::from_utf8(bytes).ok()
+}
+
+fn identity(value: &[u8]) -> Option<&str> {
+    text(value).filter(|text| is_identity(text))
+}
+
+fn number(value: &[u8]) -> Option<Number> {
+    let Ok(Head::Number(number)) = Reader::new(value).head() else { return None };
+    Some(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_garbled_event_costs_itself_only() {
+        let datagram = [
+            &b"\x94\xa3a:1\xa5LEAVE\xc0\x97"[..],
+            b"\x95\xa3b:1\x01\x05\xc0\x00",                             // fine
+            b"\x95\x05\x01\x05\xc0\x00",                                // uri 5
+            b"\x95\xa3c:1\x09\x05\xc0\x00",                             // status 9
+            b"\x95\xa3d:1\x01\xcf\xff\xff\xff\xff\xff\xff\xff\xff\xc0\x00", // incarnation 2^64 - 1
+            b"\xc0",                                                    // no event at all
+            b"\x92\xa3e:1\x03",                                         // short: incarnation 1
+            b"\x96\xa3f:1\x01\xcb\x40\x1c\x00\x00\x00\x00\x00\x00\xa1x\xcb\xff\xf0\x00\x00\x00\x00\x00\x00\xc3",
+        ]
+        .concat();
+        let message = decode(&datagram).unwrap();
+        let seen: Vec<_> =
+            message.events.iter().map(|e| (e.uri, e.claim.incarnation.get(), e.payload)).collect();
+        assert_eq!(seen, [("b:1", 5, None), ("e:1", 1, None), ("f:1", 7, None)]);
+        assert_eq!(message.skipped, 4);
+        assert_eq!(message.events[2].ttl, f64::NEG_INFINITY);
+    }
+
+    #[test]
+    fn each_way_to_be_malformed_has_its_name() {
+        let rows: [(&[u8], Malformed); 9] = [
+            (b"", Malformed::NotMsgpack),
+            (b"\x94\xa3a:1\xa4PING", Malformed::NotMsgpack),
+            (b"\x93\xa3a:1\xa4PING\x80", Malformed::NotAMessage),
+            (b"\x01", Malformed::NotAMessage),
+            (b"\x94\x05\xa4PING\x80\x90", Malformed::Sender),
+            (b"\x94\xa3a:1\xa4PONG\x80\x90", Malformed::Type),
+            (b"\x94\xa3a:1\xa4PING\xc0\x90", Malformed::Data),
+            (b"\x94\xa3a:1\xa3ACK\x80\x90", Malformed::Data),
+            (b"\x94\xa3a:1\xa8SYNC_REQ\xc0\x90", Malformed::Data),
+        ];
+        for (datagram, reason) in rows {
+            assert_eq!(decode(datagram).unwrap_err(), reason, "{datagram:x?}");
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! A datagram in the making, which never grows over its limit.
+
+use rmp::encode as msgpack;
+
+use crate::swim::claim::Claim;
+use crate::swim::msgpack::{Head, Reader};
+use crate::swim::payload::Payload;
+use crate::swim::time::Micros;
+use crate::swim::uri::Uri;
+
+/// The type of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// "Are you there?"
+    Ping,
+    /// "Yes."
+    Ack,
+    /// "This is what I know; what do you?"
+    SyncReq,
+    /// "This is what you did not know."
+    SyncAck,
+    /// Events, and nothing to do but to hear them.
+    Leave,
+}
+
+impl Kind {
+    /// All of them, for counting.
+    pub const ALL: [Self; 5] = [Self::Ping, Self::Ack, Self::SyncReq, Self::SyncAck, Self::Leave];
+
+    /// Its name on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ping => "PING",
+            Self::Ack => "ACK",
+            Self::SyncReq => "SYNC_REQ",
+            Self::SyncAck => "SYNC_ACK",
+            Self::Leave => "LEAVE",
+        }
+    }
+}
+
+/// A datagram in the making: statements are added while they fit.
+#[derive(Debug)]
+pub struct Draft {
+    head: Vec<u8>,
+    items: Vec<u8>,
+    count: u32,
+    tail: &'static [u8],
+    limit: usize,
+}
+
+/// `[]`: the events of a sync.
+const NO_EVENTS: &[u8] = &[0x90];
+
+/// `nil`: the data of a LEAVE.
+const NO_DATA: &[u8] = &[0xc0];
+
+impl Draft {
+    /// A message whose statements are events: PING and ACK with their `data`.
+    pub fn with_data(kind: Kind, sender: &Uri, data: &[u8], limit: usize) -> Self {
+        let mut draft = Self::new(kind, sender, &[], limit);
+        draft.head.extend_from_slice(data);
+        draft
+    }
+
+    /// A message that consists of events.
+    pub fn leave(sender: &Uri, limit: usize) -> Self {
+        Self::with_data(Kind::Leave, sender, NO_DATA, limit)
+    }
+
+    /// A message whose statements are the records of a table.
+    pub fn sync(kind: Kind, sender: &Uri, limit: usize) -> Self {
+        Self::new(kind, sender, NO_EVENTS, limit)
+    }
+
+    fn new(kind: Kind, sender: &Uri, tail: &'static [u8], limit: usize) -> Self {
+        let mut head = Vec::with_capacity(256);
+        infallible(msgpack::write_array_len(&mut head, 4));
+        infallible(msgpack::write_str(&mut head, sender));
+        infallible(msgpack::write_str(&mut head, kind.name()));
+        Self { head, items: Vec::new(), count: 0, tail, limit }
+    }
+
+    /// Adds an event if it fits, and says whether it did.
+    #[must_use]
+    pub fn event(&mut self, uri: &Uri, claim: Claim, payload: Option<&Payload>, ttl: u32) -> bool {
+        self.item(uri, claim, payload, Some(ttl))
+    }
+
+    /// Adds a record if it fits, and says whether it did.
+    #[must_use]
+    pub fn record(&mut self, uri: &Uri, claim: Claim, payload: Option<&Payload>) -> bool {
+        self.item(uri, claim, payload, None)
+    }
+
+    fn item(&mut self, uri: &Uri, claim: Claim, payload: Option<&Payload>, ttl: Option<u32>) -> bool {
+        let before = self.items.len();
+        let out = &mut self.items;
+        infallible(msgpack::write_array_len(out, if ttl.is_some() { 5 } else { 4 }));
+        infallible(msgpack::write_str(out, uri));
+        infallible(msgpack::write_uint(out, claim.status.number().into()).map(drop));
+        infallible(msgpack::write_uint(out, claim.incarnation.get()).map(drop));
+        out.extend_from_slice(payload.map_or(NO_DATA, Payload::bytes));
+        if let Some(ttl) = ttl {
+            infallible(msgpack::write_uint(out, ttl.into()).map(drop));
+        }
+        self.count += 1;
+        let fits = self.size() <= self.limit;
+        if !fits {
+            self.items.truncate(before);
+            self.count -= 1;
+        }
+        fits
+    }
+
+    /// Whether nothing has been added.
+    pub const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// How many bytes are left: less than an event takes means that it is full.
+    pub fn room(&self) -> usize {
+        self.limit.saturating_sub(self.size())
+    }
+
+    fn size(&self) -> usize {
+        self.head.len() + array_head_size(self.count) + self.items.len() + self.tail.len()
+    }
+
+    /// The datagram, unless it is over the limit even without any statement.
+    pub fn finish(mut self) -> Option<Vec<u8>> {
+        if self.size() > self.limit {
+            return None;
+        }
+        infallible(msgpack::write_array_len(&mut self.head, self.count).map(drop));
+        self.head.extend_from_slice(&self.items);
+        self.head.extend_from_slice(self.tail);
+        Some(self.head)
+    }
+}
+
+const fn array_head_size(count: u32) -> usize {
+    match count {
+        0..=15 => 1,
+        16..=0xffff => 3,
+        _ => 5,
+    }
+}
+
+/// The data of a PING: who asks for whom, and when.
+pub fn ping_data(ts: u64, src: &Uri, dst: &Uri) -> Vec<u8> {
+    let mut data = Vec::with_capacity(32 + src.len() + dst.len());
+    infallible(msgpack::write_map_len(&mut data, 3));
+    infallible(msgpack::write_str(&mut data, "ts"));
+    infallible(msgpack::write_u64(&mut data, ts));
+    infallible(msgpack::write_str(&mut data, "src"));
+    infallible(msgpack::write_str(&mut data, src));
+    infallible(msgpack::write_str(&mut data, "dst"));
+    infallible(msgpack::write_str(&mut data, dst));
+    data
+}
+
+/// The data of an ACK: that of the PING, with every key the asker put there, and the time.
+pub fn ack_data(ping: &[u8], answered: Micros) -> Vec<u8> {
+    let mut reader = Reader::new(ping);
+    let Ok(Head::Map(count)) = reader.head() else { unreachable!("a decoded PING holds a map") };
+    let pairs: Vec<(&[u8], &[u8])> = (0..count)
+        .map_while(|_| Some((reader.value().ok()?, reader.value().ok()?)))
+        .filter(|(key, _value)| *key != ATS)
+        .collect();
+    let mut data = Vec::with_capacity(ping.len() + 16);
+    infallible(msgpack::write_map_len(&mut data, pairs.len() as u32 + 1));
+    data.extend(pairs.into_iter().flat_map(|(key, value)| [key, value]).flatten());
+    data.extend_from_slice(ATS);
+    infallible(msgpack::write_u64(&mut data, answered.0));
+    data
+}
+
+/// The string "ats" in MessagePack.
+const ATS: &[u8] = b"\xa3ats";
+
+/// Writing to memory cannot fail.
+fn infallible<T, E: core::fmt::Debug>(written: Result<T, E>) {
+    written.expect("memory can be written to");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::swim::claim::{Incarnation, Status};
+
+    fn uri(text: &str) -> Uri {
+        Uri::from_wire(text).unwrap()
+    }
+
+    /// "Growth by equal 11-byte events: 14, 15, 16, 17 events take 169, 180, 193, 204 bytes."
+    #[test]
+    fn the_sixteenth_event_costs_two_bytes_more() {
+        let size = |events| {
+            let mut draft = Draft::leave(&uri("a:1"), 2000);
+            for _ in 0..events {
+                assert!(draft.event(&uri("b:432"), Claim::alive(Incarnation::FIRST), None, 1));
+            }
+            draft.finish().unwrap().len()
+        };
+        let event = 11;
+        assert_eq!(size(15) - size(14), event);
+        assert_eq!(size(16) - size(15), event + 2);
+        assert_eq!(size(17) - size(16), event);
+    }
+
+    #[test]
+    fn a_statement_that_does_not_fit_leaves_the_draft_as_it_was() {
+        let mut draft = Draft::leave(&uri("a:1"), 31);
+        let claim = Claim { incarnation: Incarnation::FIRST, status: Status::Dead };
+        assert!(draft.event(&uri("b:1"), claim, None, 0));
+        assert!(!draft.event(&uri("a-longer-name:1"), claim, None, 0));
+        assert!(draft.event(&uri("c:1"), claim, None, 0), "a smaller one still goes in");
+        let datagram = draft.finish().unwrap();
+        assert!(datagram.len() <= 31);
+        assert_eq!(crate::swim::wire::decode(&datagram).unwrap().events.len(), 2);
+        assert!(Draft::leave(&uri("a:1"), 5).finish().is_none());
+    }
+
+    #[test]
+    fn an_ack_keeps_every_key_of_the_ping() {
+        let ping = b"\x84\xa2ts\xcb\x3f\xf8\x00\x00\x00\x00\x00\x00\xa5extra\x91\xc0\xa3ats\x01\xa3dst\xa3b:1";
+        let ack = ack_data(ping, Micros(7));
+        let expected = b"\x84\xa2ts\xcb\x3f\xf8\x00\x00\x00\x00\x00\x00\xa5extra\x91\xc0\xa3dst\xa3b:1\xa3ats\xcf\x00\x00\x00\x00\x00\x00\x00\x07";
+        assert_eq!(ack, expected);
+    }
+}

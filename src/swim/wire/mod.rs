@@ -1,0 +1,26 @@
+//! The datagrams of the group, as every peer since the Lua rock has spoken them.
+//!
+//! ```text
+//! [ sender : str, type : str, data, events : [ [ uri, status, incarnation, payload, ttl ], … ] ]
+//! ```
+//!
+//! | type | data |
+//! |---|---|
+//! | `PING` | `{ts, src, dst}`: when, by whom and of whom the question was first asked |
+//! | `ACK` | the map of the PING with all its keys, and `ats`: when it was answered |
+//! | `SYNC_REQ`, `SYNC_ACK` | `[ [ uri, status, incarnation, payload ], … ]` |
+//! | `LEAVE` | nil: the events are all there is to it |
+//!
+//! [`decode`] takes what peers are known to send; [`Draft`] sends what they are known to take.
+
+mod decode;
+mod encode;
+
+pub use decode::{Body, Echo, Event, Malformed, Message, decode};
+pub use encode::{Draft, Kind, ack_data, ping_data};
+
+/// The largest UDP datagram there is; a receive buffer of this size truncates nothing.
+pub const DATAGRAM_SIZE_MAX: usize = 65_535;
+
+#[cfg(test)]
+mod vectors;

@@ -1,0 +1,1 @@
+//! What real peers of the Lua rock sent, as it was recorded.
