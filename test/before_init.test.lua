@@ -1,0 +1,65 @@
+package.path = arg[0]:gsub('[^/]*$', 'lib/?.lua;') .. package.path
+local suite = require('suite')
+local fact = suite.fact
+
+fact('require alone starts no thread, opens no descriptor and creates no fiber', function(t, cluster)
+    local a = cluster:node()
+    local before, after = a:call(function()
+        local function count()
+            local fio = require('fio')
+            local fibers = 0
+            for _ in pairs(require('fiber').info()) do
+                fibers = fibers + 1
+            end
+            return {
+                threads = #fio.listdir('/proc/self/task'),
+                descriptors = #fio.listdir('/proc/self/fd'),
+                fibers = fibers,
+            }
+        end
+        count() -- the first directory listing starts a thread of Tarantool's own
+        local before = count()
+        require('membership')
+        return before, count()
+    end)
+    t:is_deeply(after, before, 'all is as it was')
+end)
+
+fact('what needs no address works before init', function(t, cluster)
+    local a, b = cluster:node(), cluster:member()
+    t:is_deeply(a.membership.members(), {}, 'members() is empty')
+    t:is(a:call(function()
+        local count = 0
+        for _ in require('membership').pairs() do
+            count = count + 1
+        end
+        return count
+    end), 0, 'pairs() has nothing to go through')
+    t:is(a.membership.get_member(b.uri), nil, 'get_member() knows nobody')
+    t:is(a.membership.leave(), false, 'leave() has nothing to leave')
+    t:is(a.membership.add_member(b.uri), true, 'add_member() works')
+    t:is(a:status_of(b.uri), 'alive', 'the member is there')
+
+    a.membership.init(a.host, a.port)
+    t:ok(cluster:everyone_sees(a.uri, 'alive'), 'and is acquainted by init')
+    t:ok(cluster:everyone_sees(b.uri, 'alive'), 'both know each other')
+end)
+
+local UNINITIALISED = 'membership is not initialized'
+
+fact('what needs an address says that it has none', function(t, cluster)
+    local a = cluster:node()
+    local function refused()
+        for _, call in ipairs({{'myself'}, {'set_payload', 'a', 1}, {'probe_uri', 'localhost:31000'}}) do
+            local ok, err = pcall(a.membership[call[1]], unpack(call, 2))
+            t:ok(not ok, call[1] .. ' raises')
+            t:like(err, UNINITIALISED, call[1] .. ' says why')
+        end
+    end
+    refused()
+    a.membership.init(a.host, a.port)
+    a.membership.leave()
+    refused()
+end)
+
+suite.run()

@@ -1,0 +1,78 @@
+package.path = arg[0]:gsub('[^/]*$', 'lib/?.lua;') .. package.path
+local suite = require('suite')
+local fact = suite.fact
+
+fact('a bad argument raises, at the line of the caller, in the words users know', function(t, cluster)
+    local a = cluster:member()
+    local cases = a:call(function()
+        local membership = require('membership')
+        local cases = {}
+
+        --- `call` must have its call of the API on its first line.
+        local function case(text, call)
+            local _, err = pcall(call)
+            local here = debug.getinfo(call, 'S')
+            table.insert(cases, {
+                expected = ('%s:%d: %s'):format(here.short_src, here.linedefined, text),
+                got = tostring(err),
+                type = type(err),
+            })
+        end
+
+        local str, num = 'string expected, got ', 'number expected, got '
+        case('bad argument #1 to init (' .. str .. 'nil)', function() membership.init() end)
+        case('bad argument #1 to init (' .. str .. 'number)', function() membership.init(1, 2) end)
+        case('bad argument #2 to init (' .. num .. 'nil)', function() membership.init('h') end)
+        case('bad argument #2 to init (' .. num .. 'string)', function() membership.init('h', '33001') end)
+        case('bad argument #1 to get_member (' .. str .. 'nil)', function() membership.get_member() end)
+        case('bad argument #1 to get_member (' .. str .. 'number)', function() membership.get_member(1) end)
+        case('bad argument #1 to probe_uri (' .. str .. 'nil)', function() membership.probe_uri() end)
+        case('bad argument #1 to probe_uri (' .. str .. 'table)', function() membership.probe_uri({}) end)
+        case('bad argument #1 to add_member (' .. str .. 'nil)', function() membership.add_member() end)
+        case('bad argument #1 to add_member (' .. str .. 'boolean)', function() membership.add_member(true) end)
+        case('bad argument #1 to set_payload (' .. str .. 'nil)', function() membership.set_payload(nil, 1) end)
+        case('bad argument #1 to set_payload (' .. str .. 'number)', function() membership.set_payload(1, 1) end)
+        return cases
+    end)
+    for _, case in ipairs(cases) do
+        t:is(case.got, case.expected, case.expected:match('bad.*'))
+        t:is(case.type, 'string', 'it is a string')
+    end
+end)
+
+fact('the options of init are a table', function(t, cluster)
+    local a = cluster:node()
+    local ok, err = pcall(a.membership.init, a.host, a.port, 'x')
+    t:ok(not ok, 'a string raises')
+    t:like(err, 'bad argument #3 to init %(%??table expected, got string%)', 'in the words users know')
+end)
+
+fact('other errors have the line of the caller, too', function(t, cluster)
+    local a = cluster:member()
+    local errors = a:call(function()
+        local membership = require('membership')
+        local errors = {}
+        local function note(call)
+            local _, err = pcall(call)
+            local here = debug.getinfo(call, 'S')
+            table.insert(errors, {here = ('%s:%d: '):format(here.short_src, here.linedefined), got = tostring(err)})
+        end
+        note(function() membership.init('::1', 1) end)
+        note(function() membership.init('localhost', 0) end)
+        note(function() membership.set_payload('f', print) end)
+        note(function() membership.set_payload('long', ('x'):rep(10000)) end)
+        note(function() require('membership.options').PROTOCOL_PERIOD_SECONDS = -1 end)
+        note(function() require('membership.options').NO_SUCH_OPTION = 1 end)
+        membership.leave()
+        note(function() membership.myself() end)
+        note(function() membership.set_payload('a', 1) end)
+        note(function() membership.probe_uri('localhost:1') end)
+        return errors
+    end)
+    for _, err in ipairs(errors) do
+        t:is(err.got:sub(1, #err.here), err.here, err.got)
+        t:unlike(err.got, 'stack traceback', 'without a stack trace')
+    end
+end)
+
+suite.run()

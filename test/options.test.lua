@@ -1,0 +1,175 @@
+package.path = arg[0]:gsub('[^/]*$', 'lib/?.lua;') .. package.path
+local suite = require('suite')
+local fact = suite.fact
+
+local DEFAULTS = {
+    PROTOCOL_PERIOD_SECONDS = 1.0,
+    ACK_TIMEOUT_SECONDS = 0.2,
+    ANTI_ENTROPY_PERIOD_SECONDS = 10,
+    SUSPECT_TIMEOUT_SECONDS = 3,
+    SUSPICIOUSNESS = true,
+    NUM_FAILURE_DETECTION_SUBGROUPS = 3,
+    MAX_PACKET_SIZE = 1472,
+}
+
+local function set(node, name, value)
+    return node:call(function(option, wanted)
+        local options = require('membership.options')
+        local ok, err = pcall(function()
+            options[option] = wanted
+        end)
+        return ok, err, options[option]
+    end, name, value)
+end
+
+fact('the defaults are those of the Lua rock', function(t, cluster)
+    local a = cluster:node()
+    for name, default in pairs(DEFAULTS) do
+        t:is(a:call(function(option)
+            return require('membership.options')[option]
+        end, name), default, name)
+    end
+    t:is(a:call(function()
+        return type(require('membership.options').log_debug)
+    end), 'function', 'log_debug')
+end)
+
+fact('a value that makes no sense raises, and the old one is kept', function(t, cluster)
+    local a = cluster:node()
+    local nonsense = {
+        PROTOCOL_PERIOD_SECONDS = {'1', true, 0 / 0, 0, -1, math.huge},
+        ACK_TIMEOUT_SECONDS = {'1', {}, 0 / 0, -0.1, math.huge},
+        ANTI_ENTROPY_PERIOD_SECONDS = {'1', false, 0 / 0, 0, -10},
+        SUSPECT_TIMEOUT_SECONDS = {'1', {}, 0 / 0, -3},
+        SUSPICIOUSNESS = {0, 'false', {}},
+        NUM_FAILURE_DETECTION_SUBGROUPS = {'3', -1, 0 / 0, 1.5},
+        MAX_PACKET_SIZE = {'1472', 0, -1, 0 / 0, 1e9},
+        log_debug = {'print', 1},
+    }
+    for name, values in pairs(nonsense) do
+        for _, value in ipairs(values) do
+            local shown = ('%s = %s (%s)'):format(name, tostring(value), type(value))
+            local ok, err, kept = a:call(function(option, wanted)
+                local options = require('membership.options')
+                local before = options[option]
+                local ok, err = pcall(function()
+                    options[option] = wanted
+                end)
+                return ok, err, options[option] == before
+            end, name, value)
+            t:is(ok, false, shown .. ' raises')
+            t:like(err, name, 'and names the option')
+            t:ok(kept, 'it is what it was')
+        end
+    end
+end)
+
+fact('a name that is not an option raises', function(t, cluster)
+    local a = cluster:node()
+    local ok, err, value = set(a, 'PROTOCOL_PERIOD', 1)
+    t:is(ok, false, 'it raises')
+    t:like(err, 'options table is readonly$', 'in the words users know')
+    t:is(value, nil, 'and is not there')
+end)
+
+fact('values can be set before init and at any time, and read back', function(t, cluster)
+    local a = cluster:node()
+    local others = {
+        PROTOCOL_PERIOD_SECONDS = 0.5,
+        ACK_TIMEOUT_SECONDS = 0.1,
+        ANTI_ENTROPY_PERIOD_SECONDS = 2,
+        SUSPECT_TIMEOUT_SECONDS = 1.5,
+        SUSPICIOUSNESS = false,
+        NUM_FAILURE_DETECTION_SUBGROUPS = 0,
+        MAX_PACKET_SIZE = 1200,
+    }
+    for name, other in pairs(others) do
+        local ok, _, value = set(a, name, other)
+        t:ok(ok, name .. ' can be set before init')
+        t:is(value, other, 'and is read back')
+    end
+    a.membership.init(a.host, a.port)
+    for name, default in pairs(DEFAULTS) do
+        local ok, _, value = set(a, name, default)
+        t:ok(ok, name .. ' can be set after init')
+        t:is(value, default, 'and is read back')
+    end
+end)
+
+fact('an ACK timeout of nothing and no relays are allowed, and detect the dead', function(t, cluster)
+    local a, b = cluster:group(2)
+    t:ok(set(a, 'NUM_FAILURE_DETECTION_SUBGROUPS', 0), 'no relays')
+    b:kill()
+    t:ok(cluster:everyone_sees(b.uri, 'dead'), 'the dead is found')
+    t:ok(set(a, 'ACK_TIMEOUT_SECONDS', 0), 'no patience')
+    t:is(a:call(function(uri)
+        return (require('membership').probe_uri(uri))
+    end, b.uri), false, 'a probe ends at once')
+end)
+
+fact('a period that is shortened takes effect at once', function(t, cluster)
+    local a, b = cluster:group(2)
+    t:ok(set(a, 'PROTOCOL_PERIOD_SECONDS', 3600), 'an hour, by mistake')
+    cluster:let_pass(1) -- so that the hour has begun
+    t:ok(set(a, 'PROTOCOL_PERIOD_SECONDS', 0.2), 'corrected')
+    b:kill()
+    t:ok(cluster:everyone_sees(b.uri, 'dead'), 'the dead is found before the hour is over')
+end)
+
+fact('a suspicion timeout that is shortened takes effect at once', function(t, cluster)
+    local a, b = cluster:group(2)
+    t:ok(set(a, 'SUSPECT_TIMEOUT_SECONDS', 3600), 'an hour, by mistake')
+    b:kill()
+    t:ok(cluster:everyone_sees(b.uri, 'suspect'), 'the suspicion has begun')
+    cluster:let_pass(2)
+    t:is(a:status_of(b.uri), 'suspect', 'and lasts')
+    t:ok(set(a, 'SUSPECT_TIMEOUT_SECONDS', 0.5), 'corrected')
+    t:ok(cluster:everyone_sees(b.uri, 'dead'), 'the suspect is dead before the hour is over')
+end)
+
+fact('without SUSPICIOUSNESS nobody is suspected', function(t, cluster)
+    local a, b = cluster:group(2)
+    t:ok(set(a, 'SUSPICIOUSNESS', false), 'switched off')
+    b:kill()
+    cluster:let_pass(3) -- many periods
+    t:is(a:status_of(b.uri), 'alive', 'the dead is not suspected')
+    t:ok(set(a, 'SUSPICIOUSNESS', true), 'switched on')
+    t:ok(cluster:everyone_sees(b.uri, 'dead'), 'the dead is found')
+end)
+
+fact('MAX_PACKET_SIZE limits the payload', function(t, cluster)
+    local a = cluster:member()
+    t:ok(a:call(function()
+        return pcall(require('membership').set_payload, 'k', ('x'):rep(800))
+    end), '800 bytes are accepted')
+    a.membership.set_payload('k', nil)
+    t:ok(set(a, 'MAX_PACKET_SIZE', 512), 'a small packet')
+    local ok, err = a:call(function()
+        return pcall(require('membership').set_payload, 'k', ('x'):rep(800))
+    end)
+    t:is(ok, false, '800 bytes are refused')
+    t:is(type(err), 'string', 'with a text: ' .. tostring(err))
+end)
+
+fact('log_debug gets the debug lines', function(t, cluster)
+    local a, b = cluster:member(), cluster:member()
+    a:call(function()
+        local lines = {}
+        rawset(_G, 'lines', lines)
+        require('membership.options').log_debug = function(fmt, ...)
+            table.insert(lines, fmt:format(...))
+        end
+    end)
+    b.membership.add_member(a.uri)
+    t:ok(cluster:wait('a line about the new member', function()
+        for _, line in ipairs(a:call(function()
+            return rawget(_G, 'lines')
+        end)) do
+            if line:find(b.uri, 1, true) and line:find('is alive', 1, true) then
+                return true
+            end
+        end
+    end), 'one of them tells of the new member')
+end)
+
+suite.run()

@@ -1,0 +1,150 @@
+package.path = arg[0]:gsub('[^/]*$', 'lib/?.lua;') .. package.path
+local ffi = require('ffi')
+local suite = require('suite')
+local fact = suite.fact
+
+ffi.cdef([[
+    int getuid(void);
+    int getaddrinfo(const char *node, const char *service, const void *hints, void **found);
+    const char *gai_strerror(int code);
+]])
+
+local function probe(node, uri)
+    return {node:call(function(target)
+        return require('membership').probe_uri(target)
+    end, uri)}
+end
+
+--- Begins to note down what the module warns of. The function that is returned counts the warnings that end so.
+local function note_warnings(node)
+    node:call(function()
+        local warnings = {}
+        rawset(_G, 'warnings', warnings)
+        require('log').warn = function(fmt, ...)
+            table.insert(warnings, fmt:format(...))
+        end
+    end)
+    return function(text)
+        local count = 0
+        for _, warning in ipairs(node:call(function()
+            return rawget(_G, 'warnings')
+        end)) do
+            count = count + (warning:endswith(text) and 1 or 0)
+        end
+        return count
+    end
+end
+
+fact('a name that does not resolve is not pinged, and is reported once in the words of the system', function(t, cluster)
+    local a = cluster:member()
+    local uri = 'no-such-host.invalid:31000'
+    local code = ffi.C.getaddrinfo('no-such-host.invalid', '31000', nil, ffi.new('void *[1]'))
+    local report = ('getaddrinfo: %s (%s)'):format(ffi.string(ffi.C.gai_strerror(code)), uri)
+    local count = note_warnings(a)
+
+    for _ = 1, 3 do
+        t:is_deeply(probe(a, uri), {false, 'ping was not sent'}, 'the probe says so')
+    end
+    t:ok(cluster:wait(report, function()
+        return count(report) > 0
+    end), 'it is reported: ' .. report)
+    t:is(a.membership.get_member(uri), nil, 'it is no member')
+
+    a.membership.add_member(uri)
+    t:ok(cluster:everyone_sees(uri, 'dead'), 'one that is added is found dead')
+    cluster:let_pass(1) -- in which it is probed some more times
+    t:is(count('(' .. uri .. ')'), 1, 'it was reported once')
+
+    local another = 'no-such-host.invalid:31001'
+    probe(a, another)
+    t:ok(cluster:wait('another report', function()
+        return count('(' .. another .. ')') == 1
+    end), 'another uri is reported by itself')
+end)
+
+-- A name server that takes queries and never answers, and a node for which it is the only one.
+local NAMESERVER = '127.0.53.53'
+local HANGING_RESOLVER = {
+    prefix = {'unshare', '-m', 'sh', '-c', [[
+        mount --bind resolv.conf /etc/resolv.conf &&
+        mount --bind nsswitch.conf /etc/nsswitch.conf &&
+        exec "$0" "$@"]]},
+    files = {
+        ['resolv.conf'] = ('nameserver %s\noptions timeout:30 attempts:5\n'):format(NAMESERVER),
+        ['nsswitch.conf'] = 'hosts: files dns\n',
+    },
+}
+
+local function can_hang_the_resolver(t, cluster)
+    if ffi.C.getuid() ~= 0 or os.execute('unshare -m mount --bind /etc/hosts /etc/hosts 2>/dev/null') ~= 0 then
+        t:skip('only root can give a process a resolv.conf of its own')
+        return nil
+    end
+    local nameserver, err = cluster:udp(NAMESERVER, 53)
+    if nameserver == nil then
+        t:skip(('%s:53 cannot be bound: %s'):format(NAMESERVER, err))
+    end
+    return nameserver
+end
+
+local function hanging_options()
+    local opts = {options = {}}
+    for name, value in pairs(HANGING_RESOLVER) do
+        opts[name] = value
+    end
+    return opts
+end
+
+fact('a resolver that hangs delays nothing else', function(t, cluster)
+    local nameserver = can_hang_the_resolver(t, cluster)
+    if nameserver == nil then
+        return
+    end
+    local b, c = cluster:group(2, {options = {}})
+    local a = cluster:member(hanging_options())
+    a.membership.add_member(b.uri)
+    cluster:acquaint({a, b, c})
+    cluster:record(b)
+
+    t:is_deeply(probe(a, 'first.example:31000'), {false, 'ping was not sent'}, 'who cannot be resolved is not pinged')
+    t:ok(nameserver:readable(10), 'the name server was asked')
+    for i = 1, 20 do
+        a.membership.add_member(('hangs-%d.example:31000'):format(i))
+    end
+
+    t:is(a.membership.probe_uri(b.uri), true, 'it asks')
+    t:is(b.membership.probe_uri(a.uri), true, 'it answers')
+    a.membership.set_payload('n', 1)
+    t:ok(cluster:everyone_sees_payload(a.uri, {n = 1}), 'it is heard')
+    b.membership.set_payload('n', 2)
+    t:ok(cluster:everyone_sees_payload(b.uri, {n = 2}), 'it hears')
+    c:kill()
+    t:ok(cluster:everyone_sees(c.uri, 'dead'), 'who dies is found dead by everybody')
+    t:is(a:status_of(b.uri), 'alive', 'who lives is not')
+    t:is_deeply(cluster:recorded(b, a.uri), {'alive 1', 'alive 2'}, 'the peer saw its payload and nothing else')
+end)
+
+fact('a resolver that hangs does not keep a process from ending, leaving or forking', function(t, cluster)
+    if can_hang_the_resolver(t, cluster) == nil then
+        return
+    end
+    local a, b = cluster:member(hanging_options()), cluster:member()
+    b.membership.add_member(a.uri)
+    cluster:acquaint({a, b})
+
+    a.membership.add_member('hangs.example:31000')
+    probe(a, 'hangs.example:31000')
+    a:call(function()
+        box.cfg({background = true, pid_file = 'instance.pid', log = 'background.log'})
+    end)
+    t:is(a:wait_exit(), 0, 'it goes into the background')
+    a:follow('instance.pid')
+    probe(a, 'hangs.example:31001')
+    t:is(a.membership.leave(), true, 'it leaves')
+    t:ok(cluster:everyone_sees(a.uri, 'left', {b}), 'which is seen')
+    a:signal('TERM')
+    a:wait_exit()
+    t:ok(not a:is_running(), 'it ends')
+end)
+
+suite.run()
