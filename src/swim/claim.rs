@@ -19,8 +19,13 @@ pub enum Status {
 
 impl Status {
     /// All of them, in order of precedence.
-    pub const ALL: [Self; 5] =
-        [Self::Alive, Self::Suspect, Self::Dead, Self::NonDecryptable, Self::Left];
+    pub const ALL: [Self; 5] = [
+        Self::Alive,
+        Self::Suspect,
+        Self::Dead,
+        Self::NonDecryptable,
+        Self::Left,
+    ];
 
     /// Its number on the wire.
     pub const fn number(self) -> u8 {
@@ -29,7 +34,9 @@ impl Status {
 
     /// The status with this number on the wire.
     pub fn from_number(number: u64) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| u64::from(status.number()) == number)
+        Self::ALL
+            .into_iter()
+            .find(|status| u64::from(status.number()) == number)
     }
 
     /// The name that users see.
@@ -102,7 +109,10 @@ pub struct Claim {
 impl Claim {
     /// That the member is alive at `incarnation`.
     pub const fn alive(incarnation: Incarnation) -> Self {
-        Self { incarnation, status: Status::Alive }
+        Self {
+            incarnation,
+            status: Status::Alive,
+        }
     }
 
     /// The same incarnation with another status.
@@ -122,7 +132,10 @@ mod tests {
     use super::*;
 
     fn claim(status: Status, incarnation: u64) -> Claim {
-        Claim { incarnation: Incarnation::from_wire(incarnation).unwrap(), status }
+        Claim {
+            incarnation: Incarnation::from_wire(incarnation).unwrap(),
+            status,
+        }
     }
 
     #[test]
@@ -148,9 +161,16 @@ mod tests {
             (claim(Left, 1), claim(Alive, 2), false),
         ];
         for (said, held, believed) in rows {
-            assert_eq!(said.overrides(Some(held)), believed, "{said:?} over {held:?}");
+            assert_eq!(
+                said.overrides(Some(held)),
+                believed,
+                "{said:?} over {held:?}"
+            );
         }
-        assert!(claim(Dead, 1).overrides(None), "anything is news about a stranger");
+        assert!(
+            claim(Dead, 1).overrides(None),
+            "anything is news about a stranger"
+        );
     }
 
     #[test]

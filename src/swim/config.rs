@@ -111,7 +111,9 @@ impl Config {
         // One list of fields serves for reading and writing.
         let mut copy = self.clone();
         Some(match copy.field(name)? {
-            Field::Period(duration) | Field::Wait(duration) => Setting::Number(duration.as_secs_f64()),
+            Field::Period(duration) | Field::Wait(duration) => {
+                Setting::Number(duration.as_secs_f64())
+            }
             Field::Flag(flag) => Setting::Flag(*flag),
             Field::Count(count, _) => Setting::Number(*count as f64),
         })
@@ -122,7 +124,9 @@ impl Config {
         let field = self.field(name).ok_or(BadOption::Unknown)?;
         match (field, setting) {
             (Field::Period(duration), Setting::Number(seconds)) => {
-                *duration = wait(seconds).filter(|wait| *wait >= PERIOD_MIN).ok_or(BadOption::Period)?;
+                *duration = wait(seconds)
+                    .filter(|wait| *wait >= PERIOD_MIN)
+                    .ok_or(BadOption::Period)?;
             }
             (Field::Wait(duration), Setting::Number(seconds)) => {
                 *duration = wait(seconds).ok_or(BadOption::Wait)?;
@@ -135,7 +139,11 @@ impl Config {
                     .ok_or(BadOption::Count { least, most })?;
             }
             (Field::Flag(flag), Setting::Flag(value)) => *flag = value,
-            (Field::Flag(_), _) => return Err(BadOption::Type { expected: "boolean" }),
+            (Field::Flag(_), _) => {
+                return Err(BadOption::Type {
+                    expected: "boolean",
+                });
+            }
             (_, _) => return Err(BadOption::Type { expected: "number" }),
         }
         Ok(())
@@ -143,7 +151,9 @@ impl Config {
 }
 
 fn wait(seconds: f64) -> Option<Duration> {
-    Duration::try_from_secs_f64(seconds).ok().filter(|wait| *wait <= WAIT_MAX)
+    Duration::try_from_secs_f64(seconds)
+        .ok()
+        .filter(|wait| *wait <= WAIT_MAX)
 }
 
 /// Why an option was not assigned.
@@ -207,15 +217,48 @@ mod tests {
         let rows = [
             ("PROTOCOL_PERIOD_SECONDS", number(0.0), BadOption::Period),
             ("PROTOCOL_PERIOD_SECONDS", number(-1.0), BadOption::Period),
-            ("PROTOCOL_PERIOD_SECONDS", number(f64::NAN), BadOption::Period),
-            ("PROTOCOL_PERIOD_SECONDS", number(f64::INFINITY), BadOption::Period),
+            (
+                "PROTOCOL_PERIOD_SECONDS",
+                number(f64::NAN),
+                BadOption::Period,
+            ),
+            (
+                "PROTOCOL_PERIOD_SECONDS",
+                number(f64::INFINITY),
+                BadOption::Period,
+            ),
             ("GOSSIP_INTERVAL_SECONDS", number(1e-9), BadOption::Period),
             ("ACK_TIMEOUT_SECONDS", number(-0.1), BadOption::Wait),
-            ("SUSPECT_TIMEOUT_SECONDS", Setting::Flag(true), BadOption::Type { expected: "number" }),
-            ("SUSPICIOUSNESS", number(1.0), BadOption::Type { expected: "boolean" }),
-            ("NUM_FAILURE_DETECTION_SUBGROUPS", number(1.5), BadOption::Count { least: 0, most: 64 }),
-            ("NUM_FAILURE_DETECTION_SUBGROUPS", number(-1.0), BadOption::Count { least: 0, most: 64 }),
-            ("MAX_PACKET_SIZE", number(70_000.0), BadOption::Count { least: 256, most: 65_507 }),
+            (
+                "SUSPECT_TIMEOUT_SECONDS",
+                Setting::Flag(true),
+                BadOption::Type { expected: "number" },
+            ),
+            (
+                "SUSPICIOUSNESS",
+                number(1.0),
+                BadOption::Type {
+                    expected: "boolean",
+                },
+            ),
+            (
+                "NUM_FAILURE_DETECTION_SUBGROUPS",
+                number(1.5),
+                BadOption::Count { least: 0, most: 64 },
+            ),
+            (
+                "NUM_FAILURE_DETECTION_SUBGROUPS",
+                number(-1.0),
+                BadOption::Count { least: 0, most: 64 },
+            ),
+            (
+                "MAX_PACKET_SIZE",
+                number(70_000.0),
+                BadOption::Count {
+                    least: 256,
+                    most: 65_507,
+                },
+            ),
             ("PROTOCOL_PERIOD", number(1.0), BadOption::Unknown),
         ];
         for (name, setting, why) in rows {

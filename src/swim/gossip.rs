@@ -3,12 +3,12 @@
 use core::time::Duration;
 
 use super::Swim;
+use super::Transmit;
 use super::claim::Status;
 use super::time::Now;
 use super::timers::Timer;
 use super::uri::Uri;
 use super::wire::{Draft, Kind};
-use super::Transmit;
 
 /// How many members are pushed to at a time. The epidemic reaches all of N in ln N / ln(1 + 3)
 /// intervals and a few more for the last ones.
@@ -20,9 +20,13 @@ const COALESCING: Duration = Duration::from_millis(10);
 impl Swim {
     /// Spreads what is held of `uri`.
     pub(super) fn spread(&mut self, uri: &Uri, now: Now) {
-        let Some(member) = self.members.get(uri) else { return };
-        self.rumors.start(uri, member.claim, member.current_payload().cloned());
-        self.timers.advance(Timer::Gossip, now.monotonic + COALESCING);
+        let Some(member) = self.members.get(uri) else {
+            return;
+        };
+        self.rumors
+            .start(uri, member.claim, member.current_payload().cloned());
+        self.timers
+            .advance(Timer::Gossip, now.monotonic + COALESCING);
     }
 
     /// How many times a rumor is sent: λ·⌈log2(N + 1)⌉.
@@ -40,22 +44,29 @@ impl Swim {
             return;
         }
         let myself = self.myself.as_ref();
-        let targets = self.members.live.sample(FANOUT, &mut self.rng, |uri| Some(uri) != myself);
+        let targets = self
+            .members
+            .live
+            .sample(FANOUT, &mut self.rng, |uri| Some(uri) != myself);
         targets.iter().for_each(|target| self.push_to(target));
         // With nobody to tell, the news waits for somebody to come: that will be news as well.
         if !targets.is_empty() && !self.rumors.is_empty() {
-            self.timers.set(Timer::Gossip, now.monotonic + self.config.gossip_interval);
+            self.timers
+                .set(Timer::Gossip, now.monotonic + self.config.gossip_interval);
         }
     }
 
     /// Tells `to` what I think of it, what I am, and what is new.
     pub(super) fn push_to(&mut self, to: &Uri) {
-        let Some(myself) = self.myself.clone() else { return };
+        let Some(myself) = self.myself.clone() else {
+            return;
+        };
         let mut draft = Draft::leave(&myself, self.config.max_packet_size);
         let limit = self.rumor_limit();
         let told: &[&str] = &[to];
         let doubted = self.tell_recipient(&mut draft, to, |status| status != Status::Alive);
-        self.rumors.board(&mut draft, limit, if doubted { told } else { &[] });
+        self.rumors
+            .board(&mut draft, limit, if doubted { told } else { &[] });
         if !draft.is_empty() {
             self.post(Kind::Leave, draft, to);
         }
@@ -64,7 +75,9 @@ impl Swim {
     /// Sends a PING or an ACK with everything that rides on it: first what I think of the recipient,
     /// so that a suspect learns it from the next ping; then myself; then what is new.
     pub(super) fn tell(&mut self, kind: Kind, data: &[u8], to: &Uri) {
-        let Some(myself) = self.myself.clone() else { return };
+        let Some(myself) = self.myself.clone() else {
+            return;
+        };
         let mut draft = Draft::with_data(kind, &myself, data, self.config.max_packet_size);
         let limit = self.rumor_limit();
         self.tell_recipient(&mut draft, to, |_any| true);
@@ -76,7 +89,11 @@ impl Swim {
     }
 
     fn tell_recipient(&self, draft: &mut Draft, to: &Uri, worth: impl Fn(Status) -> bool) -> bool {
-        let Some(member) = self.members.get(to).filter(|member| worth(member.claim.status)) else {
+        let Some(member) = self
+            .members
+            .get(to)
+            .filter(|member| worth(member.claim.status))
+        else {
             return false;
         };
         let payload = member.current_payload();
@@ -84,7 +101,9 @@ impl Swim {
     }
 
     fn tell_of_myself(&mut self, draft: &mut Draft, myself: &Uri, limit: u32) {
-        let Some(member) = self.members.get(myself) else { return };
+        let Some(member) = self.members.get(myself) else {
+            return;
+        };
         let sent = self.rumors.sent(myself);
         let ttl = sent.map_or(0, |sent| limit.saturating_sub(sent + 1));
         // Without room for the payload nothing is said: peers would take mine for empty.
@@ -102,7 +121,10 @@ impl Swim {
         self.stats.sent.count(kind, datagram.len());
         let status = self.members.claim(to).map(|claim| claim.status);
         let anew = status != Some(Status::Alive);
-        self.outbox.push_back(Transmit { to: to.clone(), datagram, anew });
+        self.outbox.push_back(Transmit {
+            to: to.clone(),
+            datagram,
+            anew,
+        });
     }
 }
-

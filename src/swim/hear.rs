@@ -17,12 +17,22 @@ impl Swim {
         }
         match self.members.hear(event, now.wall, self.config.max_members) {
             Heard::News { before } => {
-                let uri = self.members.get(event.uri).expect("just heard of").uri.clone();
+                let uri = self
+                    .members
+                    .get(event.uri)
+                    .expect("just heard of")
+                    .uri
+                    .clone();
                 self.watch_suspicion(&uri, before, event.claim, now);
                 self.spread(&uri, now);
             }
             Heard::Payload => {
-                let uri = self.members.get(event.uri).expect("just heard of").uri.clone();
+                let uri = self
+                    .members
+                    .get(event.uri)
+                    .expect("just heard of")
+                    .uri
+                    .clone();
                 self.spread(&uri, now);
             }
             Heard::Stale => {}
@@ -37,7 +47,8 @@ impl Swim {
             self.stats.suspicions_refuted += u64::from(claim.status == Status::Alive);
         }
         if claim.status == Status::Suspect {
-            self.suspicions.start(uri, now.monotonic + self.config.suspect_timeout);
+            self.suspicions
+                .start(uri, now.monotonic + self.config.suspect_timeout);
         }
         self.timers.set_to(Timer::Suspicion, self.suspicions.next());
     }
@@ -45,12 +56,24 @@ impl Swim {
     /// Calls those dead whose suspicion has ripened.
     pub(super) fn bury(&mut self, now: Now) {
         while let Some(uri) = self.suspicions.pop_ripe(now.monotonic) {
-            let Some(claim) = self.members.claim(&uri).filter(|c| c.status == Status::Suspect) else {
+            let Some(claim) = self
+                .members
+                .claim(&uri)
+                .filter(|c| c.status == Status::Suspect)
+            else {
                 continue;
             };
             self.stats.suspicions_ripened += 1;
             self.report(Report::TimedOut { uri: uri.clone() });
-            self.hear(&Event { uri: &uri, claim: claim.with(Status::Dead), payload: None, ttl: 0.0 }, now);
+            self.hear(
+                &Event {
+                    uri: &uri,
+                    claim: claim.with(Status::Dead),
+                    payload: None,
+                    ttl: 0.0,
+                },
+                now,
+            );
             // One who is buried alive is to hear of it at once, and refute.
             self.push_to(&uri);
         }
@@ -60,7 +83,10 @@ impl Swim {
     /// Contradicts what is said of me, if it would be believed.
     fn hear_about_myself(&mut self, event: &Event<'_>, now: Now) {
         let Some(own) = self.own_claim() else { return };
-        let Claim { incarnation, status } = event.claim;
+        let Claim {
+            incarnation,
+            status,
+        } = event.claim;
         if incarnation < own.incarnation {
             return;
         }
@@ -82,7 +108,9 @@ impl Swim {
         };
         // Should a peer be unable to repeat my payload as it is, contradicting it once must do, or
         // we would go on for ever.
-        let said = super::msgpack::meaning(payload).ok().map(|said| (said, self.payload.meaning()));
+        let said = super::msgpack::meaning(payload)
+            .ok()
+            .map(|said| (said, self.payload.meaning()));
         core::mem::replace(&mut self.disputed, said) != said
     }
 
@@ -101,14 +129,19 @@ impl Swim {
 
     /// My own address has answered me.
     pub(super) fn regain_confidence(&mut self, now: Now) {
-        let Some(own) = self.own_claim().filter(|own| own.status != Status::Alive) else { return };
+        let Some(own) = self.own_claim().filter(|own| own.status != Status::Alive) else {
+            return;
+        };
         self.be_alive_again(own.incarnation, now);
     }
 
     /// Makes a claim about myself, and spreads it.
     pub(super) fn announce(&mut self, claim: Claim, now: Now) {
-        let Some(myself) = self.myself.clone() else { return };
-        self.members.put(&myself, claim, Some(self.payload.clone()), now.wall);
+        let Some(myself) = self.myself.clone() else {
+            return;
+        };
+        self.members
+            .put(&myself, claim, Some(self.payload.clone()), now.wall);
         self.spread(&myself, now);
     }
 

@@ -49,7 +49,8 @@ impl History {
             self.changes.remove(&before);
         }
         self.version += 1;
-        self.changes.insert(self.version, Change::Touched(uri.clone()));
+        self.changes
+            .insert(self.version, Change::Touched(uri.clone()));
         self.version
     }
 
@@ -85,7 +86,11 @@ impl History {
     /// What happened after change number `version`; everything for a reader that starts with 0.
     pub fn since(&self, version: u64) -> Missed {
         let reset = version < self.horizon || version > self.version;
-        let mut missed = Missed { reset, touched: Vec::new(), removed: Vec::new() };
+        let mut missed = Missed {
+            reset,
+            touched: Vec::new(),
+            removed: Vec::new(),
+        };
         let start = if reset { 0 } else { version };
         for change in self.changes.range(start + 1..).map(|(_, change)| change) {
             match change {
@@ -115,7 +120,14 @@ mod tests {
         assert_eq!(history.since(second).touched, [uri(1)]);
         assert!(history.since(again).touched.is_empty());
         history.remove(uri(2), second);
-        assert_eq!(history.since(again), Missed { reset: false, touched: vec![], removed: vec![uri(2)] });
+        assert_eq!(
+            history.since(again),
+            Missed {
+                reset: false,
+                touched: vec![],
+                removed: vec![uri(2)]
+            }
+        );
     }
 
     #[test]
@@ -130,9 +142,19 @@ mod tests {
         assert!(missed.reset);
         assert_eq!(missed.touched, [uri(1)], "all that there is");
         assert!(!history.since(history.version() - 1).reset);
-        assert!(history.since(history.version() + 9).reset, "a number that was never given out");
+        assert!(
+            history.since(history.version() + 9).reset,
+            "a number that was never given out"
+        );
         let before = history.version();
         history.clear();
-        assert_eq!(history.since(before), Missed { reset: true, touched: vec![], removed: vec![] });
+        assert_eq!(
+            history.since(before),
+            Missed {
+                reset: true,
+                touched: vec![],
+                removed: vec![]
+            }
+        );
     }
 }

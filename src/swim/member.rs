@@ -29,6 +29,8 @@ impl Member {
     /// The payload, if it is known to be that of the present incarnation: only then may others be
     /// told of it.
     pub fn current_payload(&self) -> Option<&Payload> {
-        self.payload.as_ref().filter(|_| self.payload_of == self.claim.incarnation)
+        self.payload
+            .as_ref()
+            .filter(|_| self.payload_of == self.claim.incarnation)
     }
 }

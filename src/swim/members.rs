@@ -103,7 +103,10 @@ impl Members {
     /// Notes what is claimed of `uri`, right or wrong; keeps the payload that was known if there is
     /// no newer one. `since` is when the claim was made.
     pub fn put(&mut self, uri: &Uri, claim: Claim, payload: Option<Payload>, since: Micros) {
-        let before = self.table.get(uri).map(|member| (member.claim.status, member.version));
+        let before = self
+            .table
+            .get(uri)
+            .map(|member| (member.claim.status, member.version));
         let version = self.history.touch(uri, before.map(|(_, version)| version));
         self.news += 1;
         self.recount(uri, before.map(|(status, _)| status), Some(claim.status));
@@ -125,7 +128,9 @@ impl Members {
 
     /// Notes how far the clock of `uri` is ahead of ours.
     pub fn set_clock_delta(&mut self, uri: &str, delta: f64) {
-        let Some(member) = self.table.get_mut(uri) else { return };
+        let Some(member) = self.table.get_mut(uri) else {
+            return;
+        };
         member.clock_delta = Some(delta);
         member.version = self.history.touch(&member.uri, Some(member.version));
     }
@@ -143,7 +148,11 @@ impl Members {
     pub fn clear(&mut self) {
         let mut history = core::mem::take(&mut self.history);
         history.clear();
-        *self = Self { history, news: self.news + 1, ..Self::default() };
+        *self = Self {
+            history,
+            news: self.news + 1,
+            ..Self::default()
+        };
     }
 
     fn recount(&mut self, uri: &Uri, before: Option<Status>, after: Option<Status>) {
@@ -191,7 +200,10 @@ impl Members {
 /// The payload that was sent; not copied when it is the one that is `known`.
 fn admit(sent: Option<&[u8]>, known: Option<&Payload>) -> Option<Payload> {
     let sent = sent?;
-    known.filter(|known| known.bytes() == sent).cloned().or_else(|| Payload::new(sent).ok())
+    known
+        .filter(|known| known.bytes() == sent)
+        .cloned()
+        .or_else(|| Payload::new(sent).ok())
 }
 
 const fn index(status: Status) -> usize {
@@ -205,7 +217,15 @@ mod tests {
 
     fn event<'a>(incarnation: u64, status: Status, payload: Option<&'a [u8]>) -> Event<'a> {
         let incarnation = Incarnation::from_wire(incarnation).unwrap();
-        Event { uri: "a:1", claim: Claim { incarnation, status }, payload, ttl: 0.0 }
+        Event {
+            uri: "a:1",
+            claim: Claim {
+                incarnation,
+                status,
+            },
+            payload,
+            ttl: 0.0,
+        }
     }
 
     fn hear(members: &mut Members, event: Event<'_>) -> Heard {
@@ -219,24 +239,45 @@ mod tests {
     fn a_payload_is_taken_at_an_equal_incarnation_where_none_was_known() {
         let mut members = Members::default();
         let payload = |members: &Members| members.get("a:1").unwrap().payload.clone();
-        assert!(matches!(hear(&mut members, event(1, Status::Alive, None)), Heard::News { before: None }));
+        assert!(matches!(
+            hear(&mut members, event(1, Status::Alive, None)),
+            Heard::News { before: None }
+        ));
         assert_eq!(payload(&members), None);
-        assert_eq!(hear(&mut members, event(1, Status::Alive, ONE)), Heard::Payload);
-        assert_eq!(hear(&mut members, event(1, Status::Alive, TWO)), Heard::Stale);
+        assert_eq!(
+            hear(&mut members, event(1, Status::Alive, ONE)),
+            Heard::Payload
+        );
+        assert_eq!(
+            hear(&mut members, event(1, Status::Alive, TWO)),
+            Heard::Stale
+        );
         assert_eq!(payload(&members).unwrap().bytes(), ONE.unwrap());
 
         // News without a payload shows the old one on, but tells nobody that it is the present one.
-        assert!(matches!(hear(&mut members, event(2, Status::Alive, None)), Heard::News { before: Some(_) }));
+        assert!(matches!(
+            hear(&mut members, event(2, Status::Alive, None)),
+            Heard::News { before: Some(_) }
+        ));
         assert_eq!(payload(&members).unwrap().bytes(), ONE.unwrap());
         assert_eq!(members.get("a:1").unwrap().current_payload(), None);
-        assert_eq!(hear(&mut members, event(2, Status::Alive, TWO)), Heard::Payload);
+        assert_eq!(
+            hear(&mut members, event(2, Status::Alive, TWO)),
+            Heard::Payload
+        );
         assert_eq!(payload(&members).unwrap().bytes(), TWO.unwrap());
     }
 
     #[test]
     fn members_are_counted_and_probed_by_status() {
         let mut members = Members::default();
-        for status in [Status::Alive, Status::Suspect, Status::Dead, Status::NonDecryptable, Status::Left] {
+        for status in [
+            Status::Alive,
+            Status::Suspect,
+            Status::Dead,
+            Status::NonDecryptable,
+            Status::Left,
+        ] {
             let _ = hear(&mut members, event(1, status, None));
             assert_eq!(members.count(status), 1);
             let rounds = (members.live.len(), members.unreachable.len());
@@ -256,9 +297,15 @@ mod tests {
     fn a_full_table_refuses_strangers_only() {
         let mut members = Members::default();
         let _ = members.hear(&event(1, Status::Alive, None), Micros(0), 1);
-        let stranger = Event { uri: "b:1", ..event(1, Status::Alive, None) };
+        let stranger = Event {
+            uri: "b:1",
+            ..event(1, Status::Alive, None)
+        };
         assert_eq!(members.hear(&stranger, Micros(0), 1), Heard::Refused);
-        assert!(matches!(members.hear(&event(2, Status::Dead, None), Micros(0), 1), Heard::News { .. }));
+        assert!(matches!(
+            members.hear(&event(2, Status::Dead, None), Micros(0), 1),
+            Heard::News { .. }
+        ));
     }
 
     #[test]

@@ -142,10 +142,17 @@ impl fmt::Display for Refused {
         match self {
             Self::NotInitialized => write!(f, "membership is not initialized"),
             Self::PayloadMalformed => {
-                write!(f, "payload is not a table, or nests deeper than {} levels", msgpack::NESTING_MAX)
+                write!(
+                    f,
+                    "payload is not a table, or nests deeper than {} levels",
+                    msgpack::NESTING_MAX
+                )
             }
             Self::PayloadTooLarge { size, limit } => {
-                write!(f, "payload is too large: {size} bytes encoded, at most {limit} fit a datagram")
+                write!(
+                    f,
+                    "payload is too large: {size} bytes encoded, at most {limit} fit a datagram"
+                )
             }
             Self::Option(bad) => bad.fmt(f),
         }
@@ -222,9 +229,20 @@ impl Swim {
         let old = self.myself.replace(uri.clone()).filter(|old| *old != uri);
         let old = old.and_then(|old| self.members.get(&old).cloned());
         let incarnation = self.first_incarnation(&uri, old.as_ref());
-        if let Some(Member { uri: old, claim, .. }) = old {
+        if let Some(Member {
+            uri: old, claim, ..
+        }) = old
+        {
             let claim = claim.with(Status::Dead);
-            self.hear(&Event { uri: &old, claim, payload: None, ttl: 0.0 }, now);
+            self.hear(
+                &Event {
+                    uri: &old,
+                    claim,
+                    payload: None,
+                    ttl: 0.0,
+                },
+                now,
+            );
         }
         self.suspicions.stop(&uri);
         if self.own_claim() != Some(Claim::alive(incarnation)) {
@@ -245,16 +263,28 @@ impl Swim {
         let former = self.former.take().filter(|(former, _)| former == uri);
         let former = former.map(|(_, incarnation)| incarnation.next());
         let old = old.map(|old| old.claim.incarnation);
-        [known, former, old].into_iter().flatten().max().unwrap_or(Incarnation::FIRST)
+        [known, former, old]
+            .into_iter()
+            .flatten()
+            .max()
+            .unwrap_or(Incarnation::FIRST)
     }
 
     /// Says good-bye to everybody who is live, and forgets them. False if there is nothing to leave.
     pub fn leave(&mut self) -> bool {
-        let (Some(own), Some(myself)) = (self.own_claim(), self.myself.take()) else { return false };
+        let (Some(own), Some(myself)) = (self.own_claim(), self.myself.take()) else {
+            return false;
+        };
         self.outbox.clear();
         let limit = self.config.max_packet_size;
         let claim = own.with(Status::Left);
-        let live: Vec<Uri> = self.members.live.iter().filter(|uri| **uri != myself).cloned().collect();
+        let live: Vec<Uri> = self
+            .members
+            .live
+            .iter()
+            .filter(|uri| **uri != myself)
+            .cloned()
+            .collect();
         for _twice in 0..2 {
             for to in &live {
                 let mut draft = Draft::leave(&myself, limit);
@@ -283,7 +313,15 @@ impl Swim {
             Some(left) if left.status == Status::Left => Claim::alive(left.incarnation.next()),
             Some(_known) => return,
         };
-        self.hear(&Event { uri: &uri, claim, payload: None, ttl: 0.0 }, now);
+        self.hear(
+            &Event {
+                uri: &uri,
+                claim,
+                payload: None,
+                ttl: 0.0,
+            },
+            now,
+        );
         if self.myself.as_ref().is_some_and(|myself| *myself != uri) {
             self.push_to(&uri);
             self.sync_with(&uri, now);
@@ -315,7 +353,13 @@ impl Swim {
             return Err(Refused::PayloadTooLarge { size, limit });
         }
         self.payload = payload;
-        self.announce(Claim { incarnation: own.incarnation.next(), ..own }, now);
+        self.announce(
+            Claim {
+                incarnation: own.incarnation.next(),
+                ..own
+            },
+            now,
+        );
         Ok(())
     }
 
@@ -374,15 +418,26 @@ impl Swim {
     /// What a reader who has seen everything up to `version` has missed; 0 is who has seen nothing.
     pub fn changes_since(&self, version: u64) -> Changes<'_> {
         let missed = self.members.missed_since(version);
-        let members = missed.touched.iter().filter_map(|uri| self.members.get(uri)).collect();
-        Changes { version: self.version(), reset: missed.reset, members, gone: missed.removed }
+        let members = missed
+            .touched
+            .iter()
+            .filter_map(|uri| self.members.get(uri))
+            .collect();
+        Changes {
+            version: self.version(),
+            reset: missed.reset,
+            members,
+            gone: missed.removed,
+        }
     }
 
     /// How large a payload may be, in bytes: it travels in PINGs and ACKs, behind what they say of
     /// sender, recipient and question. Others are taken to have URIs as long as mine.
     pub fn payload_limit(&self) -> usize {
         let uri = self.myself.as_ref().map_or(0, |myself| myself.len());
-        self.config.max_packet_size.saturating_sub(ACK_SIZE + URIS_PER_ACK * (uri + 2))
+        self.config
+            .max_packet_size
+            .saturating_sub(ACK_SIZE + URIS_PER_ACK * (uri + 2))
     }
 }
 

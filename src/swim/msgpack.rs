@@ -87,7 +87,9 @@ impl<'a> Reader<'a> {
 
     /// Reads one head: the values that an array or map announces are yet to be read.
     pub fn head(&mut self) -> Result<Head<'a>, NotMsgpack> {
-        let [marker, rest @ ..] = self.rest else { return Err(NotMsgpack) };
+        let [marker, rest @ ..] = self.rest else {
+            return Err(NotMsgpack);
+        };
         self.rest = rest;
         Ok(match Marker::from_u8(*marker) {
             Marker::Null => Head::Nil,
@@ -159,7 +161,9 @@ impl<'a> Reader<'a> {
 
     fn count<const N: usize>(&mut self) -> Result<usize, NotMsgpack> {
         let digits = self.take_array::<N>()?;
-        Ok(digits.into_iter().fold(0, |count, digit| count << 8 | usize::from(digit)))
+        Ok(digits
+            .into_iter()
+            .fold(0, |count, digit| count << 8 | usize::from(digit)))
     }
 
     fn take_counted<const N: usize>(&mut self) -> Result<&'a [u8], NotMsgpack> {
@@ -252,7 +256,12 @@ mod tests {
 
     #[test]
     fn hostile_counts_and_depths_end_with_the_bytes() {
-        for bytes in [&b"\xdf\xff\xff\xff\xff"[..], b"\xc6\xff\xff\xff\xffx", b"\xdd\xff\xff\xff\xff\xc0", b"\xc1"] {
+        for bytes in [
+            &b"\xdf\xff\xff\xff\xff"[..],
+            b"\xc6\xff\xff\xff\xffx",
+            b"\xdd\xff\xff\xff\xff\xc0",
+            b"\xc1",
+        ] {
             assert_eq!(Reader::new(bytes).value(), Err(NotMsgpack), "{bytes:x?}");
             assert_eq!(meaning(bytes), Err(NotMsgpack), "{bytes:x?}");
         }
@@ -264,11 +273,24 @@ mod tests {
 
     #[test]
     fn integers_are_found_in_every_encoding() {
-        for seven in [&b"\x07"[..], b"\xcc\x07", b"\xcd\x00\x07", b"\xd0\x07", b"\xca\x40\xe0\x00\x00"] {
-            let Ok(Head::Number(number)) = Reader::new(seven).head() else { panic!("{seven:x?}") };
+        for seven in [
+            &b"\x07"[..],
+            b"\xcc\x07",
+            b"\xcd\x00\x07",
+            b"\xd0\x07",
+            b"\xca\x40\xe0\x00\x00",
+        ] {
+            let Ok(Head::Number(number)) = Reader::new(seven).head() else {
+                panic!("{seven:x?}")
+            };
             assert_eq!(number.unsigned(), Some(7), "{seven:x?}");
         }
-        for none in [Number::Float(2.5), Number::Float(f64::NAN), Number::Float(f64::NEG_INFINITY), Number::Integer(-1)] {
+        for none in [
+            Number::Float(2.5),
+            Number::Float(f64::NAN),
+            Number::Float(f64::NEG_INFINITY),
+            Number::Integer(-1),
+        ] {
             assert_eq!(none.unsigned(), None, "{none:?}");
         }
     }
@@ -279,12 +301,25 @@ mod tests {
             (b"\x90", b"\x80"),
             (b"\x82\xa1a\x01\xa1b\x02", b"\x82\xa1b\x02\xa1a\x01"),
             (b"\x92\xa1a\xa1b", b"\x82\x02\xa1b\x01\xa1a"),
-            (b"\x81\xa1a\x07", b"\xde\x00\x01\xc4\x01a\xcb\x40\x1c\x00\x00\x00\x00\x00\x00"),
-            (b"\x81\xa1a\xff", b"\x81\xa1a\xd3\xff\xff\xff\xff\xff\xff\xff\xff"),
-            (b"\x81\xa1a\xca\x3f\x00\x00\x00", b"\x81\xa1a\xcb\x3f\xe0\x00\x00\x00\x00\x00\x00"),
+            (
+                b"\x81\xa1a\x07",
+                b"\xde\x00\x01\xc4\x01a\xcb\x40\x1c\x00\x00\x00\x00\x00\x00",
+            ),
+            (
+                b"\x81\xa1a\xff",
+                b"\x81\xa1a\xd3\xff\xff\xff\xff\xff\xff\xff\xff",
+            ),
+            (
+                b"\x81\xa1a\xca\x3f\x00\x00\x00",
+                b"\x81\xa1a\xcb\x3f\xe0\x00\x00\x00\x00\x00\x00",
+            ),
         ];
         for (one, other) in same {
-            assert_eq!(meaning(one).unwrap(), meaning(other).unwrap(), "{one:x?} {other:x?}");
+            assert_eq!(
+                meaning(one).unwrap(),
+                meaning(other).unwrap(),
+                "{one:x?} {other:x?}"
+            );
         }
         let different: [(&[u8], &[u8]); 5] = [
             (b"\x81\xa1a\x01", b"\x81\xa1a\x02"),
@@ -294,7 +329,11 @@ mod tests {
             (b"\x81\xa1a\xc2", b"\x81\xa1a\xc0"),
         ];
         for (one, other) in different {
-            assert_ne!(meaning(one).unwrap(), meaning(other).unwrap(), "{one:x?} {other:x?}");
+            assert_ne!(
+                meaning(one).unwrap(),
+                meaning(other).unwrap(),
+                "{one:x?} {other:x?}"
+            );
         }
     }
 }

@@ -22,7 +22,10 @@ impl Payload {
         if value.len() != bytes.len() || !is_table(bytes) {
             return Err(NotMsgpack);
         }
-        Ok(Self { bytes: bytes.into(), meaning: meaning(bytes)? })
+        Ok(Self {
+            bytes: bytes.into(),
+            meaning: meaning(bytes)?,
+        })
     }
 
     /// The payload of a member that has set none: an empty array, as peers encode it.
@@ -77,7 +80,14 @@ mod tests {
         for good in [&b"\x90"[..], b"\x80", b"\x81\xa1a\x01", b"\x91\xc0"] {
             assert_eq!(Payload::new(good).unwrap().bytes(), good);
         }
-        for bad in [&b""[..], b"\xc0", b"\x01", b"\xa1a", b"\x90\x90", b"\x81\xa1a"] {
+        for bad in [
+            &b""[..],
+            b"\xc0",
+            b"\x01",
+            b"\xa1a",
+            b"\x90\x90",
+            b"\x81\xa1a",
+        ] {
             assert_eq!(Payload::new(bad).unwrap_err(), NotMsgpack, "{bad:x?}");
         }
     }

@@ -95,7 +95,10 @@ impl Prober {
 
     /// The question about `dst`, with a `ts` that no other question in flight about it has.
     fn question(&self, dst: &Uri, now: Now) -> Question {
-        let mut question = Question { dst: dst.clone(), ts: now.wall.0 };
+        let mut question = Question {
+            dst: dst.clone(),
+            ts: now.wall.0,
+        };
         while self.in_flight().any(|other| *other == question) {
             question.ts += 1;
         }
@@ -104,7 +107,9 @@ impl Prober {
 
     fn in_flight(&self) -> impl Iterator<Item = &Question> {
         let round = self.round.iter().map(|probe| &probe.question);
-        round.chain(&self.apart).chain(self.asked.values().map(|asked| &asked.question))
+        round
+            .chain(&self.apart)
+            .chain(self.asked.values().map(|asked| &asked.question))
     }
 }
 
@@ -126,8 +131,14 @@ impl Swim {
             self.stats.probes += 1;
             self.ask(&question, &dst);
             let began = now.monotonic;
-            self.prober.round = Some(Probe { question, began, deadline, relays: Vec::new() });
-            self.timers.set(Timer::Retry, now.monotonic + self.config.ack_timeout);
+            self.prober.round = Some(Probe {
+                question,
+                began,
+                deadline,
+                relays: Vec::new(),
+            });
+            self.timers
+                .set(Timer::Retry, now.monotonic + self.config.ack_timeout);
         }
     }
 
@@ -137,7 +148,15 @@ impl Swim {
     /// members each time: where a quarter of all datagrams is lost each way, one try fails 44 times
     /// in a hundred, and these together twice in ten thousand. It costs nothing while nothing is lost.
     pub(super) fn retry(&mut self, now: Now) {
-        let Some(Probe { question, deadline, relays, .. }) = &self.prober.round else { return };
+        let Some(Probe {
+            question,
+            deadline,
+            relays,
+            ..
+        }) = &self.prober.round
+        else {
+            return;
+        };
         let (question, deadline, asked) = (question.clone(), *deadline, relays.clone());
         if self.config.relays == 0 {
             return self.judge(now);
@@ -146,7 +165,9 @@ impl Swim {
         self.ask(&question, &question.dst);
         fresh.iter().for_each(|relay| self.ask(&question, relay));
         if let Some(probe) = &mut self.prober.round {
-            probe.relays.extend(fresh.into_iter().filter(|relay| !asked.contains(relay)));
+            probe
+                .relays
+                .extend(fresh.into_iter().filter(|relay| !asked.contains(relay)));
         }
         let next = now.monotonic + self.config.ack_timeout.max(RETRY_PAUSE_MIN);
         if next < deadline {
@@ -174,11 +195,20 @@ impl Swim {
     /// The verdict on the probe of this period, if it was not answered (§4.2).
     fn judge(&mut self, now: Now) {
         self.timers.stop(Timer::Retry);
-        let Some(Probe { question: Question { dst, .. }, relays, .. }) = self.prober.round.take() else {
+        let Some(Probe {
+            question: Question { dst, .. },
+            relays,
+            ..
+        }) = self.prober.round.take()
+        else {
             return;
         };
         self.stats.probes_failed += 1;
-        let Some(claim) = self.members.claim(&dst).filter(|claim| claim.status == Status::Alive) else {
+        let Some(claim) = self
+            .members
+            .claim(&dst)
+            .filter(|claim| claim.status == Status::Alive)
+        else {
             return;
         };
         match self.own_claim().map(|own| own.status) {
@@ -187,13 +217,24 @@ impl Swim {
                 self.report(Report::Ignored { uri: dst });
             }
             Some(Status::Alive) => {
-                self.report(Report::Suspected { uri: dst.clone(), relays });
+                self.report(Report::Suspected {
+                    uri: dst.clone(),
+                    relays,
+                });
                 let suspicion = claim.with(Status::Suspect);
                 if Some(&dst) == self.myself.as_ref() {
                     self.doubt_myself(now);
                 } else {
                     self.stats.suspicions += 1;
-                    self.hear(&Event { uri: &dst, claim: suspicion, payload: None, ttl: 0.0 }, now);
+                    self.hear(
+                        &Event {
+                            uri: &dst,
+                            claim: suspicion,
+                            payload: None,
+                            ttl: 0.0,
+                        },
+                        now,
+                    );
                 }
             }
             Some(myself) => self.report(Report::Doubted { uri: dst, myself }),
@@ -202,7 +243,9 @@ impl Swim {
 
     /// Sends a question to `to`: the one it is about, or a relay.
     fn ask(&mut self, question: &Question, to: &Uri) {
-        let Some(myself) = self.myself.clone() else { return };
+        let Some(myself) = self.myself.clone() else {
+            return;
+        };
         let data = ping_data(question.ts, &myself, &question.dst);
         self.tell(Kind::Ping, &data, to);
     }
@@ -216,19 +259,31 @@ impl Swim {
         }
         self.prober.tickets += 1;
         let ticket = Ticket(self.prober.tickets);
-        self.prober.asked.insert(ticket, Asked { question, outcome: Outcome::Waiting });
+        self.prober.asked.insert(
+            ticket,
+            Asked {
+                question,
+                outcome: Outcome::Waiting,
+            },
+        );
         ticket
     }
 
     /// An answer to a question of mine.
     pub(super) fn hear_answer(&mut self, echo: &Echo<'_>, now: Now) {
-        let round = self.prober.round.take_if(|probe| probe.question.is_answered_by(echo));
+        let round = self
+            .prober
+            .round
+            .take_if(|probe| probe.question.is_answered_by(echo));
         if let Some(probe) = &round {
             self.timers.stop(Timer::Retry);
             self.stats.probes_answered += 1;
             self.stats.round_trip = now.monotonic.since(probe.began);
         }
-        let apart = self.prober.apart.take_if(|question| question.is_answered_by(echo));
+        let apart = self
+            .prober
+            .apart
+            .take_if(|question| question.is_answered_by(echo));
         let mut counts = round.is_some() || apart.is_some();
         for asked in self.prober.asked.values_mut() {
             if asked.question.is_answered_by(echo) {

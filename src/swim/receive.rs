@@ -13,8 +13,11 @@ impl Swim {
         if self.myself.is_none() {
             return Ok(());
         }
-        let message = decode(datagram).inspect_err(|why| self.stats.malformed[*why as usize] += 1)?;
-        self.stats.received.count(message.body.kind(), datagram.len());
+        let message =
+            decode(datagram).inspect_err(|why| self.stats.malformed[*why as usize] += 1)?;
+        self.stats
+            .received
+            .count(message.body.kind(), datagram.len());
         self.stats.events_skipped += message.skipped as u64;
         let sender = Uri::from_wire(message.sender).expect("checked when decoded");
         let strange = self.members.get(&sender).is_none();
@@ -32,9 +35,14 @@ impl Swim {
     }
 
     fn act(&mut self, sender: &Uri, message: &Message<'_>, now: Now) {
-        message.events.iter().for_each(|event| self.hear(event, now));
+        message
+            .events
+            .iter()
+            .for_each(|event| self.hear(event, now));
         match &message.body {
-            Body::Ping(echo) if echo.dst == self.myself.as_deref() => self.answer(sender, echo, now),
+            Body::Ping(echo) if echo.dst == self.myself.as_deref() => {
+                self.answer(sender, echo, now)
+            }
             Body::Ping(echo) => self.relay_ping(sender, echo),
             Body::Ack(echo) if echo.src == self.myself.as_deref() => self.hear_answer(echo, now),
             Body::Ack(echo) => self.relay_answer(echo),
@@ -51,12 +59,26 @@ impl Swim {
 
     /// What came from the address of `uri` could not be decoded. If it is dead, that is why.
     pub fn handle_gibberish(&mut self, uri: &str, now: Now) {
-        let Some(member) = self.members.get(uri).filter(|m| m.claim.status == Status::Dead) else {
+        let Some(member) = self
+            .members
+            .get(uri)
+            .filter(|m| m.claim.status == Status::Dead)
+        else {
             return;
         };
         let claim = member.claim.with(Status::NonDecryptable);
-        self.report(Report::Undecryptable { uri: member.uri.clone() });
-        self.hear(&Event { uri, claim, payload: None, ttl: 0.0 }, now);
+        self.report(Report::Undecryptable {
+            uri: member.uri.clone(),
+        });
+        self.hear(
+            &Event {
+                uri,
+                claim,
+                payload: None,
+                ttl: 0.0,
+            },
+            now,
+        );
     }
 
     /// Nothing could be sent to `uri`: its name does not resolve, or the system refuses.

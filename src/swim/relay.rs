@@ -58,7 +58,11 @@ impl Errands {
 }
 
 fn errand(echo: &Echo<'_>) -> Option<Errand> {
-    Some(Errand { src: echo.src?.to_owned(), dst: echo.dst?.to_owned(), ts: echo.ts })
+    Some(Errand {
+        src: echo.src?.to_owned(),
+        dst: echo.dst?.to_owned(),
+        ts: echo.ts,
+    })
 }
 
 impl Swim {
@@ -68,7 +72,9 @@ impl Swim {
         if Some(sender) == self.myself.as_ref() {
             return;
         }
-        let Some(dst) = echo.dst.and_then(Uri::from_wire) else { return };
+        let Some(dst) = echo.dst.and_then(Uri::from_wire) else {
+            return;
+        };
         if errand(echo).is_some_and(|errand| self.errands.accept(sender, errand)) {
             self.stats.relayed += 1;
             self.tell(Kind::Ping, echo.raw, &dst);
@@ -79,7 +85,9 @@ impl Swim {
 
     /// Passes an answer back to the one who asked.
     pub(super) fn relay_answer(&mut self, echo: &Echo<'_>) {
-        let Some(src) = echo.src.and_then(Uri::from_wire) else { return };
+        let Some(src) = echo.src.and_then(Uri::from_wire) else {
+            return;
+        };
         if errand(echo).is_some_and(|errand| self.errands.knows(&errand)) {
             self.tell(Kind::Ack, echo.raw, &src);
         } else {

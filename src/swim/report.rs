@@ -95,7 +95,11 @@ impl fmt::Display for Report {
             }
             Self::Ignored { uri } => write!(f, "Could not reach node: {uri} (ignored)"),
             Self::Doubted { uri, myself } => {
-                write!(f, "Could not reach node: {uri} ({} myself)", myself.number())
+                write!(
+                    f,
+                    "Could not reach node: {uri} ({} myself)",
+                    myself.number()
+                )
             }
             Self::TimedOut { uri } => write!(f, "Node timed out: {uri} - dead"),
             Self::Refuted { rumor } => write!(f, "Refuting the rumor that we are {rumor}"),

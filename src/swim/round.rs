@@ -25,7 +25,9 @@ impl Round {
 
     /// Takes a member out, if it is in.
     pub fn remove(&mut self, uri: &str) {
-        let Some(mut index) = self.order.get_index_of(uri) else { return };
+        let Some(mut index) = self.order.get_index_of(uri) else {
+            return;
+        };
         if index < self.next {
             // Keep those that were probed before `next`: the last of them takes the empty place.
             self.next -= 1;
@@ -53,7 +55,12 @@ impl Round {
     ///
     /// Looks at 4 · (`count` + 2) members at most: among thousands of which few are suitable it may
     /// miss some, and never takes long.
-    pub fn sample(&self, count: usize, rng: &mut StdRng, suitable: impl Fn(&Uri) -> bool) -> Vec<Uri> {
+    pub fn sample(
+        &self,
+        count: usize,
+        rng: &mut StdRng,
+        suitable: impl Fn(&Uri) -> bool,
+    ) -> Vec<Uri> {
         let looks = (4 * (count + 2)).min(self.order.len());
         rand::seq::index::sample(rng, self.order.len(), looks)
             .into_iter()
@@ -106,7 +113,11 @@ mod tests {
         for step in 0..10_000_u16 {
             // A stranger comes and goes, now before and now behind the hand of the clock.
             let stranger = Uri::new("b", 1 + step / 3).unwrap();
-            if step % 3 == 0 { round.insert(stranger) } else { round.remove(&stranger) }
+            if step % 3 == 0 {
+                round.insert(stranger)
+            } else {
+                round.remove(&stranger)
+            }
             let probed = round.take(&mut rng).unwrap();
             if probed.host() == "a" {
                 waited.iter_mut().for_each(|probes| *probes += 1);
@@ -121,7 +132,10 @@ mod tests {
         let (round, mut rng) = (round(5), StdRng::seed_from_u64(3));
         let mut sample = round.sample(9, &mut rng, |uri| uri.port() != 3);
         sample.sort();
-        assert_eq!(sample.iter().map(|uri| uri.port()).collect::<Vec<_>>(), [1, 2, 4, 5]);
+        assert_eq!(
+            sample.iter().map(|uri| uri.port()).collect::<Vec<_>>(),
+            [1, 2, 4, 5]
+        );
         assert!(Round::default().sample(3, &mut rng, |_| true).is_empty());
     }
 }

@@ -44,9 +44,19 @@ impl Rumors {
     pub fn start(&mut self, uri: &Uri, claim: Claim, payload: Option<Payload>) {
         self.stop(uri);
         self.started += 1;
-        let rank = Rank { sent: 0, newest: Reverse(self.started) };
+        let rank = Rank {
+            sent: 0,
+            newest: Reverse(self.started),
+        };
         self.queue.insert(rank, uri.clone());
-        self.rumors.insert(uri.clone(), Rumor { claim, payload, rank });
+        self.rumors.insert(
+            uri.clone(),
+            Rumor {
+                claim,
+                payload,
+                rank,
+            },
+        );
     }
 
     /// No longer spreads anything about `uri`.
@@ -103,8 +113,13 @@ impl Rumors {
 
     /// Counts that the rumor about `uri`, if there is one, has been sent once more.
     pub fn count(&mut self, uri: &str, limit: u32) {
-        let Some((index, uri, rumor)) = self.rumors.get_full_mut(uri) else { return };
-        let uri = self.queue.remove(&rumor.rank).unwrap_or_else(|| uri.clone());
+        let Some((index, uri, rumor)) = self.rumors.get_full_mut(uri) else {
+            return;
+        };
+        let uri = self
+            .queue
+            .remove(&rumor.rank)
+            .unwrap_or_else(|| uri.clone());
         rumor.rank.sent += 1;
         if rumor.rank.sent >= limit {
             self.rumors.swap_remove_index(index);
@@ -132,7 +147,10 @@ mod tests {
         let datagram = draft.finish().unwrap();
         let events = decode(&datagram).unwrap().events;
         assert_eq!(events.len(), count);
-        events.iter().map(|event| (Uri::from_wire(event.uri).unwrap().port(), event.ttl)).collect()
+        events
+            .iter()
+            .map(|event| (Uri::from_wire(event.uri).unwrap().port(), event.ttl))
+            .collect()
     }
 
     #[test]
@@ -144,7 +162,11 @@ mod tests {
         rumors.start(&uri(3), CLAIM, None);
         assert_eq!(boarded(&mut rumors, 3, 100), [(3, 2.0), (2, 1.0), (1, 1.0)]);
         assert_eq!(boarded(&mut rumors, 3, 100), [(3, 1.0), (2, 0.0), (1, 0.0)]);
-        assert_eq!(boarded(&mut rumors, 3, 100), [(3, 0.0)], "each is sent three times, then dropped");
+        assert_eq!(
+            boarded(&mut rumors, 3, 100),
+            [(3, 0.0)],
+            "each is sent three times, then dropped"
+        );
         assert!(rumors.is_empty() && rumors.queue.is_empty());
     }
 

@@ -37,7 +37,10 @@ impl Suspicions {
 
     /// Takes a suspect whose time is over.
     pub fn pop_ripe(&mut self, now: Micros) -> Option<Uri> {
-        let (_, uri) = self.queue.first().filter(|(deadline, _uri)| *deadline <= now)?;
+        let (_, uri) = self
+            .queue
+            .first()
+            .filter(|(deadline, _uri)| *deadline <= now)?;
         let uri = uri.clone();
         self.stop(&uri);
         Some(uri)
@@ -66,7 +69,10 @@ mod tests {
         assert_eq!(suspicions.pop_ripe(Micros(9)), Some(b.clone()));
         suspicions.stop(&a);
         suspicions.stop(&a);
-        assert_eq!((suspicions.next(), suspicions.pop_ripe(Micros(99))), (None, None));
+        assert_eq!(
+            (suspicions.next(), suspicions.pop_ripe(Micros(99))),
+            (None, None)
+        );
         suspicions.start(&b, Micros(20));
         assert_eq!(suspicions.next(), Some(Micros(20)), "suspected anew");
     }

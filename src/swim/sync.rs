@@ -31,7 +31,10 @@ impl Swim {
         self.syncing = false;
         match partner {
             Some(partner) => self.sync_with(&partner, now),
-            None => self.timers.set(Timer::AntiEntropy, now.monotonic + self.config.protocol_period),
+            None => self.timers.set(
+                Timer::AntiEntropy,
+                now.monotonic + self.config.protocol_period,
+            ),
         }
     }
 
@@ -41,7 +44,10 @@ impl Swim {
             return;
         }
         self.syncing = true;
-        self.timers.set(Timer::AntiEntropy, now.monotonic + self.config.protocol_period);
+        self.timers.set(
+            Timer::AntiEntropy,
+            now.monotonic + self.config.protocol_period,
+        );
         self.stats.syncs += 1;
         for draft in self.pack_table(Kind::SyncReq, 1, |_any| true) {
             self.post(Kind::SyncReq, draft, partner);
@@ -51,8 +57,10 @@ impl Swim {
     /// Hears the table of `partner`, and answers with what it does not know or knows less about.
     pub(super) fn answer_sync(&mut self, partner: &Uri, records: &[Event<'_>], now: Now) {
         records.iter().for_each(|record| self.hear(record, now));
-        let known: IndexMap<&str, Claim> =
-            records.iter().map(|record| (record.uri, record.claim)).collect();
+        let known: IndexMap<&str, Claim> = records
+            .iter()
+            .map(|record| (record.uri, record.claim))
+            .collect();
         let news = |member: &Member| member.claim.overrides(known.get(&*member.uri).copied());
         for draft in self.pack_table(Kind::SyncAck, ANSWER_DATAGRAMS_MAX, news) {
             self.post(Kind::SyncAck, draft, partner);
@@ -67,7 +75,11 @@ impl Swim {
         if self.syncing {
             self.syncing = false;
             let config = &self.config;
-            let pause = if learnt { config.protocol_period } else { config.anti_entropy_period };
+            let pause = if learnt {
+                config.protocol_period
+            } else {
+                config.anti_entropy_period
+            };
             self.timers.set(Timer::AntiEntropy, now.monotonic + pause);
         }
     }
@@ -79,7 +91,9 @@ impl Swim {
         datagrams_max: usize,
         wanted: impl Fn(&Member) -> bool,
     ) -> Vec<Draft> {
-        let Some(myself) = self.myself.clone() else { return Vec::new() };
+        let Some(myself) = self.myself.clone() else {
+            return Vec::new();
+        };
         let limit = self.config.max_packet_size;
         let start = self.rng.random_range(0..self.members.len().max(1));
         let mut full = Vec::new();
@@ -88,7 +102,10 @@ impl Swim {
         for member in self.members.from(start).filter(|member| wanted(member)) {
             let mut fits = add(&mut draft, member);
             if !fits && !draft.is_empty() && full.len() + 1 < datagrams_max {
-                full.push(core::mem::replace(&mut draft, Draft::sync(kind, &myself, limit)));
+                full.push(core::mem::replace(
+                    &mut draft,
+                    Draft::sync(kind, &myself, limit),
+                ));
                 fits = add(&mut draft, member);
             }
             misfits += usize::from(!fits);

@@ -18,8 +18,13 @@ pub enum Timer {
 }
 
 impl Timer {
-    const ALL: [Self; 5] =
-        [Self::Period, Self::Retry, Self::Suspicion, Self::Gossip, Self::AntiEntropy];
+    const ALL: [Self; 5] = [
+        Self::Period,
+        Self::Retry,
+        Self::Suspicion,
+        Self::Gossip,
+        Self::AntiEntropy,
+    ];
 }
 
 /// At most one deadline for each [`Timer`].
@@ -61,7 +66,10 @@ impl Timers {
     /// Disarms and returns the earliest timer that is due.
     pub fn pop_due(&mut self, now: Micros) -> Option<Timer> {
         let due = |timer: &Timer| self.0[*timer as usize].filter(|at| *at <= now);
-        let timer = Timer::ALL.into_iter().filter(|timer| due(timer).is_some()).min_by_key(due)?;
+        let timer = Timer::ALL
+            .into_iter()
+            .filter(|timer| due(timer).is_some())
+            .min_by_key(due)?;
         self.stop(timer);
         Some(timer)
     }

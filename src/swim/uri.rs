@@ -29,10 +29,16 @@ impl Uri {
     pub fn parse(text: &str) -> Result<Self, UriError> {
         let rest = text.split_once("://").map_or(text, |(_scheme, rest)| rest);
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        let identity = authority.rsplit_once('@').map_or(authority, |(_login, host)| host);
+        let identity = authority
+            .rsplit_once('@')
+            .map_or(authority, |(_login, host)| host);
         match split(identity) {
             Some((host, port)) if is_host(host) && identity.len() <= Self::LENGTH_MAX => {
-                if is_port(port) { Ok(Self(identity.into())) } else { Err(UriError::Port) }
+                if is_port(port) {
+                    Ok(Self(identity.into()))
+                } else {
+                    Err(UriError::Port)
+                }
             }
             None if is_host(identity) && identity.bytes().any(|b| !b.is_ascii_digit()) => {
                 Err(UriError::Port)
@@ -55,7 +61,9 @@ impl Uri {
     /// What to resolve: the host without the brackets of IPv6.
     pub fn host(&self) -> &str {
         let (host, _port) = split(&self.0).expect("a Uri has a port");
-        host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
+        host.strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'))
+            .unwrap_or(host)
     }
 
     /// The port, never 0.
@@ -98,7 +106,9 @@ fn is_port(text: &str) -> bool {
 
 fn is_host(text: &str) -> bool {
     if let Some(inner) = text.strip_prefix('[') {
-        let Some(address) = inner.strip_suffix(']') else { return false };
+        let Some(address) = inner.strip_suffix(']') else {
+            return false;
+        };
         let (address, zone) = address.split_once('%').unwrap_or((address, "0"));
         return address.parse::<Ipv6Addr>().is_ok() && is_name(zone);
     }
@@ -143,12 +153,37 @@ mod tests {
 
     #[test]
     fn an_identity_is_host_and_port_and_nothing_else() {
-        for good in ["localhost:3301", "127.0.0.1:1", "[::1]:65535", "a_b.c-d:80", "[fe80::1%eth0]:1"] {
+        for good in [
+            "localhost:3301",
+            "127.0.0.1:1",
+            "[::1]:65535",
+            "a_b.c-d:80",
+            "[fe80::1%eth0]:1",
+        ] {
             assert!(Uri::from_wire(good).is_some(), "{good}");
         }
         let bad = [
-            "", "5", "foo", ":1", "a:0", "a:65536", "a:-1", "a:+1", "a:01", "a b:1", "::1", "a:b:c", "[::1]",
-            "[::1:1", "[x]:1", "cdata<void *>: NULL", "u@h:1", "http://a:1", "a:1/p", "a:1\n", "ä:1",
+            "",
+            "5",
+            "foo",
+            ":1",
+            "a:0",
+            "a:65536",
+            "a:-1",
+            "a:+1",
+            "a:01",
+            "a b:1",
+            "::1",
+            "a:b:c",
+            "[::1]",
+            "[::1:1",
+            "[x]:1",
+            "cdata<void *>: NULL",
+            "u@h:1",
+            "http://a:1",
+            "a:1/p",
+            "a:1\n",
+            "ä:1",
         ];
         for bad in bad {
             assert!(Uri::from_wire(bad).is_none(), "{bad}");
@@ -160,11 +195,20 @@ mod tests {
     #[test]
     fn what_a_person_wrote_is_stripped_to_the_identity() {
         let parsed = |text| Uri::parse(text).map(|uri| uri.to_string());
-        assert_eq!(parsed("http://u:p@localhost:1/p").as_deref(), Ok("localhost:1"));
+        assert_eq!(
+            parsed("http://u:p@localhost:1/p").as_deref(),
+            Ok("localhost:1")
+        );
         assert_eq!(parsed("u@localhost:1?q#f").as_deref(), Ok("localhost:1"));
         assert_eq!(parsed("[::1]:1").as_deref(), Ok("[::1]:1"));
         assert_eq!(parsed("[FE80::A]:1").as_deref(), Ok("[FE80::A]:1"));
-        for no_port in ["foo", "localhost:0", "localhost:-1", "localhost:99999", "unix/:/dev/null"] {
+        for no_port in [
+            "foo",
+            "localhost:0",
+            "localhost:-1",
+            "localhost:99999",
+            "unix/:/dev/null",
+        ] {
             assert!(parsed(no_port).is_err(), "{no_port}");
         }
         assert_eq!(parsed("foo"), Err(UriError::Port));
@@ -179,6 +223,9 @@ mod tests {
         let uri = Uri::from_wire("[::1]:3301").unwrap();
         assert_eq!((uri.host(), uri.port(), uri.is_ipv6()), ("::1", 3301, true));
         let uri = Uri::from_wire("localhost:3301").unwrap();
-        assert_eq!((uri.host(), uri.port(), uri.is_ipv6()), ("localhost", 3301, false));
+        assert_eq!(
+            (uri.host(), uri.port(), uri.is_ipv6()),
+            ("localhost", 3301, false)
+        );
     }
 }

@@ -95,8 +95,13 @@ impl Body<'_> {
 
 impl Malformed {
     /// All of them, for counting.
-    pub const ALL: [Self; 5] =
-        [Self::NotMsgpack, Self::NotAMessage, Self::Sender, Self::Type, Self::Data];
+    pub const ALL: [Self; 5] = [
+        Self::NotMsgpack,
+        Self::NotAMessage,
+        Self::Sender,
+        Self::Type,
+        Self::Data,
+    ];
 
     /// Its name among the counters.
     pub const fn name(self) -> &'static str {
@@ -122,9 +127,15 @@ impl From<NotMsgpack> for Malformed {
 /// record must not keep a member from answering a ping.
 pub fn decode(datagram: &[u8]) -> Result<Message<'_>, Malformed> {
     let mut reader = Reader::new(datagram);
-    let Head::Array(4) = reader.head()? else { return Err(Malformed::NotAMessage) };
-    let [sender, kind, data, events] =
-        [reader.value()?, reader.value()?, reader.value()?, reader.value()?];
+    let Head::Array(4) = reader.head()? else {
+        return Err(Malformed::NotAMessage);
+    };
+    let [sender, kind, data, events] = [
+        reader.value()?,
+        reader.value()?,
+        reader.value()?,
+        reader.value()?,
+    ];
     let mut skipped = 0;
     let sender = identity(sender).ok_or(Malformed::Sender)?;
     let body = match text(kind) {
@@ -137,13 +148,20 @@ pub fn decode(datagram: &[u8]) -> Result<Message<'_>, Malformed> {
     };
     let body = body.ok_or(Malformed::Data)?;
     let events = list(events, &mut skipped).unwrap_or_default();
-    Ok(Message { sender, body, events, skipped })
+    Ok(Message {
+        sender,
+        body,
+        events,
+        skipped,
+    })
 }
 
 fn list<'a>(value: &'a [u8], skipped: &mut usize) -> Option<Vec<Event<'a>>> {
     let mut reader = Reader::new(value);
     // An empty Lua table may also have been encoded as an empty map.
-    let (Ok(Head::Array(count)) | Ok(Head::Map(count @ 0))) = reader.head() else { return None };
+    let (Ok(Head::Array(count)) | Ok(Head::Map(count @ 0))) = reader.head() else {
+        return None;
+    };
     let mut events = Vec::with_capacity(count.min(value.len() / EVENT_SIZE_MIN));
     for _ in 0..count {
         match reader.value().ok().and_then(event) {
@@ -159,18 +177,33 @@ const EVENT_SIZE_MIN: usize = 6;
 
 fn event(value: &[u8]) -> Option<Event<'_>> {
     let mut reader = Reader::new(value);
-    let Ok(Head::Array(length @ 2..)) = reader.head() else { return None };
+    let Ok(Head::Array(length @ 2..)) = reader.head() else {
+        return None;
+    };
     let uri = identity(reader.value().ok()?)?;
-    let status = number(reader.value().ok()?)?.unsigned().and_then(Status::from_number)?;
+    let status = number(reader.value().ok()?)?
+        .unsigned()
+        .and_then(Status::from_number)?;
     let incarnation = match reader.value() {
         Ok(value) if length > 2 => Incarnation::from_wire(number(value)?.unsigned()?)?,
         _ => Incarnation::FIRST,
     };
-    let payload = if length > 3 { reader.value().ok().filter(|value| is_table(value)) } else { None };
-    let ttl = if length > 4 { reader.value().ok().and_then(number) } else { None };
+    let payload = if length > 3 {
+        reader.value().ok().filter(|value| is_table(value))
+    } else {
+        None
+    };
+    let ttl = if length > 4 {
+        reader.value().ok().and_then(number)
+    } else {
+        None
+    };
     Some(Event {
         uri,
-        claim: Claim { incarnation, status },
+        claim: Claim {
+            incarnation,
+            status,
+        },
         payload,
         ttl: ttl.map_or(0.0, Number::float),
     })
@@ -178,8 +211,16 @@ fn event(value: &[u8]) -> Option<Event<'_>> {
 
 fn echo(raw: &[u8]) -> Option<Echo<'_>> {
     let mut reader = Reader::new(raw);
-    let Ok(Head::Map(pairs)) = reader.head() else { return None };
-    let mut echo = Echo { raw, ts: None, ats: None, src: None, dst: None };
+    let Ok(Head::Map(pairs)) = reader.head() else {
+        return None;
+    };
+    let mut echo = Echo {
+        raw,
+        ts: None,
+        ats: None,
+        src: None,
+        dst: None,
+    };
     for _ in 0..pairs {
         let (key, value) = (reader.value().ok()?, reader.value().ok()?);
         match text(key) {
@@ -194,7 +235,9 @@ fn echo(raw: &[u8]) -> Option<Echo<'_>> {
 }
 
 fn text(value: &[u8]) -> Option<&str> {
-    let Ok(Head::Text(bytes)) = Reader::new(value).head() else { return None };
+    let Ok(Head::Text(bytes)) = Reader::new(value).head() else {
+        return None;
+    };
     str::from_utf8(bytes).ok()
 }
 
@@ -203,7 +246,9 @@ fn identity(value: &[u8]) -> Option<&str> {
 }
 
 fn number(value: &[u8]) -> Option<Number> {
-    let Ok(Head::Number(number)) = Reader::new(value).head() else { return None };
+    let Ok(Head::Number(number)) = Reader::new(value).head() else {
+        return None;
+    };
     Some(number)
 }
 
@@ -225,8 +270,11 @@ mod tests {
         ]
         .concat();
         let message = decode(&datagram).unwrap();
-        let seen: Vec<_> =
-            message.events.iter().map(|e| (e.uri, e.claim.incarnation.get(), e.payload)).collect();
+        let seen: Vec<_> = message
+            .events
+            .iter()
+            .map(|e| (e.uri, e.claim.incarnation.get(), e.payload))
+            .collect();
         assert_eq!(seen, [("b:1", 5, None), ("e:1", 1, None), ("f:1", 7, None)]);
         assert_eq!(message.skipped, 4);
         assert_eq!(message.events[2].ttl, f64::NEG_INFINITY);

@@ -25,7 +25,13 @@ pub enum Kind {
 
 impl Kind {
     /// All of them, for counting.
-    pub const ALL: [Self; 5] = [Self::Ping, Self::Ack, Self::SyncReq, Self::SyncAck, Self::Leave];
+    pub const ALL: [Self; 5] = [
+        Self::Ping,
+        Self::Ack,
+        Self::SyncReq,
+        Self::SyncAck,
+        Self::Leave,
+    ];
 
     /// Its name on the wire.
     pub const fn name(self) -> &'static str {
@@ -78,7 +84,13 @@ impl Draft {
         infallible(msgpack::write_array_len(&mut head, 4));
         infallible(msgpack::write_str(&mut head, sender));
         infallible(msgpack::write_str(&mut head, kind.name()));
-        Self { head, items: Vec::new(), count: 0, tail, limit }
+        Self {
+            head,
+            items: Vec::new(),
+            count: 0,
+            tail,
+            limit,
+        }
     }
 
     /// Adds an event if it fits, and says whether it did.
@@ -93,10 +105,19 @@ impl Draft {
         self.item(uri, claim, payload, None)
     }
 
-    fn item(&mut self, uri: &Uri, claim: Claim, payload: Option<&Payload>, ttl: Option<u32>) -> bool {
+    fn item(
+        &mut self,
+        uri: &Uri,
+        claim: Claim,
+        payload: Option<&Payload>,
+        ttl: Option<u32>,
+    ) -> bool {
         let before = self.items.len();
         let out = &mut self.items;
-        infallible(msgpack::write_array_len(out, if ttl.is_some() { 5 } else { 4 }));
+        infallible(msgpack::write_array_len(
+            out,
+            if ttl.is_some() { 5 } else { 4 },
+        ));
         infallible(msgpack::write_str(out, uri));
         infallible(msgpack::write_uint(out, claim.status.number().into()).map(drop));
         infallible(msgpack::write_uint(out, claim.incarnation.get()).map(drop));
@@ -163,14 +184,21 @@ pub fn ping_data(ts: u64, src: &Uri, dst: &Uri) -> Vec<u8> {
 /// The data of an ACK: that of the PING, with every key the asker put there, and the time.
 pub fn ack_data(ping: &[u8], answered: Micros) -> Vec<u8> {
     let mut reader = Reader::new(ping);
-    let Ok(Head::Map(count)) = reader.head() else { unreachable!("a decoded PING holds a map") };
+    let Ok(Head::Map(count)) = reader.head() else {
+        unreachable!("a decoded PING holds a map")
+    };
     let pairs: Vec<(&[u8], &[u8])> = (0..count)
         .map_while(|_| Some((reader.value().ok()?, reader.value().ok()?)))
         .filter(|(key, _value)| *key != ATS)
         .collect();
     let mut data = Vec::with_capacity(ping.len() + 16);
     infallible(msgpack::write_map_len(&mut data, pairs.len() as u32 + 1));
-    data.extend(pairs.into_iter().flat_map(|(key, value)| [key, value]).flatten());
+    data.extend(
+        pairs
+            .into_iter()
+            .flat_map(|(key, value)| [key, value])
+            .flatten(),
+    );
     data.extend_from_slice(ATS);
     infallible(msgpack::write_u64(&mut data, answered.0));
     data
@@ -212,13 +240,22 @@ mod tests {
     #[test]
     fn a_statement_that_does_not_fit_leaves_the_draft_as_it_was() {
         let mut draft = Draft::leave(&uri("a:1"), 31);
-        let claim = Claim { incarnation: Incarnation::FIRST, status: Status::Dead };
+        let claim = Claim {
+            incarnation: Incarnation::FIRST,
+            status: Status::Dead,
+        };
         assert!(draft.event(&uri("b:1"), claim, None, 0));
         assert!(!draft.event(&uri("a-longer-name:1"), claim, None, 0));
-        assert!(draft.event(&uri("c:1"), claim, None, 0), "a smaller one still goes in");
+        assert!(
+            draft.event(&uri("c:1"), claim, None, 0),
+            "a smaller one still goes in"
+        );
         let datagram = draft.finish().unwrap();
         assert!(datagram.len() <= 31);
-        assert_eq!(crate::swim::wire::decode(&datagram).unwrap().events.len(), 2);
+        assert_eq!(
+            crate::swim::wire::decode(&datagram).unwrap().events.len(),
+            2
+        );
         assert!(Draft::leave(&uri("a:1"), 5).finish().is_none());
     }
 
