@@ -4,6 +4,8 @@ use core::fmt;
 use core::ops::RangeInclusive;
 use core::time::Duration;
 
+use super::seal::BLOCK_SIZE;
+
 /// What can be tuned while the protocol runs. A change takes effect with the next period.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -25,6 +27,8 @@ pub struct Config {
     pub retransmit_multiplier: usize,
     /// `MAX_PACKET_SIZE`: no datagram is larger, in bytes.
     pub max_packet_size: usize,
+    /// `ENCRYPTION_INIT`: the initialisation vector of the Lua rock's encryption.
+    pub encryption_init: [u8; BLOCK_SIZE],
     /// `MAX_MEMBERS`: strangers beyond so many are refused.
     pub max_members: usize,
 }
@@ -42,6 +46,7 @@ impl Default for Config {
             retransmit_multiplier: 3,
             // Ethernet's 1500 bytes, less the headers of IPv4 (20) and UDP (8).
             max_packet_size: 1500 - 20 - 8,
+            encryption_init: *b"init-key-16-byte",
             max_members: 65_536,
         }
     }
@@ -54,6 +59,8 @@ pub enum Setting {
     Number(f64),
     /// Yes or no.
     Flag(bool),
+    /// Bytes.
+    Text(Vec<u8>),
 }
 
 /// An option, ready to be read or assigned.
@@ -64,6 +71,7 @@ enum Field<'a> {
     Wait(&'a mut Duration),
     Flag(&'a mut bool),
     Count(&'a mut usize, RangeInclusive<usize>),
+    Block(&'a mut [u8; BLOCK_SIZE]),
 }
 
 /// The shortest period: below it the engine would do nothing but keep time.
@@ -77,7 +85,7 @@ const PACKET_SIZES: RangeInclusive<usize> = 256..=65_507;
 
 impl Config {
     /// Every name, in the order in which they are documented.
-    pub const NAMES: [&str; 10] = [
+    pub const NAMES: [&str; 11] = [
         "PROTOCOL_PERIOD_SECONDS",
         "ACK_TIMEOUT_SECONDS",
         "ANTI_ENTROPY_PERIOD_SECONDS",
@@ -85,6 +93,7 @@ impl Config {
         "SUSPECT_TIMEOUT_SECONDS",
         "NUM_FAILURE_DETECTION_SUBGROUPS",
         "MAX_PACKET_SIZE",
+        "ENCRYPTION_INIT",
         "GOSSIP_INTERVAL_SECONDS",
         "RETRANSMIT_MULTIPLIER",
         "MAX_MEMBERS",
@@ -101,6 +110,7 @@ impl Config {
             "MAX_PACKET_SIZE" => Field::Count(&mut self.max_packet_size, PACKET_SIZES),
             "GOSSIP_INTERVAL_SECONDS" => Field::Period(&mut self.gossip_interval),
             "RETRANSMIT_MULTIPLIER" => Field::Count(&mut self.retransmit_multiplier, 1..=64),
+            "ENCRYPTION_INIT" => Field::Block(&mut self.encryption_init),
             "MAX_MEMBERS" => Field::Count(&mut self.max_members, 1..=1 << 24),
             _ => return None,
         })
@@ -115,6 +125,7 @@ impl Config {
                 Setting::Number(duration.as_secs_f64())
             }
             Field::Flag(flag) => Setting::Flag(*flag),
+            Field::Block(block) => Setting::Text(block.to_vec()),
             Field::Count(count, _) => Setting::Number(*count as f64),
         })
     }
@@ -139,6 +150,10 @@ impl Config {
                     .ok_or(BadOption::Count { least, most })?;
             }
             (Field::Flag(flag), Setting::Flag(value)) => *flag = value,
+            (Field::Block(block), Setting::Text(text)) => {
+                *block = text.try_into().map_err(|_| BadOption::Block)?;
+            }
+            (Field::Block(_), _) => return Err(BadOption::Type { expected: "string" }),
             (Field::Flag(_), _) => {
                 return Err(BadOption::Type {
                     expected: "boolean",
@@ -170,6 +185,8 @@ pub enum BadOption {
     Period,
     /// Not a number of seconds to wait.
     Wait,
+    /// Not as many bytes as a block of the cipher.
+    Block,
     /// Not a whole number between the bounds.
     Count {
         /// The lower bound.
@@ -189,6 +206,7 @@ impl fmt::Display for BadOption {
                 write!(f, "seconds between {least} and {most} expected")
             }
             Self::Wait => write!(f, "seconds between 0 and {} expected", WAIT_MAX.as_secs()),
+            Self::Block => write!(f, "string of {BLOCK_SIZE} bytes expected"),
             Self::Count { least, most } => {
                 write!(f, "whole number between {least} and {most} expected")
             }
@@ -250,6 +268,16 @@ mod tests {
                 "NUM_FAILURE_DETECTION_SUBGROUPS",
                 number(-1.0),
                 BadOption::Count { least: 0, most: 64 },
+            ),
+            (
+                "ENCRYPTION_INIT",
+                Setting::Text(b"short".to_vec()),
+                BadOption::Block,
+            ),
+            (
+                "ENCRYPTION_INIT",
+                number(1.0),
+                BadOption::Type { expected: "string" },
             ),
             (
                 "MAX_PACKET_SIZE",

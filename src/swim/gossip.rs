@@ -61,7 +61,7 @@ impl Swim {
         let Some(myself) = self.myself.clone() else {
             return;
         };
-        let mut draft = Draft::leave(&myself, self.config.max_packet_size);
+        let mut draft = Draft::leave(&myself, self.datagram_capacity());
         let limit = self.rumor_limit();
         let told: &[&str] = &[to];
         let doubted = self.tell_recipient(&mut draft, to, |status| status != Status::Alive);
@@ -78,7 +78,7 @@ impl Swim {
         let Some(myself) = self.myself.clone() else {
             return;
         };
-        let mut draft = Draft::with_data(kind, &myself, data, self.config.max_packet_size);
+        let mut draft = Draft::with_data(kind, &myself, data, self.datagram_capacity());
         let limit = self.rumor_limit();
         self.tell_recipient(&mut draft, to, |_any| true);
         if *to != myself {
@@ -112,12 +112,18 @@ impl Swim {
         }
     }
 
+    /// How many bytes of MessagePack a datagram can hold.
+    pub(super) fn datagram_capacity(&self) -> usize {
+        self.seal.capacity(self.config.max_packet_size)
+    }
+
     /// Hands a datagram out.
     pub(super) fn post(&mut self, kind: Kind, draft: Draft, to: &Uri) {
         let Some(datagram) = draft.finish() else {
             self.stats.oversized += 1;
             return;
         };
+        let datagram = self.seal.seal(datagram, &self.config.encryption_init);
         self.stats.sent.count(kind, datagram.len());
         let status = self.members.claim(to).map(|claim| claim.status);
         let anew = status != Some(Status::Alive);

@@ -12,7 +12,7 @@
 //! | `suspicion`, `hear` | what to make of what is heard; refutation (§4.2) |
 //! | `rumors`, `gossip` | what to tell, to whom, how often (§4.1) |
 //! | `sync` | anti-entropy, for what gossip has missed |
-//! | [`wire`], [`msgpack`] | messages and bytes |
+//! | [`wire`], [`msgpack`], [`seal`] | messages and bytes |
 //! | `history` | what changed since a reader last looked |
 
 pub mod claim;
@@ -30,6 +30,7 @@ mod relay;
 pub mod report;
 mod round;
 mod rumors;
+pub mod seal;
 pub mod stats;
 mod suspicion;
 mod sync;
@@ -51,6 +52,7 @@ use members::Members;
 use payload::Payload;
 pub use probe::{Outcome, Ticket};
 use report::Report;
+use seal::Seal;
 use stats::Stats;
 use time::{Micros, Now};
 use timers::{Timer, Timers};
@@ -79,6 +81,7 @@ pub struct Swim {
     members: Members,
     suspicions: suspicion::Suspicions,
     rumors: rumors::Rumors,
+    seal: Seal,
     prober: probe::Prober,
     errands: relay::Errands,
     timers: Timers,
@@ -171,6 +174,7 @@ impl Swim {
             members: Members::default(),
             suspicions: suspicion::Suspicions::default(),
             rumors: rumors::Rumors::default(),
+            seal: Seal::default(),
             prober: probe::Prober::default(),
             errands: relay::Errands::default(),
             timers: Timers::default(),
@@ -276,7 +280,7 @@ impl Swim {
             return false;
         };
         self.outbox.clear();
-        let limit = self.config.max_packet_size;
+        let limit = self.datagram_capacity();
         let claim = own.with(Status::Left);
         let live: Vec<Uri> = self
             .members
@@ -368,7 +372,17 @@ impl Swim {
         self.config.assign(name, setting).map_err(Refused::Option)
     }
 
+    /// Encrypts what is sent from now on, and understands nothing else any more; `None` ends that.
+    pub fn set_encryption_key(&mut self, key: Option<&[u8]>) {
+        self.seal = Seal::new(key);
+    }
+
     // Views.
+
+    /// The key as it is used: 32 bytes.
+    pub fn encryption_key(&self) -> Option<&[u8]> {
+        self.seal.key()
+    }
 
     /// My identity, if I have one.
     pub const fn myself(&self) -> Option<&Uri> {
@@ -435,8 +449,7 @@ impl Swim {
     /// sender, recipient and question. Others are taken to have URIs as long as mine.
     pub fn payload_limit(&self) -> usize {
         let uri = self.myself.as_ref().map_or(0, |myself| myself.len());
-        self.config
-            .max_packet_size
+        self.datagram_capacity()
             .saturating_sub(ACK_SIZE + URIS_PER_ACK * (uri + 2))
     }
 }

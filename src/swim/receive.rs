@@ -13,8 +13,9 @@ impl Swim {
         if self.myself.is_none() {
             return Ok(());
         }
-        let message =
-            decode(datagram).inspect_err(|why| self.stats.malformed[*why as usize] += 1)?;
+        let opened = self.seal.open(datagram, &self.config.encryption_init);
+        let decoded = opened.as_deref().map_err(|why| *why).and_then(decode);
+        let message = decoded.inspect_err(|why| self.stats.malformed[*why as usize] += 1)?;
         self.stats
             .received
             .count(message.body.kind(), datagram.len());

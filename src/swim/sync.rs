@@ -94,7 +94,7 @@ impl Swim {
         let Some(myself) = self.myself.clone() else {
             return Vec::new();
         };
-        let limit = self.config.max_packet_size;
+        let limit = self.datagram_capacity();
         let start = self.rng.random_range(0..self.members.len().max(1));
         let mut full = Vec::new();
         let mut draft = Draft::sync(kind, &myself, limit);

@@ -68,7 +68,10 @@ pub struct Echo<'a> {
 /// Why a datagram was dropped. Says what the peer did wrong, never what we were doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Malformed {
-    /// Cut short, nested too deep, or not MessagePack at all: also what a wrong key looks like.
+    /// Not encrypted with our key.
+    Undecryptable,
+    /// Cut short, nested too deep, or not MessagePack at all: what is encrypted looks like this to
+    /// who has no key.
     NotMsgpack,
     /// MessagePack, but not an array of four.
     NotAMessage,
@@ -95,7 +98,8 @@ impl Body<'_> {
 
 impl Malformed {
     /// All of them, for counting.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
+        Self::Undecryptable,
         Self::NotMsgpack,
         Self::NotAMessage,
         Self::Sender,
@@ -103,9 +107,18 @@ impl Malformed {
         Self::Data,
     ];
 
+    /// Whether a datagram with another key, or none, may look like this.
+    pub const fn smells_of_another_key(self) -> bool {
+        matches!(
+            self,
+            Self::Undecryptable | Self::NotMsgpack | Self::NotAMessage
+        )
+    }
+
     /// Its name among the counters.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Undecryptable => "undecryptable",
             Self::NotMsgpack => "not_msgpack",
             Self::NotAMessage => "not_a_message",
             Self::Sender => "sender",

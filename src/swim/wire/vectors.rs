@@ -7,24 +7,34 @@ use super::*;
 use crate::swim::claim::{Claim, Incarnation, Status};
 use crate::swim::msgpack::{Head, Reader, meaning};
 use crate::swim::payload::Payload;
+use crate::swim::seal::Seal;
 use crate::swim::time::Micros;
 use crate::swim::uri::Uri;
 
 struct Recording {
     name: String,
+    key: Option<Vec<u8>>,
+    sealed: Vec<u8>,
+    /// What is sealed in it.
     datagram: Vec<u8>,
     decoded: Value,
 }
 
-/// The recorded datagrams, decrypted where they were encrypted.
+/// All of them.
 fn recordings() -> Vec<Recording> {
     let file = include_str!("../../../test/vectors/old-rock.jsonl");
     let lines = file
         .lines()
         .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let bytes = |field: &Value| field.as_str().map(unhex);
     let recording = |line: Value| Recording {
         name: line["name"].as_str().unwrap().to_owned(),
-        datagram: unhex(line["plain_hex"].as_str().or(line["hex"].as_str()).unwrap()),
+        key: match &line["key"] {
+            Value::Object(binary) => bytes(&binary["$str_hex"]),
+            key => key.as_str().map(|key| key.as_bytes().to_vec()),
+        },
+        sealed: bytes(&line["hex"]).unwrap(),
+        datagram: bytes(&line["plain_hex"]).or(bytes(&line["hex"])).unwrap(),
         decoded: line["decoded"].clone(),
     };
     lines.map(recording).collect()
@@ -163,6 +173,7 @@ fn every_recorded_datagram_decodes_to_what_it_says() {
         name,
         datagram,
         decoded,
+        ..
     } in recordings
     {
         let message = decode(&datagram).unwrap_or_else(|why| panic!("{name}: {why:?}"));
@@ -194,6 +205,23 @@ fn every_recorded_datagram_decodes_to_what_it_says() {
                 "{name}"
             );
         }
+    }
+}
+
+#[test]
+fn every_recorded_datagram_opens_with_its_key_and_is_sealed_to_the_same_bytes() {
+    let iv = b"init-key-16-byte";
+    for Recording {
+        name,
+        key,
+        sealed,
+        datagram,
+        ..
+    } in recordings()
+    {
+        let seal = Seal::new(key.as_deref());
+        assert_eq!(seal.open(&sealed, iv).as_deref(), Ok(&*datagram), "{name}");
+        assert_eq!(seal.seal(datagram, iv), sealed, "{name}");
     }
 }
 
