@@ -106,6 +106,24 @@ fact('editing what was returned changes nothing anywhere', function(t, cluster)
     t:is_deeply(seen.payload, {mine = {deep = {1, 2, 3}}, other = 1}, 'the peer gets the payload as it was set')
 end)
 
+fact('editing a value in place changes nothing either', function(t, cluster)
+    local a, b = cluster:group(2)
+    local before, after = a:call(function()
+        local membership, uuid = require('membership'), require('uuid')
+        membership.set_payload('id', uuid.new())
+        local before = membership.myself().payload.id:str()
+        membership.myself().payload.id.time_low = 0 -- a uuid is a struct that can be written to
+        return before, membership.myself().payload.id:str()
+    end)
+    t:is(after, before, 'the uuid is what it was')
+    t:ok(cluster:everyone_agrees('it is', function(observer)
+        return observer:call(function(uri)
+            local id = require('membership').get_member(uri).payload.id
+            return id and id:str()
+        end, a.uri) == before
+    end, {a, b}), 'for everybody')
+end)
+
 fact('editing a table after it was set as payload changes nothing', function(t, cluster)
     local a, b = cluster:group(2, {options = {}})
     local unchanged, incarnation = a:call(function()
