@@ -62,6 +62,8 @@ function old_peer.new(config)
         synced = fiber.cond(),
         -- Whom to ping before the round begins anew.
         round = {},
+        -- Set of 'host:port' with which there is no connection; see cut().
+        cuts = {},
         fibers = {},
         sock = nil,
         bound_port = nil,
@@ -169,6 +171,9 @@ end
 
 --- Sends the message to an address. `uri` is for the trace.
 function Peer:send_to(address, uri, message)
+    if self:is_cut_from(address) then
+        return true
+    end
     local bytes = self.seal:encrypt(wire.encode(message))
     self.journal:datagram('out', uri, bytes, message)
     return self.sock:sendto(address.host, address.port, bytes) ~= nil
@@ -208,6 +213,19 @@ function Peer:stop()
         stop_fibers(self)
         forget_everything(self)
     end
+end
+
+--- Loses every datagram to and from the address 'host:port' until mend(). Not in the rock.
+function Peer:cut(address)
+    self.cuts[address] = true
+end
+
+function Peer:mend(address)
+    self.cuts[address] = nil
+end
+
+function Peer:is_cut_from(address)
+    return self.cuts[('%s:%d'):format(address.host, address.port)]
 end
 
 --- Says in the name of `uri` that it left. This very peer learns it from its own datagram.

@@ -1,6 +1,7 @@
 --- Old peers and bare sockets in the process of the test itself; they end with the cluster.
 
 local fiber = require('fiber')
+local fio = require('fio')
 local msgpack = require('msgpack')
 local old_peer = require('old_peer')
 local Seal = require('old_peer.seal')
@@ -8,6 +9,11 @@ local wait = require('wait')
 local wire = require('old_peer.wire')
 
 local scene = {}
+
+local LIB = fio.abspath(debug.getinfo(1, 'S').source:match('^@(.*/)'))
+
+--- For `cluster:member{program = ...}`: an instance with the old peer instead of the module.
+scene.OLD_PEER = {arg[-1], fio.pathjoin(LIB, 'old_peer_main.lua')}
 
 --- As quick as the members of a cluster are by default, which see.
 scene.QUICK = {

@@ -114,7 +114,7 @@ function receiving.step(peer)
         return
     end
     local bytes, from = peer.sock:recvfrom(DATAGRAM_BYTES_MAX)
-    if bytes ~= nil then
+    if bytes ~= nil and not peer:is_cut_from(from) then
         receiving.handle_datagram(peer, bytes:sub(1, peer.options.MAX_PACKET_SIZE), from, #bytes)
     end
 end
