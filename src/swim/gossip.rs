@@ -8,7 +8,7 @@ use super::claim::Status;
 use super::time::Now;
 use super::timers::Timer;
 use super::uri::Uri;
-use super::wire::{Draft, Kind};
+use super::wire::{Draft, Kind, ping_data};
 
 /// How many members are pushed to at a time. The epidemic reaches all of N in ln N / ln(1 + 3)
 /// intervals and a few more for the last ones.
@@ -19,12 +19,12 @@ const COALESCING: Duration = Duration::from_millis(10);
 
 impl Swim {
     /// Spreads what is held of `uri`.
-    pub(super) fn spread(&mut self, uri: &Uri, now: Now) {
+    pub(super) fn spread(&mut self, uri: &str, now: Now) {
         let Some(member) = self.members.get(uri) else {
             return;
         };
-        self.rumors
-            .start(uri, member.claim, member.current_payload().cloned());
+        let payload = member.current_payload().cloned();
+        self.rumors.start(&member.uri, member.claim, payload);
         self.timers
             .advance(Timer::Gossip, now.monotonic + COALESCING);
     }
@@ -110,6 +110,20 @@ impl Swim {
         if draft.event(myself, member.claim, member.current_payload(), ttl) {
             self.rumors.count(myself, limit);
         }
+    }
+
+    /// A PING that whoever receives it takes for an errand, and so pings me: for an address where
+    /// nobody is known. `None` before [`Swim::init`].
+    pub fn greeting(&mut self, now: Now) -> Option<Vec<u8>> {
+        let myself = self.myself.clone()?;
+        let data = ping_data(now.wall.0, &myself, &myself);
+        let mut draft = Draft::with_data(Kind::Ping, &myself, &data, self.datagram_capacity());
+        let limit = self.rumor_limit();
+        self.tell_of_myself(&mut draft, &myself, limit);
+        Some(
+            self.seal
+                .seal(draft.finish()?, &self.config.encryption_init),
+        )
     }
 
     /// How many bytes of MessagePack a datagram can hold.

@@ -15,40 +15,49 @@ impl Swim {
         if self.myself.as_deref() == Some(event.uri) {
             return self.hear_about_myself(event, now);
         }
+        if self.is_unwanted(event.uri, event.claim.status) {
+            return self.forget_unwanted(event, now);
+        }
         match self.members.hear(event, now.wall, self.config.max_members) {
             Heard::News { before } => {
-                let uri = self
-                    .members
-                    .get(event.uri)
-                    .expect("just heard of")
-                    .uri
-                    .clone();
-                self.watch_suspicion(&uri, before, event.claim, now);
-                self.spread(&uri, now);
+                self.watch_suspicion(event, before, now);
+                self.spread(event.uri, now);
             }
-            Heard::Payload => {
-                let uri = self
-                    .members
-                    .get(event.uri)
-                    .expect("just heard of")
-                    .uri
-                    .clone();
-                self.spread(&uri, now);
-            }
+            Heard::Payload => self.spread(event.uri, now),
             Heard::Stale => {}
             Heard::Refused => self.stats.members_refused += 1,
         }
     }
 
-    fn watch_suspicion(&mut self, uri: &Uri, before: Option<Claim>, claim: Claim, now: Now) {
+    /// Somebody who is not allowed is no longer there: others are told, and it is forgotten.
+    // Of one who is forgotten already nothing is to be told: others will go on about him for a while.
+    fn forget_unwanted(&mut self, event: &Event<'_>, now: Now) {
+        let Some(member) = self.members.get(event.uri) else {
+            return;
+        };
+        if event.claim.overrides(Some(member.claim)) {
+            let (uri, payload) = (member.uri.clone(), member.current_payload().cloned());
+            self.report(Report::Unwanted {
+                uri: uri.clone(),
+                status: event.claim.status,
+            });
+            self.remove_member(&uri);
+            self.rumors.start(&uri, event.claim, payload);
+            self.timers.advance(Timer::Gossip, now.monotonic);
+        }
+    }
+
+    fn watch_suspicion(&mut self, event: &Event<'_>, before: Option<Claim>, now: Now) {
+        let Event { uri, claim, .. } = *event;
         let was_suspect = before.is_some_and(|before| before.status == Status::Suspect);
         if was_suspect {
             self.suspicions.stop(uri);
             self.stats.suspicions_refuted += u64::from(claim.status == Status::Alive);
         }
         if claim.status == Status::Suspect {
+            let uri = Uri::from_wire(uri).expect("checked when decoded");
             self.suspicions
-                .start(uri, now.monotonic + self.config.suspect_timeout);
+                .start(&uri, now.monotonic + self.config.suspect_timeout);
         }
         self.timers.set_to(Timer::Suspicion, self.suspicions.next());
     }

@@ -57,6 +57,11 @@ impl Members {
         self.table.len()
     }
 
+    /// Whether nobody was ever heard of.
+    pub fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
     /// How many of this status there are.
     pub fn count(&self, status: Status) -> usize {
         self.by_status[index(status)]

@@ -11,6 +11,7 @@
 //! | `probe`, `relay` | ping, ping through others, verdict (§3.1) |
 //! | `suspicion`, `hear` | what to make of what is heard; refutation (§4.2) |
 //! | `rumors`, `gossip` | what to tell, to whom, how often (§4.1) |
+//! | `identity`, `roster` | what the application wants: to be somebody, to leave, to add and remove others |
 //! | `sync` | anti-entropy, for what gossip has missed |
 //! | [`wire`], [`msgpack`], [`seal`] | messages and bytes |
 //! | `history` | what changed since a reader last looked |
@@ -20,6 +21,7 @@ pub mod config;
 mod gossip;
 mod hear;
 mod history;
+mod identity;
 pub mod member;
 pub mod members;
 pub mod msgpack;
@@ -28,6 +30,7 @@ mod probe;
 mod receive;
 mod relay;
 pub mod report;
+mod roster;
 mod round;
 mod rumors;
 pub mod seal;
@@ -42,10 +45,11 @@ pub mod wire;
 use core::fmt;
 use std::collections::VecDeque;
 
+use indexmap::IndexSet;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use claim::{Claim, Incarnation, Status};
+use claim::Incarnation;
 use config::{BadOption, Config, Setting};
 use member::Member;
 use members::Members;
@@ -57,7 +61,6 @@ use stats::Stats;
 use time::{Micros, Now};
 use timers::{Timer, Timers};
 use uri::Uri;
-use wire::{Draft, Event, Kind};
 
 /// One member's view of the group, and its part in it.
 ///
@@ -79,6 +82,8 @@ pub struct Swim {
     /// Who I was when I last left: the same one goes on counting incarnations where it stopped.
     former: Option<(Uri, Incarnation)>,
     members: Members,
+    /// Of whom to remember anything but that they are alive; everybody, if there is none.
+    allowed: IndexSet<Uri>,
     suspicions: suspicion::Suspicions,
     rumors: rumors::Rumors,
     seal: Seal,
@@ -172,6 +177,7 @@ impl Swim {
             payload: Payload::empty(),
             former: None,
             members: Members::default(),
+            allowed: IndexSet::new(),
             suspicions: suspicion::Suspicions::default(),
             rumors: rumors::Rumors::default(),
             seal: Seal::default(),
@@ -188,7 +194,7 @@ impl Swim {
         }
     }
 
-    // Inputs; `handle_datagram` and its kin are in `receive`.
+    // Inputs; more of them in `receive`.
 
     /// Time has passed. Early, late or twice does no harm.
     pub fn handle_timeout(&mut self, now: Now) {
@@ -224,113 +230,7 @@ impl Swim {
         self.reports.push_back(report);
     }
 
-    // Commands.
-
-    /// Becomes `uri` and takes part in the group. Who was somebody else before is said to be dead.
-    ///
-    /// Members, payload and incarnation stay as they are.
-    pub fn init(&mut self, uri: Uri, now: Now) {
-        let old = self.myself.replace(uri.clone()).filter(|old| *old != uri);
-        let old = old.and_then(|old| self.members.get(&old).cloned());
-        let incarnation = self.first_incarnation(&uri, old.as_ref());
-        if let Some(Member {
-            uri: old, claim, ..
-        }) = old
-        {
-            let claim = claim.with(Status::Dead);
-            self.hear(
-                &Event {
-                    uri: &old,
-                    claim,
-                    payload: None,
-                    ttl: 0.0,
-                },
-                now,
-            );
-        }
-        self.suspicions.stop(&uri);
-        if self.own_claim() != Some(Claim::alive(incarnation)) {
-            self.announce(Claim::alive(incarnation), now);
-        }
-        if !self.timers.is_set(Timer::Period) {
-            self.timers.set(Timer::Period, now.monotonic);
-            self.timers.set(Timer::AntiEntropy, now.monotonic);
-        }
-    }
-
-    /// With which incarnation to become `uri`: none that it, or who I was, has used for something else.
-    fn first_incarnation(&mut self, uri: &Uri, old: Option<&Member>) -> Incarnation {
-        let known = self.members.claim(uri).map(|claim| match claim.status {
-            Status::Alive => claim.incarnation,
-            _contradicted => claim.incarnation.next(),
-        });
-        let former = self.former.take().filter(|(former, _)| former == uri);
-        let former = former.map(|(_, incarnation)| incarnation.next());
-        let old = old.map(|old| old.claim.incarnation);
-        [known, former, old]
-            .into_iter()
-            .flatten()
-            .max()
-            .unwrap_or(Incarnation::FIRST)
-    }
-
-    /// Says good-bye to everybody who is live, and forgets them. False if there is nothing to leave.
-    pub fn leave(&mut self) -> bool {
-        let (Some(own), Some(myself)) = (self.own_claim(), self.myself.take()) else {
-            return false;
-        };
-        self.outbox.clear();
-        let limit = self.datagram_capacity();
-        let claim = own.with(Status::Left);
-        let live: Vec<Uri> = self
-            .members
-            .live
-            .iter()
-            .filter(|uri| **uri != myself)
-            .cloned()
-            .collect();
-        for _twice in 0..2 {
-            for to in &live {
-                let mut draft = Draft::leave(&myself, limit);
-                if draft.event(&myself, claim, Some(&self.payload), self.rumor_limit())
-                    || draft.event(&myself, claim, None, self.rumor_limit())
-                {
-                    self.post(Kind::Leave, draft, to);
-                }
-            }
-        }
-        self.former = Some((myself, own.incarnation));
-        self.members.clear();
-        self.suspicions.clear();
-        self.rumors.clear();
-        self.prober.clear();
-        self.errands = relay::Errands::default();
-        self.timers = Timers::default();
-        self.syncing = false;
-        true
-    }
-
-    /// Adds a member, by hearsay: it is taken for alive until it shows otherwise.
-    pub fn add_member(&mut self, uri: Uri, now: Now) {
-        let claim = match self.members.claim(&uri) {
-            None => Claim::alive(Incarnation::FIRST),
-            Some(left) if left.status == Status::Left => Claim::alive(left.incarnation.next()),
-            Some(_known) => return,
-        };
-        self.hear(
-            &Event {
-                uri: &uri,
-                claim,
-                payload: None,
-                ttl: 0.0,
-            },
-            now,
-        );
-        if self.myself.as_ref().is_some_and(|myself| *myself != uri) {
-            self.push_to(&uri);
-            self.sync_with(&uri, now);
-        }
-    }
+    // Commands; more of them in `identity` and `roster`.
 
     /// Pings `uri`, whoever that is. It joins the group if it answers.
     pub fn probe(&mut self, uri: &Uri, now: Now) -> Result<Ticket, Refused> {
@@ -345,28 +245,6 @@ impl Swim {
         self.prober.forget(ticket);
     }
 
-    /// Replaces my payload: a MessagePack map or array. One that means the same changes nothing.
-    pub fn set_payload(&mut self, bytes: &[u8], now: Now) -> Result<(), Refused> {
-        let own = self.own_claim().ok_or(Refused::NotInitialized)?;
-        let payload = Payload::new(bytes).map_err(|_| Refused::PayloadMalformed)?;
-        if payload == self.payload {
-            return Ok(());
-        }
-        let (size, limit) = (bytes.len(), self.payload_limit());
-        if size > limit {
-            return Err(Refused::PayloadTooLarge { size, limit });
-        }
-        self.payload = payload;
-        self.announce(
-            Claim {
-                incarnation: own.incarnation.next(),
-                ..own
-            },
-            now,
-        );
-        Ok(())
-    }
-
     /// Assigns an option. It takes effect with the next period.
     pub fn assign(&mut self, name: &str, setting: Setting) -> Result<(), Refused> {
         self.config.assign(name, setting).map_err(Refused::Option)
@@ -378,6 +256,11 @@ impl Swim {
     }
 
     // Views.
+
+    /// How many rumors are being spread.
+    pub fn rumors(&self) -> usize {
+        self.rumors.len()
+    }
 
     /// The key as it is used: 32 bytes.
     pub fn encryption_key(&self) -> Option<&[u8]> {
@@ -444,19 +327,4 @@ impl Swim {
             gone: missed.removed,
         }
     }
-
-    /// How large a payload may be, in bytes: it travels in PINGs and ACKs, behind what they say of
-    /// sender, recipient and question. Others are taken to have URIs as long as mine.
-    pub fn payload_limit(&self) -> usize {
-        let uri = self.myself.as_ref().map_or(0, |myself| myself.len());
-        self.datagram_capacity()
-            .saturating_sub(ACK_SIZE + URIS_PER_ACK * (uri + 2))
-    }
 }
-
-/// An ACK without URIs and payload: heads, type, `ts`, `ats`, `src`, `dst`, and two events with
-/// their incarnations in nine bytes.
-const ACK_SIZE: usize = 1 + 4 + 1 + (3 + 9) + (4 + 9) + 4 + 4 + 1 + 2 * (1 + 1 + 9 + 5);
-
-/// Sender, `src`, `dst`, and the subjects of two events.
-const URIS_PER_ACK: usize = 5;

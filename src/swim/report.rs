@@ -37,6 +37,13 @@ pub enum Report {
         /// What was said.
         rumor: Status,
     },
+    /// Somebody who is not allowed is not there any more, and was forgotten.
+    Unwanted {
+        /// The member.
+        uri: Uri,
+        /// What it is.
+        status: Status,
+    },
     /// A dead member sends what cannot be decoded.
     Undecryptable {
         /// The member.
@@ -73,7 +80,7 @@ impl Report {
     /// How loud to say it.
     pub const fn level(&self) -> Level {
         match self {
-            Self::Ignored { .. } | Self::Doubted { .. } => Level::Debug,
+            Self::Ignored { .. } | Self::Doubted { .. } | Self::Unwanted { .. } => Level::Debug,
             Self::Suspected { .. }
             | Self::TimedOut { .. }
             | Self::Refuted { .. }
@@ -103,6 +110,9 @@ impl fmt::Display for Report {
             }
             Self::TimedOut { uri } => write!(f, "Node timed out: {uri} - dead"),
             Self::Refuted { rumor } => write!(f, "Refuting the rumor that we are {rumor}"),
+            Self::Unwanted { uri, status } => {
+                write!(f, "Ignoring member {uri} with status {status}")
+            }
             Self::Undecryptable { uri } => {
                 write!(f, "Broken UDP packet from {uri} - non-decryptable")
             }

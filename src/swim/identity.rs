@@ -1,0 +1,133 @@
+//! The life of an identity: becoming somebody, saying something of oneself, leaving.
+
+use super::claim::{Claim, Incarnation, Status};
+use super::member::Member;
+use super::payload::Payload;
+use super::time::Now;
+use super::timers::{Timer, Timers};
+use super::uri::Uri;
+use super::wire::{Draft, Event, Kind};
+use super::{Refused, Swim, relay};
+
+impl Swim {
+    /// Becomes `uri` and takes part in the group. Who was somebody else before is said to be dead.
+    ///
+    /// Members, payload and incarnation stay as they are.
+    pub fn init(&mut self, uri: Uri, now: Now) {
+        let old = self.myself.replace(uri.clone()).filter(|old| *old != uri);
+        let old = old.and_then(|old| self.members.get(&old).cloned());
+        let incarnation = self.first_incarnation(&uri, old.as_ref());
+        if let Some(Member {
+            uri: old, claim, ..
+        }) = old
+        {
+            let claim = claim.with(Status::Dead);
+            self.hear(
+                &Event {
+                    uri: &old,
+                    claim,
+                    payload: None,
+                    ttl: 0.0,
+                },
+                now,
+            );
+        }
+        self.suspicions.stop(&uri);
+        if self.own_claim() != Some(Claim::alive(incarnation)) {
+            self.announce(Claim::alive(incarnation), now);
+        }
+        if !self.timers.is_set(Timer::Period) {
+            self.timers.set(Timer::Period, now.monotonic);
+            self.timers.set(Timer::AntiEntropy, now.monotonic);
+        }
+    }
+
+    /// With which incarnation to become `uri`: none that it, or who I was, has used for something else.
+    fn first_incarnation(&mut self, uri: &Uri, old: Option<&Member>) -> Incarnation {
+        let known = self.members.claim(uri).map(|claim| match claim.status {
+            Status::Alive => claim.incarnation,
+            _contradicted => claim.incarnation.next(),
+        });
+        let former = self.former.take().filter(|(former, _)| former == uri);
+        let former = former.map(|(_, incarnation)| incarnation.next());
+        let old = old.map(|old| old.claim.incarnation);
+        [known, former, old]
+            .into_iter()
+            .flatten()
+            .max()
+            .unwrap_or(Incarnation::FIRST)
+    }
+
+    /// Says good-bye to everybody who is live, and forgets them. False if there is nothing to leave.
+    pub fn leave(&mut self) -> bool {
+        let (Some(own), Some(myself)) = (self.own_claim(), self.myself.take()) else {
+            return false;
+        };
+        self.outbox.clear();
+        let limit = self.datagram_capacity();
+        let claim = own.with(Status::Left);
+        let live: Vec<Uri> = self
+            .members
+            .live
+            .iter()
+            .filter(|uri| **uri != myself)
+            .cloned()
+            .collect();
+        for _twice in 0..2 {
+            for to in &live {
+                let mut draft = Draft::leave(&myself, limit);
+                if draft.event(&myself, claim, Some(&self.payload), self.rumor_limit())
+                    || draft.event(&myself, claim, None, self.rumor_limit())
+                {
+                    self.post(Kind::Leave, draft, to);
+                }
+            }
+        }
+        self.former = Some((myself, own.incarnation));
+        self.members.clear();
+        self.suspicions.clear();
+        self.rumors.clear();
+        self.prober.clear();
+        self.errands = relay::Errands::default();
+        self.timers = Timers::default();
+        self.syncing = false;
+        true
+    }
+
+    /// Replaces my payload: a MessagePack map or array. One that means the same changes nothing.
+    pub fn set_payload(&mut self, bytes: &[u8], now: Now) -> Result<(), Refused> {
+        let own = self.own_claim().ok_or(Refused::NotInitialized)?;
+        let payload = Payload::new(bytes).map_err(|_| Refused::PayloadMalformed)?;
+        if payload == self.payload {
+            return Ok(());
+        }
+        let (size, limit) = (bytes.len(), self.payload_limit());
+        if size > limit {
+            return Err(Refused::PayloadTooLarge { size, limit });
+        }
+        self.payload = payload;
+        self.announce(
+            Claim {
+                incarnation: own.incarnation.next(),
+                ..own
+            },
+            now,
+        );
+        Ok(())
+    }
+
+    /// How large a payload may be, in bytes: it travels in PINGs and ACKs, behind what they say of
+    /// sender, recipient and question. Others are taken to have URIs as long as mine.
+    pub fn payload_limit(&self) -> usize {
+        let uri = self.myself.as_ref().map_or(0, |myself| myself.len());
+        self.datagram_capacity()
+            .saturating_sub(ACK_SIZE + URIS_PER_ACK * (uri + 2))
+    }
+}
+
+/// An ACK without URIs and payload: heads, type, `ts`, `ats`, `src`, `dst`, and two events with
+/// their incarnations in nine bytes.
+const ACK_SIZE: usize = 1 + 4 + 1 + (3 + 9) + (4 + 9) + 4 + 4 + 1 + 2 * (1 + 1 + 9 + 5);
+
+/// Sender, `src`, `dst`, and the subjects of two events.
+const URIS_PER_ACK: usize = 5;
