@@ -1,0 +1,36 @@
+# `make help` lists the targets. Each does its own set-up, on a fresh machine too.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup build rock pack test demo clean
+
+SCENARIO ?= tour
+
+# Offered to cargo, a jobserver that it cannot join makes it complain.
+unexport MAKEFLAGS
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install what is missing (Debian packages; cargo must be there)
+	@scripts/setup.sh
+
+build: setup ## build the native part: target/release/libmembership.so
+	@cargo build --release --features module --locked
+
+rock: setup ## build the rock and install it into ./.rocks
+	@scripts/rock.sh make
+
+pack: rock ## pack it: a binary .rock for this platform and a source .src.rock
+	@scripts/rock.sh pack
+
+test: setup rock ## check everything
+	@scripts/test.sh
+
+demo: rock ## watch five instances meet, die and return (SCENARIO=tour)
+	@tarantool examples/demo.lua $(SCENARIO)
+
+clean: ## remove what was built
+	@rm -rf target .rocks build.luarocks membership-scm-1.tar.gz ./*.rock

@@ -1,0 +1,41 @@
+#!/bin/bash
+# Runs Tarantool's package manager on the rock, quietly unless something goes wrong.
+# usage: scripts/rock.sh make|pack
+set -eu
+cd "$(dirname "$0")/.."
+
+if command -v tarantoolctl >/dev/null; then
+    rocks=(tarantoolctl rocks)
+else
+    rocks=(tt rocks) # what tarantoolctl became in Tarantool 3
+fi
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+quietly() {
+    if ! "$@" >"$log" 2>&1; then
+        cat "$log" >&2
+        echo "rock: failed: $*" >&2
+        exit 1
+    fi
+}
+
+case "${1-}" in
+make)
+    # cmake refuses a build directory that was made before the checkout was moved; making it anew takes no time.
+    rm -rf build.luarocks
+    # First on its own: cargo shows its progress, which the package manager would hide.
+    cargo build --release --features module --locked
+    quietly "${rocks[@]}" make membership-scm-1.rockspec
+    echo 'rock: installed into .rocks'
+    ;;
+pack)
+    quietly "${rocks[@]}" pack membership
+    quietly "${rocks[@]}" pack membership-scm-1.rockspec
+    ls -- *.rock
+    ;;
+*)
+    echo 'usage: scripts/rock.sh make|pack' >&2
+    exit 2
+    ;;
+esac

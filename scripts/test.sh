@@ -1,0 +1,43 @@
+#!/bin/bash
+# Runs every check, also after one has failed, and ends with a table of how each went.
+# The output of a check is shown when it fails; with V=1, always.
+set -u
+cd "$(dirname "$0")/.."
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+rows=()
+failures=0
+
+# check NAME COMMAND...: one line of the table.
+check() {
+    local name=$1 started=$SECONDS verdict=ok
+    shift
+    printf '== %s\n' "$name"
+    if [ -n "${V-}" ]; then
+        "$@" || verdict=FAILED
+    elif ! "$@" >"$log" 2>&1; then
+        verdict=FAILED
+        cat "$log"
+    fi
+    [ "$verdict" = ok ] || failures=$((failures + 1))
+    rows+=("$(printf '%-8s %-40s %4d s' "$verdict" "$name" $((SECONDS - started)))")
+}
+
+check 'rustfmt' cargo fmt --check
+check 'clippy' cargo clippy --locked --all-targets -- -D warnings
+check 'clippy, with the Lua binding' cargo clippy --locked --all-targets --features module -- -D warnings
+check 'rustdoc' env RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items --features module
+check 'luacheck' luacheck --quiet --codes .
+check 'cargo test' cargo test --locked
+check 'tap tests' test/run
+check 'packaging' test/packaging.sh
+check 'demo' test/demo.sh
+
+printf '\n'
+printf '%s\n' "${rows[@]}"
+if [ "$failures" -gt 0 ]; then
+    printf '\n%d of %d checks FAILED\n' "$failures" "${#rows[@]}"
+    exit 1
+fi
+printf '\nall %d checks passed\n' "${#rows[@]}"

@@ -1,0 +1,128 @@
+#!/bin/bash
+# The demo tells the truth by its exit code, and leaves nothing behind however it ends. Needs `make rock`.
+set -u
+cd "$(dirname "$0")/.."
+
+root=$PWD
+# Within the project, so that Tarantool finds .rocks in a parent directory; empty, to see what the demo leaves there.
+mkdir -p target
+dir=$(mktemp -d "$root/target/demo.XXXXXX")
+log=$(mktemp)
+failed=0
+demo=
+cleanup() {
+    [ -z "$demo" ] || kill -KILL "$demo" 2>/dev/null
+    rm -rf "$dir" "$log"
+}
+trap cleanup EXIT
+
+# ok FACT COMMAND...: a fact is what the command finds to be true.
+ok() {
+    local fact=$1
+    shift
+    if "$@"; then
+        echo "ok - $fact"
+    else
+        echo "not ok - $fact"
+        failed=1
+    fi
+}
+
+# within SECONDS COMMAND...: waits for the command to succeed.
+within() {
+    local deadline=$((SECONDS + $1))
+    shift
+    until "$@"; do
+        [ "$SECONDS" -lt "$deadline" ] || return 1
+        sleep 0.05
+    done
+}
+
+start() {
+    : >"$log"
+    (cd "$dir" && exec tarantool "$root/examples/demo.lua") >"$log" 2>&1 &
+    demo=$!
+}
+
+shows() { grep -q -- "$1" "$log"; }
+
+# end_of_demo SECONDS: waits for the demo to end, and sets code.
+end_of_demo() {
+    within "$1" demo_ended || return 1
+    wait "$demo" 2>/dev/null
+    code=$?
+    demo=
+}
+demo_ended() { ! kill -0 "$demo" 2>/dev/null; }
+
+instances() { sed -n 's/.* is up.*process \([0-9]*\)$/\1/p' "$log"; }
+ports() { sed -n 's/.* is up: [0-9.]*:\([0-9]*\),.*/\1/p' "$log"; }
+
+no_process_left() {
+    local pid
+    for pid in $(instances); do
+        ! kill -0 "$pid" 2>/dev/null || return 1
+    done
+}
+
+no_port_left() {
+    local port
+    for port in $(ports); do
+        ! grep -q "^ *[0-9]*: [0-9A-F]*:$(printf %04X "$port") " /proc/net/udp || return 1
+    done
+}
+
+no_file_left() { [ -z "$(ls -A "$dir")" ]; }
+
+leaves_nothing() {
+    ok "$1: no process is left" within 5 no_process_left
+    ok "$1: no port is left" no_port_left
+    ok "$1: no file is left" no_file_left
+}
+
+# midway: the demo is running, with five instances up.
+midway() { within 30 shows 'has A.s payload'; }
+
+echo '# to its end'
+code=
+start
+ok 'it ends by itself' end_of_demo 60
+ok 'and says that all went well' test "$code" = 0
+ok 'five instances were up, and one came back' test "$(instances | sort -u | wc -l)" -eq 6
+ok 'they met' shows '^everybody knows everybody .* s$'
+ok 'the payload arrived' shows "^A's payload is with everybody .* s$"
+ok 'the death was seen' shows '^C was killed: dead for everybody .* s$'
+ok 'the return was seen' shows '^C is back: .* s$'
+ok 'the leave was seen' shows '^E left: .* s$'
+ok 'no colours in a file' test -z "$(tr -dc '\033' <"$log")"
+leaves_nothing 'at the end'
+[ "$failed" -eq 0 ] || cat "$log"
+
+for signal in INT TERM; do
+    echo "# SIG$signal"
+    start
+    ok "it is midway when SIG$signal comes" midway
+    kill -s "$signal" "$demo"
+    ok 'it ends at once' end_of_demo 5
+    ok 'with the exit code of an interrupted program' test "$code" = 130
+    leaves_nothing "after SIG$signal"
+done
+
+echo '# kill -9 of the demo itself'
+start
+ok 'it is midway when it is killed' midway
+kill -s KILL "$demo"
+end_of_demo 5
+leaves_nothing 'after kill -9'
+
+echo '# an instance crashes'
+start
+ok 'it is midway when an instance is killed' midway
+victim=$(instances | tail -n 1)
+kill -s KILL "$victim"
+ok 'it ends' end_of_demo 5
+ok 'it says that not all went well' test "$code" = 1
+ok 'it says who crashed and how' shows "FAILED: E (process $victim) was ended by SIGKILL"
+leaves_nothing 'after a crash'
+
+exit "$failed"

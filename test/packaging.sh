@@ -1,0 +1,103 @@
+#!/bin/bash
+# What a user does with the project who has only git, cargo and Tarantool: clone, make, pack, install, run; all of it
+# without a network. It is the last commit that is tried. Needs the crates in cargo's cache, where any build puts them.
+set -u
+cd "$(dirname "$0")/.."
+
+SIZE_MAX=$((2 * 1024 * 1024)) # bytes, of the native part
+
+root=$PWD
+work=$(mktemp -d)
+# Elsewhere than cargo's default, as for users who share one among projects; kept, for the next run to be quick.
+export CARGO_TARGET_DIR=$root/target/packaging
+export CARGO_NET_OFFLINE=true
+failed=0
+
+cleanup() {
+    # The crates stay compiled. What was made from the clone is of no use to any other.
+    (cd "$work/clone" 2>/dev/null && cargo clean --quiet --release --package membership) >/dev/null 2>&1
+    rm -rf "$work"
+}
+trap cleanup EXIT
+
+# ok FACT COMMAND...: a fact is what the command finds to be true. Its output is shown if it does not.
+ok() {
+    local fact=$1
+    shift
+    if "$@" >"$work/log" 2>&1; then
+        echo "ok - $fact"
+    else
+        echo "not ok - $fact"
+        sed 's/^/    /' "$work/log"
+        failed=1
+    fi
+}
+
+# offline COMMAND...: runs it where there is no network but loopback, if we may make such a place.
+if [ "$(id -u)" -eq 0 ] && unshare --net true 2>/dev/null; then
+    offline() { unshare --net sh -c 'PATH=$PATH:/usr/sbin:/sbin; ip link set lo up && exec "$@"' offline "$@"; }
+elif unshare --map-root-user --net true 2>/dev/null; then
+    offline() { unshare --map-root-user --net sh -c 'PATH=$PATH:/usr/sbin:/sbin; ip link set lo up && exec "$@"' offline "$@"; }
+else
+    echo '# no network namespace can be made here: only cargo is told to stay offline'
+    offline() { "$@"; }
+fi
+
+in_dir() {
+    (cd "$1" && shift && "$@")
+}
+
+is_small() {
+    local size
+    size=$(stat -c %s "$1") && echo "$size bytes" && [ "$size" -lt "$SIZE_MAX" ]
+}
+
+has_section() { readelf --section-headers --wide "$2" | grep -q " $1 "; }
+is_stripped() { ! has_section .symtab "$1" && ! has_section .debug_info "$1"; }
+stays_loaded() { readelf --dynamic "$1" | grep -q NODELETE; }
+
+is_clean() {
+    git -C "$1" status --porcelain
+    [ -z "$(git -C "$1" status --porcelain)" ]
+}
+
+has_file() { unzip -Z1 "$1" | grep -qx "$2"; }
+
+lua_files_of() { (cd "$1" && find . -name '*.lua' | sort); }
+has_lua_files() { diff <(lua_files_of "$1") <(lua_files_of "$2"); }
+
+try_rock() { # ROCK TREE: installs the rock into an empty tree, runs two instances on it
+    mkdir -p "$2"
+    ok 'it installs into an empty tree' in_dir "$2" offline tarantoolctl rocks install --tree "$2/.rocks" "$1"
+    ok 'two instances that run on it meet' in_dir "$2" offline tarantool "$root/test/packaging/mesh.lua"
+}
+
+clone=$work/clone
+core=$clone/.rocks/lib/tarantool/membership/core.so
+rock=$work/membership-scm-1.$(uname -s | tr '[:upper:]' '[:lower:]')-$(uname -m).rock
+src_rock=$work/membership-scm-1.src.rock
+
+echo '# a clean clone'
+ok 'it can be cloned' git clone --quiet --no-hardlinks . "$clone"
+ok 'tarantoolctl rocks make' in_dir "$clone" offline tarantoolctl rocks make
+ok 'the native part is smaller than 2 MB' is_small "$core"
+ok 'it is stripped' is_stripped "$core"
+ok 'it is never unloaded under its running thread' stays_loaded "$core"
+ok 'every Lua file is installed' has_lua_files "$clone/lua" "$clone/.rocks/share/tarantool"
+ok 'tarantoolctl rocks pack membership' in_dir "$clone" offline tarantoolctl rocks pack membership
+ok 'tarantoolctl rocks pack membership-scm-1.rockspec' \
+    in_dir "$clone" offline tarantoolctl rocks pack membership-scm-1.rockspec
+ok 'git ignores all that was made' is_clean "$clone"
+mv "$clone"/*.rock "$work"
+# From here on nothing may come from the clone.
+(cd "$clone" && cargo clean --quiet --release --package membership) >/dev/null 2>&1
+rm -rf "$clone"
+
+echo '# the packed rock'
+ok 'it carries the licence' has_file "$rock" doc/LICENSE
+try_rock "$rock" "$work/binary"
+
+echo '# the packed source'
+try_rock "$src_rock" "$work/source"
+
+exit "$failed"
