@@ -27,7 +27,17 @@ local function end_with(cluster, stop)
     table.insert(cluster.sockets, {close = stop})
 end
 
---- An old peer that has not called init() yet. `config` as for old_peer.new, plus `quick = false`.
+--- What a process has as `node.membership`: `peer.membership.add_member(uri)` is `peer:add_member(uri)`.
+local function membership_of(peer)
+    return setmetatable({}, {__index = function(_, name)
+        return function(...)
+            return peer[name](peer, ...)
+        end
+    end})
+end
+
+--- An old peer that has not called init() yet. `config` is as for old_peer.new; `options` are quick by
+-- default. It has what an observer must have in a cluster, and is stopped with it.
 function scene.peer(cluster, config)
     config = config or {}
     local peer = old_peer.new{
@@ -38,7 +48,20 @@ function scene.peer(cluster, config)
         interfaces = config.interfaces,
         options = config.options or scene.QUICK,
     }
+    peer.uri = ('%s:%d'):format(peer.host, peer.port)
+    peer.membership = membership_of(peer)
+    peer.status_of = function(_, uri)
+        local member = peer:get_member(uri)
+        return member and member.status
+    end
     end_with(cluster, function() peer:stop() end)
+    return peer
+end
+
+--- The same as a member of a group of its own.
+function scene.old_member(cluster, config)
+    local peer = scene.peer(cluster, config)
+    peer:init()
     return peer
 end
 
