@@ -1,28 +1,88 @@
 //! The machine around the protocol: one lock, one thread, one UDP socket, one resolver, two clocks.
-//! Every system call is made in here.
+//! Every system call of the crate is made in here.
+//!
+//! | file | part |
+//! |---|---|
+//! | `shared`, `state`, `chores` | the one door: act under the lock, then send without it |
+//! | `engine` | the thread: waits for datagrams and deadlines |
+//! | `socket`, [`clock`], `doorbell`, `threads` | what the system offers, as we need it |
+//! | `addresses`, `cache`, `resolver`, `getaddrinfo` | from names to addresses, and back |
+//! | `lines` | what Lua is to log |
+//! | `fork` | how to survive `box.cfg{background = true}` |
 
-use std::fmt;
-use std::os::fd::RawFd;
+mod addresses;
+mod cache;
+mod chores;
+pub mod clock;
+mod doorbell;
+mod engine;
+mod failure;
+mod fork;
+mod getaddrinfo;
+mod lines;
+mod resolver;
+mod shared;
+mod socket;
+mod state;
+mod threads;
+
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use core::time::Duration;
+use std::hash::{BuildHasher, RandomState};
+use std::os::fd::{AsRawFd, RawFd};
+use std::ptr;
+use std::sync::{Arc, OnceLock};
 
 use crate::swim::Swim;
+use crate::swim::config::Config;
 use crate::swim::report::Level;
 use crate::swim::time::{Micros, Now};
+use crate::swim::uri::{Uri, UriError};
+use doorbell::Bell;
+use engine::Engine;
+pub use failure::Failure;
+pub use lines::{Line, Lines};
+use shared::Shared;
+pub use socket::Family;
+use socket::Socket;
+use state::State;
+
+static NODE: OnceLock<Node> = OnceLock::new();
 
 /// The node of this process. Created by the first call, without a thread or a socket.
 pub fn node() -> &'static Node {
-    todo!()
+    NODE.get_or_init(Node::new)
 }
 
 /// One member of the group, as far as this machine has a part in it.
 ///
 /// Every method may be called from any thread, and none blocks for longer than it takes to send
 /// what came of it.
-pub struct Node {}
+pub struct Node {
+    shared: Arc<Shared>,
+}
 
 impl Node {
+    /// How long [`Self::leave`] may wait for room in the send buffer. It is called from shutdown
+    /// triggers, which have three seconds together.
+    const GOODBYE_TIME_MAX: Duration = Duration::from_millis(200);
+
     /// A node with the name resolver of the system.
     pub fn new() -> Self {
-        todo!()
+        Self::with_lookup(getaddrinfo::getaddrinfo)
+    }
+
+    /// A node with a name resolver of its own: it returns an address of the kind it is asked for,
+    /// whose port means nothing, or says why not. It may take as long as it likes.
+    pub fn with_lookup(
+        lookup: impl Fn(&str, Family) -> Result<SocketAddr, String> + Send + Sync + 'static,
+    ) -> Self {
+        // Different for every instance, or they would all choose the same relays.
+        let seed = RandomState::new().hash_one(clock::monotonic());
+        let swim = Swim::new(Config::default(), seed);
+        Self {
+            shared: Arc::new(Shared::new(State::new(swim, Arc::new(lookup)))),
+        }
     }
 
     /// Opens the socket, starts the engine, and takes part as `host:port`.
@@ -30,81 +90,190 @@ impl Node {
     /// When the port or the address to bind has changed, the new socket is opened before the old
     /// one is closed: nothing is lost when that fails.
     pub fn init(&self, host: &str, port: u16, bind: Option<&str>) -> Result<(), Failure> {
-        let _ = (host, port, bind);
-        todo!()
+        let uri = Uri::new(host, port).map_err(|wrong| match wrong {
+            UriError::Host => Failure::BadHost(host.into()),
+            UriError::Port => Failure::BadPort(port),
+        })?;
+        let bound = SocketAddr::new(address_to_bind(&uri, bind)?, port);
+        if NODE.get().is_some_and(|node| ptr::eq(node, self)) {
+            fork::register();
+        }
+        let mut engine = self.shared.engine();
+        let open = |state: &mut State, _: Now| state.socket.as_ref().map(|socket| socket.bound());
+        if self.shared.visit(open)? != Some(bound) {
+            self.rebind(&mut engine, bound)?;
+        }
+        self.with_swim(|swim, now| swim.init(uri, now))
     }
 
     /// Tells the group good-bye: the kernel has the datagrams when this returns. Then stops the
     /// engine and closes the socket. False when there was nothing to leave.
     pub fn leave(&self) -> Result<bool, Failure> {
-        todo!()
+        let mut engine = self.shared.engine();
+        let goodbye = |state: &mut State, _: Now| state.say_goodbye();
+        let left = self
+            .shared
+            .visit_patiently(Self::GOODBYE_TIME_MAX, goodbye)?;
+        if let Some(engine) = engine.take() {
+            engine.stop();
+        }
+        let mut state = self.shared.lock();
+        let closed = (state.socket.take(), state.close_resolver());
+        drop(state);
+        drop(closed);
+        Ok(left)
     }
 
     /// Runs `act` on the protocol and sends what came of it.
     ///
     /// `act` runs under the lock: it must not touch a Lua value, nor call the node.
     pub fn with_swim<T>(&self, act: impl FnOnce(&mut Swim, Now) -> T) -> Result<T, Failure> {
-        let _ = act;
-        todo!()
+        self.shared.visit(|state, now| act(&mut state.swim, now))
     }
 
     /// Looks at the protocol. Cheaper than [`Self::with_swim`]: no clock is read, nothing is sent.
     ///
     /// `look` runs under the lock: it must not touch a Lua value, nor call the node.
     pub fn view<T>(&self, look: impl FnOnce(&Swim) -> T) -> Result<T, Failure> {
-        let _ = look;
-        todo!()
+        let state = self.shared.lock();
+        match &state.failure {
+            Some(failure) => Err(failure.clone()),
+            None => Ok(look(&state.swim)),
+        }
     }
 
-    /// [`Swim::version`], read without the lock. `u64::MAX` once the engine has failed.
+    /// [`Swim::version`], read without the lock. `u64::MAX` once the engine has failed, so that who
+    /// compares it to what he has seen finds out.
     pub fn version(&self) -> u64 {
-        todo!()
+        self.shared.version()
     }
 
     /// Makes a bell for one Lua state: a descriptor that turns readable when there is something to
     /// see. It is the node's: close it with [`Self::close_bell`] only.
     pub fn open_bell(&self) -> Result<RawFd, Failure> {
-        todo!()
+        let bell = Bell::new().map_err(|error| Failure::system("cannot make a bell", &error))?;
+        let number = bell.as_raw_fd();
+        self.shared.lock().bells.push(Arc::new(bell));
+        Ok(number)
     }
 
     /// Makes the bell quiet until it is rung again. To be called *before* looking what is new.
     pub fn hush_bell(&self, bell: RawFd) {
-        let _ = bell;
+        let state = self.shared.lock();
+        let found = state
+            .bells
+            .iter()
+            .find(|known| known.as_raw_fd() == bell)
+            .cloned();
+        drop(state);
+        found.iter().for_each(|bell| bell.hush());
     }
 
     /// Closes a bell whose Lua state goes away.
     pub fn close_bell(&self, bell: RawFd) {
-        let _ = bell;
+        let mut state = self.shared.lock();
+        let index = state
+            .bells
+            .iter()
+            .position(|known| known.as_raw_fd() == bell);
+        let closed = index.map(|index| state.bells.swap_remove(index));
+        drop(state);
+        drop(closed);
     }
 
     /// Tells the node that Lua is running, and what its clock, `fiber.time64()`, shows.
     pub fn beat(&self, lua_time: Micros) {
-        let _ = lua_time;
+        // After a failure nobody counts the beats.
+        let _ = self.shared.visit(|state, now| {
+            state.clock.follow(lua_time);
+            state.last_beat = Some(now.monotonic);
+        });
+    }
+
+    /// When Lua was last heard of, by the monotonic clock.
+    pub fn last_beat(&self) -> Option<Micros> {
+        self.shared.lock().last_beat
     }
 
     /// Takes the lines that are to be logged, and the number of those that found no room.
     pub fn take_lines(&self) -> (Vec<Line>, u64) {
-        todo!()
+        self.shared.lock().lines.take()
+    }
+
+    fn rebind(&self, engine: &mut Option<Engine>, bound: SocketAddr) -> Result<(), Failure> {
+        let socket =
+            Arc::new(Socket::open(bound).map_err(|error| self.cannot_bind(bound, &error))?);
+        let waker = self.shared.lock().waker.clone();
+        let waker = match waker {
+            Some(waker) => waker,
+            None => Arc::new(
+                Bell::new().map_err(|error| Failure::system("cannot make a waker", &error))?,
+            ),
+        };
+        if let Some(engine) = engine.take() {
+            engine.stop();
+        }
+        let mut state = self.shared.lock();
+        state.addresses.serve(Family::of(bound.ip()));
+        state.waker = Some(Arc::clone(&waker));
+        let old = state.socket.replace(Arc::clone(&socket));
+        drop(state);
+        drop(old);
+        let started = Engine::start(&self.shared, &socket, &waker);
+        *engine = Some(started.map_err(|error| {
+            self.shared.lock().socket = None;
+            Failure::system("cannot start a thread", &error)
+        })?);
+        Ok(())
+    }
+
+    fn cannot_bind(&self, bound: SocketAddr, error: &std::io::Error) -> Failure {
+        let reason = failure::system_text(error);
+        let failure = Failure::Bind {
+            port: bound.port(),
+            reason,
+        };
+        self.shared.lock().lines.push(Level::Error, &failure);
+        failure
     }
 }
 
-/// A line for the log, to be written by Lua.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line {
-    /// How loudly.
-    pub level: Level,
-    /// What it says.
-    pub text: String,
-}
-
-/// Why a call failed. `Display` is the text for the user.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure(String);
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+impl Default for Node {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
-impl std::error::Error for Failure {}
+impl Drop for Node {
+    fn drop(&mut self) {
+        if let Some(engine) = self.shared.engine().take() {
+            engine.stop();
+        }
+    }
+}
+
+/// The address to bind: `bind`, or all of the kind that the host is. A name is looked up as the
+/// kind that is bound.
+fn address_to_bind(uri: &Uri, bind: Option<&str>) -> Result<IpAddr, Failure> {
+    let literal = uri
+        .host()
+        .parse()
+        .ok()
+        .map(Family::of)
+        .or(uri.is_ipv6().then_some(Family::V6));
+    let Some(bind) = bind else {
+        return Ok(match literal {
+            Some(Family::V6) => Ipv6Addr::UNSPECIFIED.into(),
+            Some(Family::V4) | None => Ipv4Addr::UNSPECIFIED.into(),
+        });
+    };
+    let bare = bind
+        .strip_prefix('[')
+        .and_then(|bind| bind.strip_suffix(']'))
+        .unwrap_or(bind);
+    let address: Option<IpAddr> = bare.parse().ok();
+    let fits = |address: &IpAddr| literal.is_none_or(|kind| kind == Family::of(*address));
+    address
+        .filter(fits)
+        .ok_or_else(|| Failure::BadBind(bind.into()))
+}

@@ -1,0 +1,312 @@
+//! Which address a member has: what the resolver said, for how long to believe it, and what waits
+//! for it to answer. Asks nobody itself.
+
+use core::mem;
+use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
+use std::collections::VecDeque;
+
+use super::cache::Cache;
+use super::resolver::{Answer, Question};
+use super::socket::Family;
+use crate::swim::Transmit;
+use crate::swim::time::Micros;
+use crate::swim::uri::Uri;
+
+/// How many hosts, and how many addresses, are remembered: as many as there may be members. With
+/// the longest of names it comes to some 30 MiB. Names come from strangers.
+const ENTRIES_MAX: usize = 65_536;
+
+/// How many questions may be under way: what hostile names can make the resolver work through
+/// before it gets to an honest one. Beyond it, names do not resolve.
+const QUESTIONS_MAX: usize = 1024;
+
+/// How many datagrams may wait for an answer, in all: 1.5 MiB.
+const WAITING_MAX: usize = 1024;
+
+/// How many of them for one member. The last ones say everything that the first ones did.
+const WAITING_PER_MEMBER_MAX: usize = 4;
+
+/// How long a datagram may wait: later on, nobody waits for what it would bring.
+const WAITING_TIME_MAX: Duration = Duration::from_secs(1);
+
+/// After this an address is looked up again, while the old one goes on being used.
+const TIME_TO_LIVE: Duration = Duration::from_secs(30);
+
+/// An answer younger than this is not doubted, whatever the member does.
+const TIME_TO_TRUST: Duration = Duration::from_secs(1);
+
+/// After a first failure a name is tried again after this, and each time after twice as long.
+const RETRY_PAUSE_MIN: Duration = Duration::from_secs(1);
+
+/// The longest pause between two tries.
+const RETRY_PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// For how many ports of a host a failure is reported. No machine has that many instances.
+const REPORTED_PORTS_MAX: usize = 64;
+
+/// How many members may be met at one address: under its name, its number, and old names of it.
+const NAMES_PER_ADDRESS_MAX: usize = 4;
+
+/// The addresses of the members, for a socket of one [`Family`].
+///
+/// [`Self::route`] and [`Self::handle_answer`] are the inputs; [`Self::poll_question`] and
+/// [`Self::poll_warning`] the outputs, to be drained after them.
+#[derive(Debug)]
+pub struct AddressBook {
+    family: Family,
+    /// By host: instances that share one share the answer.
+    hosts: Cache<String, Host>,
+    /// Who has been sent something at an address.
+    residents: Cache<SocketAddr, Vec<Uri>>,
+    waiting: VecDeque<Waiting>,
+    questions_under_way: usize,
+    questions: VecDeque<Question>,
+    warnings: VecDeque<String>,
+}
+
+/// What is known of a host that has a name.
+#[derive(Debug, Default)]
+struct Host {
+    /// The address last heard of; kept when a later question fails. Its port means nothing.
+    address: Option<SocketAddr>,
+    /// A question is under way.
+    asking: bool,
+    /// When the last question was answered, and how long that answer holds.
+    answered: Option<(Micros, Duration)>,
+    /// Why the last question failed, if it did.
+    failure: Option<String>,
+    /// The ports under which that has been reported.
+    reported: Vec<u16>,
+}
+
+/// A datagram whose recipient's name is being resolved.
+#[derive(Debug)]
+struct Waiting {
+    transmit: Transmit,
+    since: Micros,
+}
+
+/// Where a datagram goes.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Route {
+    /// To this address.
+    To(SocketAddr, Transmit),
+    /// Nowhere yet: its recipient's name is being resolved.
+    Waits,
+    /// Nowhere at all: its recipient has no address that we could reach.
+    Nowhere(Uri),
+}
+
+impl AddressBook {
+    /// An empty one.
+    pub fn new(family: Family) -> Self {
+        Self {
+            family,
+            hosts: Cache::new(ENTRIES_MAX),
+            residents: Cache::new(ENTRIES_MAX),
+            waiting: VecDeque::new(),
+            questions_under_way: 0,
+            questions: VecDeque::new(),
+            warnings: VecDeque::new(),
+        }
+    }
+
+    /// Serves a socket of this family from now on.
+    pub fn serve(&mut self, family: Family) {
+        if self.family != family {
+            *self = Self {
+                questions_under_way: self.questions_under_way,
+                ..Self::new(family)
+            };
+        }
+    }
+
+    /// Finds out where a datagram goes.
+    pub fn route(&mut self, transmit: Transmit, now: Micros) -> Route {
+        let to = &transmit.to;
+        if let Some(address) = literal(to) {
+            if Family::of(address.ip()) != self.family {
+                return Route::Nowhere(transmit.to);
+            }
+            self.move_in(address, to);
+            return Route::To(address, transmit);
+        }
+        let full = self.questions_under_way >= QUESTIONS_MAX;
+        let host = self.hosts.entry(to.host());
+        if !full && host.is_due(transmit.anew, now) {
+            host.asking = true;
+            self.questions_under_way += 1;
+            self.questions.push_back(Question {
+                about: to.clone(),
+                family: self.family,
+            });
+        }
+        if let Some(address) = host.address_of(to) {
+            self.move_in(address, to);
+            return Route::To(address, transmit);
+        }
+        if host.asking {
+            self.wait(transmit, now);
+            return Route::Waits;
+        }
+        self.warnings.extend(host.complaint(to));
+        Route::Nowhere(transmit.to)
+    }
+
+    /// Takes what the resolver has found out, and says where the datagrams go that waited for it.
+    pub fn handle_answer(&mut self, answer: Answer, now: Micros) -> Vec<Route> {
+        let Answer {
+            question: Question { about, family },
+            result,
+        } = answer;
+        self.questions_under_way = self.questions_under_way.saturating_sub(1);
+        if family != self.family {
+            return Vec::new();
+        }
+        if let Some(host) = self.hosts.get_mut(about.host()) {
+            host.learn(result, now);
+            self.warnings.extend(host.complaint(&about));
+        }
+        let waited = self.take_waiting(about.host());
+        let fresh = waited
+            .into_iter()
+            .filter(|waiting| now.since(waiting.since) < WAITING_TIME_MAX);
+        let fresh: Vec<_> = fresh.map(|waiting| waiting.transmit).collect();
+        fresh
+            .into_iter()
+            .map(|transmit| self.route(transmit, now))
+            .collect()
+    }
+
+    /// The next question for the resolver.
+    pub fn poll_question(&mut self) -> Option<Question> {
+        self.questions.pop_front()
+    }
+
+    /// The next line for the log.
+    pub fn poll_warning(&mut self) -> Option<String> {
+        self.warnings.pop_front()
+    }
+
+    /// Where `to` is, if that is known. Asks nothing.
+    pub fn address(&self, to: &Uri) -> Option<SocketAddr> {
+        let ours = |address: &SocketAddr| Family::of(address.ip()) == self.family;
+        match literal(to) {
+            Some(address) => Some(address).filter(ours),
+            None => self.hosts.peek(to.host())?.address_of(to),
+        }
+    }
+
+    /// Who has this address.
+    pub fn residents(&self, address: SocketAddr) -> Vec<Uri> {
+        let former = self.residents.peek(&address).into_iter().flatten();
+        former
+            .filter(|uri| self.address(uri) == Some(address))
+            .cloned()
+            .collect()
+    }
+
+    /// Forgets all questions and what waits for them: there will be no answers.
+    pub fn forget_questions(&mut self) {
+        self.hosts.values_mut().for_each(|host| host.asking = false);
+        self.questions_under_way = 0;
+        self.questions.clear();
+        self.waiting.clear();
+    }
+
+    fn move_in(&mut self, address: SocketAddr, uri: &Uri) {
+        let residents = self.residents.entry(&address);
+        if !residents.contains(uri) {
+            residents.truncate(NAMES_PER_ADDRESS_MAX - 1);
+            residents.insert(0, uri.clone());
+        }
+    }
+
+    fn wait(&mut self, transmit: Transmit, now: Micros) {
+        let too_old = |waiting: &Waiting| now.since(waiting.since) >= WAITING_TIME_MAX;
+        while self.waiting.front().is_some_and(too_old) {
+            self.waiting.pop_front();
+        }
+        let mut before = self.waiting.iter().enumerate();
+        let mut before = before
+            .by_ref()
+            .filter(|(_, waiting)| waiting.transmit.to == transmit.to);
+        let first = before.next().map(|(index, _)| index);
+        if let Some(first) = first
+            && before.count() + 1 >= WAITING_PER_MEMBER_MAX
+        {
+            self.waiting.remove(first);
+        } else if self.waiting.len() >= WAITING_MAX {
+            self.waiting.pop_front();
+        }
+        self.waiting.push_back(Waiting {
+            transmit,
+            since: now,
+        });
+    }
+
+    fn take_waiting(&mut self, host: &str) -> Vec<Waiting> {
+        let all = mem::take(&mut self.waiting);
+        let (taken, left): (Vec<_>, Vec<_>) = all
+            .into_iter()
+            .partition(|waiting| waiting.transmit.to.host() == host);
+        self.waiting = left.into();
+        taken
+    }
+}
+
+impl Host {
+    fn is_due(&self, anew: bool, now: Micros) -> bool {
+        let Some((answered, holds)) = self.answered else {
+            return !self.asking;
+        };
+        let doubted = anew && self.failure.is_none();
+        let holds = if doubted { TIME_TO_TRUST } else { holds };
+        !self.asking && now.since(answered) >= holds
+    }
+
+    fn learn(&mut self, result: Result<SocketAddr, String>, now: Micros) {
+        self.asking = false;
+        let holds = match result {
+            Ok(address) => {
+                self.address = Some(address);
+                self.failure = None;
+                self.reported.clear();
+                TIME_TO_LIVE
+            }
+            Err(reason) => {
+                let pause = self
+                    .answered
+                    .filter(|_| self.failure.is_some())
+                    .map(|(_, pause)| pause * 2);
+                self.failure = Some(reason);
+                pause.map_or(RETRY_PAUSE_MIN, |pause| pause.min(RETRY_PAUSE_MAX))
+            }
+        };
+        self.answered = Some((now, holds));
+    }
+
+    fn address_of(&self, uri: &Uri) -> Option<SocketAddr> {
+        let mut address = self.address?;
+        address.set_port(uri.port());
+        Some(address)
+    }
+
+    /// The line that says why `uri` does not resolve, unless that is known.
+    fn complaint(&mut self, uri: &Uri) -> Option<String> {
+        let reason = self.failure.as_ref()?;
+        if self.reported.contains(&uri.port()) || self.reported.len() == REPORTED_PORTS_MAX {
+            return None;
+        }
+        self.reported.push(uri.port());
+        Some(format!("getaddrinfo: {reason} ({uri})"))
+    }
+}
+
+/// The address of one whose host is a number.
+fn literal(uri: &Uri) -> Option<SocketAddr> {
+    let ip: IpAddr = uri.host().parse().ok()?;
+    Some(SocketAddr::new(ip, uri.port()))
+}

@@ -1,0 +1,162 @@
+//! The thread that receives datagrams and keeps the deadlines.
+
+use core::time::Duration;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+use rustix::event::{PollFd, PollFlags, poll};
+
+use super::doorbell::Bell;
+use super::failure::Failure;
+use super::shared::Shared;
+use super::socket::{Filled, Inbox, Socket};
+use super::{clock, threads};
+use crate::swim::time::Micros;
+
+/// The running thread.
+pub struct Engine {
+    thread: JoinHandle<()>,
+    stop: Arc<AtomicBool>,
+    waker: Arc<Bell>,
+}
+
+impl Engine {
+    /// Starts it.
+    pub fn start(
+        shared: &Arc<Shared>,
+        socket: &Arc<Socket>,
+        waker: &Arc<Bell>,
+    ) -> io::Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let driver = Driver {
+            shared: Arc::clone(shared),
+            socket: Arc::clone(socket),
+            waker: Arc::clone(waker),
+            stop: Arc::clone(&stop),
+        };
+        let thread = threads::spawn("membership", move || driver.run())?;
+        Ok(Self {
+            thread,
+            stop,
+            waker: Arc::clone(waker),
+        })
+    }
+
+    /// Stops it, and waits until it has let go of the socket. That takes no longer than a turn of
+    /// its loop, which never blocks.
+    pub fn stop(self) {
+        self.stop.store(true, Ordering::Release);
+        self.waker.ring();
+        // It catches its own panics.
+        let _ = self.thread.join();
+    }
+}
+
+/// What the thread has.
+struct Driver {
+    shared: Arc<Shared>,
+    socket: Arc<Socket>,
+    waker: Arc<Bell>,
+    stop: Arc<AtomicBool>,
+}
+
+/// What the thread waits for, besides being woken.
+#[derive(Clone, Copy, Debug)]
+pub struct Wait {
+    /// The time.
+    pub until: Option<Micros>,
+    /// A datagram.
+    pub listening: bool,
+}
+
+impl Driver {
+    /// With so many full inboxes in a row, time passes all the same: whoever floods us shall not
+    /// stop the clock.
+    const FULL_INBOXES_MAX: u32 = 16;
+
+    /// How long to leave a socket alone that returns errors we know nothing about.
+    const BROKEN_PAUSE: Duration = Duration::from_millis(10);
+
+    /// Deadlines are kept this precisely. Should one not move although it was served, the thread
+    /// must not spin.
+    const WAIT_MIN: Duration = Duration::from_millis(1);
+
+    fn run(self) {
+        let done = catch_unwind(AssertUnwindSafe(|| self.turn_until_stopped()));
+        if let Err(panic) = done {
+            self.shared.fail(Failure::panicked(&*panic));
+        }
+    }
+
+    fn turn_until_stopped(&self) {
+        let mut inbox = Inbox::new();
+        let mut full_inboxes = 0;
+        while !self.stop.load(Ordering::Acquire) {
+            let timers = full_inboxes % Self::FULL_INBOXES_MAX == 0;
+            let Ok(wait) = self.shared.turn(&inbox, timers) else {
+                return;
+            };
+            inbox.clear();
+            let wait = if full_inboxes > 0 {
+                Wait {
+                    until: Some(Micros(0)),
+                    ..wait
+                }
+            } else {
+                wait
+            };
+            let filled = match self.wait(wait, full_inboxes > 0) {
+                true => inbox.fill(&self.socket),
+                false => Filled::Dry,
+            };
+            full_inboxes = if filled == Filled::Full {
+                full_inboxes + 1
+            } else {
+                0
+            };
+            if filled == Filled::Broken {
+                let until = Some(clock::monotonic() + Self::BROKEN_PAUSE);
+                self.wait(
+                    Wait {
+                        until,
+                        listening: false,
+                    },
+                    false,
+                );
+            }
+        }
+    }
+
+    /// Waits, and says whether the socket has something to say.
+    fn wait(&self, wait: Wait, hurried: bool) -> bool {
+        let patience = wait.until.map(|until| {
+            let left = until.since(clock::monotonic());
+            if hurried {
+                left
+            } else {
+                left.max(Self::WAIT_MIN)
+            }
+        });
+        let patience = patience.and_then(|patience| patience.try_into().ok());
+        let waker = self.waker.fd();
+        let mut fds = [
+            PollFd::from_borrowed_fd(waker, PollFlags::IN),
+            PollFd::new(&*self.socket, PollFlags::IN),
+        ];
+        let fds = if wait.listening {
+            &mut fds[..]
+        } else {
+            &mut fds[..1]
+        };
+        // Interrupted, or refused for want of memory: the next turn will see.
+        let _ = poll(fds, patience.as_ref());
+        if !fds[0].revents().is_empty() {
+            self.waker.hush();
+        }
+        fds.get(1)
+            .is_some_and(|socket| !socket.revents().is_empty())
+    }
+}

@@ -1,0 +1,165 @@
+//! Names are resolved on threads of their own: nobody else waits for a resolver that hangs.
+
+use core::net::SocketAddr;
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use super::doorbell::Bell;
+use super::failure::system_text;
+use super::socket::Family;
+use super::threads;
+use crate::swim::uri::Uri;
+
+/// Turns a host into an address of this kind, or says why not. May take as long as it likes.
+pub type Lookup = Arc<dyn Fn(&str, Family) -> Result<SocketAddr, String> + Send + Sync>;
+
+/// How many names are resolved at a time. A name server that does not answer holds one of these
+/// threads for ten seconds or so, and the other names go on being resolved by the others.
+const THREADS_MAX: usize = 4;
+
+/// What is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// Whose host.
+    pub about: Uri,
+    /// Which kind of address would be of use.
+    pub family: Family,
+}
+
+/// What the resolver said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// What was asked.
+    pub question: Question,
+    /// An address, its port meaning nothing; or the system's own words.
+    pub result: Result<SocketAddr, String>,
+}
+
+/// Answers questions. Starts its threads as they are needed; they end some time after it is
+/// dropped.
+pub struct Resolver {
+    desk: Arc<Desk>,
+    answers: Receiver<Answer>,
+}
+
+/// What its threads share. They know neither the node nor its lock.
+pub struct Desk {
+    lookup: Lookup,
+    queue: Mutex<Queue>,
+    arrived: Condvar,
+    answers: Sender<Answer>,
+    bell: Arc<Bell>,
+}
+
+#[derive(Default)]
+struct Queue {
+    // Bounded by the address book, which counts the questions that are under way.
+    questions: VecDeque<Question>,
+    threads: usize,
+    idle: usize,
+    closed: bool,
+}
+
+impl Resolver {
+    /// One that rings `bell` when there is an answer.
+    pub fn new(lookup: Lookup, bell: Arc<Bell>) -> Self {
+        let (sender, answers) = mpsc::channel();
+        let queue = Mutex::default();
+        let desk = Desk {
+            lookup,
+            queue,
+            arrived: Condvar::new(),
+            answers: sender,
+            bell,
+        };
+        Self {
+            desk: Arc::new(desk),
+            answers,
+        }
+    }
+
+    /// Where to ask.
+    pub fn desk(&self) -> Arc<Desk> {
+        Arc::clone(&self.desk)
+    }
+
+    /// The next answer.
+    pub fn poll_answer(&self) -> Option<Answer> {
+        self.answers.try_recv().ok()
+    }
+}
+
+impl Drop for Resolver {
+    fn drop(&mut self) {
+        let mut queue = self.desk.lock();
+        queue.closed = true;
+        queue.questions.clear();
+        self.desk.arrived.notify_all();
+    }
+}
+
+impl Desk {
+    /// Asks. Does not wait for anything but a thread to be made.
+    pub fn ask(self: &Arc<Self>, question: Question) {
+        let mut queue = self.lock();
+        queue.questions.push_back(question);
+        if queue.questions.len() <= queue.idle || queue.threads == THREADS_MAX {
+            self.arrived.notify_one();
+            return;
+        }
+        let desk = Arc::clone(self);
+        match threads::spawn("membership-dns", move || desk.work()) {
+            Ok(_detached) => queue.threads += 1,
+            Err(_) if queue.threads > 0 => {}
+            Err(error) => {
+                for question in queue.questions.drain(..) {
+                    self.say(Answer {
+                        question,
+                        result: Err(system_text(&error)),
+                    });
+                }
+            }
+        }
+    }
+
+    /// What a thread does.
+    fn work(&self) {
+        while let Some(question) = self.next() {
+            let lookup = || (self.lookup)(question.about.host(), question.family);
+            let result = catch_unwind(AssertUnwindSafe(lookup));
+            let result = result.unwrap_or_else(|_panic| Err("the resolver has panicked".into()));
+            self.say(Answer { question, result });
+        }
+    }
+
+    fn next(&self) -> Option<Question> {
+        let mut queue = self.lock();
+        loop {
+            if queue.closed {
+                return None;
+            }
+            if let Some(question) = queue.questions.pop_front() {
+                return Some(question);
+            }
+            queue.idle += 1;
+            queue = self
+                .arrived
+                .wait(queue)
+                .unwrap_or_else(PoisonError::into_inner);
+            queue.idle -= 1;
+        }
+    }
+
+    fn say(&self, answer: Answer) {
+        // Nobody listens any more once the node has left.
+        if self.answers.send(answer).is_ok() {
+            self.bell.ring();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

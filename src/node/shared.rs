@@ -1,0 +1,154 @@
+//! The one door to the protocol, for the engine and for everybody else.
+
+use core::time::Duration;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::chores::Chores;
+use super::clock;
+use super::engine::{Engine, Wait};
+use super::failure::Failure;
+use super::socket::Inbox;
+use super::state::{Caller, State};
+use crate::swim::time::{Micros, Now};
+
+/// What a node and its engine share.
+pub struct Shared {
+    /// The lock. It is held for microseconds and never over a system call that could take longer,
+    /// nor while a Lua value is touched: the collector may run a finalizer that calls us.
+    // One of `std`: it is a number in itself, so that `fork` can hand it over to the child.
+    // Whoever parks threads in a global table would leave that to the child as it happened to be.
+    state: Mutex<State>,
+    /// Who may start and stop the engine: held over `init`, `leave` and `fork`, taken before the
+    /// lock and never by the engine.
+    engine: Mutex<Option<Engine>>,
+    /// [`crate::swim::Swim::version`], to be read without the lock.
+    version: AtomicU64,
+}
+
+impl Shared {
+    pub fn new(state: State) -> Self {
+        Self {
+            state: Mutex::new(state),
+            engine: Mutex::new(None),
+            version: AtomicU64::new(0),
+        }
+    }
+
+    /// Takes the lock.
+    pub fn lock(&self) -> MutexGuard<'_, State> {
+        // Panics are caught below, and mark the node as failed. One in between leaves nothing half
+        // done: nothing else is done under the lock.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the right to start and stop the engine.
+    pub fn engine(&self) -> MutexGuard<'_, Option<Engine>> {
+        self.engine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The version of the member table; `u64::MAX` after a failure.
+    pub fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    /// Runs `act` under the lock, and does what came of it.
+    pub fn visit<T>(&self, act: impl FnOnce(&mut State, Now) -> T) -> Result<T, Failure> {
+        self.visit_patiently(Duration::ZERO, act)
+    }
+
+    /// Like [`Self::visit`], and waits for room in the send buffer.
+    pub fn visit_patiently<T>(
+        &self,
+        patience: Duration,
+        act: impl FnOnce(&mut State, Now) -> T,
+    ) -> Result<T, Failure> {
+        let (result, chores) = self.enter(Caller::Visitor, act);
+        self.run(chores, clock::monotonic() + patience);
+        result
+    }
+
+    /// A turn of the engine: what has come, what is due, and what to wait for next. Fails when it
+    /// is to end.
+    pub fn turn(&self, inbox: &Inbox, timers: bool) -> Result<Wait, Failure> {
+        let (result, chores) = self.enter(Caller::Engine, |state, now| {
+            let parked = state.is_parked(now.monotonic);
+            if !parked {
+                state.take_in(inbox, timers, now);
+            }
+            parked
+        });
+        let until = chores.deadline;
+        self.run(chores, Micros(0));
+        result.map(|parked| Wait {
+            until,
+            listening: !parked,
+        })
+    }
+
+    /// Stops everything for good, and says why.
+    pub fn fail(&self, failure: Failure) {
+        let chores = self.mark_failed(&mut self.lock(), failure);
+        self.run(chores, Micros(0));
+    }
+
+    /// The clock is read under the lock, so that two threads cannot show the protocol a time that
+    /// runs backwards.
+    fn enter<T>(
+        &self,
+        caller: Caller,
+        act: impl FnOnce(&mut State, Now) -> T,
+    ) -> (Result<T, Failure>, Chores) {
+        let mut state = self.lock();
+        if let Some(failure) = &state.failure {
+            return (Err(failure.clone()), Chores::default());
+        }
+        let done = catch_unwind(AssertUnwindSafe(|| {
+            let now = state.clock.now();
+            if caller == Caller::Visitor {
+                state.unpark();
+            }
+            let answer = act(&mut state, now);
+            (answer, state.settle(caller, now))
+        }));
+        match done {
+            Ok((answer, chores)) => {
+                self.version.store(state.swim.version(), Ordering::Release);
+                (Ok(answer), chores)
+            }
+            Err(panic) => {
+                // Half a state is not to be gone on with.
+                let failure = Failure::panicked(&*panic);
+                let chores = self.mark_failed(&mut state, failure.clone());
+                (Err(failure), chores)
+            }
+        }
+    }
+
+    fn mark_failed(&self, state: &mut State, failure: Failure) -> Chores {
+        self.version.store(u64::MAX, Ordering::Release);
+        if state.failure.is_some() {
+            return Chores::default();
+        }
+        state.fail(failure)
+    }
+
+    /// What the protocol does about datagrams that cannot be sent may lead to more of them: so many
+    /// times, then it is left at that.
+    const RETRIES_MAX: usize = 4;
+
+    fn run(&self, mut chores: Chores, give_up: Micros) {
+        for _ in 0..Self::RETRIES_MAX {
+            let unsent = chores.run(give_up);
+            if unsent.is_empty() {
+                return;
+            }
+            let tell = |state: &mut State, _: Now| {
+                unsent.iter().for_each(|uri| state.swim.handle_unsent(uri));
+            };
+            (_, chores) = self.enter(Caller::Visitor, tell);
+        }
+        let _given_up = chores.run(give_up);
+    }
+}

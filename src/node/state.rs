@@ -1,0 +1,244 @@
+//! What the lock guards.
+
+use core::mem;
+use core::net::SocketAddr;
+use std::sync::Arc;
+
+use super::addresses::{AddressBook, Route};
+use super::chores::Chores;
+use super::clock::Clock;
+use super::doorbell::{Bell, Chime, Noise};
+use super::failure::Failure;
+use super::lines::Lines;
+use super::resolver::{Lookup, Resolver};
+use super::socket::{Family, Inbox, Socket};
+use crate::swim::report::Level;
+use crate::swim::time::{Micros, Now};
+use crate::swim::uri::Uri;
+use crate::swim::{Swim, Transmit};
+
+/// The protocol, and what it takes to serve it. Makes no system call but to read the clocks.
+pub struct State {
+    pub swim: Swim,
+    pub clock: Clock,
+    /// Open from `init` to `leave`, unless the engine fails.
+    pub socket: Option<Arc<Socket>>,
+    pub addresses: AddressBook,
+    pub resolver: Option<Resolver>,
+    lookup: Lookup,
+    /// Wakes the engine. Made by the first `init`.
+    pub waker: Option<Arc<Bell>>,
+    /// Wake Lua, each its own state of it.
+    pub bells: Vec<Arc<Bell>>,
+    chime: Chime,
+    pub lines: Lines,
+    /// When Lua was last heard of.
+    pub last_beat: Option<Micros>,
+    /// For how long the engine of a process that has forked leaves the work to the child.
+    pub parked_until: Option<Micros>,
+    /// Until when the engine sleeps, if nothing wakes it; `None` is for ever.
+    sleeps_until: Option<Micros>,
+    /// Why nothing works any more.
+    pub failure: Option<Failure>,
+    /// Datagrams that are ready to be sent.
+    outbox: Vec<(SocketAddr, Transmit)>,
+    /// Whom something could not be sent to, and the protocol does not know yet.
+    stuck: Vec<Uri>,
+    #[cfg(test)]
+    pub sabotaged: bool,
+}
+
+/// On whose thread something is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caller {
+    /// The engine's, which looks at the deadlines itself before it sleeps.
+    Engine,
+    /// Somebody else's: the engine may sleep.
+    Visitor,
+}
+
+impl State {
+    /// What the protocol does when its datagrams cannot be sent may lead to datagrams that cannot
+    /// be sent. So often per turn; the rest comes with the next one.
+    const ROUNDS_MAX: usize = 4;
+
+    pub fn new(swim: Swim, lookup: Lookup) -> Self {
+        Self {
+            swim,
+            clock: Clock::default(),
+            socket: None,
+            addresses: AddressBook::new(Family::V4),
+            resolver: None,
+            lookup,
+            waker: None,
+            bells: Vec::new(),
+            chime: Chime::default(),
+            lines: Lines::default(),
+            last_beat: None,
+            parked_until: None,
+            sleeps_until: None,
+            failure: None,
+            outbox: Vec::new(),
+            stuck: Vec::new(),
+            #[cfg(test)]
+            sabotaged: false,
+        }
+    }
+
+    /// Takes in what has come, then lets time pass unless more is waiting: an answer that came in
+    /// time must be heard before it is missed.
+    pub fn take_in(&mut self, inbox: &Inbox, timers: bool, now: Now) {
+        #[cfg(test)]
+        assert!(!self.sabotaged, "sabotage");
+        while let Some(answer) = self.resolver.as_ref().and_then(Resolver::poll_answer) {
+            for route in self.addresses.handle_answer(answer, now.monotonic) {
+                self.dispatch(route);
+            }
+        }
+        for (datagram, source) in inbox.iter() {
+            if self.swim.handle_datagram(datagram, now).is_err() {
+                for uri in self.addresses.residents(source) {
+                    self.swim.handle_gibberish(&uri, now);
+                }
+            }
+        }
+        let due = self
+            .swim
+            .next_deadline()
+            .is_some_and(|deadline| deadline <= now.monotonic);
+        if timers && due {
+            self.swim.handle_timeout(now);
+        }
+    }
+
+    /// Says good-bye to those whose addresses are known: there is no time to resolve any.
+    pub fn say_goodbye(&mut self) -> bool {
+        let left = self.swim.leave();
+        while let Some(transmit) = self.swim.poll_transmit() {
+            if let Some(address) = self.addresses.address(&transmit.to) {
+                self.outbox.push((address, transmit));
+            }
+        }
+        left
+    }
+
+    /// Drains the protocol after whatever was done to it. What is left to do needs no lock.
+    pub fn settle(&mut self, caller: Caller, now: Now) -> Chores {
+        self.drain(now.monotonic);
+        while let Some(report) = self.swim.poll_report() {
+            self.lines.push(report.level(), report);
+        }
+        while let Some(warning) = self.addresses.poll_warning() {
+            self.lines.push(Level::Warn, warning);
+        }
+        let mut chores = Chores::default();
+        while let Some(question) = self.addresses.poll_question() {
+            chores.questions.push(question);
+        }
+        if !chores.questions.is_empty() {
+            chores.desk = self.open_resolver().map(Resolver::desk);
+        }
+        if !self.outbox.is_empty() {
+            chores.sends = mem::take(&mut self.outbox);
+            chores.socket = self.socket.clone();
+        }
+        if self.chime.strike(self.noise(), now.monotonic) {
+            chores.bells = self.bells.clone();
+        }
+        chores.deadline = self.next_deadline();
+        if caller == Caller::Engine || self.sleeps_too_long(chores.deadline) {
+            self.sleeps_until = chores.deadline;
+            chores.waker = self.waker.clone().filter(|_| caller != Caller::Engine);
+        }
+        chores
+    }
+
+    /// Ends the pause after a fork: whoever calls is not about to exit.
+    pub fn unpark(&mut self) {
+        if self.parked_until.take().is_some() {
+            self.sleeps_until = None;
+        }
+    }
+
+    /// Whether the engine is to leave everything to another process for now.
+    pub fn is_parked(&mut self, now: Micros) -> bool {
+        self.parked_until = self.parked_until.filter(|until| now < *until);
+        self.parked_until.is_some()
+    }
+
+    /// Ends everything but the way to tell Lua of it.
+    pub fn fail(&mut self, failure: Failure) -> Chores {
+        self.socket = None;
+        self.outbox.clear();
+        self.lines.push(Level::Error, &failure);
+        self.failure = Some(failure);
+        Chores {
+            bells: self.bells.clone(),
+            waker: self.waker.clone(),
+            ..Chores::default()
+        }
+    }
+
+    /// Forgets the resolver, and what was asked of it.
+    pub fn close_resolver(&mut self) -> Option<Resolver> {
+        self.addresses.forget_questions();
+        self.resolver.take()
+    }
+
+    fn drain(&mut self, now: Micros) {
+        for _ in 0..Self::ROUNDS_MAX {
+            while let Some(transmit) = self.swim.poll_transmit() {
+                if self.socket.is_some() {
+                    let route = self.addresses.route(transmit, now);
+                    self.dispatch(route);
+                }
+            }
+            if self.stuck.is_empty() {
+                break;
+            }
+            for uri in mem::take(&mut self.stuck) {
+                self.swim.handle_unsent(&uri);
+            }
+        }
+    }
+
+    fn dispatch(&mut self, route: Route) {
+        match route {
+            Route::To(address, transmit) => self.outbox.push((address, transmit)),
+            Route::Waits => {}
+            Route::Nowhere(uri) => self.stuck.push(uri),
+        }
+    }
+
+    fn open_resolver(&mut self) -> Option<&Resolver> {
+        if self.resolver.is_none() {
+            let bell = Arc::clone(self.waker.as_ref()?);
+            self.resolver = Some(Resolver::new(Arc::clone(&self.lookup), bell));
+        }
+        self.resolver.as_ref()
+    }
+
+    fn noise(&self) -> Noise {
+        let Self { swim, lines, .. } = self;
+        Noise {
+            news: swim.news(),
+            decided: swim.decided(),
+            lines: lines.written(),
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Micros> {
+        if self.parked_until.is_some() {
+            return self.parked_until;
+        }
+        [self.swim.next_deadline(), self.chime.next_deadline()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    fn sleeps_too_long(&self, deadline: Option<Micros>) -> bool {
+        let sleeps_until = self.sleeps_until.unwrap_or(Micros(u64::MAX));
+        deadline.is_some_and(|deadline| deadline < sleeps_until)
+    }
+}

@@ -1,0 +1,82 @@
+//! Threads that have a name, and leave the signals to Tarantool.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::ptr;
+use std::thread::{Builder, JoinHandle};
+
+/// Ample for the engine, whose recursion is bounded, and for what name services load into
+/// `getaddrinfo`. Memory is taken up only as it is touched.
+const STACK_SIZE: usize = 1 << 20;
+
+/// Starts a thread that no signal is ever delivered to. Names may have 15 bytes.
+pub fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    // A thread starts with the mask of the one that made it: blocking them from within the thread
+    // would leave an instant in which it could be hit.
+    let _blocked = SignalsBlocked::new();
+    Builder::new()
+        .name(name.into())
+        .stack_size(STACK_SIZE)
+        .spawn(body)
+}
+
+/// While it lives, the current thread receives no signals.
+struct SignalsBlocked {
+    before: libc::sigset_t,
+}
+
+impl SignalsBlocked {
+    fn new() -> Self {
+        let mut all = MaybeUninit::uninit();
+        let mut before = MaybeUninit::uninit();
+        // SAFETY: both point to sets that live long enough. `sigfillset` fills the first, and
+        // `pthread_sigmask`, which fails only for an unknown first argument, the second.
+        let before = unsafe {
+            libc::sigfillset(all.as_mut_ptr());
+            libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
+            before.assume_init()
+        };
+        Self { before }
+    }
+}
+
+impl Drop for SignalsBlocked {
+    fn drop(&mut self) {
+        // SAFETY: `before` is an initialized set, and no old one is asked for.
+        unsafe {
+            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.before, ptr::null_mut())
+        };
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::fs;
+
+    /// The signals that the current thread has blocked, as the kernel shows them.
+    fn blocked() -> u64 {
+        let status = fs::read_to_string("/proc/thread-self/status").unwrap();
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("SigBlk:"))
+            .unwrap();
+        u64::from_str_radix(line.trim(), 16).unwrap()
+    }
+
+    #[test]
+    fn a_thread_blocks_every_signal_that_can_be_blocked() {
+        let before = blocked();
+        let (say, hear) = std::sync::mpsc::channel();
+        let thread = super::spawn("membership-test", move || say.send(blocked()).unwrap()).unwrap();
+        let inside = hear.recv().unwrap();
+        thread.join().unwrap();
+        // SIGKILL and SIGSTOP cannot be, and glibc keeps two (32, 33) to itself.
+        let exempt = [libc::SIGKILL, libc::SIGSTOP, 32, 33].map(|signal| 1 << (signal - 1));
+        assert_eq!(inside | exempt.iter().sum::<u64>(), u64::MAX);
+        assert_eq!(
+            blocked(),
+            before,
+            "the thread that starts another keeps its own mask"
+        );
+    }
+}
