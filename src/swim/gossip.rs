@@ -61,7 +61,8 @@ impl Swim {
         let Some(myself) = self.myself.clone() else {
             return;
         };
-        let mut draft = Draft::leave(&myself, self.datagram_capacity());
+        let draft = Draft::leave(&myself, self.datagram_capacity());
+        let mut draft = draft.trailed_by(&self.trailer());
         let limit = self.rumor_limit();
         let told: &[&str] = &[to];
         let doubted = self.tell_recipient(&mut draft, to, |status| status != Status::Alive);
@@ -73,16 +74,20 @@ impl Swim {
     }
 
     /// Sends a PING or an ACK with everything that rides on it: first what I think of the recipient,
-    /// so that a suspect learns it from the next ping; then myself; then what is new.
+    /// so that a suspect learns it from the next ping; then myself; then what is new. One of ours who
+    /// agrees with me in everything need not be told the first two.
     pub(super) fn tell(&mut self, kind: Kind, data: &[u8], to: &Uri) {
         let Some(myself) = self.myself.clone() else {
             return;
         };
-        let mut draft = Draft::with_data(kind, &myself, data, self.datagram_capacity());
+        let draft = Draft::with_data(kind, &myself, data, self.datagram_capacity());
+        let mut draft = draft.trailed_by(&self.trailer());
         let limit = self.rumor_limit();
-        self.tell_recipient(&mut draft, to, |_any| true);
-        if *to != myself {
-            self.tell_of_myself(&mut draft, &myself, limit);
+        if !self.agrees(to) {
+            self.tell_recipient(&mut draft, to, |_any| true);
+            if *to != myself {
+                self.tell_of_myself(&mut draft, &myself, limit);
+            }
         }
         self.rumors.board(&mut draft, limit, &[to, &myself]);
         self.post(kind, draft, to);
@@ -117,7 +122,8 @@ impl Swim {
     pub fn greeting(&mut self, now: Now) -> Option<Vec<u8>> {
         let myself = self.myself.clone()?;
         let data = ping_data(now.wall.0, &myself, &myself);
-        let mut draft = Draft::with_data(Kind::Ping, &myself, &data, self.datagram_capacity());
+        let draft = Draft::with_data(Kind::Ping, &myself, &data, self.datagram_capacity());
+        let mut draft = draft.trailed_by(&self.trailer());
         let limit = self.rumor_limit();
         self.tell_of_myself(&mut draft, &myself, limit);
         Some(

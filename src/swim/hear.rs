@@ -154,6 +154,12 @@ impl Swim {
         self.spread(&myself, now);
     }
 
+    /// Whether `uri` is held to be alive.
+    pub(super) fn is_alive(&self, uri: Option<&str>) -> bool {
+        let claim = uri.and_then(|uri| self.members.claim(uri));
+        claim.is_some_and(|claim| claim.status == Status::Alive)
+    }
+
     /// What I say of myself.
     pub(super) fn own_claim(&self) -> Option<Claim> {
         self.members.claim(self.myself.as_deref()?)

@@ -3,6 +3,7 @@
 use super::claim::{Claim, Incarnation, Status};
 use super::member::Member;
 use super::payload::Payload;
+use super::repair::Repair;
 use super::time::Now;
 use super::timers::{Timer, Timers};
 use super::uri::Uri;
@@ -64,7 +65,7 @@ impl Swim {
             return false;
         };
         self.outbox.clear();
-        let limit = self.datagram_capacity();
+        let (limit, trailer) = (self.datagram_capacity(), self.trailer());
         let claim = own.with(Status::Left);
         let live: Vec<Uri> = self
             .members
@@ -75,7 +76,7 @@ impl Swim {
             .collect();
         for _twice in 0..2 {
             for to in &live {
-                let mut draft = Draft::leave(&myself, limit);
+                let mut draft = Draft::leave(&myself, limit).trailed_by(&trailer);
                 if draft.event(&myself, claim, Some(&self.payload), self.rumor_limit())
                     || draft.event(&myself, claim, None, self.rumor_limit())
                 {
@@ -91,6 +92,7 @@ impl Swim {
         self.errands = relay::Errands::default();
         self.timers = Timers::default();
         self.syncing = false;
+        self.repair = Repair::default();
         true
     }
 
@@ -125,9 +127,9 @@ impl Swim {
     }
 }
 
-/// An ACK without URIs and payload: heads, type, `ts`, `ats`, `src`, `dst`, and two events with
-/// their incarnations in nine bytes.
-const ACK_SIZE: usize = 1 + 4 + 1 + (3 + 9) + (4 + 9) + 4 + 4 + 1 + 2 * (1 + 1 + 9 + 5);
+/// An ACK without URIs and payload: heads, type, `ts`, `ats`, `src`, `dst`, two events with their
+/// incarnations in nine bytes, and the trailer with a digest.
+const ACK_SIZE: usize = 1 + 4 + 1 + (3 + 9) + (4 + 9) + 4 + 4 + 1 + 2 * (1 + 1 + 9 + 5) + 13;
 
 /// Sender, `src`, `dst`, and the subjects of two events.
 const URIS_PER_ACK: usize = 5;

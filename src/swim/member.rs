@@ -21,11 +21,42 @@ pub struct Member {
     pub since: Micros,
     /// Its wall clock minus ours in µs, as its last ACK showed.
     pub clock_delta: Option<f64>,
+    /// What its datagrams show it to be.
+    pub dialect: Dialect,
     /// The number of its last change in the [`History`](super::history::History).
     pub version: u64,
 }
 
+/// What a member's datagrams show it to be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Dialect {
+    /// It has not told us anything itself.
+    #[default]
+    Unknown,
+    /// A peer of the Lua rock.
+    Rock,
+    /// One of ours.
+    Ours {
+        /// The digest of its table, as of its last datagram; none while it has news to tell.
+        digest: Option<u64>,
+    },
+}
+
 impl Member {
+    /// One of whom nothing but a claim is known.
+    pub const fn new(uri: Uri, claim: Claim, since: Micros) -> Self {
+        Self {
+            uri,
+            claim,
+            payload: None,
+            payload_of: claim.incarnation,
+            since,
+            clock_delta: None,
+            dialect: Dialect::Unknown,
+            version: 0,
+        }
+    }
+
     /// The payload, if it is known to be that of the present incarnation: only then may others be
     /// told of it.
     pub fn current_payload(&self) -> Option<&Payload> {

@@ -3,8 +3,9 @@
 use indexmap::IndexMap;
 
 use super::claim::{Claim, Status};
+use super::digest::{Digest, fingerprint};
 use super::history::{History, Missed};
-use super::member::Member;
+use super::member::{Dialect, Member};
 use super::payload::Payload;
 use super::round::Round;
 use super::time::Micros;
@@ -20,6 +21,7 @@ pub struct Members {
     /// Those who are dead or non-decryptable: probed apart, so that they take no turns of the living.
     pub unreachable: Round,
     by_status: [usize; Status::ALL.len()],
+    digest: Digest,
     history: History,
     news: u64,
 }
@@ -108,27 +110,20 @@ impl Members {
     /// Notes what is claimed of `uri`, right or wrong; keeps the payload that was known if there is
     /// no newer one. `since` is when the claim was made.
     pub fn put(&mut self, uri: &Uri, claim: Claim, payload: Option<Payload>, since: Micros) {
-        let before = self
-            .table
-            .get(uri)
-            .map(|member| (member.claim.status, member.version));
-        let version = self.history.touch(uri, before.map(|(_, version)| version));
+        let before = self.table.get(uri);
+        let status = before.map(|member| member.claim.status);
+        let print = before.map(fingerprint);
+        let version = self.history.touch(uri, before.map(|member| member.version));
         self.news += 1;
-        self.recount(uri, before.map(|(status, _)| status), Some(claim.status));
-        let member = self.table.entry(uri.clone()).or_insert_with(|| Member {
-            uri: uri.clone(),
-            claim,
-            payload: None,
-            payload_of: claim.incarnation,
-            since,
-            clock_delta: None,
-            version,
-        });
+        self.recount(uri, status, Some(claim.status));
+        let member = self.table.entry(uri.clone());
+        let member = member.or_insert_with(|| Member::new(uri.clone(), claim, since));
         (member.claim, member.since, member.version) = (claim, since, version);
         if payload.is_some() {
             member.payload = payload;
             member.payload_of = claim.incarnation;
         }
+        self.digest.put(member, print);
     }
 
     /// Notes how far the clock of `uri` is ahead of ours.
@@ -140,10 +135,23 @@ impl Members {
         member.version = self.history.touch(&member.uri, Some(member.version));
     }
 
+    /// Notes what the last datagram of `uri` shows it to be.
+    pub fn set_dialect(&mut self, uri: &str, dialect: Dialect) {
+        if let Some(member) = self.table.get_mut(uri) {
+            member.dialect = dialect;
+        }
+    }
+
+    /// A fingerprint of the table.
+    pub const fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
     /// Forgets `uri`, if it is known.
     pub fn remove(&mut self, uri: &str) {
         if let Some((uri, member)) = self.table.swap_remove_entry(uri) {
             self.recount(&uri, Some(member.claim.status), None);
+            self.digest.remove(&member);
             self.history.remove(uri, member.version);
             self.news += 1;
         }

@@ -12,12 +12,13 @@
 //! | `suspicion`, `hear` | what to make of what is heard; refutation (§4.2) |
 //! | `rumors`, `gossip` | what to tell, to whom, how often (§4.1) |
 //! | `identity`, `roster` | what the application wants: to be somebody, to leave, to add and remove others |
-//! | `sync` | anti-entropy, for what gossip has missed |
+//! | `digest`, `repair`, `sync` | anti-entropy, for what gossip has missed: among our own, and with the Lua rock |
 //! | [`wire`], [`msgpack`], [`seal`] | messages and bytes |
 //! | `history` | what changed since a reader last looked |
 
 pub mod claim;
 pub mod config;
+mod digest;
 mod gossip;
 mod hear;
 mod history;
@@ -29,6 +30,7 @@ pub mod payload;
 mod probe;
 mod receive;
 mod relay;
+mod repair;
 pub mod report;
 mod roster;
 mod round;
@@ -91,6 +93,7 @@ pub struct Swim {
     errands: relay::Errands,
     timers: Timers,
     stats: Stats,
+    repair: repair::Repair,
     /// Whether a request for somebody's table is under way.
     syncing: bool,
     /// Whether the datagram at hand made me refute something.
@@ -185,6 +188,7 @@ impl Swim {
             errands: relay::Errands::default(),
             timers: Timers::default(),
             stats: Stats::default(),
+            repair: repair::Repair::default(),
             syncing: false,
             refuted: false,
             disputed: None,

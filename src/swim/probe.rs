@@ -118,6 +118,7 @@ impl Swim {
     pub(super) fn begin_period(&mut self, now: Now) {
         self.judge(now);
         self.errands.age();
+        self.check_repair(now);
         let length = self.config.protocol_period.max(self.config.ack_timeout);
         let deadline = now.monotonic + length;
         self.timers.set(Timer::Period, deadline);

@@ -2,10 +2,11 @@
 
 use super::Swim;
 use super::claim::Status;
+use super::member::Dialect;
 use super::report::Report;
 use super::time::Now;
 use super::uri::Uri;
-use super::wire::{Body, Echo, Event, Kind, Malformed, Message, ack_data, decode};
+use super::wire::{Body, Echo, Event, Kind, Malformed, Message, Note, ack_data, decode};
 
 impl Swim {
     /// A datagram came. One that is malformed is counted, and changes nothing else.
@@ -28,8 +29,9 @@ impl Swim {
         if self.refuted && !matches!(message.body, Body::Ping(_)) {
             self.push_to(&sender);
         }
+        self.note_dialect(&sender, &message, now);
         // Somebody new has come to us, or we to him: the sooner we know whom he knows, the better.
-        if strange && self.members.get(&sender).is_some() {
+        if strange && message.trailer.is_none() && self.members.get(&sender).is_some() {
             self.sync_with(&sender, now);
         }
         Ok(())
@@ -40,6 +42,10 @@ impl Swim {
             .events
             .iter()
             .for_each(|event| self.hear(event, now));
+        let note = message
+            .trailer
+            .as_ref()
+            .and_then(|trailer| trailer.note.as_ref());
         match &message.body {
             Body::Ping(echo) if echo.dst == self.myself.as_deref() => {
                 self.answer(sender, echo, now)
@@ -48,8 +54,34 @@ impl Swim {
             Body::Ack(echo) if echo.src == self.myself.as_deref() => self.hear_answer(echo, now),
             Body::Ack(echo) => self.relay_answer(echo),
             Body::SyncReq(records) => self.answer_sync(sender, records, now),
-            Body::SyncAck(records) => self.end_sync(records, now),
-            Body::Leave => {}
+            Body::SyncAck(records) => match note {
+                Some(Note::Differ { buckets, last }) => {
+                    self.hear_differing(sender, buckets, *last, records, now);
+                }
+                _ => self.end_sync(records, now),
+            },
+            Body::Leave => {
+                if let Some(Note::Compare(sums)) = note {
+                    self.show_differing(sender, sums, now);
+                }
+            }
+        }
+    }
+
+    /// Notes what the sender is; one of ours whose table differs from mine is asked where.
+    fn note_dialect(&mut self, sender: &Uri, message: &Message<'_>, now: Now) {
+        if self.myself.as_ref() == Some(sender) {
+            return;
+        }
+        let Some(trailer) = &message.trailer else {
+            return self.members.set_dialect(sender, Dialect::Rock);
+        };
+        let digest = trailer.digest;
+        self.members.set_dialect(sender, Dialect::Ours { digest });
+        // Of a prober and the probed, one is enough to begin: the prober, unless the other has just
+        // come and cannot wait for its turn.
+        if !matches!(message.body, Body::Ping(_)) || self.repair.is_joining() {
+            self.compare_digest(sender, digest, now);
         }
     }
 

@@ -39,8 +39,10 @@ pub struct Stats {
     pub suspicions_ripened: u64,
     /// How often this node had to contradict what was said of it.
     pub refutations: u64,
-    /// Tables compared with somebody.
+    /// Tables exchanged with somebody who is not known to be one of ours.
     pub syncs: u64,
+    /// Tables compared with one of ours, bucket by bucket.
+    pub repairs: u64,
     /// Strangers that were not let into the full table.
     pub members_refused: u64,
 }

@@ -1,12 +1,12 @@
-//! Anti-entropy: tables are compared with somebody now and then, so that what gossip has missed is
-//! not missed for ever.
+//! Anti-entropy with peers of the Lua rock: tables are exchanged with somebody now and then, so that
+//! what gossip has missed is not missed for ever.
 
 use indexmap::IndexMap;
 use rand::RngExt;
 
 use super::Swim;
 use super::claim::{Claim, Status};
-use super::member::Member;
+use super::member::{Dialect, Member};
 use super::time::Now;
 use super::timers::Timer;
 use super::uri::Uri;
@@ -20,14 +20,18 @@ const ANSWER_DATAGRAMS_MAX: usize = 4;
 const MISFITS_MAX: usize = 8;
 
 impl Swim {
-    /// Compares tables with somebody who is alive.
+    /// Compares tables with somebody who is alive, and not known to be one of ours: those compare
+    /// digests with every ping.
     pub(super) fn sync_with_someone(&mut self, now: Now) {
         let (members, myself) = (&self.members, &self.myself);
-        let alive = |uri: &Uri| {
-            let claim = members.claim(uri);
-            claim.is_some_and(|claim| claim.status == Status::Alive) && Some(uri) != myself.as_ref()
+        let suitable = |uri: &Uri| {
+            let is_rock = |member: &Member| !matches!(member.dialect, Dialect::Ours { .. });
+            let alive = |member: &Member| member.claim.status == Status::Alive;
+            let member = members.get(uri);
+            member.is_some_and(|member| alive(member) && is_rock(member))
+                && Some(uri) != myself.as_ref()
         };
-        let partner = members.live.sample(1, &mut self.rng, alive).pop();
+        let partner = members.live.sample(1, &mut self.rng, suitable).pop();
         self.syncing = false;
         match partner {
             Some(partner) => self.sync_with(&partner, now),
@@ -56,7 +60,7 @@ impl Swim {
 
     /// Hears the table of `partner`, and answers with what it does not know or knows less about.
     pub(super) fn answer_sync(&mut self, partner: &Uri, records: &[Event<'_>], now: Now) {
-        records.iter().for_each(|record| self.hear(record, now));
+        self.hear_records(records, now);
         let known: IndexMap<&str, Claim> = records
             .iter()
             .map(|record| (record.uri, record.claim))
@@ -69,9 +73,7 @@ impl Swim {
 
     /// Hears what I did not know. What taught me something is worth another one soon.
     pub(super) fn end_sync(&mut self, records: &[Event<'_>], now: Now) {
-        let before = self.members.news();
-        records.iter().for_each(|record| self.hear(record, now));
-        let learnt = self.members.news() != before;
+        let learnt = self.hear_records(records, now);
         if self.syncing {
             self.syncing = false;
             let config = &self.config;
@@ -81,6 +83,39 @@ impl Swim {
                 config.anti_entropy_period
             };
             self.timers.set(Timer::AntiEntropy, now.monotonic + pause);
+        }
+    }
+
+    /// Hears records of somebody's table, and says whether there was anything new among them.
+    pub(super) fn hear_records(&mut self, records: &[Event<'_>], now: Now) -> bool {
+        let before = self.members.news();
+        records
+            .iter()
+            .for_each(|record| self.hear_record(record, now));
+        self.members.news() != before
+    }
+
+    /// Hears a record, which differs from an event in how it is to be passed on.
+    fn hear_record(&mut self, record: &Event<'_>, now: Now) {
+        let held = self.members.claim(record.uri);
+        let lives = held.is_some_and(|held| held.status.is_live());
+        let claim = match record.claim.status {
+            // It was dead where the record comes from, which may have been cut off from it. Who is
+            // there is to have the time to say so.
+            Status::Dead if lives => record.claim.with(Status::Suspect),
+            _ => record.claim,
+        };
+        let news = claim.overrides(held);
+        self.hear(&Event { claim, ..*record }, now);
+        // Who has just come learns what everybody knows, and need not spread it.
+        if held.is_none() && self.repair.is_joining() {
+            self.rumors.stop(record.uri);
+        }
+        if news
+            && claim.status == Status::Suspect
+            && let Some(suspect) = Uri::from_wire(record.uri)
+        {
+            self.push_to(&suspect);
         }
     }
 
@@ -94,30 +129,38 @@ impl Swim {
         let Some(myself) = self.myself.clone() else {
             return Vec::new();
         };
-        let limit = self.datagram_capacity();
+        let (limit, trailer) = (self.datagram_capacity(), self.trailer());
         let start = self.rng.random_range(0..self.members.len().max(1));
-        let mut full = Vec::new();
-        let mut draft = Draft::sync(kind, &myself, limit);
-        let mut misfits = 0;
-        for member in self.members.from(start).filter(|member| wanted(member)) {
-            let mut fits = add(&mut draft, member);
-            if !fits && !draft.is_empty() && full.len() + 1 < datagrams_max {
-                full.push(core::mem::replace(
-                    &mut draft,
-                    Draft::sync(kind, &myself, limit),
-                ));
-                fits = add(&mut draft, member);
-            }
-            misfits += usize::from(!fits);
-            if misfits == MISFITS_MAX {
-                break;
-            }
-        }
-        full.push(draft);
-        full
+        let blank = || Draft::sync(kind, &myself, limit).trailed_by(&trailer);
+        pack(
+            blank,
+            datagrams_max,
+            self.members.from(start).filter(|member| wanted(member)),
+        )
     }
 }
 
-fn add(draft: &mut Draft, member: &Member) -> bool {
-    draft.record(&member.uri, member.claim, member.current_payload())
+/// Fills up to so many datagrams with records; at least one, though it be empty.
+pub(super) fn pack<'a>(
+    blank: impl Fn() -> Draft,
+    datagrams_max: usize,
+    members: impl Iterator<Item = &'a Member>,
+) -> Vec<Draft> {
+    let add = |draft: &mut Draft, member: &Member| {
+        draft.record(&member.uri, member.claim, member.current_payload())
+    };
+    let (mut full, mut draft, mut misfits) = (Vec::new(), blank(), 0);
+    for member in members {
+        let mut fits = add(&mut draft, member);
+        if !fits && !draft.is_empty() && full.len() + 1 < datagrams_max {
+            full.push(core::mem::replace(&mut draft, blank()));
+            fits = add(&mut draft, member);
+        }
+        misfits += usize::from(!fits);
+        if misfits == MISFITS_MAX {
+            break;
+        }
+    }
+    full.push(draft);
+    full
 }

@@ -2,7 +2,7 @@
 
 use core::str;
 
-use super::Kind;
+use super::{Kind, Trailer};
 use crate::swim::claim::{Claim, Incarnation, Status};
 use crate::swim::msgpack::{Head, NotMsgpack, Number, Reader};
 use crate::swim::payload::is_table;
@@ -19,6 +19,8 @@ pub struct Message<'a> {
     pub events: Vec<Event<'a>>,
     /// How many events or records made no sense and were skipped.
     pub skipped: usize,
+    /// What only one of ours would say.
+    pub trailer: Option<Trailer>,
 }
 
 /// What the sender wants.
@@ -161,11 +163,13 @@ pub fn decode(datagram: &[u8]) -> Result<Message<'_>, Malformed> {
     };
     let body = body.ok_or(Malformed::Data)?;
     let events = list(events, &mut skipped).unwrap_or_default();
+    let trailer = Trailer::decode(reader.rest());
     Ok(Message {
         sender,
         body,
         events,
         skipped,
+        trailer,
     })
 }
 

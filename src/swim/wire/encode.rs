@@ -2,6 +2,7 @@
 
 use rmp::encode as msgpack;
 
+use super::Trailer;
 use crate::swim::claim::Claim;
 use crate::swim::msgpack::{Head, Reader};
 use crate::swim::payload::Payload;
@@ -52,6 +53,7 @@ pub struct Draft {
     items: Vec<u8>,
     count: u32,
     tail: &'static [u8],
+    trailer: Vec<u8>,
     limit: usize,
 }
 
@@ -89,8 +91,16 @@ impl Draft {
             items: Vec::new(),
             count: 0,
             tail,
+            trailer: Vec::new(),
             limit,
         }
+    }
+
+    /// Puts a trailer behind the message, in place of any that was there.
+    #[must_use]
+    pub fn trailed_by(mut self, trailer: &Trailer) -> Self {
+        self.trailer = trailer.encode();
+        self
     }
 
     /// Adds an event if it fits, and says whether it did.
@@ -145,7 +155,11 @@ impl Draft {
     }
 
     fn size(&self) -> usize {
-        self.head.len() + array_head_size(self.count) + self.items.len() + self.tail.len()
+        self.head.len()
+            + array_head_size(self.count)
+            + self.items.len()
+            + self.tail.len()
+            + self.trailer.len()
     }
 
     /// The datagram, unless it is over the limit even without any statement.
@@ -156,6 +170,7 @@ impl Draft {
         infallible(msgpack::write_array_len(&mut self.head, self.count).map(drop));
         self.head.extend_from_slice(&self.items);
         self.head.extend_from_slice(self.tail);
+        self.head.extend_from_slice(&self.trailer);
         Some(self.head)
     }
 }
@@ -208,7 +223,7 @@ pub fn ack_data(ping: &[u8], answered: Micros) -> Vec<u8> {
 const ATS: &[u8] = b"\xa3ats";
 
 /// Writing to memory cannot fail.
-fn infallible<T, E: core::fmt::Debug>(written: Result<T, E>) {
+pub(super) fn infallible<T, E: core::fmt::Debug>(written: Result<T, E>) {
     written.expect("memory can be written to");
 }
 

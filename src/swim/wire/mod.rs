@@ -11,13 +11,17 @@
 //! | `SYNC_REQ`, `SYNC_ACK` | `[ [ uri, status, incarnation, payload ], … ]` |
 //! | `LEAVE` | nil: the events are all there is to it |
 //!
+//! Behind the message our own peers put a [`Trailer`], which those of the Lua rock do not look at.
+//!
 //! [`decode`] takes what peers are known to send; [`Draft`] sends what they are known to take.
 
 mod decode;
 mod encode;
+mod trailer;
 
 pub use decode::{Body, Echo, Event, Malformed, Message, decode};
 pub use encode::{Draft, Kind, ack_data, ping_data};
+pub use trailer::{Buckets, Note, Trailer};
 
 /// The largest UDP datagram there is; a receive buffer of this size truncates nothing.
 pub const DATAGRAM_SIZE_MAX: usize = 65_535;

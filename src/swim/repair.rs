@@ -1,0 +1,211 @@
+//! Anti-entropy among our own: every PING and ACK shows a digest of the table, and where two differ,
+//! only the buckets that differ are exchanged.
+
+use core::time::Duration;
+
+use indexmap::IndexMap;
+use rand::RngExt;
+
+use super::Swim;
+use super::claim::Claim;
+use super::digest::BUCKETS_MAX;
+use super::member::{Dialect, Member};
+use super::sync::pack;
+use super::time::{Micros, Now};
+use super::uri::Uri;
+use super::wire::{Buckets, Draft, Event, Kind, Note, Trailer};
+
+/// Whether to compare tables, and with what success it was done.
+#[derive(Debug, Default)]
+pub struct Repair {
+    /// When my table was last found equal to somebody's. `None`: I have just come, and know nothing.
+    agreed: Option<Micros>,
+    /// I have had news to tell for so long that I compare tables in spite of it.
+    overdue: bool,
+    /// One is under way, or has just been in vain: none is begun before.
+    resting_until: Micros,
+    /// How many in a row have taught me nothing.
+    vain: u32,
+    /// Whether the one that is under way has taught me something.
+    learnt: bool,
+}
+
+/// How many datagrams of records follow one comparison at most: 24 KB, which the receive buffer of a
+/// busy peer still takes. If more is to be said, another comparison follows.
+const REPAIR_DATAGRAMS_MAX: usize = 16;
+
+/// For how long at least a comparison is given to end.
+const PATIENCE_MIN: Duration = Duration::from_millis(100);
+
+impl Repair {
+    /// Whether I have just come, and learn who is there.
+    pub const fn is_joining(&self) -> bool {
+        self.agreed.is_none()
+    }
+}
+
+impl Swim {
+    /// Begins to compare in spite of news, if that is due.
+    pub(super) fn check_repair(&mut self, now: Now) {
+        let agreed = self.repair.agreed;
+        self.repair.overdue = agreed
+            .is_none_or(|agreed| now.monotonic.since(agreed) > self.config.anti_entropy_period);
+    }
+
+    /// What goes behind every message: that I am one of ours, and the digest of my table unless what
+    /// I have to tell would explain any difference.
+    pub(super) fn trailer(&self) -> Trailer {
+        let quiet = self.rumors.is_empty() || self.repair.overdue || self.repair.is_joining();
+        Trailer {
+            digest: quiet.then(|| self.members.digest().total()),
+            ..Trailer::default()
+        }
+    }
+
+    /// Whether `to` is one of ours, knows all I know, and has nothing to be told about itself or me.
+    pub(super) fn agrees(&self, to: &Uri) -> bool {
+        let mine = Some(self.members.digest().total());
+        let knows = |member: &Member| member.dialect == Dialect::Ours { digest: mine };
+        let known = self.members.get(to).is_some_and(knows);
+        (known || Some(to) == self.myself.as_ref())
+            && self.is_alive(Some(to))
+            && self.is_alive(self.myself.as_deref())
+    }
+
+    /// Compares digests with `peer`; if they differ, asks where.
+    pub(super) fn compare_digest(&mut self, peer: &Uri, theirs: Option<u64>, now: Now) {
+        let (Some(theirs), Some(mine)) = (theirs, self.trailer().digest) else {
+            return;
+        };
+        if theirs == mine {
+            self.repair.agreed = Some(now.monotonic);
+            self.repair.overdue = false;
+            self.repair.vain = 0;
+        } else if now.monotonic >= self.repair.resting_until {
+            self.rest(now);
+            self.repair.learnt = false;
+            self.stats.repairs += 1;
+            let sums = self.members.digest().sums(self.bucket_count());
+            self.note(Note::Compare(sums), peer);
+        }
+    }
+
+    /// About a bucket for every two members: fine enough to find them, and not more to send than
+    /// they are.
+    fn bucket_count(&self) -> usize {
+        (self.members.len() / 2)
+            .next_power_of_two()
+            .clamp(8, BUCKETS_MAX)
+    }
+
+    fn rest(&mut self, now: Now) {
+        self.repair.resting_until = now.monotonic + self.config.ack_timeout.max(PATIENCE_MIN);
+    }
+
+    /// Sends something that only one of ours understands.
+    pub(super) fn note(&mut self, note: Note, to: &Uri) {
+        let Some(myself) = self.myself.clone() else {
+            return;
+        };
+        let trailer = Trailer {
+            note: Some(note),
+            ..self.trailer()
+        };
+        let draft = Draft::leave(&myself, self.datagram_capacity()).trailed_by(&trailer);
+        self.post(Kind::Leave, draft, to);
+    }
+
+    /// `peer` wants to know where our tables differ: shows it what is in those buckets here.
+    pub(super) fn show_differing(&mut self, peer: &Uri, sums: &[u32], now: Now) {
+        let mine = self.members.digest().sums(sums.len());
+        let Some(buckets) = Buckets::differing(&mine, sums) else {
+            return;
+        };
+        // Its records come next, and a comparison of my own meanwhile would be the same again.
+        self.rest(now);
+        let note = |last| {
+            let buckets = buckets.clone();
+            let note = Some(Note::Differ { buckets, last });
+            Trailer {
+                note,
+                ..self.trailer()
+            }
+        };
+        let (more, last) = (note(false), note(true));
+        let mut drafts = self.pack_buckets(&buckets, &more, |_any| true);
+        let end = drafts.pop().map(|draft| draft.trailed_by(&last));
+        drafts.extend(end);
+        drafts
+            .into_iter()
+            .for_each(|draft| self.post(Kind::SyncAck, draft, peer));
+    }
+
+    /// `peer` has shown some of what differs; when it is done, shows it what I know better.
+    pub(super) fn hear_differing(
+        &mut self,
+        peer: &Uri,
+        buckets: &Buckets,
+        last: bool,
+        records: &[Event<'_>],
+        now: Now,
+    ) {
+        self.repair.learnt |= self.hear_records(records, now);
+        if !last {
+            return self.rest(now);
+        }
+        let known: IndexMap<&str, (Claim, bool)> = records
+            .iter()
+            .map(|record| (record.uri, (record.claim, record.payload.is_some())))
+            .collect();
+        let better = |member: &Member| match known.get(&*member.uri) {
+            None => true,
+            Some((claim, has_payload)) => {
+                let lacks_payload = !has_payload && member.current_payload().is_some();
+                member.claim > *claim || (member.claim == *claim && lacks_payload)
+            }
+        };
+        let trailer = self.trailer();
+        for draft in self.pack_buckets(buckets, &trailer, better) {
+            if !draft.is_empty() {
+                self.post(Kind::SyncAck, draft, peer);
+            }
+        }
+        if self.repair.learnt {
+            self.repair.vain = 0;
+            self.repair.resting_until = now.monotonic;
+        } else {
+            // Either the other has learnt, or there is something that one of us will never believe:
+            // then the pause grows up to that between two syncs.
+            let pause = self.config.protocol_period * 2_u32.saturating_pow(self.repair.vain);
+            let jitter = self.rng.random_range(1.0..1.5);
+            let pause = pause.min(self.config.anti_entropy_period).mul_f64(jitter);
+            self.repair.vain = (self.repair.vain + 1).min(16);
+            self.repair.resting_until = now.monotonic + pause;
+        }
+    }
+
+    fn pack_buckets(
+        &mut self,
+        buckets: &Buckets,
+        trailer: &Trailer,
+        wanted: impl Fn(&Member) -> bool,
+    ) -> Vec<Draft> {
+        let Some(myself) = self.myself.clone() else {
+            return Vec::new();
+        };
+        let (count, limit) = (buckets.count(), self.datagram_capacity());
+        // From another one each time, should there be more than may be sent at once.
+        let start = self.rng.random_range(0..count);
+        let (before, after): (Vec<_>, Vec<_>) = buckets.iter().partition(|index| *index < start);
+        let digest = self.members.digest();
+        let uris = after
+            .into_iter()
+            .chain(before)
+            .flat_map(|index| digest.members(index, count));
+        let members = uris
+            .filter_map(|uri| self.members.get(uri))
+            .filter(|member| wanted(member));
+        let blank = || Draft::sync(Kind::SyncAck, &myself, limit).trailed_by(trailer);
+        pack(blank, REPAIR_DATAGRAMS_MAX, members)
+    }
+}

@@ -1,0 +1,306 @@
+//! What our own peers tell each other, behind what peers of the Lua rock read.
+//!
+//! A second MessagePack value follows the message: a map with small integers for keys. Peers of the
+//! Lua rock decode the first value and never look further, so it is invisible to them; keys that we
+//! do not know are skipped, so a later version can add some.
+//!
+//! | key | value | meaning |
+//! |---|---|---|
+//! | 0 | 1 | the version of the trailer: the sender is one of ours |
+//! | 1 | uint | the digest of its table, when it has no news to tell |
+//! | 2 | uint, ms | in a PING for somebody else: how long the asker waits yet |
+//! | 3 | `[ts, dst]` | NACK: `dst` did not answer the relay either |
+//! | 4 | bin | compare: the sums of its buckets, 4 bytes each, big-endian |
+//! | 5 | `[count, bin, last]` | these buckets differ, by their bits; the records here are of them |
+
+use core::time::Duration;
+
+use rmp::encode as msgpack;
+
+use super::encode::infallible;
+use crate::swim::digest::BUCKETS_MAX;
+use crate::swim::msgpack::{Head, NotMsgpack, Reader};
+use crate::swim::uri::{Uri, is_identity};
+
+/// The version that we speak.
+const VERSION: u64 = 1;
+
+/// What one of ours says to another.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trailer {
+    /// The digest of the sender's table, when it has no news to tell.
+    pub digest: Option<u64>,
+    /// In a PING for somebody else: how long the asker waits yet.
+    pub patience: Option<Duration>,
+    /// What else there is to it.
+    pub note: Option<Note>,
+}
+
+/// What only our own peers understand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// The relay has got no answer to the question asked at `ts` about `dst`.
+    Nack {
+        /// When the question was asked.
+        ts: u64,
+        /// Whom it is about.
+        dst: Uri,
+    },
+    /// "These are the sums of my buckets; what about yours?"
+    Compare(Vec<u32>),
+    /// "Our tables differ in these buckets, of which the records here are."
+    Differ {
+        /// Which buckets differ.
+        buckets: Buckets,
+        /// Whether no more records are coming for now.
+        last: bool,
+    },
+}
+
+/// A set of buckets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Buckets {
+    bits: Vec<u8>,
+}
+
+impl Buckets {
+    /// The buckets in which two lists of sums differ; `None` if they are not of one length.
+    pub fn differing(one: &[u32], other: &[u32]) -> Option<Self> {
+        let mut bits = vec![0; one.len().div_ceil(8)];
+        let differ = one.iter().zip(other).map(|(one, other)| one != other);
+        for (index, _) in differ.enumerate().filter(|(_, differ)| *differ) {
+            bits[index / 8] |= 1 << (index % 8);
+        }
+        (one.len() == other.len()).then_some(Self { bits })
+    }
+
+    /// How many there could be.
+    pub fn count(&self) -> usize {
+        self.bits.len() * 8
+    }
+
+    /// Those that are in the set.
+    pub fn iter(&self) -> impl Iterator<Item = usize> {
+        (0..self.count()).filter(|index| self.bits[index / 8] & 1 << (index % 8) != 0)
+    }
+}
+
+/// How many sums a comparison may have: a power of two that fills whole bytes of bits.
+fn is_bucket_count(count: usize) -> bool {
+    count.is_power_of_two() && (8..=BUCKETS_MAX).contains(&count)
+}
+
+impl Trailer {
+    /// Its MessagePack.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(16);
+        let optional = [
+            self.digest.is_some(),
+            self.patience.is_some(),
+            self.note.is_some(),
+        ];
+        let keys = 1 + optional.into_iter().filter(|present| *present).count();
+        infallible(msgpack::write_map_len(&mut out, keys as u32));
+        key(&mut out, 0);
+        uint(&mut out, VERSION);
+        if let Some(digest) = self.digest {
+            key(&mut out, 1);
+            infallible(msgpack::write_u64(&mut out, digest));
+        }
+        if let Some(patience) = self.patience {
+            key(&mut out, 2);
+            uint(
+                &mut out,
+                u64::try_from(patience.as_millis()).unwrap_or(u64::MAX),
+            );
+        }
+        match &self.note {
+            None => {}
+            Some(Note::Nack { ts, dst }) => {
+                key(&mut out, 3);
+                infallible(msgpack::write_array_len(&mut out, 2));
+                infallible(msgpack::write_u64(&mut out, *ts));
+                infallible(msgpack::write_str(&mut out, dst));
+            }
+            Some(Note::Compare(sums)) => {
+                key(&mut out, 4);
+                let bytes: Vec<u8> = sums.iter().flat_map(|sum| sum.to_be_bytes()).collect();
+                infallible(msgpack::write_bin(&mut out, &bytes));
+            }
+            Some(Note::Differ { buckets, last }) => {
+                key(&mut out, 5);
+                infallible(msgpack::write_array_len(&mut out, 3));
+                uint(&mut out, buckets.count() as u64);
+                infallible(msgpack::write_bin(&mut out, &buckets.bits));
+                infallible(msgpack::write_bool(&mut out, *last));
+            }
+        }
+        out
+    }
+
+    /// What follows a message; `None` if that is nothing, or nothing of ours.
+    pub fn decode(rest: &[u8]) -> Option<Self> {
+        let mut reader = Reader::new(rest);
+        let Ok(Head::Map(keys)) = reader.head() else {
+            return None;
+        };
+        let mut trailer = Self::default();
+        let mut version = 0;
+        for _ in 0..keys {
+            let (key, value) = (reader.value().ok()?, reader.value().ok()?);
+            match unsigned(key)? {
+                0 => version = unsigned(value)?,
+                1 => trailer.digest = unsigned(value),
+                2 => trailer.patience = unsigned(value).map(Duration::from_millis),
+                3 => trailer.note = nack(value),
+                4 => trailer.note = compare(value),
+                5 => trailer.note = differ(value),
+                _unknown => {}
+            }
+        }
+        (version >= VERSION).then_some(trailer)
+    }
+}
+
+fn key(out: &mut Vec<u8>, key: u8) {
+    uint(out, key.into());
+}
+
+fn uint(out: &mut Vec<u8>, value: u64) {
+    infallible(msgpack::write_uint(out, value).map(drop));
+}
+
+fn unsigned(value: &[u8]) -> Option<u64> {
+    match Reader::new(value).head() {
+        Ok(Head::Number(number)) => number.unsigned(),
+        _ => None,
+    }
+}
+
+fn nack(value: &[u8]) -> Option<Note> {
+    let [ts, dst] = array(value)?;
+    let Ok(Head::Text(dst)) = Reader::new(dst).head() else {
+        return None;
+    };
+    let dst = core::str::from_utf8(dst)
+        .ok()
+        .filter(|dst| is_identity(dst))?;
+    Some(Note::Nack {
+        ts: unsigned(ts)?,
+        dst: Uri::from_wire(dst)?,
+    })
+}
+
+fn compare(value: &[u8]) -> Option<Note> {
+    let Ok(Head::Text(bytes)) = Reader::new(value).head() else {
+        return None;
+    };
+    let (sums, []) = bytes.as_chunks::<4>() else {
+        return None;
+    };
+    let sums: Vec<u32> = sums.iter().map(|sum| u32::from_be_bytes(*sum)).collect();
+    is_bucket_count(sums.len()).then_some(Note::Compare(sums))
+}
+
+fn differ(value: &[u8]) -> Option<Note> {
+    let [count, bits, last] = array(value)?;
+    let Ok(Head::Text(bits)) = Reader::new(bits).head() else {
+        return None;
+    };
+    let count = usize::try_from(unsigned(count)?).ok()?;
+    let fits = is_bucket_count(count) && bits.len() * 8 == count;
+    let last = Reader::new(last).head() == Ok(Head::Bool(true));
+    fits.then(|| Note::Differ {
+        buckets: Buckets {
+            bits: bits.to_vec(),
+        },
+        last,
+    })
+}
+
+fn array<const N: usize>(value: &[u8]) -> Option<[&[u8]; N]> {
+    let mut reader = Reader::new(value);
+    let mut items = [&[][..]; N];
+    match reader.head() {
+        Ok(Head::Array(length)) if length == N => {}
+        _ => return None,
+    }
+    let read = items
+        .iter_mut()
+        .try_for_each(|item| -> Result<(), NotMsgpack> {
+            *item = reader.value()?;
+            Ok(())
+        });
+    read.ok().map(|()| items)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_one_of_ours_says_the_other_understands() {
+        let sums: Vec<u32> = (0..16).collect();
+        let other: Vec<u32> = (0..16)
+            .map(|sum| if sum % 5 == 0 { 99 } else { sum })
+            .collect();
+        let buckets = Buckets::differing(&sums, &other).unwrap();
+        assert_eq!(buckets.iter().collect::<Vec<_>>(), [0, 5, 10, 15]);
+        let dst = Uri::from_wire("a:1").unwrap();
+        for note in [
+            None,
+            Some(Note::Nack { ts: 7, dst }),
+            Some(Note::Compare(sums)),
+            Some(Note::Differ {
+                buckets,
+                last: true,
+            }),
+        ] {
+            let patience = Some(Duration::from_millis(800));
+            let trailer = Trailer {
+                digest: Some(u64::MAX),
+                patience,
+                note,
+            };
+            assert_eq!(Trailer::decode(&trailer.encode()), Some(trailer));
+        }
+        assert_eq!(
+            Trailer::decode(&Trailer::default().encode()),
+            Some(Trailer::default())
+        );
+    }
+
+    #[test]
+    fn what_is_not_ours_is_no_trailer_and_what_is_new_is_skipped() {
+        for rest in [
+            &b""[..],
+            b"\x90",
+            b"\xc0",
+            b"\x80",
+            b"\x81\x00\x00",
+            b"\x81\xa1x\x01",
+            b"\x81\x00",
+        ] {
+            assert_eq!(Trailer::decode(rest), None, "{rest:x?}");
+        }
+        let later = b"\x84\x00\x02\x01\x05\x7f\x91\xc0\x03\x01";
+        let trailer = Trailer::decode(later).unwrap();
+        assert_eq!((trailer.digest, trailer.note), (Some(5), None));
+    }
+
+    #[test]
+    fn bucket_counts_that_would_cost_us_are_refused() {
+        for count in [0, 4, 7, 12, 512] {
+            let note = Some(Note::Compare(vec![1; count]));
+            let trailer = Trailer {
+                note,
+                ..Trailer::default()
+            };
+            assert_eq!(
+                Trailer::decode(&trailer.encode()).unwrap().note,
+                None,
+                "{count}"
+            );
+        }
+    }
+}
