@@ -3,6 +3,7 @@
 use super::Swim;
 use super::claim::{Claim, Incarnation, Status};
 use super::members::Heard;
+use super::pause::Application;
 use super::report::Report;
 use super::time::Now;
 use super::timers::Timer;
@@ -99,6 +100,10 @@ impl Swim {
         if incarnation < own.incarnation {
             return;
         }
+        if let Application::Stalled(rumored) = &mut self.application {
+            *rumored = incarnation.max(*rumored);
+            return;
+        }
         if status != Status::Alive {
             self.report(Report::Refuted { rumor: status });
             self.stats.refutations += 1;
@@ -138,10 +143,10 @@ impl Swim {
 
     /// My own address has answered me.
     pub(super) fn regain_confidence(&mut self, now: Now) {
-        let Some(own) = self.own_claim().filter(|own| own.status != Status::Alive) else {
-            return;
-        };
-        self.be_alive_again(own.incarnation, now);
+        let own = self.own_claim().filter(|own| own.status != Status::Alive);
+        if let (Some(own), Application::Running) = (own, self.application) {
+            self.be_alive_again(own.incarnation, now);
+        }
     }
 
     /// Makes a claim about myself, and spreads it.

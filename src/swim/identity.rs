@@ -2,6 +2,7 @@
 
 use super::claim::{Claim, Incarnation, Status};
 use super::member::Member;
+use super::pause::Application;
 use super::payload::Payload;
 use super::repair::Repair;
 use super::time::Now;
@@ -93,6 +94,7 @@ impl Swim {
         self.timers = Timers::default();
         self.syncing = false;
         self.repair = Repair::default();
+        self.application = Application::default();
         true
     }
 

@@ -57,6 +57,11 @@ impl Member {
         }
     }
 
+    /// Whether its last datagram was one of ours.
+    pub const fn is_ours(&self) -> bool {
+        matches!(self.dialect, Dialect::Ours { .. })
+    }
+
     /// The payload, if it is known to be that of the present incarnation: only then may others be
     /// told of it.
     pub fn current_payload(&self) -> Option<&Payload> {

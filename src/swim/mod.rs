@@ -10,6 +10,7 @@
 //! | [`uri`], [`payload`], [`member`], [`members`], `round` | who there is, and in which order they are probed (§4.3) |
 //! | `probe`, `relay` | ping, ping through others, verdict (§3.1) |
 //! | `suspicion`, `hear` | what to make of what is heard; refutation (§4.2) |
+//! | `pause` | not to blame others for my own absence; not to look alive when I am not |
 //! | `rumors`, `gossip` | what to tell, to whom, how often (§4.1) |
 //! | `identity`, `roster` | what the application wants: to be somebody, to leave, to add and remove others |
 //! | `digest`, `repair`, `sync` | anti-entropy, for what gossip has missed: among our own, and with the Lua rock |
@@ -26,6 +27,7 @@ mod identity;
 pub mod member;
 pub mod members;
 pub mod msgpack;
+mod pause;
 pub mod payload;
 mod probe;
 mod receive;
@@ -94,6 +96,7 @@ pub struct Swim {
     timers: Timers,
     stats: Stats,
     repair: repair::Repair,
+    application: pause::Application,
     /// Whether a request for somebody's table is under way.
     syncing: bool,
     /// Whether the datagram at hand made me refute something.
@@ -189,6 +192,7 @@ impl Swim {
             timers: Timers::default(),
             stats: Stats::default(),
             repair: repair::Repair::default(),
+            application: pause::Application::default(),
             syncing: false,
             refuted: false,
             disputed: None,
@@ -202,6 +206,7 @@ impl Swim {
 
     /// Time has passed. Early, late or twice does no harm.
     pub fn handle_timeout(&mut self, now: Now) {
+        self.notice_pause(now);
         while let Some(timer) = self.timers.pop_due(now.monotonic) {
             match timer {
                 Timer::Period => self.begin_period(now),

@@ -31,6 +31,10 @@ struct Probe {
     deadline: Micros,
     /// Everybody who was asked to ask, in that order.
     relays: Vec<Uri>,
+    /// How many of the direct pings were refused: the port is closed.
+    refusals: u32,
+    /// Those of the relays who say that it is.
+    nacks: Vec<Uri>,
 }
 
 /// "Is `dst` there?", asked at `ts`: what an answer must repeat.
@@ -77,6 +81,11 @@ const ASKED_MAX: usize = 1024;
 const RETRY_PAUSE_MIN: Duration = Duration::from_millis(20);
 
 impl Prober {
+    /// Forgets the probes of the rounds: nobody could have heard an answer.
+    pub fn give_up(&mut self) {
+        (self.round, self.apart) = (None, None);
+    }
+
     /// Forgets every probe; users' probes come to nothing.
     pub fn clear(&mut self) {
         (self.round, self.apart) = (None, None);
@@ -137,6 +146,8 @@ impl Swim {
                 began,
                 deadline,
                 relays: Vec::new(),
+                refusals: 0,
+                nacks: Vec::new(),
             });
             self.timers
                 .set(Timer::Retry, now.monotonic + self.config.ack_timeout);
@@ -173,6 +184,49 @@ impl Swim {
         let next = now.monotonic + self.config.ack_timeout.max(RETRY_PAUSE_MIN);
         if next < deadline {
             self.timers.set(Timer::Retry, next);
+        }
+    }
+
+    /// The system says that the port of `uri` is closed: no reason to wait for an answer.
+    ///
+    /// This is a hint and no proof. It goes to the relays at once, and if it is the same to all of
+    /// them, or there is none and it is the same again, the verdict falls early: it is a suspicion
+    /// still, to be refuted by whoever is there after all.
+    pub fn handle_refused(&mut self, uri: &Uri, now: Now) {
+        self.nack(uri);
+        let probe = self
+            .prober
+            .round
+            .as_mut()
+            .filter(|probe| probe.question.dst == *uri);
+        let Some(probe) = probe else { return };
+        probe.refusals += 1;
+        if probe.refusals == 1 && probe.relays.is_empty() {
+            self.retry(now);
+        }
+        self.judge_early(now);
+    }
+
+    /// A relay says that the port is closed.
+    pub(super) fn hear_nack(&mut self, relay: &Uri, ts: u64, dst: &Uri, now: Now) {
+        let Some(probe) = &mut self.prober.round else {
+            return;
+        };
+        let question = &probe.question;
+        if question.ts == ts && question.dst == *dst && !probe.nacks.contains(relay) {
+            probe.nacks.push(relay.clone());
+            self.judge_early(now);
+        }
+    }
+
+    fn judge_early(&mut self, now: Now) {
+        let Some(probe) = &self.prober.round else {
+            return;
+        };
+        let unanimous = probe.relays.iter().all(|relay| probe.nacks.contains(relay));
+        let enough = if probe.relays.is_empty() { 2 } else { 1 };
+        if unanimous && probe.refusals >= enough {
+            self.judge(now);
         }
     }
 

@@ -14,6 +14,7 @@ impl Swim {
         if self.myself.is_none() {
             return Ok(());
         }
+        self.notice_pause(now);
         let opened = self.seal.open(datagram, &self.config.encryption_init);
         let decoded = opened.as_deref().map_err(|why| *why).and_then(decode);
         let message = decoded.inspect_err(|why| self.stats.malformed[*why as usize] += 1)?;
@@ -60,11 +61,11 @@ impl Swim {
                 }
                 _ => self.end_sync(records, now),
             },
-            Body::Leave => {
-                if let Some(Note::Compare(sums)) = note {
-                    self.show_differing(sender, sums, now);
-                }
-            }
+            Body::Leave => match note {
+                Some(Note::Compare(sums)) => self.show_differing(sender, sums, now),
+                Some(Note::Nack { ts, dst }) => self.hear_nack(sender, *ts, dst, now),
+                Some(Note::Differ { .. }) | None => {}
+            },
         }
     }
 

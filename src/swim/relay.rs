@@ -1,18 +1,20 @@
 //! Errands: pings and answers passed on for others (§3.1).
 
-use indexmap::{IndexMap, IndexSet};
+use indexmap::IndexMap;
 
 use super::Swim;
 
+use super::member::Member;
 use super::uri::Uri;
-use super::wire::{Echo, Kind};
+use super::wire::{Echo, Kind, Note};
 
 /// The pings passed on of late. An answer is passed on only if it belongs to one of them, so that
 /// nobody can have datagrams sent wherever he likes.
 #[derive(Debug, Default)]
 pub struct Errands {
-    recent: IndexSet<Errand>,
-    older: IndexSet<Errand>,
+    /// With who sent us.
+    recent: IndexMap<Errand, Uri>,
+    older: IndexMap<Errand, Uri>,
     by_sender: IndexMap<Uri, usize>,
 }
 
@@ -48,12 +50,22 @@ impl Errands {
         if *count > ERRANDS_PER_SENDER_MAX {
             return false;
         }
-        self.recent.insert(errand);
+        self.recent.insert(errand, sender.clone());
         true
     }
 
+    /// Takes out the errands to `dst`: when they were asked for, and by whom.
+    fn end(&mut self, dst: &str) -> Vec<(u64, Uri)> {
+        let ended = self
+            .recent
+            .extract_if(.., |errand, _sender| errand.dst == dst);
+        ended
+            .filter_map(|(errand, sender)| Some((errand.ts?, sender)))
+            .collect()
+    }
+
     fn knows(&self, errand: &Errand) -> bool {
-        self.recent.contains(errand) || self.older.contains(errand)
+        self.recent.contains_key(errand) || self.older.contains_key(errand)
     }
 }
 
@@ -80,6 +92,17 @@ impl Swim {
             self.tell(Kind::Ping, echo.raw, &dst);
         } else {
             self.stats.relays_refused += 1;
+        }
+    }
+
+    /// The port of `dst` is closed: says so to those of ours who have sent me there.
+    pub(super) fn nack(&mut self, dst: &Uri) {
+        for (ts, asker) in self.errands.end(dst) {
+            let asker_is_ours = self.members.get(&asker).is_some_and(Member::is_ours);
+            if asker_is_ours {
+                let dst = dst.clone();
+                self.note(Note::Nack { ts, dst }, &asker);
+            }
         }
     }
 

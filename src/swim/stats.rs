@@ -39,6 +39,10 @@ pub struct Stats {
     pub suspicions_ripened: u64,
     /// How often this node had to contradict what was said of it.
     pub refutations: u64,
+    /// How often this node was not running for a while.
+    pub pauses: u64,
+    /// How often the application behind it did not respond.
+    pub stalls: u64,
     /// Tables exchanged with somebody who is not known to be one of ours.
     pub syncs: u64,
     /// Tables compared with one of ours, bucket by bucket.

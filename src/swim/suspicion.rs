@@ -1,5 +1,6 @@
 //! When a suspect is to be called dead (§4.2).
 
+use core::time::Duration;
 use std::collections::BTreeSet;
 
 use indexmap::IndexMap;
@@ -28,6 +29,17 @@ impl Suspicions {
         if let Some((uri, deadline)) = self.deadlines.swap_remove_entry(uri) {
             self.queue.remove(&(deadline, uri));
         }
+    }
+
+    /// Gives every suspect that much more time.
+    pub fn postpone(&mut self, by: Duration) {
+        self.deadlines
+            .values_mut()
+            .for_each(|deadline| *deadline = *deadline + by);
+        let deadlines = self.deadlines.iter();
+        self.queue = deadlines
+            .map(|(uri, deadline)| (*deadline, uri.clone()))
+            .collect();
     }
 
     /// When the next one ripens.
@@ -75,5 +87,8 @@ mod tests {
         );
         suspicions.start(&b, Micros(20));
         assert_eq!(suspicions.next(), Some(Micros(20)), "suspected anew");
+        suspicions.postpone(Duration::from_micros(5));
+        assert_eq!(suspicions.pop_ripe(Micros(24)), None);
+        assert_eq!(suspicions.pop_ripe(Micros(25)), Some(b));
     }
 }

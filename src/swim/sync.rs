@@ -6,7 +6,7 @@ use rand::RngExt;
 
 use super::Swim;
 use super::claim::{Claim, Status};
-use super::member::{Dialect, Member};
+use super::member::Member;
 use super::time::Now;
 use super::timers::Timer;
 use super::uri::Uri;
@@ -25,10 +25,9 @@ impl Swim {
     pub(super) fn sync_with_someone(&mut self, now: Now) {
         let (members, myself) = (&self.members, &self.myself);
         let suitable = |uri: &Uri| {
-            let is_rock = |member: &Member| !matches!(member.dialect, Dialect::Ours { .. });
             let alive = |member: &Member| member.claim.status == Status::Alive;
             let member = members.get(uri);
-            member.is_some_and(|member| alive(member) && is_rock(member))
+            member.is_some_and(|member| alive(member) && !member.is_ours())
                 && Some(uri) != myself.as_ref()
         };
         let partner = members.live.sample(1, &mut self.rng, suitable).pop();

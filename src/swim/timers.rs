@@ -58,6 +58,14 @@ impl Timers {
         self.0[timer as usize].is_some()
     }
 
+    /// Lets nothing be due earlier than `now`.
+    pub fn catch_up(&mut self, now: Micros) {
+        self.0
+            .iter_mut()
+            .flatten()
+            .for_each(|at| *at = now.max(*at));
+    }
+
     /// The earliest deadline.
     pub fn next(&self) -> Option<Micros> {
         self.0.iter().flatten().min().copied()

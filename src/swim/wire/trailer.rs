@@ -8,12 +8,9 @@
 //! |---|---|---|
 //! | 0 | 1 | the version of the trailer: the sender is one of ours |
 //! | 1 | uint | the digest of its table, when it has no news to tell |
-//! | 2 | uint, ms | in a PING for somebody else: how long the asker waits yet |
-//! | 3 | `[ts, dst]` | NACK: `dst` did not answer the relay either |
-//! | 4 | bin | compare: the sums of its buckets, 4 bytes each, big-endian |
-//! | 5 | `[count, bin, last]` | these buckets differ, by their bits; the records here are of them |
-
-use core::time::Duration;
+//! | 2 | `[ts, dst]` | NACK: the port of `dst` is closed, as the relay sees it too |
+//! | 3 | bin | compare: the sums of its buckets, 4 bytes each, big-endian |
+//! | 4 | `[count, bin, last]` | these buckets differ, by their bits; the records here are of them |
 
 use rmp::encode as msgpack;
 
@@ -30,8 +27,6 @@ const VERSION: u64 = 1;
 pub struct Trailer {
     /// The digest of the sender's table, when it has no news to tell.
     pub digest: Option<u64>,
-    /// In a PING for somebody else: how long the asker waits yet.
-    pub patience: Option<Duration>,
     /// What else there is to it.
     pub note: Option<Note>,
 }
@@ -39,7 +34,7 @@ pub struct Trailer {
 /// What only our own peers understand.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
-    /// The relay has got no answer to the question asked at `ts` about `dst`.
+    /// To the question asked at `ts` about `dst`: its port is closed, as the relay sees it too.
     Nack {
         /// When the question was asked.
         ts: u64,
@@ -94,41 +89,29 @@ impl Trailer {
     /// Its MessagePack.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(16);
-        let optional = [
-            self.digest.is_some(),
-            self.patience.is_some(),
-            self.note.is_some(),
-        ];
-        let keys = 1 + optional.into_iter().filter(|present| *present).count();
-        infallible(msgpack::write_map_len(&mut out, keys as u32));
+        let keys = 1 + u32::from(self.digest.is_some()) + u32::from(self.note.is_some());
+        infallible(msgpack::write_map_len(&mut out, keys));
         key(&mut out, 0);
         uint(&mut out, VERSION);
         if let Some(digest) = self.digest {
             key(&mut out, 1);
             infallible(msgpack::write_u64(&mut out, digest));
         }
-        if let Some(patience) = self.patience {
-            key(&mut out, 2);
-            uint(
-                &mut out,
-                u64::try_from(patience.as_millis()).unwrap_or(u64::MAX),
-            );
-        }
         match &self.note {
             None => {}
             Some(Note::Nack { ts, dst }) => {
-                key(&mut out, 3);
+                key(&mut out, 2);
                 infallible(msgpack::write_array_len(&mut out, 2));
                 infallible(msgpack::write_u64(&mut out, *ts));
                 infallible(msgpack::write_str(&mut out, dst));
             }
             Some(Note::Compare(sums)) => {
-                key(&mut out, 4);
+                key(&mut out, 3);
                 let bytes: Vec<u8> = sums.iter().flat_map(|sum| sum.to_be_bytes()).collect();
                 infallible(msgpack::write_bin(&mut out, &bytes));
             }
             Some(Note::Differ { buckets, last }) => {
-                key(&mut out, 5);
+                key(&mut out, 4);
                 infallible(msgpack::write_array_len(&mut out, 3));
                 uint(&mut out, buckets.count() as u64);
                 infallible(msgpack::write_bin(&mut out, &buckets.bits));
@@ -151,10 +134,9 @@ impl Trailer {
             match unsigned(key)? {
                 0 => version = unsigned(value)?,
                 1 => trailer.digest = unsigned(value),
-                2 => trailer.patience = unsigned(value).map(Duration::from_millis),
-                3 => trailer.note = nack(value),
-                4 => trailer.note = compare(value),
-                5 => trailer.note = differ(value),
+                2 => trailer.note = nack(value),
+                3 => trailer.note = compare(value),
+                4 => trailer.note = differ(value),
                 _unknown => {}
             }
         }
@@ -256,10 +238,8 @@ mod tests {
                 last: true,
             }),
         ] {
-            let patience = Some(Duration::from_millis(800));
             let trailer = Trailer {
                 digest: Some(u64::MAX),
-                patience,
                 note,
             };
             assert_eq!(Trailer::decode(&trailer.encode()), Some(trailer));
@@ -283,7 +263,7 @@ mod tests {
         ] {
             assert_eq!(Trailer::decode(rest), None, "{rest:x?}");
         }
-        let later = b"\x84\x00\x02\x01\x05\x7f\x91\xc0\x03\x01";
+        let later = b"\x84\x00\x02\x01\x05\x7f\x91\xc0\x02\x01";
         let trailer = Trailer::decode(later).unwrap();
         assert_eq!((trailer.digest, trailer.note), (Some(5), None));
     }
