@@ -310,3 +310,255 @@ fn literal(uri: &Uri) -> Option<SocketAddr> {
     let ip: IpAddr = uri.host().parse().ok()?;
     Some(SocketAddr::new(ip, uri.port()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: u64 = 1_000_000;
+
+    fn uri(text: &str) -> Uri {
+        Uri::from_wire(text).unwrap()
+    }
+
+    fn to(text: &str, anew: bool) -> Transmit {
+        let datagram = text.into();
+        Transmit {
+            to: uri(text),
+            datagram,
+            anew,
+        }
+    }
+
+    fn address(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
+    fn book() -> AddressBook {
+        AddressBook::new(Family::V4)
+    }
+
+    fn answer(about: &str, result: Result<&str, &str>) -> Answer {
+        let question = Question {
+            about: uri(about),
+            family: Family::V4,
+        };
+        let result = result.map(|ip| SocketAddr::new(ip.parse().unwrap(), 0));
+        Answer {
+            question,
+            result: result.map_err(Into::into),
+        }
+    }
+
+    /// A book that has learnt at second 100 what `result` says about host `a`.
+    fn taught(result: Result<&str, &str>) -> AddressBook {
+        let mut book = book();
+        assert_eq!(
+            book.route(to("a:1", false), Micros(100 * SECOND)),
+            Route::Waits
+        );
+        assert!(book.poll_question().is_some());
+        let _ = book.handle_answer(answer("a:1", result), Micros(100 * SECOND));
+        book
+    }
+
+    #[test]
+    fn numbers_need_no_resolver() {
+        let mut book = book();
+        let transmit = to("127.0.0.1:3301", true);
+        let route = book.route(transmit.clone(), Micros(0));
+        assert_eq!(route, Route::To(address("127.0.0.1:3301"), transmit));
+        assert_eq!(book.poll_question(), None);
+    }
+
+    #[test]
+    fn an_address_of_the_other_kind_is_out_of_reach() {
+        let mut book = book();
+        assert_eq!(
+            book.route(to("[::1]:1", false), Micros(0)),
+            Route::Nowhere(uri("[::1]:1"))
+        );
+        book.serve(Family::V6);
+        assert!(matches!(
+            book.route(to("[::1]:1", false), Micros(0)),
+            Route::To(..)
+        ));
+        assert!(matches!(
+            book.route(to("127.0.0.1:1", false), Micros(0)),
+            Route::Nowhere(_)
+        ));
+    }
+
+    #[test]
+    fn the_members_of_one_host_share_one_question() {
+        let mut book = book();
+        for member in ["a:1", "a:2", "b:1"] {
+            assert_eq!(book.route(to(member, true), Micros(0)), Route::Waits);
+        }
+        let asked: Vec<_> = std::iter::from_fn(|| book.poll_question()).collect();
+        assert_eq!(
+            asked.iter().map(|asked| &*asked.about).collect::<Vec<_>>(),
+            ["a:1", "b:1"]
+        );
+        let sent = book.handle_answer(answer("a:1", Ok("127.0.0.1")), Micros(0));
+        let routes = [("127.0.0.1:1", "a:1"), ("127.0.0.1:2", "a:2")];
+        assert_eq!(
+            sent,
+            routes.map(|(there, it)| Route::To(address(there), to(it, true)))
+        );
+    }
+
+    #[test]
+    fn an_old_address_is_used_while_it_is_asked_for_again() {
+        let mut book = taught(Ok("127.0.0.1"));
+        let old = Route::To(address("127.0.0.1:1"), to("a:1", false));
+        assert_eq!(book.route(to("a:1", false), Micros(129 * SECOND)), old);
+        assert_eq!(book.poll_question(), None);
+        for _ in 0..2 {
+            assert_eq!(book.route(to("a:1", false), Micros(130 * SECOND)), old);
+        }
+        assert!(book.poll_question().is_some());
+        assert_eq!(book.poll_question(), None, "one question at a time");
+        let _ = book.handle_answer(answer("a:1", Err("no")), Micros(131 * SECOND));
+        assert_eq!(
+            book.route(to("a:1", false), Micros(131 * SECOND)),
+            old,
+            "better than none"
+        );
+        let _ = book.handle_answer(answer("a:1", Ok("127.0.0.2")), Micros(132 * SECOND));
+        assert_eq!(book.address(&uri("a:1")), Some(address("127.0.0.2:1")));
+    }
+
+    #[test]
+    fn a_member_that_may_have_moved_is_asked_for_once_a_second() {
+        let mut book = taught(Ok("127.0.0.1"));
+        let _ = book.route(to("a:1", true), Micros(101 * SECOND - 1));
+        assert_eq!(book.poll_question(), None);
+        let route = book.route(to("a:1", true), Micros(101 * SECOND));
+        assert!(
+            matches!(route, Route::To(..)),
+            "the old address does meanwhile"
+        );
+        assert!(book.poll_question().is_some());
+    }
+
+    #[test]
+    fn a_name_that_fails_is_tried_more_and_more_rarely() {
+        let mut book = taught(Err("no"));
+        let mut now = 100;
+        for pause in [1, 2, 4, 8, 16, 30, 30] {
+            let early = book.route(to("a:1", true), Micros((now + pause) * SECOND - 1));
+            assert_eq!(early, Route::Nowhere(uri("a:1")));
+            assert_eq!(book.poll_question(), None);
+            now += pause;
+            assert_eq!(
+                book.route(to("a:1", false), Micros(now * SECOND)),
+                Route::Waits
+            );
+            assert!(book.poll_question().is_some());
+            let waited = book.handle_answer(answer("a:1", Err("no")), Micros(now * SECOND));
+            assert_eq!(
+                waited,
+                [Route::Nowhere(uri("a:1"))],
+                "whoever waited is told"
+            );
+        }
+    }
+
+    #[test]
+    fn a_failure_is_reported_once_for_each_member_until_it_resolves() {
+        let mut book = taught(Err("Name or service not known"));
+        let _ = book.route(to("a:2", false), Micros(100 * SECOND));
+        let _ = book.route(to("a:2", false), Micros(100 * SECOND));
+        let _ = book.route(to("a:2", false), Micros(102 * SECOND));
+        let _ = book.handle_answer(answer("a:2", Err("again")), Micros(102 * SECOND));
+        let warnings: Vec<_> = std::iter::from_fn(|| book.poll_warning()).collect();
+        let expected = ["a:1", "a:2"];
+        let expected =
+            expected.map(|uri| format!("getaddrinfo: Name or service not known ({uri})"));
+        assert_eq!(warnings, expected);
+        let _ = book.handle_answer(answer("a:1", Ok("127.0.0.1")), Micros(103 * SECOND));
+        let _ = book.handle_answer(answer("a:1", Err("again")), Micros(104 * SECOND));
+        assert_eq!(
+            book.poll_warning().as_deref(),
+            Some("getaddrinfo: again (a:1)")
+        );
+    }
+
+    #[test]
+    fn what_waits_is_bounded_in_number_and_age() {
+        let mut book = book();
+        for number in 0..10 {
+            let datagram = vec![number];
+            let _ = book.route(
+                Transmit {
+                    datagram,
+                    ..to("a:1", false)
+                },
+                Micros(0),
+            );
+        }
+        let sent = book.handle_answer(answer("a:1", Ok("127.0.0.1")), Micros(SECOND - 1));
+        let sent = sent.into_iter().map(|route| match route {
+            Route::To(_, transmit) => transmit.datagram[0],
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(sent.collect::<Vec<_>>(), [6, 7, 8, 9], "the last ones");
+
+        let _ = book.route(to("b:1", false), Micros(0));
+        assert_eq!(
+            book.handle_answer(answer("b:1", Ok("127.0.0.1")), Micros(SECOND)),
+            []
+        );
+
+        for number in 0..2 * QUESTIONS_MAX {
+            let _ = book.route(to(&format!("c{number}:1"), false), Micros(0));
+            let _ = book.route(to(&format!("c{number}:2"), false), Micros(0));
+        }
+        assert_eq!(book.waiting.len(), WAITING_MAX);
+    }
+
+    #[test]
+    fn questions_are_bounded_and_those_beyond_fail() {
+        let mut book = book();
+        for number in 0..QUESTIONS_MAX {
+            assert_eq!(
+                book.route(to(&format!("a{number}:1"), false), Micros(0)),
+                Route::Waits
+            );
+        }
+        assert_eq!(
+            book.route(to("b:1", false), Micros(0)),
+            Route::Nowhere(uri("b:1"))
+        );
+        let _ = book.handle_answer(answer("a7:1", Ok("127.0.0.1")), Micros(0));
+        assert_eq!(book.route(to("b:1", false), Micros(0)), Route::Waits);
+    }
+
+    #[test]
+    fn an_address_leads_back_to_those_who_have_it() {
+        let mut book = taught(Ok("127.0.0.1"));
+        for member in ["127.0.0.1:1", "127.0.0.1:2", "a:1"] {
+            let _ = book.route(to(member, false), Micros(100 * SECOND));
+        }
+        let mut residents = book.residents(address("127.0.0.1:1"));
+        residents.sort();
+        assert_eq!(residents, [uri("127.0.0.1:1"), uri("a:1")]);
+        let _ = book.handle_answer(answer("a:1", Ok("127.0.0.9")), Micros(101 * SECOND));
+        assert_eq!(
+            book.residents(address("127.0.0.1:1")),
+            [uri("127.0.0.1:1")],
+            "a has moved"
+        );
+    }
+
+    #[test]
+    fn without_answers_to_come_every_name_is_asked_for_anew() {
+        let mut book = book();
+        let _ = book.route(to("a:1", false), Micros(0));
+        book.forget_questions();
+        assert_eq!(book.poll_question(), None);
+        assert_eq!(book.route(to("a:1", false), Micros(0)), Route::Waits);
+        assert!(book.poll_question().is_some());
+    }
+}

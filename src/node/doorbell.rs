@@ -123,6 +123,15 @@ impl Chime {
                 return false;
             }
         }
+        self.sound(noise, now)
+    }
+
+    /// Whether to ring now, when there is nobody to ask again later.
+    pub fn strike_at_once(&mut self, noise: Noise, now: Micros) -> bool {
+        noise != self.told && self.sound(noise, now)
+    }
+
+    fn sound(&mut self, noise: Noise, now: Micros) -> bool {
         *self = Self {
             told: noise,
             last: Some(now),

@@ -160,3 +160,57 @@ impl Driver {
             .is_some_and(|socket| !socket.revents().is_empty())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+
+    use super::super::Node;
+    use super::*;
+
+    fn eventually(what: &str, holds: impl Fn() -> bool) {
+        let give_up = clock::monotonic() + Duration::from_secs(30);
+        while !holds() {
+            assert!(clock::monotonic() < give_up, "not in time: {what}");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    #[test]
+    fn its_panic_does_not_go_unseen_and_does_not_keep_the_port() {
+        let node = Node::new();
+        node.init("127.0.0.1", 33_010, None).unwrap();
+        let bell = node.open_bell().unwrap();
+        node.hush_bell(bell);
+        node.shared.lock().sabotaged = true;
+        // Nobody calls the node: the engine finds out by itself, at its next deadline.
+        eventually("the version says so", || node.version() == u64::MAX);
+        let text = "membership engine failed: sabotage";
+        eventually("the error waits to be logged", || {
+            node.take_lines().0.iter().any(|line| line.text == text)
+        });
+        assert_eq!(node.with_swim(|_, _| ()).unwrap_err().to_string(), text);
+        eventually("the socket is closed", || {
+            UdpSocket::bind("0.0.0.0:33010").is_ok()
+        });
+    }
+
+    #[test]
+    fn it_sleeps_when_there_is_nothing_to_do() {
+        let node = Node::new();
+        node.init("127.0.0.1", 33_011, None).unwrap();
+        // By its own count: however slow the machine, it takes no more turns.
+        let count = || {
+            let state = node.shared.lock();
+            (state.swim.stats().probes, state.turns)
+        };
+        eventually("it has probed itself", || count().0 >= 1);
+        let before = count();
+        eventually("three periods pass", || count().0 >= before.0 + 3);
+        let (periods, turns) = (count().0 - before.0, count().1 - before.1);
+        assert!(
+            turns < 30 * periods,
+            "{turns} turns in {periods} idle periods"
+        );
+    }
+}

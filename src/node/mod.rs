@@ -117,10 +117,8 @@ impl Node {
         if let Some(engine) = engine.take() {
             engine.stop();
         }
-        let mut state = self.shared.lock();
-        let closed = (state.socket.take(), state.close_resolver());
-        drop(state);
-        drop(closed);
+        let close = |state: &mut State, _: Now| (state.socket.take(), state.close_resolver());
+        drop(self.shared.visit(close)?);
         Ok(left)
     }
 

@@ -163,3 +163,95 @@ impl Desk {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rustix::event::{PollFd, PollFlags, poll};
+
+    use super::*;
+
+    const LOCALHOST: SocketAddr =
+        SocketAddr::new(core::net::IpAddr::V4(core::net::Ipv4Addr::LOCALHOST), 0);
+
+    fn resolver(
+        lookup: impl Fn(&str) -> Result<SocketAddr, String> + Send + Sync + 'static,
+    ) -> (Resolver, Arc<Bell>) {
+        let bell = Arc::new(Bell::new().unwrap());
+        (
+            Resolver::new(Arc::new(move |host, _| lookup(host)), Arc::clone(&bell)),
+            bell,
+        )
+    }
+
+    fn ask(resolver: &Resolver, host: &str) {
+        let about = Uri::new(host, 1).unwrap();
+        resolver.desk().ask(Question {
+            about,
+            family: Family::V4,
+        });
+    }
+
+    /// The next answer, once the bell has been rung for it.
+    fn answer(resolver: &Resolver, bell: &Bell) -> (String, Result<SocketAddr, String>) {
+        loop {
+            if let Some(answer) = resolver.poll_answer() {
+                return (answer.question.about.host().into(), answer.result);
+            }
+            let mut fds = [PollFd::from_borrowed_fd(bell.fd(), PollFlags::IN)];
+            let patience = Duration::from_secs(10).try_into().unwrap();
+            assert_eq!(poll(&mut fds, Some(&patience)).unwrap(), 1, "no answer");
+            bell.hush();
+        }
+    }
+
+    #[test]
+    fn a_name_that_hangs_holds_up_no_other() {
+        let (release, hold) = mpsc::channel::<()>();
+        let hold = Mutex::new(hold);
+        let (resolver, bell) = resolver(move |host| {
+            if host == "hangs" {
+                let _ = hold.lock().unwrap().recv();
+            }
+            Ok(LOCALHOST)
+        });
+        ask(&resolver, "hangs");
+        for number in 0..100 {
+            let host = format!("host{number}");
+            ask(&resolver, &host);
+            assert_eq!(answer(&resolver, &bell), (host, Ok(LOCALHOST)));
+        }
+        drop(release);
+        assert_eq!(answer(&resolver, &bell), ("hangs".into(), Ok(LOCALHOST)));
+    }
+
+    #[test]
+    fn a_lookup_that_panics_is_a_name_that_fails() {
+        let (resolver, bell) = resolver(|host| match host {
+            "bad" => panic!("this is part of the test"),
+            _ => Ok(LOCALHOST),
+        });
+        ask(&resolver, "bad");
+        assert!(answer(&resolver, &bell).1.is_err());
+        ask(&resolver, "good");
+        assert_eq!(answer(&resolver, &bell).1, Ok(LOCALHOST));
+    }
+
+    #[test]
+    fn its_threads_end_when_it_is_dropped() {
+        let (resolver, bell) = resolver(|_| Ok(LOCALHOST));
+        ask(&resolver, "host");
+        answer(&resolver, &bell).1.unwrap();
+        let desk = Arc::downgrade(&resolver.desk);
+        drop(resolver);
+        let give_up = super::super::clock::monotonic() + Duration::from_secs(10);
+        while desk.upgrade().is_some() {
+            assert!(
+                super::super::clock::monotonic() < give_up,
+                "a thread still holds the desk"
+            );
+            std::thread::yield_now();
+        }
+    }
+}

@@ -46,6 +46,8 @@ pub struct State {
     stuck: Vec<Uri>,
     #[cfg(test)]
     pub sabotaged: bool,
+    #[cfg(test)]
+    pub turns: u64,
 }
 
 /// On whose thread something is done.
@@ -82,6 +84,8 @@ impl State {
             stuck: Vec::new(),
             #[cfg(test)]
             sabotaged: false,
+            #[cfg(test)]
+            turns: 0,
         }
     }
 
@@ -89,7 +93,10 @@ impl State {
     /// time must be heard before it is missed.
     pub fn take_in(&mut self, inbox: &Inbox, timers: bool, now: Now) {
         #[cfg(test)]
-        assert!(!self.sabotaged, "sabotage");
+        {
+            assert!(!self.sabotaged, "sabotage");
+            self.turns += 1;
+        }
         while let Some(answer) = self.resolver.as_ref().and_then(Resolver::poll_answer) {
             for route in self.addresses.handle_answer(answer, now.monotonic) {
                 self.dispatch(route);
@@ -142,7 +149,7 @@ impl State {
             chores.sends = mem::take(&mut self.outbox);
             chores.socket = self.socket.clone();
         }
-        if self.chime.strike(self.noise(), now.monotonic) {
+        if self.strikes(now.monotonic) {
             chores.bells = self.bells.clone();
         }
         chores.deadline = self.next_deadline();
@@ -218,12 +225,17 @@ impl State {
         self.resolver.as_ref()
     }
 
-    fn noise(&self) -> Noise {
-        let Self { swim, lines, .. } = self;
-        Noise {
-            news: swim.news(),
-            decided: swim.decided(),
-            lines: lines.written(),
+    fn strikes(&mut self, now: Micros) -> bool {
+        let noise = Noise {
+            news: self.swim.news(),
+            decided: self.swim.decided(),
+            lines: self.lines.written(),
+        };
+        // Only the engine comes back for what has been held back.
+        if self.socket.is_some() {
+            self.chime.strike(noise, now)
+        } else {
+            self.chime.strike_at_once(noise, now)
         }
     }
 
