@@ -14,5 +14,5 @@
 
 #[cfg(feature = "module")]
 mod lua;
-//pub mod node;
+pub mod node;
 pub mod swim;
