@@ -50,7 +50,7 @@ fact('a member with a database and one without make a group', function(t, cluste
     for _, node in ipairs({a, b}) do
         t:is(node:call(function()
             local space = box.schema.space.create('test')
-            space:create_index('primary')
+            space:create_index('primary', {parts = {1, 'string'}})
             local membership = require('membership')
             for uri in membership.pairs() do
                 space:insert({uri})

@@ -49,34 +49,31 @@ fact('leave() in a shutdown trigger is heard by everybody', function(t, cluster)
     end
 end)
 
+--- Runs a program in the directory of the node, and returns its exit code.
+local function run(cluster, program)
+    local a = cluster:node({files = {['program.lua'] = program:format(cluster:port())}})
+    return a:call(function()
+        local popen = require('popen')
+        local argv = {'/bin/sh', '-c', 'exec timeout 15 "$0" program.lua', arg[-1]}
+        local child = popen.new(argv, {env = os.environ(), stdin = popen.opts.DEVNULL})
+        return child:wait().exit_code
+    end)
+end
+
 fact('os.exit right after init, in the first turn of the event loop, ends the process', function(t, cluster)
-    local port = cluster:port()
-    local a = cluster:node()
-    local code = a:call(function(uri_port)
-        local program = [[
-            local membership = require('membership')
-            membership.init('127.0.0.1', %d)
-            membership.set_payload('n', 1)
-            os.exit(3)
-        ]]
-        local child = require('popen').new({arg[-1], '-e', program:format(uri_port)}, {env = os.environ()})
-        local status = child:wait()
-        return status.exit_code
-    end, port)
-    t:is(code, 3, 'with its code')
+    t:is(run(cluster, [[
+        local membership = require('membership')
+        membership.init('127.0.0.1', %d)
+        membership.set_payload('n', 1)
+        os.exit(3)
+    ]]), 3, 'with its code')
 end)
 
 fact('an error that ends the script ends the process', function(t, cluster)
-    local a = cluster:node()
-    local code = a:call(function(uri_port)
-        local program = [[
-            require('membership').init('127.0.0.1', %d)
-            error('no more')
-        ]]
-        local child = require('popen').new({arg[-1], '-e', program:format(uri_port)}, {env = os.environ()})
-        return child:wait().exit_code
-    end, cluster:port())
-    t:is(code, 1, 'with code 1')
+    t:is(run(cluster, [[
+        require('membership').init('127.0.0.1', %d)
+        error('no more')
+    ]]), 1, 'with code 1')
 end)
 
 suite.run()
