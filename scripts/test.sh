@@ -1,8 +1,11 @@
 #!/bin/bash
 # Runs every check, also after one has failed, and ends with a table of how each went.
-# The output of a check is shown when it fails; with V=1, always.
+# The output of a check is shown when it fails, less what passed; with V=1, always and in full.
 set -u
 cd "$(dirname "$0")/.."
+
+# Of cargo's progress nothing, of its warnings and errors all.
+[ -n "${V-}" ] || export CARGO_TERM_QUIET=true
 
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
@@ -18,7 +21,7 @@ check() {
         "$@" || verdict=FAILED
     elif ! "$@" >"$log" 2>&1; then
         verdict=FAILED
-        cat "$log"
+        grep -vE '^ *(ok - |1\.\.[0-9]+$|TAP version)' "$log"
     fi
     [ "$verdict" = ok ] || failures=$((failures + 1))
     rows+=("$(printf '%-8s %-40s %4d s' "$verdict" "$name" $((SECONDS - started)))")
