@@ -7,6 +7,7 @@
 //! ```
 //!
 //! - [`swim`] is the protocol: pure, deterministic, testable in virtual time.
+//! - [`sim`] runs many of them in one process and in virtual time.
 //! - [`node`] is the machine around it: a thread, a lock, a socket, a resolver, two clocks.
 //! - `lua` (feature `module`) hands Lua's arguments in and results out.
 //!
@@ -15,4 +16,5 @@
 #[cfg(feature = "module")]
 mod lua;
 pub mod node;
+pub mod sim;
 pub mod swim;

@@ -1,0 +1,103 @@
+//! Whether all agree, and by when they must.
+
+use core::time::Duration;
+
+use indexmap::IndexSet;
+
+use super::host::Id;
+use super::world::World;
+use crate::swim::claim::{Claim, Status};
+use crate::swim::payload::Payload;
+use crate::swim::uri::Uri;
+
+/// How often [`World::settle`] looks: comparing all tables takes time.
+const LOOK_PERIOD: Duration = Duration::from_millis(100);
+
+impl World {
+    /// In what somebody who takes part is wrong, or has another view than the others; `None` when
+    /// all tables say the same, and say it of everybody.
+    pub fn disagreement(&self) -> Option<String> {
+        let participants: Vec<Id> = self.participants().collect();
+        let first = *participants.first()?;
+        for subject in self.subjects() {
+            let place = participants
+                .iter()
+                .find(|id| self.host(**id).uri == subject);
+            for &observer in &participants {
+                let view = self.held(observer, &subject);
+                let wrong = match (view, place) {
+                    (None, _) => Some("is not known to"),
+                    (Some((claim, _)), Some(_)) if claim.status != Status::Alive => {
+                        Some("takes part, but not as seen by")
+                    }
+                    (Some((claim, _)), None) if claim.status.is_live() => {
+                        Some("is gone, but not as seen by")
+                    }
+                    (view, _) if view != self.held(first, &subject) => {
+                        Some("looks different to others than to")
+                    }
+                    _ => None,
+                };
+                if let Some(wrong) = wrong {
+                    let views = participants
+                        .iter()
+                        .map(|id| (*id, self.held(*id, &subject)));
+                    let views: Vec<_> = views.collect();
+                    return Some(format!("{subject} {wrong} {observer}: {views:?}"));
+                }
+            }
+        }
+        None
+    }
+
+    /// What `observer` holds of `subject`: the claim, and what the payload means.
+    // Where the present payload is not known, an old one may be shown: there is nothing to agree on.
+    fn held(&self, observer: Id, subject: &Uri) -> Option<(Claim, u64)> {
+        let (claim, payload) = self.engine(observer)?.view(subject)?;
+        // Users cannot tell a payload that is unknown from an empty one.
+        let meaning = payload.map_or_else(|| Payload::empty().meaning(), Payload::meaning);
+        Some((claim, meaning))
+    }
+
+    /// Everybody of whom anybody has heard.
+    fn subjects(&self) -> IndexSet<Uri> {
+        self.participants()
+            .filter_map(|id| self.engine(id))
+            .flat_map(|engine| engine.known().into_iter().cloned())
+            .collect()
+    }
+
+    /// Lets time pass until all agree.
+    ///
+    /// # Panics
+    ///
+    /// When they do not within [`World::settling_time`].
+    pub fn settle(&mut self) {
+        let end = self.now() + self.settling_time();
+        while let Some(disagreement) = self.disagreement() {
+            assert!(self.now() < end, "not settled: {disagreement}");
+            self.run(LOOK_PERIOD);
+        }
+    }
+
+    /// How long it may take, once no more datagrams are lost, until all agree.
+    ///
+    /// With M URIs known, protocol period T, suspicion timeout S and anti-entropy period E:
+    ///
+    /// - Whoever takes part but is called dead by somebody is probed by him within 2M − 1 periods,
+    ///   and refutes. Whoever is gone but called alive is probed as soon, found out a period later,
+    ///   and dead after S. So after (2M + 1)·T + S nobody is wrong about anybody he knows.
+    /// - Of whom somebody does not know, or knows less than others (left rather than dead, a payload),
+    ///   he learns by anti-entropy. Two who compare their tables agree afterwards, everybody begins
+    ///   one comparison in E + T, and so those who know double in number each time: log2 M times
+    ///   will do for the most part. Twice that and eight more is never used up (in M = 12 it would
+    ///   take less than one in 10^9 worlds).
+    pub fn settling_time(&self) -> Duration {
+        let config = &self.config;
+        let known = u32::try_from(self.subjects().len().max(2)).expect("few members");
+        let period = config.protocol_period.max(config.ack_timeout);
+        let probing = period * (2 * known + 1) + config.suspect_timeout;
+        let comparing = (config.anti_entropy_period + period) * (2 * known.ilog2() + 2 + 8);
+        probing + comparing
+    }
+}

@@ -1,0 +1,138 @@
+//! The protocol that runs on a machine.
+
+use crate::swim::Swim;
+use crate::swim::Transmit;
+use crate::swim::claim::Claim;
+use crate::swim::payload::Payload;
+use crate::swim::report::Report;
+use crate::swim::time::{Micros, Now};
+use crate::swim::uri::Uri;
+use crate::swim::wire::Malformed;
+
+/// The protocol that runs on a machine.
+pub enum Engine {
+    /// Ours.
+    Swim(Box<Swim>),
+}
+
+impl Engine {
+    /// Ours, if it is.
+    pub fn swim(&self) -> Option<&Swim> {
+        match self {
+            Self::Swim(swim) => Some(swim),
+        }
+    }
+
+    /// Ours, if it is.
+    pub fn swim_mut(&mut self) -> Option<&mut Swim> {
+        match self {
+            Self::Swim(swim) => Some(swim),
+        }
+    }
+
+    /// A datagram came from `source`.
+    pub fn handle_datagram(&mut self, datagram: &[u8], source: &Uri, now: Now) {
+        match self {
+            Self::Swim(swim) => match swim.handle_datagram(datagram, now) {
+                Err(Malformed::Undecryptable | Malformed::NotMsgpack | Malformed::NotAMessage) => {
+                    swim.handle_gibberish(source, now);
+                }
+                Err(_) | Ok(()) => {}
+            },
+        }
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Now) {
+        match self {
+            Self::Swim(swim) => swim.handle_timeout(now),
+        }
+    }
+
+    /// A name did not resolve.
+    pub fn handle_unsent(&mut self, uri: &Uri) {
+        match self {
+            Self::Swim(swim) => swim.handle_unsent(uri),
+        }
+    }
+
+    /// The next datagram to be sent.
+    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+        match self {
+            Self::Swim(swim) => swim.poll_transmit(),
+        }
+    }
+
+    /// The next line for the log.
+    pub fn poll_report(&mut self) -> Option<Report> {
+        match self {
+            Self::Swim(swim) => swim.poll_report(),
+        }
+    }
+
+    /// When it wants to be woken, by the monotonic clock.
+    pub fn next_deadline(&self) -> Option<Micros> {
+        match self {
+            Self::Swim(swim) => swim.next_deadline(),
+        }
+    }
+
+    /// Takes part as `uri`.
+    pub fn init(&mut self, uri: Uri, now: Now) {
+        match self {
+            Self::Swim(swim) => swim.init(uri, now),
+        }
+    }
+
+    /// Says good-bye.
+    pub fn leave(&mut self) {
+        match self {
+            Self::Swim(swim) => drop(swim.leave()),
+        }
+    }
+
+    /// Adds a member.
+    pub fn add_member(&mut self, uri: Uri, now: Now) {
+        match self {
+            Self::Swim(swim) => swim.add_member(uri, now),
+        }
+    }
+
+    /// Replaces the payload.
+    pub fn set_payload(&mut self, bytes: &[u8], now: Now) {
+        match self {
+            Self::Swim(swim) => swim.set_payload(bytes, now).expect("the payload fits"),
+        }
+    }
+
+    /// Its own URI, if it takes part.
+    pub fn myself(&self) -> Option<&Uri> {
+        match self {
+            Self::Swim(swim) => swim.myself(),
+        }
+    }
+
+    /// What it holds of `uri`, and the payload if it knows that of this incarnation.
+    pub fn view(&self, uri: &str) -> Option<(Claim, Option<&Payload>)> {
+        match self {
+            Self::Swim(swim) => {
+                let member = swim.member(uri)?;
+                Some((member.claim, member.current_payload()))
+            }
+        }
+    }
+
+    /// The payload of `uri` that it shows its users, up to date or not.
+    pub fn shown_payload(&self, uri: &str) -> Option<&Payload> {
+        match self {
+            Self::Swim(swim) => swim.member(uri)?.payload.as_ref(),
+        }
+    }
+
+    /// Everybody it has heard of, in no order that means anything.
+    pub fn known(&self) -> Vec<&Uri> {
+        match self {
+            Self::Swim(swim) => swim.members().from(0).map(|member| &member.uri).collect(),
+        }
+    }
+}

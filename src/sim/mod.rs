@@ -1,0 +1,34 @@
+//! A group of many members in one process, in virtual time: the same seed gives the same history
+//! on every machine.
+//!
+//! ```text
+//!            ┌ Host: clocks, socket buffer, up or paused or down ┐
+//!  World ──► │                 Engine: a Swim                    │ ──► Network: the fate of a datagram
+//!            └───────────────────────────────────────────────────┘
+//! ```
+//!
+//! | file | what it plays |
+//! |---|---|
+//! | [`world`] | time, and who acts next; what operators and users do |
+//! | [`host`], [`engine`] | one machine, and the protocol that runs on it |
+//! | `view`, `agreement` | who sees what, whether all agree, and by when they must |
+//! | [`network`] | latency, loss, bursts, duplicates, disorder, damage, cuts, partitions |
+//! | `queue` | what happens when; ties are broken by the order in which things were decided |
+//! | [`history`] | all that has happened, as a hash and for people to read |
+//!
+//! Nothing in here reads a clock, the environment, or a random number that does not follow from the
+//! seed; nothing depends on the order of a hash table, nor on functions whose last bit differs from
+//! one machine to the next (`ln`, `exp`).
+
+mod agreement;
+pub mod engine;
+pub mod history;
+pub mod host;
+pub mod network;
+mod queue;
+mod view;
+pub mod world;
+
+pub use host::{Id, State};
+pub use network::Weather;
+pub use world::World;

@@ -1,0 +1,443 @@
+//! Time, and who acts next; what operators and users do.
+
+use core::time::Duration;
+
+use indexmap::IndexMap;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+use super::engine::Engine;
+use super::history::{Happening, History, Reader};
+use super::host::{Clocks, Host, Id, Inbox, Resolver, State};
+use super::network::{Fate, Network};
+use super::queue::Queue;
+use crate::swim::config::Config;
+use crate::swim::time::{Micros, Now};
+use crate::swim::uri::Uri;
+use crate::swim::{Swim, Transmit};
+
+/// Many machines, one network, one time.
+pub struct World {
+    /// The options of everybody who is started from now on.
+    pub config: Config,
+    /// What lies between the machines.
+    pub network: Network,
+    now: Micros,
+    queue: Queue<Event>,
+    hosts: Vec<Host>,
+    /// Which machine a URI leads to.
+    places: IndexMap<Uri, Id>,
+    rng: StdRng,
+    history: History,
+}
+
+/// What is to happen.
+enum Event {
+    /// A datagram reaches a machine.
+    Arrival { from: Id, to: Id, datagram: Vec<u8> },
+    /// Somebody wanted to be woken.
+    Wake(Id),
+    /// A machine goes on.
+    Resume(Id),
+    /// A name was looked up, with or without success.
+    Resolved {
+        who: Id,
+        life: u32,
+        transmit: Transmit,
+        found: bool,
+    },
+}
+
+/// The port that everybody uses.
+const PORT: u16 = 3301;
+
+/// How long a resolver takes to find that there is no such name, in µs.
+const NO_SUCH_NAME: u64 = 1000;
+
+// What there is.
+impl World {
+    /// An empty world. Everything that will happen by chance follows from `seed`.
+    pub fn new(seed: u64) -> Self {
+        let mut rng = StdRng::seed_from_u64(seed);
+        Self {
+            config: Config::default(),
+            network: Network::new(rng.random()),
+            now: Micros(0),
+            queue: Queue::new(),
+            hosts: Vec::new(),
+            places: IndexMap::new(),
+            rng,
+            history: History::default(),
+        }
+    }
+
+    /// `count` members that have never heard of one another. They start one after the other, so that
+    /// their periods begin at different times.
+    pub fn of_strangers(count: u32, seed: u64) -> Self {
+        let mut world = Self::new(seed);
+        world.populate(count);
+        world
+    }
+
+    /// Starts `count` more members within about a period.
+    pub fn populate(&mut self, count: u32) {
+        for _ in 0..count {
+            let id = self.add();
+            self.start(id);
+            let gap = self.config.protocol_period / count;
+            let gap = gap.mul_f64(self.rng.random_range(0.0..2.0));
+            self.run(gap);
+        }
+    }
+
+    /// `count` members that know one another.
+    pub fn of(count: u32, seed: u64) -> Self {
+        let mut world = Self::of_strangers(count, seed);
+        world.acquaint();
+        world
+    }
+
+    /// Has the first member add all others, and waits until they all know one another.
+    pub fn acquaint(&mut self) {
+        for id in self.ids().skip(1) {
+            self.introduce(Id(0), id);
+        }
+        self.settle();
+    }
+
+    /// One more machine, on which nothing runs yet.
+    pub fn add(&mut self) -> Id {
+        let id = Id(u32::try_from(self.hosts.len()).expect("less than 2^32 machines"));
+        let uri = Uri::new(&id.to_string(), PORT).expect("a name");
+        self.places.insert(uri.clone(), id);
+        self.hosts.push(Host {
+            uri,
+            state: State::Down,
+            engine: None,
+            clocks: Clocks {
+                monotonic: self.rng.random_range(1..1 << 40),
+                // Some time in 2026, give or take the minute by which its clock is wrong.
+                wall: 1_780_000_000_000_000 + self.rng.random_range(0..60_000_000),
+            },
+            inbox: Inbox::default(),
+            wake: None,
+            resolver: Resolver::Prompt,
+            lives: 0,
+        });
+        id
+    }
+
+    /// How long the world has been turning.
+    pub const fn now(&self) -> Micros {
+        self.now
+    }
+
+    /// All machines.
+    pub fn ids(&self) -> impl Iterator<Item = Id> + use<> {
+        (0..self.hosts.len() as u32).map(Id)
+    }
+
+    /// One machine.
+    pub fn host(&self, id: Id) -> &Host {
+        &self.hosts[id.index()]
+    }
+
+    /// One machine, to meddle with.
+    pub fn host_mut(&mut self, id: Id) -> &mut Host {
+        &mut self.hosts[id.index()]
+    }
+
+    /// A number that two worlds share only if everything in them happened alike.
+    pub const fn history(&self) -> u64 {
+        self.history.hash()
+    }
+
+    /// Has everything that happens from now on read by `reader`.
+    pub fn read_by(&mut self, reader: Reader) {
+        self.history.read_by(reader);
+    }
+}
+
+// What is done to machines, and by their users.
+impl World {
+    /// Starts a process on `id`, which takes part in the group and knows nobody yet.
+    pub fn start(&mut self, id: Id) {
+        let swim = Swim::new(self.config.clone(), self.rng.random());
+        self.launch(id, Engine::Swim(Box::new(swim)));
+    }
+
+    fn launch(&mut self, id: Id, engine: Engine) {
+        let host = &mut self.hosts[id.index()];
+        assert_eq!(host.state, State::Down, "one process at a time");
+        (host.state, host.engine, host.wake) = (State::Up, Some(engine), None);
+        host.lives += 1;
+        let uri = host.uri.clone();
+        self.act(id, "starts", |engine, now| engine.init(uri, now));
+    }
+
+    /// The process on `id` is killed: nobody hears a word of it.
+    pub fn kill(&mut self, id: Id) {
+        self.done(id, "is killed");
+        let host = &mut self.hosts[id.index()];
+        (host.state, host.engine, host.wake) = (State::Down, None, None);
+        host.inbox.take().for_each(drop);
+    }
+
+    /// `id` is told of `newcomer`.
+    pub fn introduce(&mut self, id: Id, newcomer: Id) {
+        let uri = self.host(newcomer).uri.clone();
+        self.act(id, &format!("adds {uri}"), |engine, now| {
+            engine.add_member(uri, now)
+        });
+    }
+
+    /// `id` says good-bye. Its process lives on.
+    pub fn leave(&mut self, id: Id) {
+        self.act(id, "leaves", |engine, _now| engine.leave());
+    }
+
+    /// `id`, which has left, takes part again; or goes on under another name.
+    pub fn init(&mut self, id: Id, host: &str) {
+        let uri = Uri::new(host, PORT).expect("a name");
+        self.places.insert(uri.clone(), id);
+        self.hosts[id.index()].uri = uri.clone();
+        self.act(id, &format!("becomes {uri}"), |engine, now| {
+            engine.init(uri, now)
+        });
+    }
+
+    /// `id` sets a payload that stands for `number`.
+    pub fn set_payload(&mut self, id: Id, number: u64) {
+        let bytes = payload(number);
+        self.act(id, &format!("sets payload {number}"), |engine, now| {
+            engine.set_payload(&bytes, now);
+        });
+    }
+
+    /// `id` stands still for a while, then goes on.
+    pub fn pause(&mut self, id: Id, duration: Duration) {
+        if self.host(id).state == State::Up {
+            self.done(id, &format!("stands still for {duration:?}"));
+            self.hosts[id.index()].state = State::Paused;
+            self.queue.push(self.now + duration, Event::Resume(id));
+        }
+    }
+
+    /// Sets the wall clock of `id`.
+    pub fn set_clock(&mut self, id: Id, microseconds: i64) {
+        self.done(id, &format!("has its clock set by {microseconds} µs"));
+        let wall = &mut self.hosts[id.index()].clocks.wall;
+        *wall = wall.saturating_add_signed(microseconds);
+    }
+
+    /// A datagram that nobody sent reaches `to`, as if from the address of `from`.
+    pub fn inject(&mut self, from: Id, to: Id, datagram: &[u8]) {
+        if self.host(to).state == State::Up {
+            self.take_in(from, to, datagram);
+        }
+    }
+
+    /// Lets the protocol on `id` do something, and sends what comes of it. `None` if nothing runs.
+    pub fn act<T>(
+        &mut self,
+        id: Id,
+        what: &str,
+        deed: impl FnOnce(&mut Engine, Now) -> T,
+    ) -> Option<T> {
+        self.done(id, what);
+        self.input(id, deed)
+    }
+
+    fn done(&mut self, id: Id, what: &str) {
+        self.history.note(self.now, Happening::Done(id, what));
+    }
+}
+
+// How the world turns.
+impl World {
+    /// Lets time pass.
+    pub fn run(&mut self, duration: Duration) {
+        let end = self.now + duration;
+        while self.step(end) {}
+        self.now = end;
+    }
+
+    /// Lets time pass until something is so, and says how long that took; `None` if it was not so
+    /// before `limit` was over.
+    pub fn run_until(&mut self, limit: Duration, so: impl Fn(&Self) -> bool) -> Option<Duration> {
+        let start = self.now;
+        let end = start + limit;
+        while !so(self) {
+            if !self.step(end) {
+                self.now = end;
+                return None;
+            }
+        }
+        Some(self.now.since(start))
+    }
+
+    /// Lets the next thing happen, unless it is after `end`.
+    fn step(&mut self, end: Micros) -> bool {
+        let Some((at, event)) = self.queue.pop_until(end) else {
+            return false;
+        };
+        self.now = at;
+        match event {
+            Event::Arrival { from, to, datagram } => self.arrive(from, to, datagram),
+            Event::Wake(id) => self.wake(id),
+            Event::Resume(id) => self.resume(id),
+            Event::Resolved {
+                who,
+                life,
+                transmit,
+                found,
+            } => {
+                if self.host(who).lives == life {
+                    self.resolved(who, transmit, found);
+                }
+            }
+        }
+        true
+    }
+
+    fn arrive(&mut self, from: Id, to: Id, datagram: Vec<u8>) {
+        match self.hosts[to.index()].state {
+            State::Up => self.take_in(from, to, &datagram),
+            State::Paused => {
+                let _fits = self.hosts[to.index()].inbox.push(from, datagram);
+            }
+            State::Down => self.history.note(self.now, Happening::Lost(to, &datagram)),
+        }
+    }
+
+    fn take_in(&mut self, from: Id, to: Id, datagram: &[u8]) {
+        self.history
+            .note(self.now, Happening::Arrived(to, datagram));
+        let source = self.host(from).uri.clone();
+        self.input(to, |engine, now| {
+            engine.handle_datagram(datagram, &source, now)
+        });
+    }
+
+    fn wake(&mut self, id: Id) {
+        let host = &mut self.hosts[id.index()];
+        // Else it has changed its mind since, and another wake is on its way.
+        if host.state == State::Up && host.wake == Some(self.now) {
+            host.wake = None;
+            self.history.note(self.now, Happening::Woke(id));
+            self.input(id, |engine, now| engine.handle_timeout(now));
+        }
+    }
+
+    /// Goes on after a pause: which comes first, what was received or what was due, is open.
+    fn resume(&mut self, id: Id) {
+        let host = &mut self.hosts[id.index()];
+        if host.state != State::Paused {
+            return;
+        }
+        host.state = State::Up;
+        let received = host.inbox.take();
+        self.done(id, "goes on");
+        let due_first = self.rng.random_bool(0.5);
+        if due_first {
+            self.input(id, |engine, now| engine.handle_timeout(now));
+        }
+        for (from, datagram) in received {
+            self.take_in(from, id, &datagram);
+        }
+        if !due_first {
+            self.input(id, |engine, now| engine.handle_timeout(now));
+        }
+    }
+
+    fn input<T>(&mut self, id: Id, input: impl FnOnce(&mut Engine, Now) -> T) -> Option<T> {
+        let host = &mut self.hosts[id.index()];
+        let now = host.clocks.at(self.now);
+        let outcome = input(host.engine.as_mut()?, now);
+        self.drain(id);
+        Some(outcome)
+    }
+
+    /// Takes everything out of an engine that an input or command has put there.
+    fn drain(&mut self, id: Id) {
+        while let Some(transmit) = self.poll(id, Engine::poll_transmit) {
+            self.history.note(
+                self.now,
+                Happening::Sent(id, &transmit.to, &transmit.datagram),
+            );
+            self.look_up(id, transmit);
+        }
+        while let Some(report) = self.poll(id, Engine::poll_report) {
+            self.history
+                .note(self.now, Happening::Reported(id, &report));
+        }
+        self.arm(id);
+    }
+
+    fn poll<T>(&mut self, id: Id, poll: impl FnOnce(&mut Engine) -> Option<T>) -> Option<T> {
+        poll(self.hosts[id.index()].engine.as_mut()?)
+    }
+
+    fn arm(&mut self, id: Id) {
+        let host = &mut self.hosts[id.index()];
+        let deadline = host.engine.as_ref().and_then(Engine::next_deadline);
+        let at = deadline.map(|deadline| host.clocks.time_of(deadline).max(self.now));
+        if at != host.wake {
+            host.wake = at;
+            if let Some(at) = at {
+                self.queue.push(at, Event::Wake(id));
+            }
+        }
+    }
+
+    fn look_up(&mut self, who: Id, transmit: Transmit) {
+        let host = self.host(who);
+        let (delay, found) = match host.resolver {
+            _ if !self.places.contains_key(&transmit.to) => (NO_SUCH_NAME, false),
+            Resolver::Slow(delay) if transmit.anew => (delay, true),
+            Resolver::Failing(delay) if transmit.anew => (delay, false),
+            _by_heart => return self.send(who, &transmit.to, transmit.datagram),
+        };
+        let life = host.lives;
+        let event = Event::Resolved {
+            who,
+            life,
+            transmit,
+            found,
+        };
+        self.queue
+            .push(self.now + Duration::from_micros(delay), event);
+    }
+
+    fn resolved(&mut self, who: Id, transmit: Transmit, found: bool) {
+        if found {
+            self.send(who, &transmit.to, transmit.datagram);
+        } else {
+            self.input(who, |engine, _now| engine.handle_unsent(&transmit.to));
+        }
+    }
+
+    fn send(&mut self, from: Id, to: &Uri, mut datagram: Vec<u8>) {
+        let to = self.places[to];
+        match self.network.fate(from, to, self.now) {
+            Fate::Lost => self
+                .history
+                .note(self.now, Happening::Lost(from, &datagram)),
+            Fate::Arrives(first, again) => {
+                self.network.damage(&mut datagram);
+                if let Some(again) = again {
+                    let datagram = datagram.clone();
+                    self.queue
+                        .push(self.now + again, Event::Arrival { from, to, datagram });
+                }
+                self.queue
+                    .push(self.now + first, Event::Arrival { from, to, datagram });
+            }
+        }
+    }
+}
+
+/// A payload that stands for `number`: `{ v = number }`.
+pub fn payload(number: u64) -> Vec<u8> {
+    [&b"\x81\xa1v\xcf"[..], &number.to_be_bytes()].concat()
+}
