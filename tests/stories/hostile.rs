@@ -1,0 +1,147 @@
+//! What strangers, old acquaintances and broken networks send.
+
+use membership::swim::config::Config;
+use membership::swim::time::{Micros, Now};
+
+use crate::*;
+
+/// Every datagram that was recorded from peers of the Lua rock, sealed ones included.
+fn recordings() -> Vec<Vec<u8>> {
+    let lines = include_str!("../../test/vectors/old-rock.jsonl").lines();
+    let hex = |line: &str| {
+        let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        line["hex"].as_str().expect("hex").to_owned()
+    };
+    let byte = |pair: &[u8]| {
+        let pair = str::from_utf8(pair).expect("ASCII");
+        u8::from_str_radix(pair, 16).expect("hex")
+    };
+    lines
+        .map(|line| hex(line).as_bytes().chunks(2).map(byte).collect())
+        .collect()
+}
+
+/// One who is `localhost:13301`, whom most of the recorded datagrams are about.
+fn listener() -> Swim {
+    let mut swim = Swim::new(Config::default(), 1);
+    swim.init(Uri::new("localhost", 13301).expect("a URI"), at(0));
+    swim.handle_timeout(at(0));
+    drain(&mut swim);
+    swim
+}
+
+const fn at(micros: u64) -> Now {
+    Now {
+        monotonic: Micros(micros),
+        wall: Micros(1_795_372_926_000_000 + micros),
+    }
+}
+
+fn drain(swim: &mut Swim) -> usize {
+    std::iter::from_fn(|| swim.poll_transmit()).count()
+}
+
+/// What a malformed datagram must not change.
+fn state(swim: &Swim) -> (u64, u64, usize, Option<Micros>) {
+    (
+        swim.version(),
+        swim.news(),
+        swim.members().len(),
+        swim.next_deadline(),
+    )
+}
+
+#[test]
+fn what_is_malformed_changes_nothing_and_is_not_answered() {
+    let mut swim = listener();
+    let mut rejected = 0;
+    for recording in recordings() {
+        let prefixes = (0..recording.len()).map(|length| recording[..length].to_vec());
+        let flips = (0..8 * recording.len()).map(|bit| {
+            let mut flipped = recording.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            flipped
+        });
+        for datagram in prefixes.chain(flips) {
+            let before = state(&swim);
+            if swim.handle_datagram(&datagram, at(1)).is_err() {
+                assert_eq!(state(&swim), before, "{datagram:x?}");
+                assert_eq!(drain(&mut swim), 0, "{datagram:x?}");
+                rejected += 1;
+            } else {
+                drain(&mut swim);
+            }
+        }
+    }
+    assert!(rejected > 100_000, "{rejected}");
+    assert_eq!(swim.stats().malformed.iter().sum::<u64>(), rejected);
+}
+
+#[test]
+fn whatever_is_said_of_one_who_lives_it_refutes() {
+    let hearsays = [
+        (Suspect, 1),
+        (Dead, 3),
+        (Left, 7),
+        (NonDecryptable, 1 << 40),
+        (Dead, MOST),
+    ];
+    for (status, incarnation) in hearsays {
+        story(|seed| {
+            let mut world = World::of(4, seed);
+            let rumor = hearsay(&uri(&world, A), &uri(&world, B), status, incarnation);
+            world.inject(A, C, &rumor);
+            // One who has left is not looked for: it learns of it when it pings somebody.
+            let refuted = |world: &World| world.disagreement().is_none();
+            assert!(
+                world.run_until(2 * PERIOD, refuted).is_some(),
+                "{status} {incarnation}"
+            );
+            assert!(world.everyone_sees(B, Alive));
+        });
+    }
+}
+
+/// The largest incarnation that peers admit and that leaves one to refute it with.
+const MOST: u64 = (1 << 53) - 3;
+
+#[test]
+fn a_record_about_oneself_is_refuted_like_any_rumor() {
+    story(|seed| {
+        let mut world = World::of(3, seed);
+        world.set_payload(B, 7);
+        world.settle();
+        let stale = Payload::new(&payload(1)).expect("a payload");
+        let claim = world.claim(A, &uri(&world, B)).expect("known");
+        for claim in [claim.with(Dead), claim] {
+            let mut draft = Draft::sync(Kind::SyncAck, &uri(&world, A), 1472);
+            assert!(draft.record(&uri(&world, B), claim, Some(&stale)));
+            world.inject(A, B, &draft.finish().expect("it fits"));
+            assert_eq!(
+                (world.status(B, B), world.payload(B, B)),
+                (Some(Alive), Some(7))
+            );
+        }
+        let known = |world: &World| world.disagreement().is_none() && world.everyone_has(B, 7);
+        assert!(world.run_until(MOMENT, known).is_some());
+    });
+}
+
+#[test]
+fn one_who_was_never_there_is_found_out() {
+    story(|seed| {
+        let mut world = World::of(3, seed);
+        let absent = Uri::new("absent", 1).expect("a URI");
+        world.inject(A, B, &hearsay(&uri(&world, A), &absent, Alive, 5));
+        let buried = |world: &World| {
+            let status = |id| world.claim(id, &absent).map(|claim| claim.status);
+            world.ids().all(|id| status(id) == Some(Dead))
+        };
+        assert!(
+            world
+                .run_until(round(4) + PERIOD + SUSPICION + MOMENT, buried)
+                .is_some()
+        );
+        world.settle();
+    });
+}

@@ -1,0 +1,113 @@
+//! How members find one another.
+
+use crate::*;
+
+#[test]
+fn whoever_adds_whom_all_find_one_another_at_once() {
+    for pairs in [
+        [(A, B), (B, C), (C, D), (D, E)],
+        [(A, B), (A, C), (A, D), (A, E)],
+        [(B, A), (C, A), (D, A), (E, A)],
+        [(E, A), (B, E), (B, C), (D, C)],
+    ] {
+        story(|seed| {
+            let mut world = World::of_strangers(5, seed);
+            for (one, other) in pairs {
+                world.introduce(one, other);
+            }
+            let agree = |world: &World| world.disagreement().is_none();
+            assert!(
+                world.run_until(MOMENT, agree).is_some(),
+                "{:?}",
+                world.disagreement()
+            );
+        });
+    }
+}
+
+#[test]
+fn a_payload_reaches_everybody_also_those_who_come_later() {
+    story(|seed| {
+        let mut world = World::of(4, seed);
+        world.set_payload(B, 7);
+        assert!(
+            world
+                .run_until(MOMENT, |world| world.everyone_has(B, 7))
+                .is_some()
+        );
+        let newcomer = world.add();
+        world.start(newcomer);
+        world.introduce(newcomer, A);
+        let knows = |world: &World| world.payload(newcomer, B) == Some(7);
+        assert!(world.run_until(MOMENT, knows).is_some());
+    });
+}
+
+#[test]
+fn a_stranger_who_is_probed_joins_only_if_it_answers() {
+    story(|seed| {
+        let mut world = World::of_strangers(2, seed);
+        let absent = world.add();
+        let probe = |world: &mut World, id| {
+            let uri = uri(world, id);
+            let asked = world.act(A, "probes", |engine, now| {
+                engine
+                    .swim_mut()
+                    .expect("ours")
+                    .probe(&uri, now)
+                    .expect("initialized")
+            });
+            asked.expect("it runs")
+        };
+        let (present, missing) = (probe(&mut world, B), probe(&mut world, absent));
+        world.run(seconds(5));
+        assert_eq!(swim(&world, A).outcome(present), Outcome::Answered);
+        assert_eq!(swim(&world, A).outcome(missing), Outcome::Waiting);
+        assert!(world.everyone_sees(B, Alive) && world.everyone_sees(A, Alive));
+        assert_eq!(world.status(A, absent), None);
+    });
+}
+
+#[test]
+fn a_payload_that_was_heard_of_without_being_told_is_got() {
+    story(|seed| {
+        let mut world = World::of(3, seed);
+        world.set_payload(B, 7);
+        world.settle();
+        let newcomer = world.add();
+        world.start(newcomer);
+        let rumor = hearsay(
+            &uri(&world, A),
+            &uri(&world, B),
+            Alive,
+            incarnation(&world, A, B),
+        );
+        world.inject(A, newcomer, &rumor);
+        assert_eq!(world.status(newcomer, B), Some(Alive));
+        assert_eq!(world.payload(newcomer, B), None);
+        let knows = |world: &World| world.payload(newcomer, B) == Some(7);
+        assert!(world.run_until(2 * PERIOD, knows).is_some());
+    });
+}
+
+#[test]
+fn a_full_table_refuses_strangers_and_goes_on_with_those_it_knows() {
+    story(|seed| {
+        let mut world = World::new(seed);
+        world.config.max_members = 10;
+        world.populate(3);
+        world.acquaint();
+        for port in 1..=100 {
+            let stranger = Uri::new("stranger", port).unwrap();
+            let rumor = hearsay(&stranger, &stranger, Alive, 1);
+            world.inject(B, A, &rumor);
+        }
+        assert_eq!(swim(&world, A).members().len(), 10);
+        assert_eq!(swim(&world, A).stats().members_refused, 100 - 7);
+        world.set_payload(B, 7);
+        world.kill(C);
+        world.run(round(10) + PERIOD + SUSPICION + MOMENT);
+        assert!(world.everyone_has(B, 7));
+        assert!(world.everyone_sees(C, Dead));
+    });
+}

@@ -1,0 +1,146 @@
+//! How members go, return, and become others.
+
+use crate::*;
+
+#[test]
+fn one_who_leaves_has_left_for_everybody_at_once() {
+    story(|seed| {
+        let mut world = World::of(5, seed);
+        world.set_payload(B, 7);
+        world.settle();
+        world.leave(B);
+        assert!(!world.takes_part(B));
+        assert!(
+            world
+                .run_until(MOMENT, |world| world.everyone_sees(B, Left))
+                .is_some()
+        );
+        world.run(seconds(30));
+        assert!(world.everyone_sees(B, Left), "and nobody looks for it");
+        assert!(world.everyone_has(B, 7), "what it was is still known");
+    });
+}
+
+#[test]
+fn one_who_returns_is_alive_again_with_its_payload() {
+    story(|seed| {
+        let mut world = World::of(4, seed);
+        world.set_payload(B, 7);
+        world.settle();
+        world.leave(B);
+        world.run(seconds(5));
+        world.init(B, "node-1");
+        assert_eq!(world.payload(B, B), Some(7));
+        world.introduce(B, A);
+        let back = |world: &World| world.everyone_sees(B, Alive) && world.everyone_has(B, 7);
+        assert!(world.run_until(MOMENT, back).is_some());
+        world.settle();
+    });
+}
+
+#[test]
+fn one_who_left_can_be_called_back_by_the_others() {
+    story(|seed| {
+        let mut world = World::of(4, seed);
+        world.leave(B);
+        world.run(seconds(5));
+        world.init(B, "node-1");
+        world.introduce(A, B);
+        assert!(
+            world
+                .run_until(MOMENT, |world| world.disagreement().is_none())
+                .is_some()
+        );
+    });
+}
+
+#[test]
+fn a_process_that_is_killed_and_started_again_is_alive_once_more() {
+    story(|seed| {
+        let mut world = World::of(4, seed);
+        world.set_payload(B, 7);
+        world.kill(B);
+        world.run(round(4) + PERIOD + SUSPICION + MOMENT);
+        assert!(world.everyone_sees(B, Dead));
+        world.start(B);
+        // Nobody tells it of the others: they still look for it.
+        assert!(
+            world
+                .run_until(round(1) + MOMENT, |world| world.everyone_sees(B, Alive))
+                .is_some()
+        );
+        world.settle();
+        assert_eq!(
+            world.payload(A, B),
+            world.payload(B, B),
+            "its payload died with it"
+        );
+    });
+}
+
+#[test]
+fn a_restart_too_quick_to_be_noticed_is_noticed_by_another_payload() {
+    story(|seed| {
+        let mut world = World::of(5, seed);
+        world.set_payload(B, 7);
+        world.settle();
+        let before = incarnation(&world, A, B);
+        world.kill(B);
+        world.run(PERIOD / 10);
+        world.start(B);
+        world.set_payload(B, 8);
+        assert_eq!(
+            incarnation(&world, B, B),
+            before,
+            "nothing tells the two lives apart"
+        );
+        world.introduce(B, A);
+        assert!(
+            world
+                .run_until(2 * PERIOD, |world| world.everyone_has(B, 8))
+                .is_some()
+        );
+        world.settle();
+    });
+}
+
+#[test]
+fn a_quick_restart_is_noticed_also_when_nobody_is_told_of_it() {
+    story(|seed| {
+        let mut world = World::of(5, seed);
+        world.set_payload(B, 7);
+        world.settle();
+        world.kill(B);
+        world.start(B);
+        world.set_payload(B, 8);
+        assert!(
+            world
+                .run_until(2 * PERIOD, |world| world.everyone_has(B, 8))
+                .is_some()
+        );
+        world.settle();
+    });
+}
+
+#[test]
+fn one_who_goes_on_under_another_name_is_dead_under_the_old_one() {
+    story(|seed| {
+        let mut world = World::of(4, seed);
+        world.set_payload(B, 7);
+        world.settle();
+        let old = uri(&world, B);
+        world.init(B, "elsewhere");
+        let moved = |world: &World| {
+            let status = |id| world.claim(id, &old).map(|claim| claim.status);
+            world.participants().all(|id| status(id) == Some(Dead))
+                && world.everyone_sees(B, Alive)
+                && world.everyone_has(B, 7)
+        };
+        assert!(world.run_until(MOMENT, moved).is_some());
+        assert_eq!(
+            world.run_until(3 * round(5), |world| !moved(world)),
+            None,
+            "and stays so"
+        );
+    });
+}

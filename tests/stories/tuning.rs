@@ -1,0 +1,139 @@
+//! What the options do.
+
+use membership::swim::config::Setting;
+
+use crate::*;
+
+/// `count` members that know one another, with other options than the usual.
+fn tuned(count: u32, seed: u64, options: &[(&str, Setting)]) -> World {
+    let mut world = World::new(seed);
+    for (name, setting) in options {
+        world
+            .config
+            .assign(name, setting.clone())
+            .expect("a good value");
+    }
+    world.populate(count);
+    world.acquaint();
+    world
+}
+
+#[test]
+fn without_relays_the_verdict_falls_when_the_ack_is_due() {
+    story(|seed| {
+        let mut world = tuned(
+            2,
+            seed,
+            &[("NUM_FAILURE_DETECTION_SUBGROUPS", Setting::Number(0.0))],
+        );
+        world.kill(B);
+        let suspect = |world: &World| world.status(A, B) == Some(Suspect);
+        loop {
+            let probes = swim(&world, A).stats().probes;
+            let probe = |world: &World| swim(world, A).stats().probes > probes;
+            world.run_until(2 * PERIOD, probe).expect("it probes");
+            if let Some(took) = world.run_until(PERIOD / 2, suspect) {
+                assert_eq!(took, ACK_TIMEOUT);
+                break;
+            }
+        }
+    });
+}
+
+#[test]
+fn no_patience_for_answers_asks_others_at_once_and_wrongs_nobody() {
+    story(|seed| {
+        let mut world = tuned(5, seed, &[("ACK_TIMEOUT_SECONDS", Setting::Number(0.0))]);
+        let doubted = |world: &World| world.disagreement().is_some();
+        assert_eq!(world.run_until(seconds(20), doubted), None);
+        world.kill(B);
+        let dead = |world: &World| world.everyone_sees(B, Dead);
+        assert!(
+            world
+                .run_until(round(5) + PERIOD + SUSPICION + MOMENT, dead)
+                .is_some()
+        );
+    });
+}
+
+#[test]
+fn no_patience_and_no_relays_is_hasty_but_harmless() {
+    story(|seed| {
+        let options = [
+            ("ACK_TIMEOUT_SECONDS", Setting::Number(0.0)),
+            ("NUM_FAILURE_DETECTION_SUBGROUPS", Setting::Number(0.0)),
+        ];
+        let mut world = tuned(3, seed, &options);
+        let dead = |world: &World| world.ids().any(|id| world.status(A, id) == Some(Dead));
+        assert_eq!(
+            world.run_until(seconds(30), dead),
+            None,
+            "everybody refutes in time"
+        );
+    });
+}
+
+#[test]
+fn who_is_told_not_to_suspect_suspects_nobody_and_believes_others() {
+    story(|seed| {
+        let unsuspicious = [("SUSPICIOUSNESS", Setting::Flag(false))];
+        let mut world = tuned(3, seed, &unsuspicious);
+        world.kill(C);
+        world.run(seconds(60));
+        assert!(world.everyone_sees(C, Alive));
+        world.act(A, "may suspect", |engine, _now| {
+            let swim = engine.swim_mut().expect("ours");
+            swim.assign("SUSPICIOUSNESS", Setting::Flag(true))
+                .expect("a flag");
+        });
+        let dead = |world: &World| world.everyone_sees(C, Dead);
+        assert!(
+            world
+                .run_until(round(3) + PERIOD + SUSPICION + MOMENT, dead)
+                .is_some()
+        );
+    });
+}
+
+#[test]
+fn shorter_periods_find_the_dead_sooner() {
+    story(|seed| {
+        let options = [
+            ("PROTOCOL_PERIOD_SECONDS", Setting::Number(0.2)),
+            ("ACK_TIMEOUT_SECONDS", Setting::Number(0.05)),
+            ("SUSPECT_TIMEOUT_SECONDS", Setting::Number(0.5)),
+        ];
+        let mut world = tuned(5, seed, &options);
+        world.kill(C);
+        let dead = |world: &World| world.everyone_sees(C, Dead);
+        let limit = (round(5) + PERIOD) / 5 + Duration::from_millis(500) + MOMENT;
+        assert!(world.run_until(limit, dead).is_some());
+    });
+}
+
+#[test]
+fn members_with_another_key_are_buried_and_named_as_such() {
+    story(|seed| {
+        let mut world = World::of(4, seed);
+        let set_key = |world: &mut World, id, key: Option<&[u8]>| {
+            world.act(id, "sets a key", |engine, _now| {
+                engine.swim_mut().expect("ours").set_encryption_key(key);
+            });
+        };
+        [A, C, D]
+            .into_iter()
+            .for_each(|id| set_key(&mut world, id, Some(b"a key")));
+        let named = |world: &World| {
+            [A, C, D]
+                .into_iter()
+                .all(|id| world.status(id, B) == Some(NonDecryptable))
+        };
+        assert!(
+            world.run_until(3 * round(4) + SUSPICION, named).is_some(),
+            "{seed} {:?}",
+            [A, C, D].map(|id| world.status(id, B))
+        );
+        set_key(&mut world, B, Some(b"a key"));
+        world.settle();
+    });
+}
