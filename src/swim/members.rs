@@ -97,14 +97,17 @@ impl Members {
             self.put(&uri, event.claim, payload, now);
             return Heard::News { before: Some(held) };
         }
-        if event.claim.incarnation == held.incarnation && member.current_payload().is_none() {
-            let since = member.since;
-            if let Some(payload) = admit(event.payload, member.payload.as_ref()) {
-                self.put(&uri, held, Some(payload), since);
-                return Heard::Payload;
-            }
-        }
-        Heard::Stale
+        let sent = event
+            .payload
+            .filter(|_| event.claim.incarnation == held.incarnation)
+            .and_then(|sent| admit(Some(sent), member.payload.as_ref()))
+            .filter(|sent| prevails(sent, member));
+        let Some(payload) = sent else {
+            return Heard::Stale;
+        };
+        let since = member.since;
+        self.put(&uri, held, Some(payload), since);
+        Heard::Payload
     }
 
     /// Notes what is claimed of `uri`, right or wrong; keeps the payload that was known if there is
@@ -217,6 +220,16 @@ fn admit(sent: Option<&[u8]>, known: Option<&Payload>) -> Option<Payload> {
         .filter(|known| known.bytes() == sent)
         .cloned()
         .or_else(|| Payload::new(sent).ok())
+}
+
+/// Whether to believe that this is the payload of the incarnation that is held.
+fn prevails(sent: &Payload, member: &Member) -> bool {
+    let gone = member.claim.status > Status::Suspect;
+    member.current_payload().is_none_or(|known| {
+        // Two of them: in another life it has counted up to the same incarnation. One who is there
+        // will contradict; of one who is gone all shall at least remember the same.
+        gone && sent.meaning() > known.meaning()
+    })
 }
 
 const fn index(status: Status) -> usize {

@@ -7,9 +7,9 @@ use indexmap::IndexMap;
 use rand::RngExt;
 
 use super::Swim;
-use super::claim::Claim;
 use super::digest::BUCKETS_MAX;
 use super::member::{Dialect, Member};
+use super::payload::Payload;
 use super::sync::pack;
 use super::time::{Micros, Now};
 use super::uri::Uri;
@@ -153,16 +153,18 @@ impl Swim {
         if !last {
             return self.rest(now);
         }
-        let known: IndexMap<&str, (Claim, bool)> = records
+        let known: IndexMap<&str, &Event<'_>> = records
             .iter()
-            .map(|record| (record.uri, (record.claim, record.payload.is_some())))
+            .map(|record| (record.uri, record))
             .collect();
-        let better = |member: &Member| match known.get(&*member.uri) {
-            None => true,
-            Some((claim, has_payload)) => {
-                let lacks_payload = !has_payload && member.current_payload().is_some();
-                member.claim > *claim || (member.claim == *claim && lacks_payload)
-            }
+        let better = |member: &Member| {
+            let Some(theirs) = known.get(&*member.uri) else {
+                return true;
+            };
+            let same = |mine: &Payload| theirs.payload.is_some_and(|theirs| mine.means(theirs));
+            member.claim > theirs.claim
+                || member.claim == theirs.claim
+                    && member.current_payload().is_some_and(|mine| !same(mine))
         };
         let trailer = self.trailer();
         for draft in self.pack_buckets(buckets, &trailer, better) {

@@ -128,6 +128,24 @@ fn a_record_about_oneself_is_refuted_like_any_rumor() {
 }
 
 #[test]
+fn of_one_who_is_gone_all_remember_the_same_payload() {
+    story(|seed| {
+        let mut world = World::of(4, seed);
+        let gone = Uri::new("gone", 1).expect("a URI");
+        let incarnation = Incarnation::from_wire(2).expect("admissible");
+        let claim = Claim::alive(incarnation).with(Dead);
+        // It has lived twice, too shortly to learn of its first life.
+        for (hearer, number) in [(A, 1), (B, 2)] {
+            let bytes = Payload::new(&payload(number)).expect("a payload");
+            let mut draft = Draft::leave(&uri(&world, C), 1472);
+            assert!(draft.event(&gone, claim, Some(&bytes), 0));
+            world.inject(C, hearer, &draft.finish().expect("it fits"));
+        }
+        world.settle();
+    });
+}
+
+#[test]
 fn one_who_was_never_there_is_found_out() {
     story(|seed| {
         let mut world = World::of(3, seed);
