@@ -10,6 +10,10 @@ use super::timers::Timer;
 use super::uri::Uri;
 use super::wire::Event;
 
+/// What surrounds URIs and payload in a datagram with a single record or event, in bytes: heads,
+/// status, incarnation, and the longest trailer that comes with records.
+const RECORD_OVERHEAD: usize = 128;
+
 impl Swim {
     /// Hears an event, or a record of somebody's table: both are treated alike.
     pub(super) fn hear(&mut self, event: &Event<'_>, now: Now) {
@@ -19,6 +23,7 @@ impl Swim {
         if self.is_unwanted(event.uri, event.claim.status) {
             return self.forget_unwanted(event, now);
         }
+        let event = &self.portable(event);
         match self.members.hear(event, now.wall, self.config.max_members) {
             Heard::News { before } => {
                 self.watch_suspicion(event, before, now);
@@ -28,6 +33,15 @@ impl Swim {
             Heard::Stale => {}
             Heard::Refused => self.stats.members_refused += 1,
         }
+    }
+
+    /// The event, without its payload if no datagram of mine could hold both. What cannot be passed on
+    /// is not taken in: the rest would wait for room for ever, and keep other news from spreading.
+    fn portable<'a>(&self, event: &Event<'a>) -> Event<'a> {
+        let uris = event.uri.len() + self.myself.as_ref().map_or(0, |myself| myself.len());
+        let room = self.datagram_capacity().saturating_sub(uris + RECORD_OVERHEAD);
+        let payload = event.payload.filter(|payload| payload.len() <= room);
+        Event { payload, ..*event }
     }
 
     /// Somebody who is not allowed is no longer there: others are told, and it is forgotten.

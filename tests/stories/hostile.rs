@@ -78,6 +78,24 @@ fn what_is_malformed_changes_nothing_and_is_not_answered() {
 }
 
 #[test]
+fn what_a_broken_network_makes_of_datagrams_hurts_nobody_for_good() {
+    story(|seed| {
+        let mut world = World::of(4, seed);
+        let mut broken = recordings().into_iter().skip(seed as usize).step_by(20);
+        world.network.weather.damaged = 0.3;
+        for id in [A, B, C, D].into_iter().cycle().take(40) {
+            if let Some(datagram) = broken.next() {
+                world.inject(A, id, &datagram);
+            }
+            world.set_payload(id, seed);
+            world.run(PERIOD / 2);
+        }
+        world.network.weather.damaged = 0.0;
+        world.settle();
+    });
+}
+
+#[test]
 fn whatever_is_said_of_one_who_lives_it_refutes() {
     let hearsays = [
         (Suspect, 1),
@@ -142,6 +160,24 @@ fn of_one_who_is_gone_all_remember_the_same_payload() {
             world.inject(C, hearer, &draft.finish().expect("it fits"));
         }
         world.settle();
+    });
+}
+
+#[test]
+fn a_payload_too_large_to_pass_on_does_not_keep_news_from_spreading() {
+    story(|seed| {
+        let mut world = World::of(4, seed);
+        let text = [&b"\x91\xc5\x05\xc0"[..], &[b'x'; 1472]].concat();
+        let payload = Payload::new(&text).expect("a payload");
+        for port in 1..=20 {
+            let large = Uri::new("large", port).expect("a URI");
+            let mut draft = Draft::leave(&large, 65_000);
+            assert!(draft.event(&large, Claim::alive(Incarnation::FIRST), Some(&payload), 0));
+            world.inject(A, B, &draft.finish().expect("it fits"));
+        }
+        world.set_payload(B, 7);
+        world.settle();
+        assert!(world.everyone_has(B, 7));
     });
 }
 
