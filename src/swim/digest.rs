@@ -92,7 +92,7 @@ pub fn fingerprint(member: &Member) -> u64 {
     };
     let payload = member
         .current_payload()
-        .map_or(0, |payload| payload.meaning());
+        .map_or(0, |payload| payload.meaning().wrapping_add(1));
     let mut hash = Xxh3Default::new();
     hash.update(member.uri.as_bytes());
     hash.update(&member.claim.incarnation.get().to_be_bytes());
