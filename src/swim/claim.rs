@@ -120,6 +120,11 @@ impl Claim {
         Self { status, ..self }
     }
 
+    /// Whether the member could contradict it, should it be wrong.
+    pub fn is_refutable(self) -> bool {
+        self.status == Status::Alive || self.incarnation < self.incarnation.next()
+    }
+
     /// Whether to believe `self` over what is `held`, if anything is.
     pub fn overrides(self, held: Option<Self>) -> bool {
         held.is_none_or(|held| self > held)
@@ -180,6 +185,14 @@ mod tests {
         assert!(Incarnation::from_wire(u64::MAX).is_none());
         let most = Incarnation::from_wire((1 << 53) - 2).unwrap();
         assert_eq!(most.next(), most, "never more than peers admit");
+    }
+
+    #[test]
+    fn the_last_incarnation_is_kept_for_refuting() {
+        let most = (1 << 53) - 2;
+        assert!(claim(Alive, most).is_refutable());
+        assert!(!claim(Suspect, most).is_refutable());
+        assert!(claim(Left, most - 1).is_refutable());
     }
 
     #[test]

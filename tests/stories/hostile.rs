@@ -103,6 +103,7 @@ fn whatever_is_said_of_one_who_lives_it_refutes() {
         (Left, 7),
         (NonDecryptable, 1 << 40),
         (Dead, MOST),
+        (Dead, MOST + 1),
     ];
     for (status, incarnation) in hearsays {
         story(|seed| {

@@ -205,6 +205,13 @@ fn event(value: &[u8]) -> Option<Event<'_>> {
         Ok(value) if length > 2 => Incarnation::from_wire(number(value)?.unsigned()?)?,
         _ => Incarnation::FIRST,
     };
+    let claim = Claim {
+        incarnation,
+        status,
+    };
+    if !claim.is_refutable() {
+        return None;
+    }
     let payload = if length > 3 {
         reader.value().ok().filter(|value| is_table(value))
     } else {
@@ -217,10 +224,7 @@ fn event(value: &[u8]) -> Option<Event<'_>> {
     };
     Some(Event {
         uri,
-        claim: Claim {
-            incarnation,
-            status,
-        },
+        claim,
         payload,
         ttl: ttl.map_or(0.0, Number::float),
     })
