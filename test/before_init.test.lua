@@ -5,24 +5,35 @@ local fact = suite.fact
 fact('require alone starts no thread, opens no descriptor and creates no fiber', function(t, cluster)
     local a = cluster:node()
     local before, after = a:call(function()
+        local ffi = require('ffi')
+        ffi.cdef([[
+            void *opendir(const char *name);
+            void *readdir(void *dir);
+            int closedir(void *dir);
+        ]])
+        local function entries(name) -- fio.listdir may start a thread
+            local dir = ffi.C.opendir('/proc/self/' .. name)
+            local number = 0
+            while ffi.C.readdir(dir) ~= nil do
+                number = number + 1
+            end
+            ffi.C.closedir(dir)
+            return number
+        end
         local function count()
-            local fio = require('fio')
             local fibers = 0
             for _ in pairs(require('fiber').info()) do
                 fibers = fibers + 1
             end
-            return {
-                threads = #fio.listdir('/proc/self/task'),
-                descriptors = #fio.listdir('/proc/self/fd'),
-                fibers = fibers,
-            }
+            return {threads = entries('task'), descriptors = entries('fd'), fibers = fibers}
         end
-        count() -- the first directory listing starts a thread of Tarantool's own
         local before = count()
         require('membership')
         return before, count()
     end)
-    t:is_deeply(after, before, 'all is as it was')
+    for what, number in pairs(before) do
+        t:ok(number > 0 and after[what] <= number, ('%s: %d, then %d'):format(what, number, after[what]))
+    end
 end)
 
 fact('what needs no address works before init', function(t, cluster)

@@ -130,19 +130,23 @@ end
 --- Begins to note down, in the process, each change of anyone's status or incarnation that the API shows.
 function Cluster.record(_, started)
     started:call(function()
+        local membership = require('membership')
         local history, known = {}, {}
-        rawset(_G, 'recorded_history', history)
+        local function look()
+            for uri, member in membership.pairs() do
+                local mark = ('%s %d'):format(member.status, member.incarnation)
+                if known[uri] ~= mark then
+                    known[uri] = mark
+                    table.insert(history, {uri = uri, mark = mark})
+                end
+            end
+            return history
+        end
+        rawset(_G, 'look_and_recall', look)
         require('fiber').create(function()
-            local membership = require('membership')
             local changed = membership.subscribe()
             while true do
-                for uri, member in membership.pairs() do
-                    local mark = ('%s %d'):format(member.status, member.incarnation)
-                    if known[uri] ~= mark then
-                        known[uri] = mark
-                        table.insert(history, {uri = uri, status = member.status, incarnation = member.incarnation})
-                    end
-                end
+                look()
                 changed:wait(0.02)
             end
         end)
@@ -152,12 +156,12 @@ end
 --- What was noted of one member, in order: `{'alive 1', 'suspect 1'}`.
 function Cluster.recorded(_, started, uri)
     local history = started:call(function()
-        return rawget(_G, 'recorded_history')
+        return rawget(_G, 'look_and_recall')()
     end)
     local marks = {}
     for _, entry in ipairs(history) do
         if entry.uri == uri then
-            table.insert(marks, ('%s %d'):format(entry.status, entry.incarnation))
+            table.insert(marks, entry.mark)
         end
     end
     return marks
