@@ -1,0 +1,315 @@
+//! `membership.core`: what the Lua part of the module may call.
+//!
+//! Flat marshalling: arguments in; a value out, or `nil` and a message for the user. Nothing is
+//! decided here. What is not a number, a boolean or a short text crosses as MessagePack, which
+//! Tarantool encodes and decodes itself: mlua knows nothing of its `uint64`, decimals and UUIDs.
+//!
+//! No Lua value is touched under the lock of the node: an allocation may run the garbage collector,
+//! and a finalizer that calls back in would wait for ever. Texts are copied out before, results
+//! are made of bytes afterwards.
+//!
+//! A process may have several Lua states (application threads); each gets a table and a bell of its
+//! own, and all of them one node.
+
+mod blob;
+mod splice;
+
+use std::fmt::Display;
+use std::os::fd::RawFd;
+
+use mlua::{BString, FromLuaMulti, IntoLua, Lua, Table, Value};
+
+use crate::node::node;
+use crate::swim::claim::{Incarnation, Status};
+use crate::swim::config::{Config, Setting};
+use crate::swim::time::Micros;
+use crate::swim::uri::{Uri, UriError};
+use crate::swim::{Outcome, Swim, Ticket};
+
+/// What a call came to: a value, or a message for the user.
+type Answer<T> = Result<T, String>;
+
+/// Where a Lua state keeps its table, which outlives `package.loaded`.
+const REGISTRY_KEY: &str = "membership.core";
+
+#[mlua::lua_module]
+fn membership_core(lua: &Lua) -> mlua::Result<Table> {
+    if let Some(core) = lua.named_registry_value::<Option<Table>>(REGISTRY_KEY)? {
+        return Ok(core);
+    }
+    let core = lua.create_table()?;
+    export(lua, &core, "init", init)?;
+    export(lua, &core, "leave", leave)?;
+    export(lua, &core, "myself", myself)?;
+    export(lua, &core, "add_member", add_member)?;
+    export(lua, &core, "mark_left", mark_left)?;
+    export(lua, &core, "remove_member", remove_member)?;
+    export(lua, &core, "set_allowed_members", set_allowed_members)?;
+    export(lua, &core, "generate", generate)?;
+    export(lua, &core, "changes", changes)?;
+    export(lua, &core, "set_payload", set_payload)?;
+    export(lua, &core, "set_payload_key", set_payload_key)?;
+    export(lua, &core, "probe", probe)?;
+    export(lua, &core, "outcome", outcome)?;
+    export(lua, &core, "forget_probe", forget_probe)?;
+    export(lua, &core, "option", option)?;
+    export(lua, &core, "options", options)?;
+    export(lua, &core, "set_option", set_option)?;
+    export(lua, &core, "encryption_key", encryption_key)?;
+    export(lua, &core, "set_encryption_key", set_encryption_key)?;
+    export(lua, &core, "bell", bell)?;
+    export(lua, &core, "beat", beat)?;
+    // For the Lua part: what is to outlive a reload of it.
+    core.set("lasting", lua.create_table()?)?;
+    lua.set_named_registry_value(REGISTRY_KEY, &core)?;
+    Ok(core)
+}
+
+fn export<A, R>(
+    lua: &Lua,
+    core: &Table,
+    name: &str,
+    call: fn(&Lua, A) -> Answer<R>,
+) -> mlua::Result<()>
+where
+    A: FromLuaMulti + 'static,
+    R: IntoLua + 'static,
+{
+    let function = lua.create_function(move |lua, arguments: A| match call(lua, arguments) {
+        Ok(value) => Ok((value.into_lua(lua)?, None)),
+        Err(message) => Ok((Value::Nil, Some(message))),
+    })?;
+    core.set(name, function)
+}
+
+fn init(_: &Lua, (host, port, bind): (BString, u16, Option<BString>)) -> Answer<bool> {
+    let (host, bind) = (text(&host), bind.as_ref().map(text));
+    node().init(&host, port, bind.as_deref()).map_err(message)?;
+    Ok(true)
+}
+
+/// Whether there was anything to leave.
+fn leave(_: &Lua, (): ()) -> Answer<bool> {
+    node().leave().map_err(message)
+}
+
+/// My URI, or nil.
+fn myself(_: &Lua, (): ()) -> Answer<Option<String>> {
+    let myself = node().view(|swim| swim.myself().cloned());
+    Ok(myself.map_err(message)?.map(|uri| uri.to_string()))
+}
+
+fn add_member(_: &Lua, uri: BString) -> Answer<bool> {
+    let uri = Uri::parse(&text(&uri)).map_err(|_| PARSE_ERROR)?;
+    node()
+        .with_swim(|swim, now| swim.add_member(uri, now))
+        .map_err(message)?;
+    Ok(true)
+}
+
+/// Whether there was anything to mark.
+fn mark_left(_: &Lua, uri: BString) -> Answer<bool> {
+    let uri = text(&uri);
+    node()
+        .with_swim(|swim, now| swim.mark_left(&uri, now))
+        .map_err(message)
+}
+
+fn remove_member(_: &Lua, uri: BString) -> Answer<bool> {
+    let uri = text(&uri);
+    node()
+        .with_swim(|swim, _| swim.remove_member(&uri))
+        .map_err(message)?;
+    Ok(true)
+}
+
+fn set_allowed_members(_: &Lua, uris: Vec<BString>) -> Answer<bool> {
+    let parse =
+        |uri: &BString| Uri::parse(&text(uri)).map_err(|_| format!("{PARSE_ERROR}: '{uri}'"));
+    let allowed = uris.iter().map(parse).collect::<Answer<_>>()?;
+    node()
+        .with_swim(|swim, _| swim.set_allowed_members(allowed))
+        .map_err(message)?;
+    Ok(true)
+}
+
+/// Makes a rumor; without an incarnation or a payload, with those that are known.
+fn generate(
+    _: &Lua,
+    (uri, status, incarnation, payload): (BString, u64, Option<f64>, Option<BString>),
+) -> Answer<bool> {
+    let uri = Uri::parse(&text(&uri)).map_err(|_| PARSE_ERROR)?;
+    let status = Status::from_number(status).ok_or("there is no such status")?;
+    let admit = |raw: f64| Incarnation::from_wire(raw as u64).filter(|_| raw.fract() == 0.0);
+    let incarnation = incarnation
+        .map(|raw| admit(raw).ok_or_else(|| format!("{raw} is no incarnation")))
+        .transpose()?;
+    let payload = payload.as_ref().map(|payload| &payload[..]);
+    let rumor =
+        node().with_swim(|swim, now| swim.generate(&uri, status, incarnation, payload, now));
+    rumor.map_err(message)?;
+    Ok(true)
+}
+
+/// What is newer than `version`, see [`blob::changes`]; nil when nothing is.
+fn changes(_: &Lua, version: f64) -> Answer<Option<BString>> {
+    let version = version as u64;
+    if node().version() == version {
+        return Ok(None);
+    }
+    let changes = node().view(|swim| {
+        (swim.version() != version)
+            .then(|| blob::changes(&swim.changes_since(version), swim.myself()))
+    });
+    Ok(changes.map_err(message)?.map(BString::from))
+}
+
+/// Replaces my payload.
+fn set_payload(_: &Lua, payload: BString) -> Answer<bool> {
+    let set = node().with_swim(|swim, now| swim.set_payload(&payload, now));
+    set.map_err(message)?.map_err(message)?;
+    Ok(true)
+}
+
+/// Sets one key of my payload to a value in MessagePack, or removes it.
+// Under one lock, or two Lua states that set different keys might undo each other's work.
+fn set_payload_key(_: &Lua, (key, value): (BString, Option<BString>)) -> Answer<bool> {
+    let set = node().with_swim(|swim, now| {
+        let payload = splice::with_key(
+            own_payload(swim),
+            &key,
+            value.as_ref().map(|value| &value[..]),
+        );
+        swim.set_payload(&payload, now)
+    });
+    set.map_err(message)?.map_err(message)?;
+    Ok(true)
+}
+
+fn own_payload(swim: &Swim) -> &[u8] {
+    let own = swim.myself().and_then(|myself| swim.member(myself));
+    own.and_then(|own| own.payload.as_ref())
+        .map_or(splice::EMPTY, |payload| payload.bytes())
+}
+
+/// Pings somebody. The ticket is for [`outcome`] and [`forget_probe`].
+fn probe(_: &Lua, uri: BString) -> Answer<f64> {
+    let uri = Uri::parse(&text(&uri)).map_err(|error| match error {
+        UriError::Host => PARSE_ERROR,
+        UriError::Port => PING_NOT_SENT,
+    })?;
+    let ticket = node().with_swim(|swim, now| swim.probe(&uri, now));
+    Ok(ticket.map_err(message)?.map_err(message)?.0 as f64)
+}
+
+fn outcome(_: &Lua, ticket: f64) -> Answer<&'static str> {
+    let outcome = node().view(|swim| swim.outcome(Ticket(ticket as u64)));
+    Ok(match outcome.map_err(message)? {
+        Outcome::Waiting => "waiting",
+        Outcome::Answered => "answered",
+        Outcome::Unsent => "unsent",
+    })
+}
+
+fn forget_probe(_: &Lua, ticket: f64) -> Answer<bool> {
+    let forget = node().with_swim(|swim, _| swim.forget_probe(Ticket(ticket as u64)));
+    forget.map_err(message)?;
+    Ok(true)
+}
+
+/// The value of an option; nil if there is no such option.
+fn option(_: &Lua, name: BString) -> Answer<Option<Setting>> {
+    let name = text(&name);
+    node()
+        .view(|swim| swim.config().get(&name))
+        .map_err(message)
+}
+
+impl IntoLua for Setting {
+    fn into_lua(self, lua: &Lua) -> mlua::Result<Value> {
+        match self {
+            Self::Number(number) => Ok(Value::Number(number)),
+            Self::Flag(flag) => Ok(Value::Boolean(flag)),
+            Self::Text(text) => lua.create_string(text).map(Value::String),
+        }
+    }
+}
+
+/// All options, see [`blob::options`].
+fn options(_: &Lua, (): ()) -> Answer<BString> {
+    let config: Config = node().view(|swim| swim.config().clone()).map_err(message)?;
+    Ok(blob::options(&config).into())
+}
+
+fn set_option(_: &Lua, (name, value): (BString, Value)) -> Answer<bool> {
+    let setting = match value {
+        Value::Boolean(flag) => Setting::Flag(flag),
+        Value::Integer(number) => Setting::Number(number as f64),
+        Value::Number(number) => Setting::Number(number),
+        Value::String(text) => Setting::Text(text.as_bytes().to_vec()),
+        other => return Err(format!("{} is no option", other.type_name())),
+    };
+    let name = text(&name);
+    let assigned = node().with_swim(|swim, _| swim.assign(&name, setting));
+    assigned.map_err(message)?.map_err(message)?;
+    Ok(true)
+}
+
+/// The key as it is used, or nil.
+fn encryption_key(_: &Lua, (): ()) -> Answer<Option<BString>> {
+    let key = node().view(|swim| swim.encryption_key().map(<[u8]>::to_vec));
+    Ok(key.map_err(message)?.map(BString::from))
+}
+
+fn set_encryption_key(_: &Lua, key: Option<BString>) -> Answer<bool> {
+    let key = key.as_ref().map(|key| &key[..]);
+    node()
+        .with_swim(|swim, _| swim.set_encryption_key(key))
+        .map_err(message)?;
+    Ok(true)
+}
+
+/// The bell of a Lua state; it goes away with it.
+struct Bell(RawFd);
+
+impl Drop for Bell {
+    fn drop(&mut self) {
+        node().close_bell(self.0);
+    }
+}
+
+/// The descriptor that turns readable when there is something to see.
+fn bell(lua: &Lua, (): ()) -> Answer<RawFd> {
+    if let Some(bell) = lua.app_data_ref::<Bell>() {
+        return Ok(bell.0);
+    }
+    let descriptor = node().open_bell().map_err(message)?;
+    lua.set_app_data(Bell(descriptor));
+    Ok(descriptor)
+}
+
+/// Tells that Lua is running and what time it has, and quiets the bell. Returns the lines that are to
+/// be logged, see [`blob::lines`], or nil.
+// Quiet before looking: what happens in between rings again.
+fn beat(_: &Lua, (bell, lua_time): (RawFd, f64)) -> Answer<Option<BString>> {
+    node().hush_bell(bell);
+    node().beat(Micros(lua_time as u64));
+    let (lines, left_out) = node().take_lines();
+    if lines.is_empty() && left_out == 0 {
+        return node().view(|_| None).map_err(message);
+    }
+    Ok(Some(blob::lines(&lines, left_out).into()))
+}
+
+/// What users compare with.
+const PARSE_ERROR: &str = "parse error";
+const PING_NOT_SENT: &str = "ping was not sent";
+
+fn message(trouble: impl Display) -> String {
+    trouble.to_string()
+}
+
+/// A text that is not UTF-8 is not the name of anything: let the parser say so.
+fn text(bytes: &BString) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}

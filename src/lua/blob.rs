@@ -1,0 +1,104 @@
+//! What Lua decodes with Tarantool's `msgpack`.
+
+use rmp::encode as msgpack;
+
+use crate::node::Line;
+use crate::swim::Changes;
+use crate::swim::config::{Config, Setting};
+use crate::swim::uri::Uri;
+
+/// `[version, reset, [member, …], [uri that is gone, …], my uri or nil]`, a member being
+/// `[uri, status, incarnation, payload or nil, timestamp, clock_delta or nil]`.
+///
+/// A payload is a text, the MessagePack as it came: peers decide what is in it, and one that Lua
+/// cannot decode must not spoil the rest.
+pub fn changes(changes: &Changes<'_>, myself: Option<&Uri>) -> Vec<u8> {
+    let mut blob = Vec::with_capacity(64 + 256 * changes.members.len());
+    array(&mut blob, 5);
+    infallible(msgpack::write_uint(&mut blob, changes.version));
+    infallible(msgpack::write_bool(&mut blob, changes.reset));
+    array(&mut blob, changes.members.len());
+    for member in &changes.members {
+        array(&mut blob, 6);
+        text(&mut blob, member.uri.as_bytes());
+        infallible(msgpack::write_uint8(
+            &mut blob,
+            member.claim.status.number(),
+        ));
+        infallible(msgpack::write_uint(
+            &mut blob,
+            member.claim.incarnation.get(),
+        ));
+        match &member.payload {
+            Some(payload) => text(&mut blob, payload.bytes()),
+            None => nil(&mut blob),
+        }
+        infallible(msgpack::write_uint(&mut blob, member.since.0));
+        match member.clock_delta {
+            Some(delta) => infallible(msgpack::write_f64(&mut blob, delta)),
+            None => nil(&mut blob),
+        }
+    }
+    array(&mut blob, changes.gone.len());
+    changes
+        .gone
+        .iter()
+        .for_each(|uri| text(&mut blob, uri.as_bytes()));
+    match myself {
+        Some(uri) => text(&mut blob, uri.as_bytes()),
+        None => nil(&mut blob),
+    }
+    blob
+}
+
+/// `[[[level, text], …], number of lines that were left out]`.
+pub fn lines(lines: &[Line], left_out: u64) -> Vec<u8> {
+    let mut blob = Vec::new();
+    array(&mut blob, 2);
+    array(&mut blob, lines.len());
+    for line in lines {
+        array(&mut blob, 2);
+        text(&mut blob, line.level.name().as_bytes());
+        text(&mut blob, line.text.as_bytes());
+    }
+    infallible(msgpack::write_uint(&mut blob, left_out));
+    blob
+}
+
+/// `[[name, value], …]`.
+pub fn options(config: &Config) -> Vec<u8> {
+    let mut blob = Vec::new();
+    array(&mut blob, Config::NAMES.len());
+    for name in Config::NAMES {
+        array(&mut blob, 2);
+        text(&mut blob, name.as_bytes());
+        match config.get(name).expect("it is one of the names") {
+            Setting::Number(number) => infallible(msgpack::write_f64(&mut blob, number)),
+            Setting::Flag(flag) => infallible(msgpack::write_bool(&mut blob, flag)),
+            Setting::Text(bytes) => text(&mut blob, &bytes),
+        }
+    }
+    blob
+}
+
+/// Bytes as a `str`, of any encoding: newer versions of Tarantool take a `bin` for something else.
+fn text(blob: &mut Vec<u8>, bytes: &[u8]) {
+    infallible(msgpack::write_str_len(blob, length(bytes.len())));
+    blob.extend_from_slice(bytes);
+}
+
+fn array(blob: &mut Vec<u8>, count: usize) {
+    infallible(msgpack::write_array_len(blob, length(count)));
+}
+
+fn nil(blob: &mut Vec<u8>) {
+    infallible(msgpack::write_nil(blob));
+}
+
+fn length(length: usize) -> u32 {
+    u32::try_from(length).expect("members, lines and texts are bounded")
+}
+
+fn infallible<T, E: std::fmt::Debug>(written: Result<T, E>) {
+    written.expect("a Vec takes every byte");
+}
