@@ -1,0 +1,256 @@
+--- A mesh of Tarantool instances that watch one another: `require('membership')`.
+--
+-- The protocol runs in a thread of its own, `membership.core`. This is what programs see of it: here arguments are
+-- checked, fibers wait and errors are raised, and nothing is decided.
+
+-- Whoever reloads this module means all of it.
+for _, name in ipairs({
+    'check', 'codec', 'events', 'lines', 'members', 'mirror', 'options', 'payload', 'probe', 'watch',
+}) do
+    package.loaded['membership.' .. name] = nil
+end
+
+local log = require('log')
+local new_table = require('table.new')
+
+local check = require('membership.check')
+local codec = require('membership.codec')
+local core = require('membership.core')
+local mirror = require('membership.mirror')
+local probe = require('membership.probe')
+local watch = require('membership.watch')
+
+local PORT_MAX = 65535
+
+local membership = {}
+
+--- Opens a UDP socket and takes part in the group as `advertise_host:port`.
+--
+-- May be called again, to move to another port or to be known by another name: payload, incarnation and members stay,
+-- and when the new socket cannot be opened, so does the old one.
+---@param advertise_host string a name, an IPv4 address, or an IPv6 address in brackets
+---@param port number 1..65535
+---@param opts? {bind?: string} `bind`: the address to listen on, instead of all of them
+---@return boolean true
+function membership.init(advertise_host, port, opts)
+    if type(advertise_host) ~= 'string' then
+        check.fail(1, 'init', 'string', advertise_host)
+    elseif type(port) ~= 'number' then
+        check.fail(2, 'init', 'number', port)
+    elseif not (port >= 1 and port <= PORT_MAX and port % 1 == 0) then
+        check.fail_value(2, 'init', 'port between 1 and ' .. PORT_MAX, port)
+    elseif opts ~= nil then
+        check.named(3, 'init', opts, {bind = 'string'})
+    end
+    local ok, err = core.init(advertise_host, port, opts and opts.bind)
+    if not ok then
+        log.error('%s', err)
+        error(err, 2)
+    end
+    mirror.identify()
+    watch.ensure()
+    return true
+end
+
+--- Says good-bye to the group, closes the socket and forgets the members. Neither raises nor yields.
+---@return boolean whether there was anything to leave
+function membership.leave()
+    local ok, left = pcall(core.leave)
+    return ok and left == true
+end
+
+--- What the group knows of this instance.
+---@return membership.MemberInfo
+function membership.myself()
+    watch.ensure()
+    local state = check.result(mirror.current())
+    local record = state.by_uri[state.myself]
+    if record == nil then
+        error('membership is not initialized', 2)
+    end
+    return mirror.describe(record)
+end
+
+--- What is known of one member.
+---@param uri string
+---@return membership.MemberInfo|nil
+function membership.get_member(uri)
+    if type(uri) ~= 'string' then
+        check.fail(1, 'get_member', 'string', uri)
+    end
+    watch.ensure()
+    local state = check.result(mirror.current())
+    local record = state.by_uri[uri]
+    return record and mirror.describe(record)
+end
+
+local function describe_all(list)
+    local result = new_table(0, #list)
+    for i = 1, #list do
+        result[list[i].uri] = mirror.describe(list[i])
+    end
+    return result
+end
+
+--- Everybody who was ever heard of, this instance included.
+---@return table<string, membership.MemberInfo> by URI
+function membership.members()
+    watch.ensure()
+    local state = check.result(mirror.current())
+    return describe_all(state.list)
+end
+
+--- Iterates over all members: `for uri, info in membership.pairs() do`.
+function membership.pairs()
+    watch.ensure()
+    local state = check.result(mirror.current())
+    return pairs(describe_all(state.list))
+end
+
+--- Adds a member and makes it known. It is enough that one instance adds one other, whichever it is.
+---@param uri string `host:port`
+---@return boolean|nil true
+---@return string|nil 'parse error'
+function membership.add_member(uri)
+    if type(uri) ~= 'string' then
+        check.fail(1, 'add_member', 'string', uri)
+    end
+    watch.ensure()
+    local ok, err = core.add_member(uri)
+    if ok then
+        watch.tell()
+        return true
+    elseif err == 'parse error' then
+        return nil, err
+    end
+    error(err, 2)
+end
+
+--- Pings somebody and waits up to `ACK_TIMEOUT_SECONDS` for the answer. Whoever answers has joined the group.
+---@param uri string `host:port`
+---@return boolean whether there was an answer
+---@return string|nil 'parse error', 'ping was not sent' or 'no response'
+function membership.probe_uri(uri)
+    if type(uri) ~= 'string' then
+        check.fail(1, 'probe_uri', 'string', uri)
+    end
+    watch.ensure()
+    local why = check.result(probe.run(uri))
+    if why ~= nil then
+        return false, why
+    end
+    return true
+end
+
+--- Declares a member gone for good, as if it had left. One that is there after all contradicts that.
+---@param uri string
+---@return boolean whether there was anything to mark
+function membership.mark_left(uri)
+    watch.ensure()
+    if type(uri) ~= 'string' then
+        return false
+    end
+    local marked = check.result(core.mark_left(uri))
+    watch.tell()
+    return marked
+end
+
+--- Forgets a member, on this instance only: it comes back with the next that is heard of it.
+---@param uri string
+function membership.remove_member(uri)
+    if type(uri) ~= 'string' then
+        check.fail(1, 'remove_member', 'string', uri)
+    end
+    watch.ensure()
+    check.result(core.remove_member(uri))
+    watch.tell()
+end
+
+--- Forgets everybody but these, now and whenever they are in trouble or leave. An empty list allows everybody again.
+---@param uris string[]
+function membership.set_allowed_members(uris)
+    if type(uris) ~= 'table' then
+        check.fail(1, 'set_allowed_members', 'table', uris)
+    end
+    local allowed = {}
+    for i, uri in ipairs(uris) do
+        if type(uri) ~= 'string' then
+            check.fail(1, 'set_allowed_members', 'table of strings', uri)
+        end
+        allowed[i] = uri
+    end
+    watch.ensure()
+    check.result(core.set_allowed_members(allowed))
+    watch.tell()
+end
+
+-- The payload as it is by now: a user who edits his table afterwards changes nothing.
+local function encode_argument(position, value)
+    local ok, encoded = pcall(codec.encode, value)
+    if not ok then
+        error(('bad argument #%d to set_payload (%s)'):format(position, tostring(encoded)), 3)
+    end
+    return encoded
+end
+
+--- Sets one key of the payload of this instance, or all of it, and makes it known.
+--
+-- `set_payload(key, nil)` removes the key; `set_payload(payload)` replaces the whole. What is equal to the present
+-- payload changes nothing.
+---@param key string|table
+---@param value any
+---@return boolean true
+function membership.set_payload(key, value)
+    watch.ensure()
+    if type(key) == 'table' and type(value) == 'nil' then
+        check.result(core.set_payload(encode_argument(1, key)))
+    elseif type(key) ~= 'string' then
+        check.fail(1, 'set_payload', 'string', key)
+    else
+        -- box.NULL is equal to nil, but a value like any other.
+        local encoded = type(value) ~= 'nil' and encode_argument(2, value) or nil
+        check.result(core.set_payload_key(key, encoded))
+    end
+    return true
+end
+
+--- The key as it is used: cut to 32 bytes, or padded with spaces on the left.
+---@return string|nil
+function membership.get_encryption_key()
+    watch.ensure()
+    local key = check.result(core.encryption_key())
+    return key
+end
+
+--- Encrypts what is sent from now on, and understands nothing else any more.
+---@param key string|nil nil ends that
+function membership.set_encryption_key(key)
+    if key ~= nil and type(key) ~= 'string' then
+        check.fail(1, 'set_encryption_key', '?string', key)
+    end
+    watch.ensure()
+    check.result(core.set_encryption_key(key ~= nil and key or nil))
+    log.info('Membership encryption %s', key ~= nil and 'enabled' or 'disabled')
+end
+
+--- Makes a `fiber.cond` that is broadcast whenever a status, incarnation or payload changes, and when a member is gone.
+--
+-- It is held weakly: who drops it has unsubscribed.
+---@return table a fiber.cond
+function membership.subscribe()
+    watch.ensure()
+    check.result(mirror.current())
+    return watch.subscribe()
+end
+
+--- Ends a subscription.
+---@param cond table what `subscribe` returned
+function membership.unsubscribe(cond)
+    watch.ensure()
+    if cond == nil then
+        error('table index is nil', 2)
+    end
+    watch.unsubscribe(cond)
+end
+
+return membership

@@ -1,0 +1,59 @@
+--- Rumors and those who listen: `require('membership.events')`.
+--
+-- For tests of programs that have to cope with a member in trouble.
+
+local check = require('membership.check')
+local codec = require('membership.codec')
+local core = require('membership.core')
+local mirror = require('membership.mirror')
+local watch = require('membership.watch')
+
+local events = {}
+
+--- Makes a rumor, and spreads it as if it had been heard.
+---@param uri string
+---@param status number one of those in `membership.options`
+---@param incarnation? number by default, what is known of the member, or 1
+---@param payload? table by default, what is known of the member
+---@return boolean
+function events.generate(uri, status, incarnation, payload)
+    if type(uri) ~= 'string' then
+        check.fail(1, 'generate', 'string', uri)
+    elseif type(status) ~= 'number' then
+        check.fail(2, 'generate', 'number', status)
+    elseif mirror.STATUS_NAMES[status] == nil then
+        check.fail_value(2, 'generate', 'number between 1 and 5', status)
+    elseif incarnation ~= nil and type(incarnation) ~= 'number' then
+        check.fail(3, 'generate', '?number', incarnation)
+    elseif payload ~= nil and type(payload) ~= 'table' then
+        check.fail(4, 'generate', '?table', payload)
+    end
+    local encoded
+    if payload ~= nil then
+        local ok, result = pcall(codec.encode, payload)
+        if not ok then
+            error(('bad argument #4 to generate (%s)'):format(tostring(result)), 2)
+        end
+        encoded = result
+    end
+    check.result(core.generate(uri, status, incarnation, encoded))
+    watch.ensure()
+    watch.tell()
+    return true
+end
+
+--- As `membership.subscribe`.
+function events.subscribe()
+    watch.ensure()
+    return watch.subscribe()
+end
+
+--- As `membership.unsubscribe`.
+function events.unsubscribe(cond)
+    if cond == nil then
+        error('table index is nil', 2)
+    end
+    watch.unsubscribe(cond)
+end
+
+return events

@@ -1,0 +1,49 @@
+--- The member table with numeric statuses: `require('membership.members')`.
+--
+-- Most programs want `membership.members()` instead.
+
+local check = require('membership.check')
+local mirror = require('membership.mirror')
+
+---@class membership.InternalInfo as `membership.MemberInfo`, but for the status
+---@field status number one of those in `membership.options`
+
+local members = {}
+
+---@return membership.InternalInfo
+local function describe(record)
+    local info = mirror.describe(record)
+    info.status = record.number
+    return info
+end
+
+--- The member of this URI.
+---@param uri string
+---@return membership.InternalInfo|nil
+function members.get(uri)
+    if type(uri) ~= 'string' then
+        check.fail(1, 'get', 'string', uri)
+    end
+    local state = check.result(mirror.current())
+    local record = state.by_uri[uri]
+    return record and describe(record)
+end
+
+--- Iterates over all members: `for uri, info in members.pairs() do`.
+function members.pairs()
+    local state = check.result(mirror.current())
+    local result = {}
+    for _, record in ipairs(state.list) do
+        result[record.uri] = describe(record)
+    end
+    return pairs(result)
+end
+
+--- How many members there are, whatever their status.
+---@return number
+function members.count()
+    local state = check.result(mirror.current())
+    return #state.list
+end
+
+return members

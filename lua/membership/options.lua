@@ -1,0 +1,98 @@
+--- The tunables, and the constants that go with them: `require('membership.options')`.
+--
+-- A table that is read and assigned like any other. The values live in the engine, so they take effect at once and
+-- outlive a reload. A value that makes no sense raises and changes nothing; so does an unknown name.
+
+local codec = require('membership.codec')
+local core = require('membership.core')
+local lines = require('membership.lines')
+local mirror = require('membership.mirror')
+
+local CONSTANTS = {
+    STATUS_NAMES = {unpack(mirror.STATUS_NAMES)},
+    ALIVE = 1,
+    SUSPECT = 2,
+    DEAD = 3,
+    NONDECRYPTABLE = 4,
+    LEFT = 5,
+}
+
+local CALLER = 3 -- 1 is the function below, 2 the metamethod
+
+local function fail(name, expected, got)
+    error(('bad option %s (%s expected, got %s)'):format(name, expected, got), CALLER)
+end
+
+local meta = {}
+
+function meta.__index(_, name)
+    if CONSTANTS[name] ~= nil then
+        return CONSTANTS[name]
+    elseif name == 'log_debug' then
+        return lines.get_log_debug()
+    elseif type(name) ~= 'string' then
+        return nil
+    end
+    local value, err = core.option(name)
+    if err ~= nil then
+        error(err, 2)
+    end
+    return value
+end
+
+function meta.__newindex(_, name, value)
+    if name == 'log_debug' then
+        if type(value) ~= 'function' then
+            fail(name, 'function', type(value))
+        end
+        lines.set_log_debug(value)
+        return
+    end
+    local held, engine_err
+    if type(name) == 'string' then
+        held, engine_err = core.option(name)
+    end
+    if held == nil then
+        error(engine_err or 'options table is readonly', 2)
+    elseif type(value) ~= type(held) then
+        fail(name, type(held), type(value))
+    end
+    local ok, err = core.set_option(name, value)
+    if not ok then
+        error(('bad option %s (%s, got %s)'):format(name, err, tostring(value)), 2)
+    end
+end
+
+-- Only newer versions of Tarantool ask for this.
+function meta.__pairs()
+    local all = {log_debug = lines.get_log_debug()}
+    for name, value in pairs(CONSTANTS) do
+        all[name] = value
+    end
+    for _, option in ipairs(codec.decode(assert(core.options()))) do
+        all[option[1]] = option[2]
+    end
+    return pairs(all)
+end
+
+---@class membership.Options
+---@field PROTOCOL_PERIOD_SECONDS number one member is probed per period
+---@field ACK_TIMEOUT_SECONDS number how long an answer may take before others are asked to ask; probe_uri waits as long
+---@field ANTI_ENTROPY_PERIOD_SECONDS number how often tables are compared with somebody
+---@field SUSPICIOUSNESS boolean whether to suspect anybody at all
+---@field SUSPECT_TIMEOUT_SECONDS number how long a suspect has to refute before it is dead
+---@field NUM_FAILURE_DETECTION_SUBGROUPS number how many others are asked to ask at a time
+---@field MAX_PACKET_SIZE number no datagram is larger, in bytes
+---@field GOSSIP_INTERVAL_SECONDS number how often news is pushed while there is any
+---@field RETRANSMIT_MULTIPLIER number how often news is sent: so many times the logarithm of the number of members
+---@field MAX_MEMBERS number strangers beyond so many are refused
+---@field log_debug fun(format: string, ...) where debug lines go
+---@field STATUS_NAMES string[]
+---@field ALIVE number
+---@field SUSPECT number
+---@field DEAD number
+---@field NONDECRYPTABLE number
+---@field LEFT number
+
+---@type membership.Options
+return setmetatable({}, meta)

@@ -1,0 +1,107 @@
+--- The one fiber of this module, and those who wait for it.
+--
+-- The engine cannot touch a fiber from its thread. It makes a descriptor readable instead, and the fiber
+-- `membership.main` waits for that: it wakes subscribers and probes, and writes log lines. It also beats, so that the
+-- engine knows that this thread does not hang.
+
+local fiber = require('fiber')
+local socket = require('socket')
+
+local codec = require('membership.codec')
+local core = require('membership.core')
+local lines = require('membership.lines')
+local mirror = require('membership.mirror')
+
+local FIBER_NAME = 'membership.main' -- fibers of this name survive a reload of Cartridge's roles
+local BEAT_SECONDS = 0.5
+
+-- Outlives a reload of this file.
+local state = core.lasting.watch
+if state == nil then
+    state = {
+        running = false,
+        -- Weak: a subscriber who has lost his cond cannot unsubscribe it.
+        subscribers = setmetatable({}, {__mode = 'k'}),
+        -- Wakes those who wait for the outcome of a probe.
+        decided = fiber.cond(),
+        -- How many changes subscribers have been told of.
+        told = 0,
+    }
+    core.lasting.watch = state
+end
+
+local watch = {}
+
+--- Wakes the subscribers if there is news for them.
+function watch.tell()
+    local table_now = mirror.current()
+    if table_now == nil or table_now.news == state.told then
+        return
+    end
+    state.told = table_now.news
+    for cond in pairs(state.subscribers) do
+        cond:broadcast()
+    end
+end
+
+-- One turn of the fiber: the bell has rung, or it is time to beat. Returns false when it was the last.
+-- It is found in `state`, so that after a reload the fiber that runs goes on with the new one.
+function state.turn(descriptor, rung)
+    local blob, err = core.beat(descriptor, tonumber(fiber.time64()) or 0)
+    if rung then
+        watch.tell()
+        state.decided:broadcast()
+    end
+    if blob ~= nil then
+        lines.write(unpack(codec.decode(blob)))
+    else
+        lines.write({}, 0)
+    end
+    return err == nil and core.myself() ~= nil
+end
+
+local function turn_until_the_end()
+    local descriptor = assert(core.bell())
+    local rung
+    repeat
+        -- Raises when this fiber is cancelled, as Tarantool 3 does to all of them before it exits. It must end then.
+        rung = socket.iowait(descriptor, 'R', BEAT_SECONDS) ~= ''
+        fiber.testcancel()
+    until not state.turn(descriptor, rung)
+end
+
+local function main()
+    local ok, err = pcall(turn_until_the_end)
+    state.running = false
+    if not ok then
+        error(err, 0)
+    end
+end
+
+--- Starts the fiber, unless it runs or there is nothing to watch. Each function of the API calls this, since somebody
+--- may have killed the fiber.
+function watch.ensure()
+    if not state.running and core.myself() ~= nil then
+        state.running = true
+        fiber.new(main):name(FIBER_NAME)
+    end
+end
+
+---@return table a fiber.cond
+function watch.subscribe()
+    local cond = fiber.cond()
+    state.subscribers[cond] = true
+    return cond
+end
+
+function watch.unsubscribe(cond)
+    state.subscribers[cond] = nil
+end
+
+--- Waits until the fiber has something new, which may have been the outcome of a probe.
+function watch.wait_for_outcome(timeout)
+    state.decided:wait(timeout)
+    fiber.testcancel() -- a cancelled fiber wakes from wait() as if it were broadcast to
+end
+
+return watch
