@@ -39,7 +39,9 @@ impl Swim {
     /// is not taken in: the rest would wait for room for ever, and keep other news from spreading.
     fn portable<'a>(&self, event: &Event<'a>) -> Event<'a> {
         let uris = event.uri.len() + self.myself.as_ref().map_or(0, |myself| myself.len());
-        let room = self.datagram_capacity().saturating_sub(uris + RECORD_OVERHEAD);
+        let room = self
+            .datagram_capacity()
+            .saturating_sub(uris + RECORD_OVERHEAD);
         let payload = event.payload.filter(|payload| payload.len() <= room);
         Event { payload, ..*event }
     }

@@ -97,15 +97,10 @@ impl Members {
             self.put(&uri, event.claim, payload, now);
             return Heard::News { before: Some(held) };
         }
-        let sent = event
-            .payload
-            .filter(|_| event.claim.incarnation == held.incarnation)
-            .and_then(|sent| admit(Some(sent), member.payload.as_ref()))
-            .filter(|sent| prevails(sent, member));
-        let Some(payload) = sent else {
+        let since = member.since;
+        let Some(payload) = better_payload(event, member) else {
             return Heard::Stale;
         };
-        let since = member.since;
         self.put(&uri, held, Some(payload), since);
         Heard::Payload
     }
@@ -222,14 +217,20 @@ fn admit(sent: Option<&[u8]>, known: Option<&Payload>) -> Option<Payload> {
         .or_else(|| Payload::new(sent).ok())
 }
 
-/// Whether to believe that this is the payload of the incarnation that is held.
-fn prevails(sent: &Payload, member: &Member) -> bool {
-    let gone = member.claim.status > Status::Suspect;
-    member.current_payload().is_none_or(|known| {
-        // Two of them: in another life it has counted up to the same incarnation. One who is there
-        // will contradict; of one who is gone all shall at least remember the same.
-        gone && sent.meaning() > known.meaning()
-    })
+/// The payload of an event that is no news otherwise, if it is to be taken all the same.
+fn better_payload(event: &Event<'_>, member: &Member) -> Option<Payload> {
+    if event.claim.incarnation != member.claim.incarnation {
+        return None;
+    }
+    let Some(known) = member.current_payload() else {
+        return admit(event.payload, member.payload.as_ref());
+    };
+    // Two of them: in another life it has counted up to the same incarnation. One who is there will
+    // contradict; of one who is gone all shall at least remember the same.
+    if member.claim.status <= Status::Suspect {
+        return None;
+    }
+    admit(event.payload, Some(known)).filter(|sent| sent.meaning() > known.meaning())
 }
 
 const fn index(status: Status) -> usize {

@@ -153,10 +153,8 @@ impl Swim {
         if !last {
             return self.rest(now);
         }
-        let known: IndexMap<&str, &Event<'_>> = records
-            .iter()
-            .map(|record| (record.uri, record))
-            .collect();
+        let known: IndexMap<&str, &Event<'_>> =
+            records.iter().map(|record| (record.uri, record)).collect();
         let better = |member: &Member| {
             let Some(theirs) = known.get(&*member.uri) else {
                 return true;
