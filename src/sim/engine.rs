@@ -33,12 +33,18 @@ impl Engine {
     /// A datagram came from `source`.
     pub fn handle_datagram(&mut self, datagram: &[u8], source: &Uri, now: Now) {
         match self {
-            Self::Swim(swim) => match swim.handle_datagram(datagram, now) {
-                Err(Malformed::Undecryptable | Malformed::NotMsgpack | Malformed::NotAMessage) => {
+            Self::Swim(swim) => {
+                let gibberish = |why: &Malformed| {
+                    use Malformed::{NotAMessage, NotMsgpack, Undecryptable};
+                    matches!(why, Undecryptable | NotMsgpack | NotAMessage)
+                };
+                if swim
+                    .handle_datagram(datagram, now)
+                    .is_err_and(|why| gibberish(&why))
+                {
                     swim.handle_gibberish(source, now);
                 }
-                Err(_) | Ok(()) => {}
-            },
+            }
         }
     }
 
@@ -53,6 +59,13 @@ impl Engine {
     pub fn handle_unsent(&mut self, uri: &Uri) {
         match self {
             Self::Swim(swim) => swim.handle_unsent(uri),
+        }
+    }
+
+    /// Nobody listens at the address of `uri`.
+    pub fn handle_refused(&mut self, uri: &Uri, now: Now) {
+        match self {
+            Self::Swim(swim) => swim.handle_refused(uri, now),
         }
     }
 

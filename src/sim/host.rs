@@ -32,8 +32,10 @@ pub enum State {
     /// It stands still: SIGSTOP, a paused virtual machine, a starved one. The kernel still takes in
     /// datagrams, while there is room.
     Paused,
-    /// There is no process.
+    /// There is no process, and the kernel says so to who sends to it.
     Down,
+    /// The whole machine is off, or off the network: nothing comes back.
+    Off,
 }
 
 /// One machine.

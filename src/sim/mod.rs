@@ -9,7 +9,8 @@
 //!
 //! | file | what it plays |
 //! |---|---|
-//! | [`world`] | time, and who acts next; what operators and users do |
+//! | [`world`] | time, and who acts next |
+//! | `deeds` | what is done to machines, and by their users |
 //! | [`host`], [`engine`] | one machine, and the protocol that runs on it |
 //! | `view`, `agreement` | who sees what, whether all agree, and by when they must |
 //! | [`network`] | latency, loss, bursts, duplicates, disorder, damage, cuts, partitions |
@@ -21,6 +22,7 @@
 //! one machine to the next (`ln`, `exp`).
 
 mod agreement;
+mod deeds;
 pub mod engine;
 pub mod history;
 pub mod host;
@@ -29,6 +31,7 @@ mod queue;
 mod view;
 pub mod world;
 
+pub use deeds::payload;
 pub use host::{Id, State};
 pub use network::Weather;
 pub use world::World;

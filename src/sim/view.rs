@@ -1,7 +1,7 @@
 //! Who sees what.
 
 use super::engine::Engine;
-use super::host::{Id, State};
+use super::host::Id;
 use super::world::World;
 use crate::swim::claim::{Claim, Status};
 use crate::swim::uri::Uri;
@@ -9,8 +9,8 @@ use crate::swim::uri::Uri;
 impl World {
     /// Whether `id` takes part: it runs, or stands still for a moment, and has not left.
     pub fn takes_part(&self, id: Id) -> bool {
-        let host = self.host(id);
-        host.state != State::Down && host.engine.as_ref().is_some_and(|e| e.myself().is_some())
+        self.engine(id)
+            .is_some_and(|engine| engine.myself().is_some())
     }
 
     /// Those who take part.

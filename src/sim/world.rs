@@ -11,10 +11,10 @@ use super::history::{Happening, History, Reader};
 use super::host::{Clocks, Host, Id, Inbox, Resolver, State};
 use super::network::{Fate, Network};
 use super::queue::Queue;
+use crate::swim::Transmit;
 use crate::swim::config::Config;
 use crate::swim::time::{Micros, Now};
 use crate::swim::uri::Uri;
-use crate::swim::{Swim, Transmit};
 
 /// Many machines, one network, one time.
 pub struct World {
@@ -22,23 +22,25 @@ pub struct World {
     pub config: Config,
     /// What lies between the machines.
     pub network: Network,
-    now: Micros,
-    queue: Queue<Event>,
-    hosts: Vec<Host>,
+    pub(super) now: Micros,
+    pub(super) queue: Queue<Event>,
+    pub(super) hosts: Vec<Host>,
     /// Which machine a URI leads to.
-    places: IndexMap<Uri, Id>,
-    rng: StdRng,
-    history: History,
+    pub(super) places: IndexMap<Uri, Id>,
+    pub(super) rng: StdRng,
+    pub(super) history: History,
 }
 
 /// What is to happen.
-enum Event {
+pub(super) enum Event {
     /// A datagram reaches a machine.
     Arrival { from: Id, to: Id, datagram: Vec<u8> },
     /// Somebody wanted to be woken.
     Wake(Id),
     /// A machine goes on.
     Resume(Id),
+    /// Somebody learns that nobody listens where he sent something.
+    Refusal { to: Id, by: Uri },
     /// A name was looked up, with or without success.
     Resolved {
         who: Id,
@@ -49,7 +51,7 @@ enum Event {
 }
 
 /// The port that everybody uses.
-const PORT: u16 = 3301;
+pub(super) const PORT: u16 = 3301;
 
 /// How long a resolver takes to find that there is no such name, in µs.
 const NO_SUCH_NAME: u64 = 1000;
@@ -158,101 +160,6 @@ impl World {
     }
 }
 
-// What is done to machines, and by their users.
-impl World {
-    /// Starts a process on `id`, which takes part in the group and knows nobody yet.
-    pub fn start(&mut self, id: Id) {
-        let swim = Swim::new(self.config.clone(), self.rng.random());
-        self.launch(id, Engine::Swim(Box::new(swim)));
-    }
-
-    fn launch(&mut self, id: Id, engine: Engine) {
-        let host = &mut self.hosts[id.index()];
-        assert_eq!(host.state, State::Down, "one process at a time");
-        (host.state, host.engine, host.wake) = (State::Up, Some(engine), None);
-        host.lives += 1;
-        let uri = host.uri.clone();
-        self.act(id, "starts", |engine, now| engine.init(uri, now));
-    }
-
-    /// The process on `id` is killed: nobody hears a word of it.
-    pub fn kill(&mut self, id: Id) {
-        self.done(id, "is killed");
-        let host = &mut self.hosts[id.index()];
-        (host.state, host.engine, host.wake) = (State::Down, None, None);
-        host.inbox.take().for_each(drop);
-    }
-
-    /// `id` is told of `newcomer`.
-    pub fn introduce(&mut self, id: Id, newcomer: Id) {
-        let uri = self.host(newcomer).uri.clone();
-        self.act(id, &format!("adds {uri}"), |engine, now| {
-            engine.add_member(uri, now)
-        });
-    }
-
-    /// `id` says good-bye. Its process lives on.
-    pub fn leave(&mut self, id: Id) {
-        self.act(id, "leaves", |engine, _now| engine.leave());
-    }
-
-    /// `id`, which has left, takes part again; or goes on under another name.
-    pub fn init(&mut self, id: Id, host: &str) {
-        let uri = Uri::new(host, PORT).expect("a name");
-        self.places.insert(uri.clone(), id);
-        self.hosts[id.index()].uri = uri.clone();
-        self.act(id, &format!("becomes {uri}"), |engine, now| {
-            engine.init(uri, now)
-        });
-    }
-
-    /// `id` sets a payload that stands for `number`.
-    pub fn set_payload(&mut self, id: Id, number: u64) {
-        let bytes = payload(number);
-        self.act(id, &format!("sets payload {number}"), |engine, now| {
-            engine.set_payload(&bytes, now);
-        });
-    }
-
-    /// `id` stands still for a while, then goes on.
-    pub fn pause(&mut self, id: Id, duration: Duration) {
-        if self.host(id).state == State::Up {
-            self.done(id, &format!("stands still for {duration:?}"));
-            self.hosts[id.index()].state = State::Paused;
-            self.queue.push(self.now + duration, Event::Resume(id));
-        }
-    }
-
-    /// Sets the wall clock of `id`.
-    pub fn set_clock(&mut self, id: Id, microseconds: i64) {
-        self.done(id, &format!("has its clock set by {microseconds} µs"));
-        let wall = &mut self.hosts[id.index()].clocks.wall;
-        *wall = wall.saturating_add_signed(microseconds);
-    }
-
-    /// A datagram that nobody sent reaches `to`, as if from the address of `from`.
-    pub fn inject(&mut self, from: Id, to: Id, datagram: &[u8]) {
-        if self.host(to).state == State::Up {
-            self.take_in(from, to, datagram);
-        }
-    }
-
-    /// Lets the protocol on `id` do something, and sends what comes of it. `None` if nothing runs.
-    pub fn act<T>(
-        &mut self,
-        id: Id,
-        what: &str,
-        deed: impl FnOnce(&mut Engine, Now) -> T,
-    ) -> Option<T> {
-        self.done(id, what);
-        self.input(id, deed)
-    }
-
-    fn done(&mut self, id: Id, what: &str) {
-        self.history.note(self.now, Happening::Done(id, what));
-    }
-}
-
 // How the world turns.
 impl World {
     /// Lets time pass.
@@ -286,6 +193,11 @@ impl World {
             Event::Arrival { from, to, datagram } => self.arrive(from, to, datagram),
             Event::Wake(id) => self.wake(id),
             Event::Resume(id) => self.resume(id),
+            Event::Refusal { to, by } => {
+                if self.host(to).state == State::Up {
+                    self.input(to, |engine, now| engine.handle_refused(&by, now));
+                }
+            }
             Event::Resolved {
                 who,
                 life,
@@ -301,16 +213,30 @@ impl World {
     }
 
     fn arrive(&mut self, from: Id, to: Id, datagram: Vec<u8>) {
-        match self.hosts[to.index()].state {
-            State::Up => self.take_in(from, to, &datagram),
-            State::Paused => {
+        let listens = self.takes_part(to);
+        match self.host(to).state {
+            State::Up if listens => self.take_in(from, to, &datagram),
+            State::Paused if listens => {
                 let _fits = self.hosts[to.index()].inbox.push(from, datagram);
             }
-            State::Down => self.history.note(self.now, Happening::Lost(to, &datagram)),
+            state => {
+                self.history.note(self.now, Happening::Lost(to, &datagram));
+                if state != State::Off {
+                    self.refuse(from, to);
+                }
+            }
         }
     }
 
-    fn take_in(&mut self, from: Id, to: Id, datagram: &[u8]) {
+    fn refuse(&mut self, from: Id, by: Id) {
+        if let Fate::Arrives(delay, _again) = self.network.fate(by, from, self.now) {
+            let by = self.host(by).uri.clone();
+            self.queue
+                .push(self.now + delay, Event::Refusal { to: from, by });
+        }
+    }
+
+    pub(super) fn take_in(&mut self, from: Id, to: Id, datagram: &[u8]) {
         self.history
             .note(self.now, Happening::Arrived(to, datagram));
         let source = self.host(from).uri.clone();
@@ -350,7 +276,11 @@ impl World {
         }
     }
 
-    fn input<T>(&mut self, id: Id, input: impl FnOnce(&mut Engine, Now) -> T) -> Option<T> {
+    pub(super) fn input<T>(
+        &mut self,
+        id: Id,
+        input: impl FnOnce(&mut Engine, Now) -> T,
+    ) -> Option<T> {
         let host = &mut self.hosts[id.index()];
         let now = host.clocks.at(self.now);
         let outcome = input(host.engine.as_mut()?, now);
@@ -435,9 +365,4 @@ impl World {
             }
         }
     }
-}
-
-/// A payload that stands for `number`: `{ v = number }`.
-pub fn payload(number: u64) -> Vec<u8> {
-    [&b"\x81\xa1v\xcf"[..], &number.to_be_bytes()].concat()
 }

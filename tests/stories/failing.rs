@@ -3,26 +3,39 @@
 use crate::*;
 
 #[test]
-fn a_killed_member_is_suspect_for_a_while_and_then_dead_for_everybody() {
+fn one_who_is_gone_is_suspect_for_a_while_and_then_dead_for_everybody() {
+    for go in [World::kill, World::power_off] {
+        story(|seed| {
+            let mut world = World::of(5, seed);
+            go(&mut world, C);
+            let suspected = |world: &World| world.everyone_sees(C, Suspect);
+            let limit = round(5) + PERIOD + MOMENT;
+            assert!(world.run_until(limit, suspected).is_some(), "suspected");
+            // News takes a moment, and so those who heard last bury last.
+            let buried = |world: &World| {
+                let dead = |id| world.status(id, C) == Some(Dead);
+                world.participants().any(dead)
+            };
+            let soon = world.run_until(SUSPICION - MOMENT, buried);
+            assert_eq!(soon, None, "dead too soon");
+            let dead = |world: &World| world.everyone_sees(C, Dead);
+            assert!(world.run_until(2 * MOMENT, dead).is_some(), "dead");
+        });
+    }
+}
+
+#[test]
+fn where_the_kernel_says_that_nobody_listens_nobody_waits_for_the_period_to_end() {
     story(|seed| {
         let mut world = World::of(5, seed);
         world.kill(C);
-        let suspected = |world: &World| world.everyone_sees(C, Suspect);
-        let took = world.run_until(round(5) + PERIOD + MOMENT, suspected);
-        assert!(took.is_some(), "suspected");
-        // News takes a moment, and so those who heard last bury last.
-        let buried = |world: &World| {
-            world
-                .participants()
-                .any(|id| world.status(id, C) == Some(Dead))
+        let refused = |world: &World| {
+            let failed = |id| swim(world, id).stats().probes_failed > 0;
+            world.participants().any(failed)
         };
-        assert_eq!(
-            world.run_until(SUSPICION - MOMENT, buried),
-            None,
-            "dead too soon"
-        );
-        let dead = |world: &World| world.everyone_sees(C, Dead);
-        assert!(world.run_until(2 * MOMENT, dead).is_some(), "dead");
+        let suspected = |world: &World| world.everyone_sees(C, Suspect);
+        world.run_until(round(5), refused).expect("probed");
+        assert!(world.run_until(MOMENT / 3, suspected).is_some());
     });
 }
 
@@ -76,17 +89,16 @@ fn both_halves_of_a_split_group_bury_each_other_and_unite_when_it_heals() {
 }
 
 #[test]
-fn a_paused_member_is_buried_and_comes_back_when_it_goes_on() {
+fn a_paused_member_is_buried_and_comes_back_accusing_nobody() {
     story(|seed| {
         let mut world = World::of(5, seed);
         world.pause(B, seconds(20));
         let dead = |world: &World| world.status(A, B) == Some(Dead);
         assert!(world.run_until(seconds(20), dead).is_some());
-        assert!(
-            world
-                .run_until(seconds(20), |world| world.status(A, B) == Some(Alive))
-                .is_some()
-        );
-        world.settle();
+        let back = |world: &World| world.everyone_sees(B, Alive);
+        assert!(world.run_until(seconds(20), back).is_some());
+        let accused = |world: &World| world.disagreement().is_some();
+        assert_eq!(world.run_until(seconds(10), accused), None);
+        assert_eq!(swim(&world, B).stats().suspicions, 0);
     });
 }

@@ -8,8 +8,7 @@ mod tuning;
 
 use std::time::Duration;
 
-use membership::sim::world::payload;
-use membership::sim::{Id, World};
+use membership::sim::{Id, World, payload};
 use membership::swim::claim::Status::{self, Alive, Dead, Left, NonDecryptable, Suspect};
 use membership::swim::claim::{Claim, Incarnation};
 use membership::swim::payload::Payload;

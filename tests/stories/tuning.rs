@@ -26,7 +26,7 @@ fn without_relays_the_verdict_falls_when_the_ack_is_due() {
             seed,
             &[("NUM_FAILURE_DETECTION_SUBGROUPS", Setting::Number(0.0))],
         );
-        world.kill(B);
+        world.power_off(B);
         let suspect = |world: &World| world.status(A, B) == Some(Suspect);
         loop {
             let probes = swim(&world, A).stats().probes;

@@ -1,0 +1,122 @@
+//! What is done to machines, and by their users.
+
+use core::time::Duration;
+
+use rand::RngExt;
+
+use super::engine::Engine;
+use super::history::Happening;
+use super::host::{Id, State};
+use super::world::{Event, PORT, World};
+use crate::swim::Swim;
+use crate::swim::time::Now;
+use crate::swim::uri::Uri;
+
+impl World {
+    /// Starts a process on `id`, which takes part in the group and knows nobody yet.
+    pub fn start(&mut self, id: Id) {
+        let swim = Swim::new(self.config.clone(), self.rng.random());
+        self.launch(id, Engine::Swim(Box::new(swim)));
+    }
+
+    fn launch(&mut self, id: Id, engine: Engine) {
+        let host = &mut self.hosts[id.index()];
+        assert!(host.engine.is_none(), "one process at a time");
+        (host.state, host.engine, host.wake) = (State::Up, Some(engine), None);
+        host.lives += 1;
+        let uri = host.uri.clone();
+        self.act(id, "starts", |engine, now| engine.init(uri, now));
+    }
+
+    /// The process on `id` is killed. The kernel tells so who sends something there.
+    pub fn kill(&mut self, id: Id) {
+        self.done(id, "is killed");
+        self.stop(id, State::Down);
+    }
+
+    /// The machine loses power: nobody hears a word of it.
+    pub fn power_off(&mut self, id: Id) {
+        self.done(id, "loses power");
+        self.stop(id, State::Off);
+    }
+
+    fn stop(&mut self, id: Id, state: State) {
+        let host = &mut self.hosts[id.index()];
+        (host.state, host.engine, host.wake) = (state, None, None);
+        host.inbox.take().for_each(drop);
+    }
+
+    /// `id` is told of `newcomer`.
+    pub fn introduce(&mut self, id: Id, newcomer: Id) {
+        let uri = self.host(newcomer).uri.clone();
+        self.act(id, &format!("adds {uri}"), |engine, now| {
+            engine.add_member(uri, now)
+        });
+    }
+
+    /// `id` says good-bye. Its process lives on.
+    pub fn leave(&mut self, id: Id) {
+        self.act(id, "leaves", |engine, _now| engine.leave());
+    }
+
+    /// `id`, which has left, takes part again; or goes on under another name.
+    pub fn init(&mut self, id: Id, host: &str) {
+        let uri = Uri::new(host, PORT).expect("a name");
+        self.places.insert(uri.clone(), id);
+        self.hosts[id.index()].uri = uri.clone();
+        self.act(id, &format!("becomes {uri}"), |engine, now| {
+            engine.init(uri, now)
+        });
+    }
+
+    /// `id` sets a payload that stands for `number`.
+    pub fn set_payload(&mut self, id: Id, number: u64) {
+        let bytes = payload(number);
+        self.act(id, &format!("sets payload {number}"), |engine, now| {
+            engine.set_payload(&bytes, now);
+        });
+    }
+
+    /// `id` stands still for a while, then goes on.
+    pub fn pause(&mut self, id: Id, duration: Duration) {
+        if self.host(id).state == State::Up {
+            self.done(id, &format!("stands still for {duration:?}"));
+            self.hosts[id.index()].state = State::Paused;
+            self.queue.push(self.now + duration, Event::Resume(id));
+        }
+    }
+
+    /// Sets the wall clock of `id`.
+    pub fn set_clock(&mut self, id: Id, microseconds: i64) {
+        self.done(id, &format!("has its clock set by {microseconds} µs"));
+        let wall = &mut self.hosts[id.index()].clocks.wall;
+        *wall = wall.saturating_add_signed(microseconds);
+    }
+
+    /// A datagram that nobody sent reaches `to`, as if from the address of `from`.
+    pub fn inject(&mut self, from: Id, to: Id, datagram: &[u8]) {
+        if self.host(to).state == State::Up {
+            self.take_in(from, to, datagram);
+        }
+    }
+
+    /// Lets the protocol on `id` do something, and sends what comes of it. `None` if nothing runs.
+    pub fn act<T>(
+        &mut self,
+        id: Id,
+        what: &str,
+        deed: impl FnOnce(&mut Engine, Now) -> T,
+    ) -> Option<T> {
+        self.done(id, what);
+        self.input(id, deed)
+    }
+
+    pub(super) fn done(&mut self, id: Id, what: &str) {
+        self.history.note(self.now, Happening::Done(id, what));
+    }
+}
+
+/// A payload that stands for `number`: `{ v = number }`.
+pub fn payload(number: u64) -> Vec<u8> {
+    [&b"\x81\xa1v\xcf"[..], &number.to_be_bytes()].concat()
+}
