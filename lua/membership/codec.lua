@@ -13,4 +13,16 @@ function codec.decode(bytes)
     return (msgpack.decode(bytes)) -- and not where it ended
 end
 
+--- The same for what a peer has encoded: that may be something this Tarantool does not know.
+---@param bytes string
+---@return any|nil
+---@return string|nil err
+function codec.try_decode(bytes)
+    local ok, value = pcall(msgpack.decode, bytes)
+    if ok then
+        return value
+    end
+    return nil, tostring(value)
+end
+
 return codec

@@ -29,11 +29,12 @@ function lines.set_log_debug(log_debug)
 end
 
 --- Queues a line at debug level.
-function lines.debug(...)
+---@param line any[] a format and its arguments
+function lines.debug(line)
     if #state.queue >= QUEUE_MAX then
         state.left_out = state.left_out + 1
     else
-        state.queue[#state.queue + 1] = {...}
+        state.queue[#state.queue + 1] = line
     end
 end
 

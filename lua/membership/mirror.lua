@@ -15,7 +15,7 @@ local payloads = require('membership.payload')
 ---@field timestamp ffi.cdata* uint64, µs
 ---@field clock_delta? number µs
 ---@field bytes? string the payload, encoded
----@field mould? membership.Mould the payload, decoded; made when it is first asked for
+---@field mould membership.Mould the payload, decoded
 ---@field at number its place in `list`
 
 ---@class membership.MemberInfo
@@ -61,15 +61,29 @@ local function given(value)
     end
 end
 
+local function read_payload(uri, bytes, before)
+    if bytes == nil then
+        return payloads.EMPTY
+    elseif before ~= nil and bytes == before.bytes then
+        return before.mould
+    end
+    local mould, err = payloads.read(bytes)
+    if err ~= nil then
+        lines.debug({'Cannot decode the payload of %s: %s', uri, err})
+    end
+    return mould
+end
+
 ---@return membership.Record
-local function to_record(raw)
-    local number = raw[2]
+local function to_record(raw, before)
+    local uri, number, bytes = raw[1], raw[2], given(raw[4])
     return {
-        uri = raw[1],
+        uri = uri,
         number = number,
         status = STATUS_NAMES[number] or tostring(number),
         incarnation = tonumber(raw[3]), -- the decoder makes cdata of what is large
-        bytes = given(raw[4]),
+        bytes = bytes,
+        mould = read_payload(uri, bytes, before),
         timestamp = raw[5] + 0ULL, -- and numbers of what is not
         clock_delta = given(raw[6]),
     }
@@ -77,9 +91,6 @@ end
 
 local function put(record, before)
     local claim_is_new = before == nil or before.number ~= record.number or before.incarnation ~= record.incarnation
-    if before ~= nil and before.bytes == record.bytes then
-        record.mould = before.mould
-    end
     if claim_is_new or before.bytes ~= record.bytes then
         state.news = state.news + 1
     end
@@ -88,7 +99,7 @@ local function put(record, before)
     state.by_uri[record.uri] = record
     if claim_is_new then
         local text = before == nil and 'Adding: %s (inc. %d) is %s' or 'Rumor: %s (inc. %d) is %s'
-        lines.debug(text, record.uri, record.incarnation, record.status)
+        lines.debug({text, record.uri, record.incarnation, record.status})
     end
 end
 
@@ -105,7 +116,8 @@ local function apply(blob)
         remove(uri)
     end
     for _, raw in ipairs(changed) do
-        put(to_record(raw), before[raw[1]])
+        local known = before[raw[1]]
+        put(to_record(raw, known), known)
     end
     state.version, state.myself = tonumber(version), given(myself)
 end
@@ -128,26 +140,6 @@ local function identify()
     state.myself = core.myself()
 end
 
-local function mould_payload(record)
-    if record.bytes == nil then
-        return payloads.EMPTY
-    end
-    local mould, err = payloads.read(record.bytes)
-    if err ~= nil then
-        lines.debug('Cannot decode the payload of %s: %s', record.uri, err)
-    end
-    return mould
-end
-
----@param record membership.Record
----@return table
-local function payload(record)
-    if record.mould == nil then
-        record.mould = mould_payload(record)
-    end
-    return payloads.cast(record.mould)
-end
-
 --- A table for the user, who may do with it what he likes.
 ---@param record membership.Record
 ---@return membership.MemberInfo
@@ -156,7 +148,7 @@ local function describe(record)
         uri = record.uri,
         status = record.status,
         incarnation = record.incarnation,
-        payload = payload(record),
+        payload = payloads.cast(record.mould),
         timestamp = record.timestamp,
         clock_delta = record.clock_delta,
     }

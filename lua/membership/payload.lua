@@ -79,10 +79,9 @@ local EMPTY = mould_of({})
 ---@return membership.Mould
 ---@return string|nil why it cannot be read; what is returned then stands for an empty payload
 local function read(bytes)
-    -- Peers may have put in what this Tarantool cannot decode: a type that it does not know, a key that is NaN.
-    local ok, value = pcall(codec.decode, bytes)
-    if not ok then
-        return EMPTY, tostring(value)
+    local value, err = codec.try_decode(bytes)
+    if err ~= nil then
+        return EMPTY, err
     end
     return mould_of(value)
 end

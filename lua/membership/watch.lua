@@ -47,7 +47,7 @@ end
 -- One turn of the fiber: the bell has rung, or it is time to beat. Returns false when it was the last.
 -- It is found in `state`, so that after a reload the fiber that runs goes on with the new one.
 function state.turn(descriptor, rung)
-    local blob, err = core.beat(descriptor, tonumber(fiber.time64()) or 0)
+    local blob, err = core.beat(descriptor, tonumber(fiber.time64()))
     if rung then
         watch.tell()
         state.decided:broadcast()
