@@ -38,11 +38,16 @@ function lines.debug(line)
     end
 end
 
+-- The log names the file and line that it is called from: not those of pcall.
+local function say(log_line, ...)
+    log_line(...)
+end
+
 -- What a user's function raises is for the log too; when that fails as well, nothing can be done about it.
 local function write(log_line, ...)
-    local ok, err = pcall(log_line, ...)
+    local ok, err = pcall(say, log_line, ...)
     if not ok then
-        pcall(log.error, 'Could not write a log line: %s', tostring(err))
+        pcall(say, log.error, 'Could not write a log line: %s', tostring(err))
     end
 end
 
