@@ -81,7 +81,7 @@ pub enum Malformed {
     Sender,
     /// A type of message that we do not know.
     Type,
-    /// The data does not fit the type: a PING without `dst`, an ACK without `src`, a sync of no list.
+    /// The data does not fit the type: a PING without `src` or `dst`, an ACK without `src`, a sync of no list.
     Data,
 }
 
@@ -154,7 +154,10 @@ pub fn decode(datagram: &[u8]) -> Result<Message<'_>, Malformed> {
     let mut skipped = 0;
     let sender = identity(sender).ok_or(Malformed::Sender)?;
     let body = match text(kind) {
-        Some("PING") => echo(data).filter(|echo| echo.dst.is_some()).map(Body::Ping),
+        // Without either there is nobody to answer, or nothing to say.
+        Some("PING") => echo(data)
+            .filter(|echo| echo.dst.is_some() && echo.src.is_some())
+            .map(Body::Ping),
         Some("ACK") => echo(data).filter(|echo| echo.src.is_some()).map(Body::Ack),
         Some("SYNC_REQ") => list(data, &mut skipped).map(Body::SyncReq),
         Some("SYNC_ACK") => list(data, &mut skipped).map(Body::SyncAck),
@@ -303,7 +306,7 @@ mod tests {
 
     #[test]
     fn each_way_to_be_malformed_has_its_name() {
-        let rows: [(&[u8], Malformed); 9] = [
+        let rows: [(&[u8], Malformed); 10] = [
             (b"", Malformed::NotMsgpack),
             (b"\x94\xa3a:1\xa4PING", Malformed::NotMsgpack),
             (b"\x93\xa3a:1\xa4PING\x80", Malformed::NotAMessage),
@@ -311,6 +314,10 @@ mod tests {
             (b"\x94\x05\xa4PING\x80\x90", Malformed::Sender),
             (b"\x94\xa3a:1\xa4PONG\x80\x90", Malformed::Type),
             (b"\x94\xa3a:1\xa4PING\xc0\x90", Malformed::Data),
+            (
+                b"\x94\xa3a:1\xa4PING\x81\xa3dst\xa3b:1\x90",
+                Malformed::Data,
+            ),
             (b"\x94\xa3a:1\xa3ACK\x80\x90", Malformed::Data),
             (b"\x94\xa3a:1\xa8SYNC_REQ\xc0\x90", Malformed::Data),
         ];
