@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use rand::RngExt;
 
+use super::checks::Input;
 use super::engine::Engine;
 use super::history::Happening;
 use super::host::{Id, State};
@@ -24,6 +25,9 @@ impl World {
         assert!(host.engine.is_none(), "one process at a time");
         (host.state, host.engine, host.wake) = (State::Up, Some(engine), None);
         host.lives += 1;
+        if let Some(checks) = &mut self.checks {
+            checks.begin(id);
+        }
         let uri = host.uri.clone();
         self.act(id, "starts", |engine, now| engine.init(uri, now));
     }
@@ -49,6 +53,10 @@ impl World {
     /// `id` is told of `newcomer`.
     pub fn introduce(&mut self, id: Id, newcomer: Id) {
         let uri = self.host(newcomer).uri.clone();
+        let held = self.claim(id, &uri);
+        if let Some(checks) = &mut self.checks {
+            checks.grant(&uri, held);
+        }
         self.act(id, &format!("adds {uri}"), |engine, now| {
             engine.add_member(uri, now)
         });
@@ -95,6 +103,9 @@ impl World {
 
     /// A datagram that nobody sent reaches `to`, as if from the address of `from`.
     pub fn inject(&mut self, from: Id, to: Id, datagram: &[u8]) {
+        if let Some(checks) = &mut self.checks {
+            checks.forgive(datagram);
+        }
         if self.host(to).state == State::Up {
             self.take_in(from, to, datagram);
         }
@@ -108,7 +119,7 @@ impl World {
         deed: impl FnOnce(&mut Engine, Now) -> T,
     ) -> Option<T> {
         self.done(id, what);
-        self.input(id, deed)
+        self.input(id, Input::Other, deed)
     }
 
     pub(super) fn done(&mut self, id: Id, what: &str) {

@@ -13,6 +13,7 @@
 //! | `deeds` | what is done to machines, and by their users |
 //! | [`host`], [`engine`] | one machine, and the protocol that runs on it |
 //! | `view`, `agreement` | who sees what, whether all agree, and by when they must |
+//! | `checks` | what must be so at every moment |
 //! | [`network`] | latency, loss, bursts, duplicates, disorder, damage, cuts, partitions |
 //! | `queue` | what happens when; ties are broken by the order in which things were decided |
 //! | [`history`] | all that has happened, as a hash and for people to read |
@@ -22,6 +23,7 @@
 //! one machine to the next (`ln`, `exp`).
 
 mod agreement;
+mod checks;
 mod deeds;
 pub mod engine;
 pub mod history;

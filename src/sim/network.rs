@@ -150,19 +150,20 @@ impl Network {
         delay
     }
 
-    /// Damages a datagram, or more often does not.
-    pub fn damage(&mut self, datagram: &mut Vec<u8>) {
+    /// Damages a datagram, or more often does not; says which.
+    pub fn damage(&mut self, datagram: &mut Vec<u8>) -> bool {
         if datagram.is_empty() || !chance(&mut self.rng, self.weather.damaged) {
-            return;
+            return false;
         }
         if self.rng.random_bool(0.2) {
             datagram.truncate(self.rng.random_range(0..datagram.len()));
-            return;
+            return true;
         }
         for _ in 0..self.rng.random_range(1..=4) {
             let at = self.rng.random_range(0..datagram.len());
             datagram[at] ^= self.rng.random_range(1..=255_u8);
         }
+        true
     }
 }
 
@@ -217,7 +218,7 @@ mod tests {
         assert!((400..600).contains(&(0..1000).map(twice).filter(|twice| *twice).count()));
         let mut damaged = |_| {
             let mut datagram = vec![7; 50];
-            network.damage(&mut datagram);
+            assert_eq!(network.damage(&mut datagram), datagram != [7; 50]);
             datagram != [7; 50]
         };
         assert!((400..600).contains(&(0..1000).filter(|n| damaged(*n)).count()));

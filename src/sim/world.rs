@@ -6,6 +6,7 @@ use indexmap::IndexMap;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
+use super::checks::{Checks, Input, Violation};
 use super::engine::Engine;
 use super::history::{Happening, History, Reader};
 use super::host::{Clocks, Host, Id, Inbox, Resolver, State};
@@ -29,6 +30,7 @@ pub struct World {
     pub(super) places: IndexMap<Uri, Id>,
     pub(super) rng: StdRng,
     pub(super) history: History,
+    pub(super) checks: Option<Checks>,
 }
 
 /// What is to happen.
@@ -70,7 +72,14 @@ impl World {
             places: IndexMap::new(),
             rng,
             history: History::default(),
+            checks: Some(Checks::default()),
         }
+    }
+
+    /// The same world, in which nobody looks whether everything is right: that takes time.
+    pub fn unchecked(mut self) -> Self {
+        self.checks = None;
+        self
     }
 
     /// `count` members that have never heard of one another. They start one after the other, so that
@@ -195,7 +204,9 @@ impl World {
             Event::Resume(id) => self.resume(id),
             Event::Refusal { to, by } => {
                 if self.host(to).state == State::Up {
-                    self.input(to, |engine, now| engine.handle_refused(&by, now));
+                    self.input(to, Input::Other, |engine, now| {
+                        engine.handle_refused(&by, now)
+                    });
                 }
             }
             Event::Resolved {
@@ -240,7 +251,7 @@ impl World {
         self.history
             .note(self.now, Happening::Arrived(to, datagram));
         let source = self.host(from).uri.clone();
-        self.input(to, |engine, now| {
+        self.input(to, Input::Other, |engine, now| {
             engine.handle_datagram(datagram, &source, now)
         });
     }
@@ -251,7 +262,7 @@ impl World {
         if host.state == State::Up && host.wake == Some(self.now) {
             host.wake = None;
             self.history.note(self.now, Happening::Woke(id));
-            self.input(id, |engine, now| engine.handle_timeout(now));
+            self.input(id, Input::Timeout, Engine::handle_timeout);
         }
     }
 
@@ -266,42 +277,62 @@ impl World {
         self.done(id, "goes on");
         let due_first = self.rng.random_bool(0.5);
         if due_first {
-            self.input(id, |engine, now| engine.handle_timeout(now));
+            self.input(id, Input::Timeout, Engine::handle_timeout);
         }
         for (from, datagram) in received {
             self.take_in(from, id, &datagram);
         }
         if !due_first {
-            self.input(id, |engine, now| engine.handle_timeout(now));
+            self.input(id, Input::Timeout, Engine::handle_timeout);
         }
     }
 
+    /// Gives an input to the engine on `id`, and takes what comes of it.
     pub(super) fn input<T>(
         &mut self,
         id: Id,
+        kind: Input,
         input: impl FnOnce(&mut Engine, Now) -> T,
     ) -> Option<T> {
         let host = &mut self.hosts[id.index()];
         let now = host.clocks.at(self.now);
         let outcome = input(host.engine.as_mut()?, now);
         self.drain(id);
+        self.check(id, |checks, engine| checks.look(id, engine, kind, now));
+        self.arm(id);
         Some(outcome)
     }
 
     /// Takes everything out of an engine that an input or command has put there.
     fn drain(&mut self, id: Id) {
+        self.check(id, |checks, engine| {
+            checks.note_own_claim(engine);
+            Ok(())
+        });
         while let Some(transmit) = self.poll(id, Engine::poll_transmit) {
-            self.history.note(
-                self.now,
-                Happening::Sent(id, &transmit.to, &transmit.datagram),
-            );
+            let Transmit { to, datagram, .. } = &transmit;
+            self.history
+                .note(self.now, Happening::Sent(id, to, datagram));
+            self.check(id, |checks, engine| {
+                checks.look_at_datagram(id, engine, to, datagram)
+            });
             self.look_up(id, transmit);
         }
         while let Some(report) = self.poll(id, Engine::poll_report) {
             self.history
                 .note(self.now, Happening::Reported(id, &report));
         }
-        self.arm(id);
+    }
+
+    fn check(&mut self, id: Id, check: impl FnOnce(&mut Checks, &Engine) -> Result<(), Violation>) {
+        let engine = self.hosts[id.index()].engine.as_ref();
+        let Some((checks, engine)) = self.checks.as_mut().zip(engine) else {
+            return;
+        };
+        if let Err(violation) = check(checks, engine) {
+            let seconds = (self.now.0 / 1_000_000, self.now.0 % 1_000_000);
+            panic!("at {}.{:06} {id} {violation}", seconds.0, seconds.1);
+        }
     }
 
     fn poll<T>(&mut self, id: Id, poll: impl FnOnce(&mut Engine) -> Option<T>) -> Option<T> {
@@ -343,7 +374,9 @@ impl World {
         if found {
             self.send(who, &transmit.to, transmit.datagram);
         } else {
-            self.input(who, |engine, _now| engine.handle_unsent(&transmit.to));
+            self.input(who, Input::Other, |engine, _now| {
+                engine.handle_unsent(&transmit.to)
+            });
         }
     }
 
@@ -354,7 +387,11 @@ impl World {
                 .history
                 .note(self.now, Happening::Lost(from, &datagram)),
             Fate::Arrives(first, again) => {
-                self.network.damage(&mut datagram);
+                if self.network.damage(&mut datagram)
+                    && let Some(checks) = &mut self.checks
+                {
+                    checks.forgive(&datagram);
+                }
                 if let Some(again) = again {
                     let datagram = datagram.clone();
                     self.queue

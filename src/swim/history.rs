@@ -42,6 +42,12 @@ impl History {
         self.version
     }
 
+    /// Whether no more is remembered than one change of each of so many members, and the latest
+    /// removals; for audits.
+    pub fn is_bounded(&self, members: usize) -> bool {
+        self.removals <= REMOVALS_MAX && self.changes.len() == members + self.removals
+    }
+
     /// Notes that a member has changed, whose last change before was number `before`.
     #[must_use = "the number is to be kept with the member"]
     pub fn touch(&mut self, uri: &Uri, before: Option<u64>) -> u64 {

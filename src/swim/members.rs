@@ -192,6 +192,11 @@ impl Members {
         }
     }
 
+    /// What changed, and when.
+    pub const fn history(&self) -> &History {
+        &self.history
+    }
+
     /// The number of the last change of anything that a user can see.
     pub const fn version(&self) -> u64 {
         self.history.version()

@@ -17,6 +17,7 @@
 //! | [`wire`], [`msgpack`], [`seal`] | messages and bytes |
 //! | `history` | what changed since a reader last looked |
 
+mod audit;
 pub mod claim;
 pub mod config;
 mod digest;

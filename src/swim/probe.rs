@@ -97,6 +97,11 @@ impl Prober {
         self.asked.get(&ticket).map(|asked| asked.outcome)
     }
 
+    /// Whether no more of users' probes are remembered than may be; for audits.
+    pub fn is_bounded(&self) -> bool {
+        self.asked.len() <= ASKED_MAX
+    }
+
     /// Forgets a user's probe.
     pub fn forget(&mut self, ticket: Ticket) {
         self.asked.shift_remove(&ticket);
@@ -127,7 +132,6 @@ impl Swim {
     pub(super) fn begin_period(&mut self, now: Now) {
         self.judge(now);
         self.errands.age();
-        self.check_repair(now);
         let length = self.config.protocol_period.max(self.config.ack_timeout);
         let deadline = now.monotonic + length;
         self.timers.set(Timer::Period, deadline);

@@ -64,6 +64,11 @@ impl Errands {
             .collect()
     }
 
+    /// Whether there are no more than there may be; for audits.
+    pub fn is_bounded(&self) -> bool {
+        self.recent.len().max(self.older.len()) <= ERRANDS_MAX
+    }
+
     fn knows(&self, errand: &Errand) -> bool {
         self.recent.contains_key(errand) || self.older.contains_key(errand)
     }

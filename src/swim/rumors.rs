@@ -82,6 +82,12 @@ impl Rumors {
         self.rumors.is_empty()
     }
 
+    /// Whether every rumor waits where its rank says; for audits.
+    pub fn is_consistent(&self) -> bool {
+        let waits = |(uri, rumor): (&Uri, &Rumor)| self.queue.get(&rumor.rank) == Some(uri);
+        self.queue.len() == self.rumors.len() && self.rumors.iter().all(waits)
+    }
+
     /// How often the rumor about `uri` has been sent, if there is one.
     pub fn sent(&self, uri: &str) -> Option<u32> {
         self.rumors.get(uri).map(|rumor| rumor.rank.sent)

@@ -42,6 +42,12 @@ impl Suspicions {
             .collect();
     }
 
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        debug_assert_eq!(self.deadlines.len(), self.queue.len());
+        self.deadlines.len()
+    }
+
     /// When the next one ripens.
     pub fn next(&self) -> Option<Micros> {
         self.queue.first().map(|(deadline, _uri)| *deadline)

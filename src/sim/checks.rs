@@ -1,0 +1,261 @@
+//! What must be so, at every moment and whatever happens: looked after with every input, or a bad
+//! state could hide behind the next good one.
+//!
+//! 1. In nobody's table the claim about anybody gets weaker, unless it is forgotten altogether.
+//! 2. Nobody holds, and nobody says, of anybody an incarnation that he never had: only he himself
+//!    raises it.
+//! 3. No datagram is larger than `MAX_PACKET_SIZE`, and all can be decoded.
+//! 4. No rumor is sent more often than λ·⌈log2(N + 1)⌉ times.
+//! 5. Nobody wants to be woken in the past, nor again for what it has just been woken for.
+//! 6. What is kept in two places is the same in both, digests are those of tables, and everything
+//!    has its bound ([`Swim::audit`]).
+
+use std::collections::BTreeSet;
+
+use indexmap::IndexMap;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::engine::Engine;
+use super::host::Id;
+use crate::swim::Swim;
+use crate::swim::claim::{Claim, Incarnation};
+use crate::swim::time::{Micros, Now};
+use crate::swim::uri::Uri;
+use crate::swim::wire::{Body, Event, Kind, Message, decode};
+
+/// What is known of the past, to judge the present by.
+#[derive(Default)]
+pub struct Checks {
+    /// The incarnations that everybody has had, by URI.
+    had: IndexMap<Uri, BTreeSet<Incarnation>>,
+    watches: Vec<Watch>,
+}
+
+/// What is known of one process.
+#[derive(Default)]
+struct Watch {
+    /// Up to which change its table is known.
+    version: u64,
+    table: IndexMap<Uri, Claim>,
+    /// When it wanted to be woken.
+    deadline: Option<Micros>,
+    /// What it has spread last of everybody, and how often.
+    spread: IndexMap<Uri, Spread>,
+    /// The largest limit there was for that.
+    spread_max: u32,
+}
+
+struct Spread {
+    claim: Claim,
+    payload: Option<u64>,
+    times: u32,
+}
+
+/// A rule that was broken, for people to read.
+pub type Violation = String;
+
+/// What an input was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// Time has passed.
+    Timeout,
+    /// Anything else.
+    Other,
+}
+
+impl Checks {
+    /// A new process runs on `id`.
+    pub fn begin(&mut self, id: Id) {
+        let count = self.watches.len().max(id.index() + 1);
+        self.watches.resize_with(count, Watch::default);
+        self.watches[id.index()] = Watch::default();
+    }
+
+    /// `uri` is about to be added by somebody who holds this of it: he makes that claim in its place.
+    pub fn grant(&mut self, uri: &Uri, held: Option<Claim>) {
+        let claimed = held.map_or(Incarnation::FIRST, |held| held.incarnation.next());
+        self.had.entry(uri.clone()).or_default().insert(claimed);
+    }
+
+    /// Something comes from outside of the world: whatever it says may be believed.
+    pub fn forgive(&mut self, datagram: &[u8]) {
+        let Ok(message) = decode(datagram) else {
+            return;
+        };
+        for event in statements(&message) {
+            let uri = Uri::from_wire(event.uri).expect("checked when decoded");
+            self.had
+                .entry(uri)
+                .or_default()
+                .insert(event.claim.incarnation);
+        }
+    }
+
+    /// Notes what somebody says of himself, before he can say it to others.
+    pub fn note_own_claim(&mut self, engine: &Engine) {
+        let own = engine
+            .myself()
+            .and_then(|uri| Some((uri, engine.view(uri)?)));
+        if let Some((uri, (claim, _payload))) = own
+            && !self.has_had(uri, claim)
+        {
+            let had = self.had.entry(uri.clone()).or_default();
+            had.insert(claim.incarnation);
+        }
+    }
+
+    fn has_had(&self, uri: &str, claim: Claim) -> bool {
+        let had = self.had.get(uri);
+        had.is_some_and(|had| had.contains(&claim.incarnation))
+    }
+
+    /// `id` has had an input, and its outputs are drained.
+    pub fn look(
+        &mut self,
+        id: Id,
+        engine: &Engine,
+        input: Input,
+        now: Now,
+    ) -> Result<(), Violation> {
+        let Some(swim) = engine.swim() else {
+            return Ok(());
+        };
+        self.look_at_changes(id, swim)?;
+        let watch = &mut self.watches[id.index()];
+        watch.look_at_deadline(swim.next_deadline(), input, now.monotonic)?;
+        swim.audit()
+            .map_err(|broken| format!("no longer so: {broken}"))
+    }
+
+    fn look_at_changes(&mut self, id: Id, swim: &Swim) -> Result<(), Violation> {
+        let watch = &mut self.watches[id.index()];
+        if watch.version == swim.version() {
+            return Ok(());
+        }
+        let changes = swim.changes_since(watch.version);
+        watch.version = changes.version;
+        if changes.reset {
+            watch.table.clear();
+            watch.spread.clear();
+        }
+        for uri in &changes.gone {
+            watch.table.swap_remove(uri);
+            watch.spread.swap_remove(uri);
+        }
+        for member in changes.members {
+            let (uri, claim) = (&member.uri, member.claim);
+            if let Some(held) = watch.table.get(uri).filter(|held| claim < **held) {
+                return Err(format!(
+                    "the claim about {uri} fell from {held:?} to {claim:?}"
+                ));
+            }
+            let had = self.had.get(uri);
+            if !had.is_some_and(|had| had.contains(&claim.incarnation)) {
+                return Err(format!("holds {claim:?} of {uri}, which it never was"));
+            }
+            watch.table.insert(uri.clone(), claim);
+        }
+        Ok(())
+    }
+
+    /// `id` sends something.
+    pub fn look_at_datagram(
+        &mut self,
+        id: Id,
+        engine: &Engine,
+        to: &Uri,
+        datagram: &[u8],
+    ) -> Result<(), Violation> {
+        let Some(swim) = engine.swim().filter(|swim| swim.encryption_key().is_none()) else {
+            return Ok(());
+        };
+        let (size, limit) = (datagram.len(), swim.config().max_packet_size);
+        if size > limit {
+            return Err(format!("sends {size} bytes, and the limit is {limit}"));
+        }
+        let message =
+            decode(datagram).map_err(|why| format!("sends what is malformed: {why:?}"))?;
+        for event in statements(&message) {
+            if !self.has_had(event.uri, event.claim) {
+                let Event { uri, claim, .. } = event;
+                return Err(format!("says {claim:?} of {uri}, which it never was"));
+            }
+        }
+        self.watches[id.index()].count_rumors(swim, to, &message)
+    }
+}
+
+impl Watch {
+    fn look_at_deadline(
+        &mut self,
+        deadline: Option<Micros>,
+        input: Input,
+        now: Micros,
+    ) -> Result<(), Violation> {
+        // A deadline that has passed stands until the timeout is handled.
+        let late = match input {
+            Input::Timeout => deadline.is_some_and(|deadline| deadline <= now),
+            Input::Other => deadline != self.deadline && deadline.is_some_and(|at| at < now),
+        };
+        self.deadline = deadline;
+        if late {
+            return Err(format!(
+                "wants to be woken at {deadline:?}, and it is {now:?}"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Counts everything that was not said because of who the sender or the recipient is.
+    fn count_rumors(
+        &mut self,
+        swim: &Swim,
+        to: &Uri,
+        message: &Message<'_>,
+    ) -> Result<(), Violation> {
+        if matches!(message.body.kind(), Kind::SyncReq | Kind::SyncAck) {
+            return Ok(());
+        }
+        self.spread_max = self.spread_max.max(spread_limit(swim));
+        for event in &message.events {
+            if event.uri == message.sender || *event.uri == **to {
+                continue;
+            }
+            let payload = event.payload.map(xxh3_64);
+            let uri = Uri::from_wire(event.uri).expect("checked when decoded");
+            let spread = self.spread.entry(uri).or_insert(Spread {
+                claim: event.claim,
+                payload,
+                times: 0,
+            });
+            if (spread.claim, spread.payload) != (event.claim, payload) {
+                (spread.claim, spread.payload, spread.times) = (event.claim, payload, 0);
+            }
+            spread.times += 1;
+            if spread.times > self.spread_max {
+                let (times, limit) = (spread.times, self.spread_max);
+                let Event { uri, claim, .. } = event;
+                return Err(format!(
+                    "spreads {claim:?} of {uri} {times} times, the limit being {limit}"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// λ·⌈log2(N + 1)⌉, for the N that it knows of.
+fn spread_limit(swim: &Swim) -> u32 {
+    let multiplier = u32::try_from(swim.config().retransmit_multiplier).unwrap_or(u32::MAX);
+    let present = swim.members().present();
+    multiplier.saturating_mul((usize::BITS - present.leading_zeros()).max(1))
+}
+
+/// Everything that is said of anybody, in events and records.
+fn statements<'a, 'b>(message: &'b Message<'a>) -> impl Iterator<Item = &'b Event<'a>> {
+    let records = match &message.body {
+        Body::SyncReq(records) | Body::SyncAck(records) => &records[..],
+        Body::Ping(_) | Body::Ack(_) | Body::Leave => &[],
+    };
+    records.iter().chain(&message.events)
+}
