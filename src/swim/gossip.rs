@@ -36,6 +36,14 @@ impl Swim {
         multiplier.saturating_mul(digits.max(1))
     }
 
+    /// How long news takes to reach nearly everybody: with each interval those who know it become
+    /// 1 + [`FANOUT`] times as many, and one more is for the last ones.
+    pub(super) fn spreading_time(&self) -> Duration {
+        let digits = usize::BITS - self.members.present().leading_zeros();
+        // ln N / ln 4 is half of log2 N.
+        self.config.gossip_interval * (digits.div_ceil(2) + 1)
+    }
+
     /// Pushes fresh news to some members, and again until each rumor was sent often enough.
     ///
     /// To a peer of the Lua rock this is somebody's LEAVE: it hears the events, and does no more.
@@ -68,7 +76,10 @@ impl Swim {
         let doubted = self.tell_recipient(&mut draft, to, |status| status != Status::Alive);
         self.rumors
             .board(&mut draft, limit, if doubted { told } else { &[] });
-        if !draft.is_empty() {
+        // Whoever agrees with me knows it all, unless it is a suspicion, which no digest shows. It
+        // counts as sent all the same.
+        let known = self.agrees(to) && self.members.count(Status::Suspect) == 0;
+        if !draft.is_empty() && !known {
             self.post(Kind::Leave, draft, to);
         }
     }

@@ -37,7 +37,7 @@ pub enum Dialect {
     Rock,
     /// One of ours.
     Ours {
-        /// The digest of its table, as of its last datagram; none while it has news to tell.
+        /// The digest of its table, as of its last datagram.
         digest: Option<u64>,
     },
 }

@@ -18,16 +18,16 @@ use super::wire::{Buckets, Draft, Event, Kind, Note, Trailer};
 /// Whether to compare tables, and with what success it was done.
 #[derive(Debug, Default)]
 pub struct Repair {
-    /// When my table was last found equal to somebody's. `None`: I have just come, and know nothing.
-    agreed: Option<Micros>,
-    /// I have had news to tell for so long that I compare tables in spite of it.
-    overdue: bool,
+    /// Whether my table was ever equal to somebody's. Until then I have just come, and know nothing.
+    agreed: bool,
+    /// Since when it has been different from everybody's whom I have heard.
+    differs_since: Option<Micros>,
     /// One is under way, or has just been in vain: none is begun before.
     resting_until: Micros,
-    /// How many in a row have taught me nothing.
+    /// The two digests that were compared last, mine first.
+    compared: (u64, u64),
+    /// How many times in a row the same two were, in vain.
     vain: u32,
-    /// Whether the one that is under way has taught me something.
-    learnt: bool,
 }
 
 /// How many datagrams of records follow one comparison at most: 24 KB, which the receive buffer of a
@@ -40,24 +40,15 @@ const PATIENCE_MIN: Duration = Duration::from_millis(100);
 impl Repair {
     /// Whether I have just come, and learn who is there.
     pub const fn is_joining(&self) -> bool {
-        self.agreed.is_none()
+        !self.agreed
     }
 }
 
 impl Swim {
-    /// Begins to compare in spite of news, if that is due.
-    pub(super) fn check_repair(&mut self, now: Now) {
-        let agreed = self.repair.agreed;
-        self.repair.overdue = agreed
-            .is_none_or(|agreed| now.monotonic.since(agreed) > self.config.anti_entropy_period);
-    }
-
-    /// What goes behind every message: that I am one of ours, and the digest of my table unless what
-    /// I have to tell would explain any difference.
+    /// What goes behind every message: that I am one of ours, and the digest of my table.
     pub(super) fn trailer(&self) -> Trailer {
-        let quiet = self.rumors.is_empty() || self.repair.overdue || self.repair.is_joining();
         Trailer {
-            digest: quiet.then(|| self.members.digest().total()),
+            digest: Some(self.members.digest().total()),
             ..Trailer::default()
         }
     }
@@ -72,22 +63,42 @@ impl Swim {
             && self.is_alive(self.myself.as_deref())
     }
 
-    /// Compares digests with `peer`; if they differ, asks where.
+    /// Compares digests with `peer`; if they differ, and it is not only that news is on its way, asks
+    /// where.
     pub(super) fn compare_digest(&mut self, peer: &Uri, theirs: Option<u64>, now: Now) {
-        let (Some(theirs), Some(mine)) = (theirs, self.trailer().digest) else {
-            return;
-        };
+        let Some(theirs) = theirs else { return };
+        let mine = self.members.digest().total();
         if theirs == mine {
-            self.repair.agreed = Some(now.monotonic);
-            self.repair.overdue = false;
-            self.repair.vain = 0;
-        } else if now.monotonic >= self.repair.resting_until {
-            self.rest(now);
-            self.repair.learnt = false;
+            self.repair.agreed = true;
+            self.repair.differs_since = None;
+            return;
+        }
+        let since = *self.repair.differs_since.get_or_insert(now.monotonic);
+        let explained = self.repair.agreed
+            && !self.rumors.is_empty()
+            && now.monotonic.since(since) < 3 * self.spreading_time();
+        if !explained && now.monotonic >= self.repair.resting_until {
+            self.begin_repair(mine, theirs, now);
             self.stats.repairs += 1;
             let sums = self.members.digest().sums(self.bucket_count());
             self.note(Note::Compare(sums), peer);
         }
+    }
+
+    /// Sets the time before which no other comparison is begun.
+    fn begin_repair(&mut self, mine: u64, theirs: u64, now: Now) {
+        self.rest(now);
+        if core::mem::replace(&mut self.repair.compared, (mine, theirs)) != (mine, theirs) {
+            self.repair.vain = 0;
+            return;
+        }
+        // There is something that one of us will never believe: the pause grows up to that between
+        // two syncs with a peer of the Lua rock.
+        let pause = self.config.protocol_period * 2_u32.saturating_pow(self.repair.vain);
+        let jitter = self.rng.random_range(1.0..1.5);
+        let pause = pause.min(self.config.anti_entropy_period).mul_f64(jitter);
+        self.repair.vain = (self.repair.vain + 1).min(16);
+        self.repair.resting_until = now.monotonic + pause;
     }
 
     /// About a bucket for every two members: fine enough to find them, and not more to send than
@@ -149,7 +160,7 @@ impl Swim {
         records: &[Event<'_>],
         now: Now,
     ) {
-        self.repair.learnt |= self.hear_records(records, now);
+        self.hear_records(records, now);
         if !last {
             return self.rest(now);
         }
@@ -170,17 +181,8 @@ impl Swim {
                 self.post(Kind::SyncAck, draft, peer);
             }
         }
-        if self.repair.learnt {
-            self.repair.vain = 0;
+        if self.repair.vain == 0 {
             self.repair.resting_until = now.monotonic;
-        } else {
-            // Either the other has learnt, or there is something that one of us will never believe:
-            // then the pause grows up to that between two syncs.
-            let pause = self.config.protocol_period * 2_u32.saturating_pow(self.repair.vain);
-            let jitter = self.rng.random_range(1.0..1.5);
-            let pause = pause.min(self.config.anti_entropy_period).mul_f64(jitter);
-            self.repair.vain = (self.repair.vain + 1).min(16);
-            self.repair.resting_until = now.monotonic + pause;
         }
     }
 

@@ -7,7 +7,7 @@
 //! | key | value | meaning |
 //! |---|---|---|
 //! | 0 | 1 | the version of the trailer: the sender is one of ours |
-//! | 1 | uint | the digest of its table, when it has no news to tell |
+//! | 1 | uint | the digest of its table |
 //! | 2 | `[ts, dst]` | NACK: the port of `dst` is closed, as the relay sees it too |
 //! | 3 | bin | compare: the sums of its buckets, 4 bytes each, big-endian |
 //! | 4 | `[count, bin, last]` | these buckets differ, by their bits; the records here are of them |
@@ -25,7 +25,7 @@ const VERSION: u64 = 1;
 /// What one of ours says to another.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trailer {
-    /// The digest of the sender's table, when it has no news to tell.
+    /// The digest of the sender's table.
     pub digest: Option<u64>,
     /// What else there is to it.
     pub note: Option<Note>,
