@@ -199,6 +199,13 @@ impl AddressBook {
         }
     }
 
+    /// Whether something waits for the address of `uri`.
+    pub fn is_resolving(&self, uri: &str) -> bool {
+        self.waiting
+            .iter()
+            .any(|waiting| *waiting.transmit.to == *uri)
+    }
+
     /// Who has this address.
     pub fn residents(&self, address: SocketAddr) -> Vec<Uri> {
         let former = self.residents.peek(&address).into_iter().flatten();

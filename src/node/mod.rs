@@ -111,9 +111,8 @@ impl Node {
     pub fn leave(&self) -> Result<bool, Failure> {
         let mut engine = self.shared.engine();
         let goodbye = |state: &mut State, _: Now| state.say_goodbye();
-        let left = self
-            .shared
-            .visit_patiently(Self::GOODBYE_TIME_MAX, goodbye)?;
+        let give_up = clock::monotonic() + Self::GOODBYE_TIME_MAX;
+        let left = self.shared.visit_until(give_up, goodbye)?;
         if let Some(engine) = engine.take() {
             engine.stop();
         }
@@ -138,6 +137,13 @@ impl Node {
             Some(failure) => Err(failure.clone()),
             None => Ok(look(&state.swim)),
         }
+    }
+
+    /// Whether something for `uri` has not been sent yet, because its name is being resolved.
+    ///
+    /// A probe that is not answered in time was not even sent then.
+    pub fn is_resolving(&self, uri: &str) -> bool {
+        self.shared.lock().addresses.is_resolving(uri)
     }
 
     /// [`Swim::version`], read without the lock. `u64::MAX` once the engine has failed, so that who

@@ -1,12 +1,10 @@
 //! The one door to the protocol, for the engine and for everybody else.
 
-use core::time::Duration;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::chores::Chores;
-use super::clock;
 use super::engine::{Engine, Wait};
 use super::failure::Failure;
 use super::socket::Inbox;
@@ -55,17 +53,17 @@ impl Shared {
 
     /// Runs `act` under the lock, and does what came of it.
     pub fn visit<T>(&self, act: impl FnOnce(&mut State, Now) -> T) -> Result<T, Failure> {
-        self.visit_patiently(Duration::ZERO, act)
+        self.visit_until(Micros(0), act)
     }
 
-    /// Like [`Self::visit`], and waits for room in the send buffer.
-    pub fn visit_patiently<T>(
+    /// Like [`Self::visit`], and waits for room in the send buffer until `give_up`.
+    pub fn visit_until<T>(
         &self,
-        patience: Duration,
+        give_up: Micros,
         act: impl FnOnce(&mut State, Now) -> T,
     ) -> Result<T, Failure> {
         let (result, chores) = self.enter(Caller::Visitor, act);
-        self.run(chores, clock::monotonic() + patience);
+        self.run(chores, give_up);
         result
     }
 
