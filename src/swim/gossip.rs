@@ -5,6 +5,7 @@ use core::time::Duration;
 use super::Swim;
 use super::Transmit;
 use super::claim::Status;
+use super::member::Member;
 use super::time::Now;
 use super::timers::Timer;
 use super::uri::Uri;
@@ -85,8 +86,7 @@ impl Swim {
     }
 
     /// Sends a PING or an ACK with everything that rides on it: first what I think of the recipient,
-    /// so that a suspect learns it from the next ping; then myself; then what is new. One of ours who
-    /// agrees with me in everything need not be told the first two.
+    /// so that a suspect learns it from the next ping; then myself; then what is new.
     pub(super) fn tell(&mut self, kind: Kind, data: &[u8], to: &Uri) {
         let Some(myself) = self.myself.clone() else {
             return;
@@ -94,7 +94,7 @@ impl Swim {
         let draft = Draft::with_data(kind, &myself, data, self.datagram_capacity());
         let mut draft = draft.trailed_by(&self.trailer());
         let limit = self.rumor_limit();
-        if !self.agrees(to) {
+        if !self.goes_without_saying(to) {
             self.tell_recipient(&mut draft, to, |_any| true);
             if *to != myself {
                 self.tell_of_myself(&mut draft, &myself, limit);
@@ -102,6 +102,13 @@ impl Swim {
         }
         self.rumors.board(&mut draft, limit, &[to, &myself]);
         self.post(kind, draft, to);
+    }
+
+    /// Whether `to` and I are alive, and it would find out by the digest if it did not know that.
+    fn goes_without_saying(&self, to: &Uri) -> bool {
+        let is_ours = |uri: &Uri| self.members.get(uri).is_some_and(Member::is_ours);
+        let both_alive = self.is_alive(Some(to)) && self.is_alive(self.myself.as_deref());
+        both_alive && (Some(to) == self.myself.as_ref() || is_ours(to))
     }
 
     fn tell_recipient(&self, draft: &mut Draft, to: &Uri, worth: impl Fn(Status) -> bool) -> bool {

@@ -53,14 +53,11 @@ impl Swim {
         }
     }
 
-    /// Whether `to` is one of ours, knows all I know, and has nothing to be told about itself or me.
-    pub(super) fn agrees(&self, to: &Uri) -> bool {
-        let mine = Some(self.members.digest().total());
-        let knows = |member: &Member| member.dialect == Dialect::Ours { digest: mine };
-        let known = self.members.get(to).is_some_and(knows);
-        (known || Some(to) == self.myself.as_ref())
-            && self.is_alive(Some(to))
-            && self.is_alive(self.myself.as_deref())
+    /// Whether the table of `peer`, when it was last heard of, was the same as mine is now.
+    pub(super) fn agrees(&self, peer: &str) -> bool {
+        let digest = Some(self.members.digest().total());
+        let member = self.members.get(peer);
+        member.is_some_and(|member| member.dialect == Dialect::Ours { digest })
     }
 
     /// Compares digests with `peer`; if they differ, and it is not only that news is on its way, asks
