@@ -66,9 +66,17 @@ fn write_text(out: &mut Vec<u8>, text: &[u8]) {
 mod tests {
     use super::*;
 
+    /// A payload, a key, its new value, and what the payload is then.
+    type Row = (
+        &'static [u8],
+        &'static str,
+        Option<&'static [u8]>,
+        &'static [u8],
+    );
+
     #[test]
     fn a_key_is_set_added_or_removed_and_the_others_stay() {
-        let rows: [(&[u8], &str, Option<&[u8]>, &[u8]); 7] = [
+        let rows: [Row; 7] = [
             (b"\x90", "a", Some(b"\x01"), b"\x81\xa1a\x01"),
             (b"\x81\xa1a\x01", "a", Some(b"\xa1x"), b"\x81\xa1a\xa1x"),
             (
