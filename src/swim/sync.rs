@@ -6,7 +6,7 @@ use rand::RngExt;
 
 use super::Swim;
 use super::claim::{Claim, Status};
-use super::member::Member;
+use super::member::{Dialect, Member};
 use super::time::Now;
 use super::timers::Timer;
 use super::uri::Uri;
@@ -20,14 +20,14 @@ const ANSWER_DATAGRAMS_MAX: usize = 4;
 const MISFITS_MAX: usize = 8;
 
 impl Swim {
-    /// Compares tables with somebody who is alive, and not known to be one of ours: those compare
-    /// digests with every ping.
+    /// Compares tables with a peer of the Lua rock that is alive. Our own compare digests with every
+    /// ping, and what somebody is shows with the first.
     pub(super) fn sync_with_someone(&mut self, now: Now) {
         let (members, myself) = (&self.members, &self.myself);
         let suitable = |uri: &Uri| {
             let alive = |member: &Member| member.claim.status == Status::Alive;
             let member = members.get(uri);
-            member.is_some_and(|member| alive(member) && !member.is_ours())
+            member.is_some_and(|member| alive(member) && member.dialect == Dialect::Rock)
                 && Some(uri) != myself.as_ref()
         };
         let partner = members.live.sample(1, &mut self.rng, suitable).pop();
