@@ -23,8 +23,8 @@ build: setup ## build the native part: target/release/libmembership.so
 rock: setup ## build the rock and install it into ./.rocks
 	@scripts/rock.sh make
 
-pack: rock ## pack it: a binary .rock for this platform and a source .src.rock
-	@scripts/rock.sh pack
+pack: rock ## pack it: a binary .rock for this platform and a source .src.rock (VERSION=2.5.3-1: as that)
+	@scripts/rock.sh $(if $(VERSION),pack-as $(VERSION),pack)
 
 test: setup rock ## check everything
 	@scripts/test.sh

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Runs Tarantool's package manager on the rock, quietly unless something goes wrong.
-# usage: scripts/rock.sh make|pack
+# usage: scripts/rock.sh make|pack|pack-as VERSION
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -11,7 +11,8 @@ else
 fi
 
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+tree=$(mktemp -d)
+trap 'rm -rf "$log" "$tree"' EXIT
 quietly() {
     if ! "$@" >"$log" 2>&1; then
         cat "$log" >&2
@@ -34,8 +35,21 @@ pack)
     quietly "${rocks[@]}" pack membership-scm-1.rockspec
     ls -- *.rock
     ;;
+pack-as)
+    # The same module under a version that some rockspec asks for. Made in a tree of its own: .rocks has the real one.
+    version=${2-}
+    if ! [[ $version =~ ^[0-9a-z.]+-[0-9]+$ ]]; then
+        echo "rock: not a version of a rock: '$version'; one is 2.5.3-1" >&2
+        exit 2
+    fi
+    rockspec=$tree/membership-$version.rockspec
+    sed "s/^version = .*/version = '$version'/" membership-scm-1.rockspec >"$rockspec"
+    quietly "${rocks[@]}" make --tree="$tree" "$rockspec"
+    quietly "${rocks[@]}" pack --tree="$tree" membership
+    ls -- "membership-$version".*.rock
+    ;;
 *)
-    echo 'usage: scripts/rock.sh make|pack' >&2
+    echo 'usage: scripts/rock.sh make|pack|pack-as VERSION' >&2
     exit 2
     ;;
 esac

@@ -72,10 +72,28 @@ try_rock() { # ROCK TREE: installs the rock into an empty tree, runs two instanc
     ok 'two instances that run on it meet' in_dir "$2" offline tarantool "$root/test/packaging/mesh.lua"
 }
 
+# A project that pins a version of the Lua rock, with a stand-in for that installed.
+make_project() { # DIRECTORY
+    mkdir -p "$1/lua_rock" && cd "$1" || return
+    echo 'return {}' >lua_rock/membership.lua
+    cat >lua_rock/membership-2.5.3-1.rockspec <<'END'
+package, version, source = 'membership', '2.5.3-1', {url = '/dev/null'}
+build = {type = 'builtin', modules = {membership = 'membership.lua'}}
+END
+    cat >project-scm-1.rockspec <<'END'
+package, version, source = 'project', 'scm-1', {url = '/dev/null'}
+dependencies = {'membership == 2.5.3-1'}
+build = {type = 'none'}
+END
+    in_dir lua_rock offline tarantoolctl rocks make --tree="$1/.rocks"
+    offline tarantoolctl rocks make
+}
+
 clone=$work/clone
 core=$clone/.rocks/lib/tarantool/membership/core.so
 rock=$work/membership-scm-1.$(uname -s | tr '[:upper:]' '[:lower:]')-$(uname -m).rock
 src_rock=$work/membership-scm-1.src.rock
+pinned_rock=$work/membership-2.5.3-1.$(uname -s | tr '[:upper:]' '[:lower:]')-$(uname -m).rock
 
 echo '# a clean clone'
 ok 'it can be cloned' git clone --quiet --no-hardlinks . "$clone"
@@ -87,6 +105,7 @@ ok 'every Lua file is installed' has_lua_files "$clone/lua" "$clone/.rocks/share
 ok 'tarantoolctl rocks pack membership' in_dir "$clone" offline tarantoolctl rocks pack membership
 ok 'tarantoolctl rocks pack membership-scm-1.rockspec' \
     in_dir "$clone" offline tarantoolctl rocks pack membership-scm-1.rockspec
+ok 'it can be packed as another version' in_dir "$clone" offline scripts/rock.sh pack-as 2.5.3-1
 ok 'git ignores all that was made' is_clean "$clone"
 mv "$clone"/*.rock "$work"
 # From here on nothing may come from the clone.
@@ -99,5 +118,13 @@ try_rock "$rock" "$work/binary"
 
 echo '# the packed source'
 try_rock "$src_rock" "$work/source"
+
+echo '# the place of the Lua rock, in a project that pins it'
+project=$work/project
+ok 'a project pins the Lua rock' make_project "$project"
+ok 'the Lua rock is removed' in_dir "$project" offline tarantoolctl rocks remove --force membership
+ok 'this one is installed under its version' in_dir "$project" offline tarantoolctl rocks install "$pinned_rock"
+ok 'two instances that run on it meet' in_dir "$project" offline tarantool "$root/test/packaging/mesh.lua"
+ok 'the project finds the version that it asks for' in_dir "$project" offline tarantoolctl rocks make
 
 exit "$failed"
