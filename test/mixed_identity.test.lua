@@ -44,14 +44,8 @@ suite.fact('one that was stopped for a while is dead, then alive, and blames nob
     local members = {a, watching, b, stopped}
     mixed.join(cluster, members)
     for _, sleeper in ipairs({stopped, a}) do
-        local others = {}
-        for _, member in ipairs(members) do
-            if member ~= sleeper then
-                table.insert(others, member)
-            end
-        end
         sleeper:stop()
-        cluster:everyone_sees(sleeper.uri, 'dead', others)
+        cluster:everyone_sees(sleeper.uri, 'dead', mixed.others(members, sleeper))
         sleeper:cont()
         cluster:acquaint(members)
     end

@@ -1,6 +1,7 @@
 --- Groups of our instances and old peers, and whether they get along.
 
 local scene = require('scene')
+local suite = require('suite')
 
 local mixed = {}
 
@@ -11,6 +12,16 @@ mixed.CALM = {
     ANTI_ENTROPY_PERIOD_SECONDS = 1,
     SUSPECT_TIMEOUT_SECONDS = 1,
 }
+
+--- Two facts, plain and encrypted: `check` gets the key as well, or nil.
+function mixed.fact(name, check)
+    suite.fact(name, function(t, cluster)
+        check(t, cluster, nil)
+    end)
+    suite.fact(name .. ' (encrypted)', function(t, cluster)
+        check(t, cluster, 'a cluster cookie')
+    end)
+end
 
 --- Makes a process a member of a group of its own that notes what it sees.
 function mixed.begin(cluster, started, key)
@@ -52,6 +63,29 @@ function mixed.join(cluster, members)
         assert(members[i].membership.add_member(members[i - 1].uri))
     end
     cluster:acquaint(members)
+end
+
+--- So many of ours and old peers, strangers to one another.
+function mixed.strangers(cluster, count_ours, count_old, key)
+    local members = {}
+    for _ = 1, count_ours do
+        table.insert(members, mixed.ours(cluster, {key = key}))
+    end
+    for _ = 1, count_old do
+        table.insert(members, mixed.old(cluster, {key = key}))
+    end
+    return members
+end
+
+--- The members but this one.
+function mixed.others(members, but)
+    local list = {}
+    for _, member in ipairs(members) do
+        if member ~= but then
+            table.insert(list, member)
+        end
+    end
+    return list
 end
 
 local function is_old(member)
