@@ -73,7 +73,7 @@ try_rock() { # ROCK TREE: installs the rock into an empty tree, runs two instanc
 }
 
 # A project that pins a version of the Lua rock, with a stand-in for that installed.
-make_project() { # DIRECTORY
+make_project() ( # DIRECTORY
     mkdir -p "$1/lua_rock" && cd "$1" || return
     echo 'return {}' >lua_rock/membership.lua
     cat >lua_rock/membership-2.5.3-1.rockspec <<'END'
@@ -87,7 +87,7 @@ build = {type = 'none'}
 END
     in_dir lua_rock offline tarantoolctl rocks make --tree="$1/.rocks"
     offline tarantoolctl rocks make
-}
+)
 
 clone=$work/clone
 core=$clone/.rocks/lib/tarantool/membership/core.so
