@@ -250,7 +250,7 @@ fn set_option(_: &Lua, (name, value): (BString, Value)) -> Answer<bool> {
         other => return Err(format!("{} is no option", other.type_name())),
     };
     let name = text(&name);
-    let assigned = node().with_swim(|swim, _| swim.assign(&name, setting));
+    let assigned = node().with_swim(|swim, now| swim.assign(&name, setting, now));
     assigned.map_err(message)?.map_err(message)?;
     Ok(true)
 }

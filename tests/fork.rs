@@ -176,7 +176,7 @@ fn join(port: u16) {
 /// On a busy machine a probe may take a while; what is tested is that it is answered at all.
 fn be_patient(node: &Node) {
     let period = Setting::Number(5.0);
-    node.with_swim(|swim, _| swim.assign("PROTOCOL_PERIOD_SECONDS", period))
+    node.with_swim(|swim, now| swim.assign("PROTOCOL_PERIOD_SECONDS", period, now))
         .unwrap()
         .unwrap();
 }

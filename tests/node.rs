@@ -54,7 +54,7 @@ fn sees(node: &Node, member: &Uri, expected: Status) {
 
 fn assign(node: &Node, option: &str, value: f64) {
     use membership::swim::config::Setting;
-    node.with_swim(|swim, _| swim.assign(option, Setting::Number(value)))
+    node.with_swim(|swim, now| swim.assign(option, Setting::Number(value), now))
         .unwrap()
         .unwrap();
 }

@@ -73,15 +73,23 @@ impl Swim {
         }
         if claim.status == Status::Suspect {
             let uri = Uri::from_wire(uri).expect("checked when decoded");
-            self.suspicions
-                .start(&uri, now.monotonic + self.config.suspect_timeout);
+            self.suspicions.start(&uri, now.monotonic);
         }
-        self.timers.set_to(Timer::Suspicion, self.suspicions.next());
+        self.watch_oldest_suspicion();
+    }
+
+    /// Waits for the suspicion that ripens first.
+    pub(super) fn watch_oldest_suspicion(&mut self) {
+        let next = self.suspicions.next(self.config.suspect_timeout);
+        self.timers.set_to(Timer::Suspicion, next);
     }
 
     /// Calls those dead whose suspicion has ripened.
     pub(super) fn bury(&mut self, now: Now) {
-        while let Some(uri) = self.suspicions.pop_ripe(now.monotonic) {
+        while let Some(uri) = self
+            .suspicions
+            .pop_ripe(self.config.suspect_timeout, now.monotonic)
+        {
             let Some(claim) = self
                 .members
                 .claim(&uri)
@@ -103,7 +111,7 @@ impl Swim {
             // One who is buried alive is to hear of it at once, and refute.
             self.push_to(&uri);
         }
-        self.timers.set_to(Timer::Suspicion, self.suspicions.next());
+        self.watch_oldest_suspicion();
     }
 
     /// Contradicts what is said of me, if it would be believed.

@@ -23,7 +23,7 @@ pub struct Member {
     pub clock_delta: Option<f64>,
     /// What its datagrams show it to be.
     pub dialect: Dialect,
-    /// The number of its last change in the [`History`](super::history::History).
+    /// The number of its last change in the history of the table.
     pub version: u64,
 }
 

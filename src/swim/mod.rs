@@ -255,9 +255,19 @@ impl Swim {
         self.prober.forget(ticket);
     }
 
-    /// Assigns an option. It takes effect with the next period.
-    pub fn assign(&mut self, name: &str, setting: Setting) -> Result<(), Refused> {
-        self.config.assign(name, setting).map_err(Refused::Option)
+    /// Assigns an option. It takes effect at once: what is waited for is not waited for longer than it
+    /// says now.
+    pub fn assign(&mut self, name: &str, setting: Setting, now: Now) -> Result<(), Refused> {
+        self.config.assign(name, setting).map_err(Refused::Option)?;
+        if self.myself.is_some() {
+            let config = &self.config;
+            let (period, anti_entropy) = (config.protocol_period, config.anti_entropy_period);
+            self.timers.advance(Timer::Period, now.monotonic + period);
+            self.timers
+                .advance(Timer::AntiEntropy, now.monotonic + anti_entropy);
+            self.watch_oldest_suspicion();
+        }
+        Ok(())
     }
 
     /// Encrypts what is sent from now on, and understands nothing else any more; `None` ends that.

@@ -36,7 +36,7 @@ impl Swim {
             self.prober.give_up();
             self.timers.stop(Timer::Retry);
             self.suspicions.postpone(late);
-            self.timers.set_to(Timer::Suspicion, self.suspicions.next());
+            self.watch_oldest_suspicion();
             self.timers.catch_up(now.monotonic);
         }
     }

@@ -8,57 +8,52 @@ use indexmap::IndexMap;
 use super::time::Micros;
 use super::uri::Uri;
 
-/// A deadline for each suspect, counted from when *this* node learnt of the suspicion.
+/// The suspects, and since when *this* node has known of each suspicion.
 #[derive(Debug, Default)]
 pub struct Suspicions {
-    deadlines: IndexMap<Uri, Micros>,
+    since: IndexMap<Uri, Micros>,
     queue: BTreeSet<(Micros, Uri)>,
 }
 
 impl Suspicions {
-    /// Suspects `uri` until `deadline`. A suspicion that runs already keeps its deadline.
-    pub fn start(&mut self, uri: &Uri, deadline: Micros) {
-        if !self.deadlines.contains_key(uri) {
-            self.deadlines.insert(uri.clone(), deadline);
-            self.queue.insert((deadline, uri.clone()));
+    /// Suspects `uri` from now on, unless it is suspected already.
+    pub fn start(&mut self, uri: &Uri, now: Micros) {
+        if !self.since.contains_key(uri) {
+            self.since.insert(uri.clone(), now);
+            self.queue.insert((now, uri.clone()));
         }
     }
 
     /// No longer suspects `uri`.
     pub fn stop(&mut self, uri: &str) {
-        if let Some((uri, deadline)) = self.deadlines.swap_remove_entry(uri) {
-            self.queue.remove(&(deadline, uri));
+        if let Some((uri, since)) = self.since.swap_remove_entry(uri) {
+            self.queue.remove(&(since, uri));
         }
     }
 
     /// Gives every suspect that much more time.
     pub fn postpone(&mut self, by: Duration) {
-        self.deadlines
+        self.since
             .values_mut()
-            .for_each(|deadline| *deadline = *deadline + by);
-        let deadlines = self.deadlines.iter();
-        self.queue = deadlines
-            .map(|(uri, deadline)| (*deadline, uri.clone()))
-            .collect();
+            .for_each(|since| *since = *since + by);
+        let since = self.since.iter();
+        self.queue = since.map(|(uri, since)| (*since, uri.clone())).collect();
     }
 
-    /// How many there are.
+    /// How many suspects there are.
     pub fn len(&self) -> usize {
-        debug_assert_eq!(self.deadlines.len(), self.queue.len());
-        self.deadlines.len()
+        self.since.len()
     }
 
-    /// When the next one ripens.
-    pub fn next(&self) -> Option<Micros> {
-        self.queue.first().map(|(deadline, _uri)| *deadline)
+    /// When the next one has been suspected for `timeout`.
+    pub fn next(&self, timeout: Duration) -> Option<Micros> {
+        self.queue.first().map(|(since, _uri)| *since + timeout)
     }
 
-    /// Takes a suspect whose time is over.
-    pub fn pop_ripe(&mut self, now: Micros) -> Option<Uri> {
-        let (_, uri) = self
-            .queue
-            .first()
-            .filter(|(deadline, _uri)| *deadline <= now)?;
+    /// Takes one that has been suspected for `timeout`.
+    pub fn pop_ripe(&mut self, timeout: Duration, now: Micros) -> Option<Uri> {
+        self.next(timeout).filter(|deadline| *deadline <= now)?;
+        let (_since, uri) = self.queue.first()?;
         let uri = uri.clone();
         self.stop(&uri);
         Some(uri)
@@ -66,7 +61,7 @@ impl Suspicions {
 
     /// Forgets all of them.
     pub fn clear(&mut self) {
-        self.deadlines.clear();
+        self.since.clear();
         self.queue.clear();
     }
 }
@@ -78,23 +73,22 @@ mod tests {
     #[test]
     fn suspicions_ripen_in_order_and_are_not_prolonged_by_repetition() {
         let [a, b] = [1, 2].map(|port| Uri::new("a", port).unwrap());
+        let timeout = Duration::from_micros(10);
         let mut suspicions = Suspicions::default();
-        suspicions.start(&a, Micros(5));
         suspicions.start(&b, Micros(3));
+        suspicions.start(&a, Micros(5));
         suspicions.start(&b, Micros(9));
-        assert_eq!(suspicions.next(), Some(Micros(3)));
-        assert_eq!(suspicions.pop_ripe(Micros(2)), None);
-        assert_eq!(suspicions.pop_ripe(Micros(9)), Some(b.clone()));
+        assert_eq!(suspicions.next(timeout), Some(Micros(13)));
+        assert_eq!(suspicions.pop_ripe(timeout, Micros(12)), None);
+        assert_eq!(suspicions.pop_ripe(timeout, Micros(99)), Some(b.clone()));
         suspicions.stop(&a);
         suspicions.stop(&a);
-        assert_eq!(
-            (suspicions.next(), suspicions.pop_ripe(Micros(99))),
-            (None, None)
-        );
+        assert_eq!(suspicions.next(timeout), None);
+        assert_eq!(suspicions.pop_ripe(timeout, Micros(99)), None);
         suspicions.start(&b, Micros(20));
-        assert_eq!(suspicions.next(), Some(Micros(20)), "suspected anew");
+        assert_eq!(suspicions.next(timeout), Some(Micros(30)), "suspected anew");
         suspicions.postpone(Duration::from_micros(5));
-        assert_eq!(suspicions.pop_ripe(Micros(24)), None);
-        assert_eq!(suspicions.pop_ripe(Micros(25)), Some(b));
+        assert_eq!(suspicions.pop_ripe(timeout, Micros(34)), None);
+        assert_eq!(suspicions.pop_ripe(timeout, Micros(35)), Some(b));
     }
 }

@@ -81,9 +81,9 @@ fn who_is_told_not_to_suspect_suspects_nobody_and_believes_others() {
         world.kill(C);
         world.run(seconds(60));
         assert!(world.everyone_sees(C, Alive));
-        world.act(A, "may suspect", |engine, _now| {
+        world.act(A, "may suspect", |engine, now| {
             let swim = engine.swim_mut().expect("ours");
-            swim.assign("SUSPICIOUSNESS", Setting::Flag(true))
+            swim.assign("SUSPICIOUSNESS", Setting::Flag(true), now)
                 .expect("a flag");
         });
         let dead = |world: &World| world.everyone_sees(C, Dead);
@@ -91,6 +91,34 @@ fn who_is_told_not_to_suspect_suspects_nobody_and_believes_others() {
             world
                 .run_until(round(3) + PERIOD + SUSPICION + MOMENT, dead)
                 .is_some()
+        );
+    });
+}
+
+#[test]
+fn an_option_takes_effect_at_once_also_on_what_is_being_waited_for() {
+    story(|seed| {
+        let patient = [
+            ("PROTOCOL_PERIOD_SECONDS", Setting::Number(3600.0)),
+            ("SUSPECT_TIMEOUT_SECONDS", Setting::Number(3600.0)),
+        ];
+        let mut world = tuned(2, seed, &patient);
+        world.power_off(B);
+        let assign = |world: &mut World, name: &str, seconds: f64| {
+            world.act(A, name, |engine, now| {
+                let swim = engine.swim_mut().expect("ours");
+                swim.assign(name, Setting::Number(seconds), now)
+                    .expect("a good value");
+            });
+        };
+        assign(&mut world, "PROTOCOL_PERIOD_SECONDS", 1.0);
+        let sees = |status| move |world: &World| world.status(A, B) == Some(status);
+        let suspected = world.run_until(round(2) + PERIOD, sees(Suspect));
+        assert!(suspected.is_some(), "the shorter period begins at once");
+        assign(&mut world, "SUSPECT_TIMEOUT_SECONDS", 0.0);
+        assert!(
+            world.run_until(MOMENT, sees(Dead)).is_some(),
+            "the suspicion ripens at once"
         );
     });
 }

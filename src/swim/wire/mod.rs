@@ -13,7 +13,7 @@
 //!
 //! Behind the message our own peers put a [`Trailer`], which those of the Lua rock do not look at.
 //!
-//! [`decode`] takes what peers are known to send; [`Draft`] sends what they are known to take.
+//! [`decode()`] takes what peers are known to send; [`Draft`] sends what they are known to take.
 
 mod decode;
 mod encode;
