@@ -42,6 +42,11 @@ impl Repair {
     pub const fn is_joining(&self) -> bool {
         !self.agreed
     }
+
+    /// Somebody had nothing to tell me that I did not know.
+    pub const fn end_joining(&mut self) {
+        self.agreed = true;
+    }
 }
 
 impl Swim {
@@ -66,7 +71,7 @@ impl Swim {
         let Some(theirs) = theirs else { return };
         let mine = self.members.digest().total();
         if theirs == mine {
-            self.repair.agreed = true;
+            self.repair.end_joining();
             self.repair.differs_since = None;
             return;
         }

@@ -73,6 +73,9 @@ impl Swim {
     /// Hears what I did not know. What taught me something is worth another one soon.
     pub(super) fn end_sync(&mut self, records: &[Event<'_>], now: Now) {
         let learnt = self.hear_records(records, now);
+        if !learnt {
+            self.repair.end_joining();
+        }
         if self.syncing {
             self.syncing = false;
             let config = &self.config;
