@@ -12,6 +12,7 @@ use membership::swim::Outcome;
 use membership::swim::claim::Status;
 use membership::swim::report::Level;
 use membership::swim::uri::Uri;
+use membership::swim::wire::Malformed;
 use rustix::event::{PollFd, PollFlags, poll};
 
 const LOCALHOST: SocketAddr =
@@ -341,7 +342,19 @@ fn what_a_dead_member_sends_is_recognised_by_its_address() {
     sees(&node, &dead, Status::Dead);
     let stranger = UdpSocket::bind("127.0.0.1:33192").unwrap();
     let successor = UdpSocket::bind("127.0.0.1:33191").unwrap();
+    let malformed = |why: Malformed| node.view(|swim| swim.stats().malformed[why as usize]);
+    // What is wrong with this one is no key: who sent it can be understood.
+    let strange = b"\x94\xa5a:100\xa4WHAT\xc0\x90";
+    successor.send_to(strange, "127.0.0.1:33190").unwrap();
+    eventually("it was taken for what it is", || {
+        malformed(Malformed::Type) == Ok(1)
+    });
+    assert_eq!(status(&node, &dead), Some(Status::Dead));
     stranger.send_to(b"\xc1", "127.0.0.1:33190").unwrap();
+    eventually("the stranger was heard", || {
+        malformed(Malformed::NotMsgpack) == Ok(1)
+    });
+    assert_eq!(status(&node, &dead), Some(Status::Dead));
     successor.send_to(b"\xc1", "127.0.0.1:33190").unwrap();
     sees(&node, &dead, Status::NonDecryptable);
 }

@@ -15,6 +15,7 @@ use super::socket::{Family, Inbox, Socket};
 use crate::swim::report::Level;
 use crate::swim::time::{Micros, Now};
 use crate::swim::uri::Uri;
+use crate::swim::wire::Malformed;
 use crate::swim::{Swim, Transmit};
 
 /// The protocol, and what it takes to serve it. Makes no system call but to read the clocks.
@@ -103,7 +104,8 @@ impl State {
             }
         }
         for (datagram, source) in inbox.iter() {
-            if self.swim.handle_datagram(datagram, now).is_err() {
+            let taken = self.swim.handle_datagram(datagram, now);
+            if taken.is_err_and(Malformed::smells_of_another_key) {
                 for uri in self.addresses.residents(source) {
                     self.swim.handle_gibberish(&uri, now);
                 }
