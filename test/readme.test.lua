@@ -1,0 +1,275 @@
+-- README.md says what is so: each of its snippets is run, in order, as a reader would who tries all of them.
+
+package.path = arg[0]:gsub('[^/]*$', 'lib/?.lua;') .. package.path
+local document = require('document')
+local fio = require('fio')
+local suite = require('suite')
+
+local ROOT = fio.abspath(fio.pathjoin(fio.dirname(arg[0]), '..'))
+local README = fio.pathjoin(ROOT, 'README.md')
+local SNIPPET_TIMEOUT_SECONDS = 10
+
+-- The README has ports 33xx; this test has its own.
+local function translate_to(first)
+    return function(text)
+        return (text:gsub('%f[%d]33(%d%d)%f[%D]', function(number)
+            return tostring(first + tonumber(number))
+        end))
+    end
+end
+
+local Reader = {}
+Reader.__index = Reader
+
+local function new_reader(t, cluster)
+    return setmetatable({t = t, cluster = cluster, first_port = cluster:port(), terminals = {}}, Reader)
+end
+
+--- The Tarantool in the terminal of this name, which is started when it is first mentioned.
+function Reader:terminal(name)
+    if self.terminals[name] == nil then
+        local port = self.first_port + tonumber(name:match('%d+'))
+        self.terminals[name] = self.cluster:node({host = 'localhost', port = port})
+    end
+    return self.terminals[name]
+end
+
+--- Some things take their time: what does not come out at once is tried again for a while.
+function Reader:expect(line, what, attempt)
+    local ok, got = attempt()
+    if not ok then
+        pcall(self.cluster.wait, self.cluster, what, function()
+            ok, got = attempt()
+            return ok
+        end, SNIPPET_TIMEOUT_SECONDS)
+    end
+    if not self.t:ok(ok, ('line %d: %s'):format(line, what)) then
+        self.t:diag('it is: %s', got)
+    end
+end
+
+function Reader:try_statement(terminal, statement)
+    local function attempt()
+        return terminal:call(function(code, expected)
+            return require('snippet').check(code, expected)
+        end, statement.code, statement.expected)
+    end
+    local first_line = statement.code:match('[^\n]*')
+    if statement.expected ~= nil then
+        self:expect(statement.line, first_line, attempt)
+    else
+        local ok, got = attempt()
+        if not self.t:ok(ok, ('line %d: %s'):format(statement.line, first_line)) then
+            self.t:diag('%s', got)
+        end
+    end
+end
+
+function Reader:try_lua(block)
+    local terminal = self:terminal(block.about ~= '' and block.about or 'terminal 1')
+    for _, statement in ipairs(document.statements(block)) do
+        self:try_statement(terminal, statement)
+    end
+end
+
+local function contains(text, part)
+    return text:find(part, 1, true) ~= nil
+end
+
+local function contains_line(lines, wanted)
+    for _, line in ipairs(lines) do
+        if line == wanted then
+            return true
+        end
+    end
+    return false, lines[#lines]
+end
+
+function Reader:try_shell(terminal, step)
+    if step.shell == 'tarantool' then
+        if not terminal:is_running() then
+            terminal:restart()
+        end
+    elseif step.shell:match('^kill %-9 %d+$') then
+        self:terminal('terminal 2'):kill() -- the only one that the README kills
+    else
+        self.t:fail(('line %d: cannot run %s'):format(step.line, step.shell))
+    end
+end
+
+function Reader:try_console(block)
+    local terminal = self:terminal(block.about ~= '' and block.about or 'terminal 1')
+    for _, step in ipairs(document.session(block)) do
+        if step.shell ~= nil then
+            self:try_shell(terminal, step)
+        elseif step.code ~= nil then
+            self:expect(step.line, 'tarantool> ' .. step.code, function()
+                return terminal:call(function(line, output)
+                    return require('snippet').check_console(line, output)
+                end, step.code, step.output)
+            end)
+        else
+            self:expect(step.line, 'prints ' .. step.printed, function()
+                return contains_line(terminal:log_tail(100), step.printed)
+            end)
+        end
+    end
+end
+
+suite.fact('each snippet does what is said of it', function(t, cluster)
+    local reader = new_reader(t, cluster)
+    for _, block in ipairs(document.read(README, translate_to(reader.first_port)).blocks) do
+        if block.language == 'lua' and document.file_name(block) == nil then
+            reader:try_lua(block)
+        elseif block.language == 'console' then
+            reader:try_console(block)
+        end
+    end
+end)
+
+--- The blocks that are files, by name.
+local function read_files(translate)
+    local files = {}
+    for _, block in ipairs(document.read(README, translate).blocks) do
+        local name = document.file_name(block)
+        if name ~= nil then
+            files[name] = table.concat(block.lines, '\n') .. '\n'
+        end
+    end
+    return files
+end
+
+suite.fact('init.lua is a member before box.cfg and after it, and leaves when it is stopped', function(t, cluster)
+    local first_port = cluster:port()
+    local observer = cluster:member({host = 'localhost', port = first_port + 1})
+    local program = cluster:node({
+        host = 'localhost',
+        port = first_port + 3,
+        program = {arg[-1], 'start.lua'},
+        files = {
+            ['init.lua'] = read_files(translate_to(first_port))['init.lua'],
+            ['start.lua'] = 'dofile(os.getenv("MEMBERSHIP_TEST_LIB") .. "instance.lua") dofile("init.lua")',
+        },
+    })
+    t:ok(cluster:everyone_sees_payload(program.uri, {role = 'storage'}, {observer}), 'it is a member')
+    cluster:wait('box.cfg to be done', function()
+        return program:call(function() return type(box.cfg) == 'table' end)
+    end)
+    t:is(observer.membership.probe_uri(program.uri), true, 'it is one after box.cfg')
+    t:ok(cluster:wait('it to log who is alive', function()
+        return contains(table.concat(program:log_tail(100), '\n'), observer.uri .. ' is alive')
+    end), 'it logs who is alive')
+    program:signal('TERM')
+    t:ok(cluster:everyone_sees(program.uri, 'left', {observer}), 'it leaves')
+end)
+
+--- What the module has, by the name of what has it.
+local function functions_of(node, module)
+    return node:call(function(name)
+        local names = {}
+        for key, value in pairs(require(name)) do
+            names[key] = type(value) == 'function' or nil
+        end
+        return names
+    end, module)
+end
+
+suite.fact('each function is described', function(t, cluster)
+    local node = cluster:node()
+    local text = document.read(README).text
+    local described = {}
+    for heading in text:gmatch('\n#### ([^\n]*)') do
+        for name in heading:gmatch('([%l_]+)%(') do
+            described[name] = true
+        end
+    end
+    t:is_deeply(described, functions_of(node, 'membership'), 'of membership')
+    for _, module in ipairs({'membership.members', 'membership.events'}) do
+        local section = text:match(('\n%%*%%*%s%%*%%*(.*)'):format(module)):match('^(.-)\n[#*]')
+        for name in pairs(functions_of(node, module)) do
+            t:like(section, '%f[%w_]' .. name .. '%f[^%w_]', ('%s of %s'):format(name, module))
+        end
+    end
+end)
+
+--- The rows of the table of options, by name: `default`, and `least` and `most` of numbers.
+local function read_options()
+    local options = {}
+    for name, default, bounds in document.read(README).text:gmatch('\n| `([%u_]+)` |[^|]*| ([^|]*) |([^|]*)|') do
+        local least, most = bounds:match('(%S+) … (%S+)')
+        options[name] = {default = loadstring('return ' .. default)(), least = tonumber(least), most = tonumber(most)}
+    end
+    return options
+end
+
+--- What the module has as options, by name.
+local function options_of(node)
+    return node:call(function()
+        local options = require('membership.options')
+        local all = {}
+        for name, value in getmetatable(options).__pairs(options) do
+            all[name] = value
+        end
+        all.log_debug, all.STATUS_NAMES = nil, nil
+        for _, constant in ipairs({'ALIVE', 'SUSPECT', 'DEAD', 'NONDECRYPTABLE', 'LEFT'}) do
+            all[constant] = nil
+        end
+        return all
+    end)
+end
+
+local function accepts(node, name, value)
+    return node:call(function(option, wanted)
+        return pcall(function()
+            require('membership.options')[option] = wanted
+        end)
+    end, name, value)
+end
+
+suite.fact('each option is described, with its default and its bounds', function(t, cluster)
+    local node = cluster:node()
+    local described, options = read_options(), options_of(node)
+    for name, default in pairs(options) do
+        t:is(described[name] and described[name].default, default, name)
+    end
+    for name, option in pairs(described) do
+        t:isnt(options[name], nil, name .. ' exists')
+        if option.least ~= nil then
+            t:ok(accepts(node, name, option.least), ('it can be %g'):format(option.least))
+            t:ok(accepts(node, name, option.most), ('it can be %g'):format(option.most))
+            t:ok(not accepts(node, name, option.least - 0.0005), 'not less')
+            t:ok(not accepts(node, name, option.most + 1), 'nor more')
+        end
+    end
+end)
+
+suite.fact('the files, targets and headings that it names are there', function(t)
+    local text = document.read(README).text
+    for path in text:gmatch('%f[%w/]([%w_]+/[%w_./]*)') do
+        local top = path:match('^[^/]+')
+        if top == 'src' or top == 'lua' or top == 'test' or top == 'tests' or top == 'examples' then
+            t:ok(fio.path.exists(fio.pathjoin(ROOT, path)), path)
+        end
+    end
+    local makefile = io.open(fio.pathjoin(ROOT, 'Makefile')):read('*a')
+    for target in text:gmatch('[`\n]make (%l+)') do
+        t:ok(contains(makefile, '\n' .. target .. ':'), 'make ' .. target)
+    end
+    local anchors = {}
+    for heading in text:gmatch('\n#+ ([^\n]*)') do
+        anchors[heading:lower():gsub('[^%w_ -]', ''):gsub(' ', '-')] = true
+    end
+    for anchor in text:gmatch('%]%(#([^)]*)%)') do
+        t:ok(anchors[anchor], '#' .. anchor)
+    end
+end)
+
+suite.fact('the rockspec is one', function(t)
+    local name = 'my-project-scm-1.rockspec'
+    local rockspec = {}
+    setfenv(assert(loadstring(read_files()[name])), rockspec)()
+    t:is(('%s-%s.rockspec'):format(rockspec.package, rockspec.version), name, 'it has the right name')
+    t:is_deeply(rockspec.dependencies, {'membership'}, 'it depends on membership')
+end)
+
+suite.run()
