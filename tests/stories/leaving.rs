@@ -113,9 +113,10 @@ fn a_quick_restart_is_noticed_also_when_nobody_is_told_of_it() {
         world.kill(B);
         world.start(B);
         world.set_payload(B, 8);
+        // Somebody has to come by: who pings it takes it for the one it was.
         assert!(
             world
-                .run_until(2 * PERIOD, |world| world.everyone_has(B, 8))
+                .run_until(round(5) + MOMENT, |world| world.everyone_has(B, 8))
                 .is_some()
         );
         world.settle();
