@@ -1,0 +1,114 @@
+//! What calls return, and what they leave for the log.
+
+use std::net::UdpSocket;
+use std::time::Duration;
+
+use membership::node::{Line, Lines, Node, clock};
+use membership::swim::Outcome;
+use membership::swim::claim::Status;
+use membership::swim::report::Level;
+
+use crate::{eventually, is_free, is_rung, outcome, started, status, uri};
+
+#[test]
+fn bad_arguments_are_named() {
+    let node = Node::new();
+    let refusal = |host, port, bind| node.init(host, port, bind).unwrap_err().to_string();
+    for host in ["", "a b", ":::", "::1", "[::1"] {
+        assert!(refusal(host, 33_120, None).starts_with(&format!("bad host '{host}'")));
+    }
+    assert!(refusal("localhost", 0, None).starts_with("bad port 0"));
+    for bind in ["localhost", "", "::1", "1.2.3"] {
+        let text = refusal("127.0.0.1", 33_120, Some(bind));
+        assert!(
+            text.starts_with(&format!("bad address to bind '{bind}'")),
+            "{text}"
+        );
+    }
+    assert_eq!(node.view(|swim| swim.myself().cloned()), Ok(None));
+}
+
+#[test]
+fn a_busy_port_is_reported_and_the_node_stays_what_it_is() {
+    let (node, other) = (started(33_130), started(33_131));
+    let busy = UdpSocket::bind("0.0.0.0:33132").unwrap();
+    let text = "Socket bind error (33132/udp): Address already in use";
+    assert_eq!(
+        node.init("127.0.0.1", 33_132, None)
+            .unwrap_err()
+            .to_string(),
+        text
+    );
+    let line = Line {
+        level: Level::Error,
+        text: text.into(),
+    };
+    assert_eq!(node.take_lines(), (vec![line], 0));
+
+    let myself = uri("127.0.0.1", 33_130);
+    assert_eq!(
+        node.view(|swim| swim.myself().cloned()),
+        Ok(Some(myself.clone()))
+    );
+    assert_eq!(
+        outcome(&other, &myself),
+        Outcome::Answered,
+        "at the old port"
+    );
+
+    drop(busy);
+    node.init("127.0.0.1", 33_132, None).unwrap();
+    assert!(
+        is_free(33_130),
+        "the old port is given back before init returns"
+    );
+    assert_eq!(
+        status(&node, &uri("127.0.0.1", 33_131)),
+        Some(Status::Alive),
+        "members stay"
+    );
+    assert_eq!(
+        outcome(&other, &uri("127.0.0.1", 33_132)),
+        Outcome::Answered
+    );
+}
+
+#[test]
+fn after_a_panic_every_call_fails_the_port_is_silent_and_one_line_says_why() {
+    let node = started(33_220);
+    let bell = node.open_bell().unwrap();
+    let before = node.version();
+    let failed = node.with_swim(|_, _| panic!("this is part of the test"));
+    let text = "membership engine failed: this is part of the test";
+    assert_eq!(failed.unwrap_err().to_string(), text);
+    assert_ne!(node.version(), before, "who compares versions is to look");
+    assert!(is_rung(bell, Duration::ZERO));
+    node.hush_bell(bell);
+    let failures = [
+        node.with_swim(|_, _| ()).unwrap_err(),
+        node.view(|_| ()).unwrap_err(),
+        node.leave().unwrap_err(),
+        node.init("127.0.0.1", 33_220, None).unwrap_err(),
+    ];
+    for failure in failures {
+        assert_eq!(failure.to_string(), text);
+    }
+    node.beat(clock::monotonic());
+    let line = Line {
+        level: Level::Error,
+        text: text.into(),
+    };
+    assert_eq!(node.take_lines(), (vec![line], 0));
+    eventually("the socket is closed", || is_free(33_220));
+}
+
+#[test]
+fn log_lines_are_bounded_while_nobody_takes_them() {
+    let node = Node::new();
+    let _busy = UdpSocket::bind("0.0.0.0:33230").unwrap();
+    for _ in 0..Lines::MAX + 7 {
+        node.init("127.0.0.1", 33_230, None).unwrap_err();
+    }
+    let (lines, left_out) = node.take_lines();
+    assert_eq!((lines.len(), left_out), (Lines::MAX, 7));
+}
