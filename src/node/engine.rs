@@ -108,9 +108,11 @@ impl Driver {
             } else {
                 wait
             };
-            let filled = match self.wait(wait, full_inboxes > 0) {
-                true => inbox.fill(&self.socket),
-                false => Filled::Dry,
+            let ready = self.wait(wait, full_inboxes > 0);
+            let filled = if ready.is_empty() {
+                Filled::Dry
+            } else {
+                inbox.fill(&self.socket, ready != PollFlags::IN)
             };
             full_inboxes = if filled == Filled::Full {
                 full_inboxes + 1
@@ -130,8 +132,8 @@ impl Driver {
         }
     }
 
-    /// Waits, and says whether the socket has something to say.
-    fn wait(&self, wait: Wait, hurried: bool) -> bool {
+    /// Waits, and says what there is at the socket: datagrams, trouble, both or nothing.
+    fn wait(&self, wait: Wait, hurried: bool) -> PollFlags {
         let patience = wait.until.map(|until| {
             let left = until.since(clock::monotonic());
             if hurried {
@@ -156,8 +158,7 @@ impl Driver {
         if !fds[0].revents().is_empty() {
             self.waker.hush();
         }
-        fds.get(1)
-            .is_some_and(|socket| !socket.revents().is_empty())
+        fds.get(1).map_or(PollFlags::empty(), PollFd::revents)
     }
 }
 
@@ -167,6 +168,8 @@ mod tests {
 
     use super::super::Node;
     use super::*;
+    use crate::swim::uri::Uri;
+    use crate::swim::wire::Kind;
 
     fn eventually(what: &str, holds: impl Fn() -> bool) {
         let give_up = clock::monotonic() + Duration::from_secs(30);
@@ -212,5 +215,26 @@ mod tests {
             turns < 30 * periods,
             "{turns} turns in {periods} idle periods"
         );
+    }
+
+    #[test]
+    fn it_sleeps_when_there_is_trouble_with_the_socket_too() {
+        let node = Node::new();
+        node.init("127.0.0.1", 36_010, None).unwrap();
+        let closed = Uri::new("127.0.0.1", 36_011).unwrap();
+        let count = || {
+            let state = node.shared.lock();
+            let sent = state.swim.stats().sent.of(Kind::Ping).0;
+            (sent, state.turns)
+        };
+        let before = count();
+        for _ in 0..1000 {
+            node.with_swim(|swim, now| swim.probe(&closed, now).map(drop))
+                .unwrap()
+                .unwrap();
+        }
+        eventually("some more is sent", || count().0 > before.0 + 1002);
+        let (sent, turns) = (count().0 - before.0, count().1 - before.1);
+        assert!(turns < 10 * sent, "{turns} turns for {sent} pings");
     }
 }

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `shared`, `state`, `chores` | the one door: act under the lock, then send without it |
 //! | `engine` | the thread: waits for datagrams and deadlines |
-//! | `socket`, [`clock`], `doorbell`, `threads` | what the system offers, as we need it |
+//! | `socket`, `refusals`, [`clock`], `doorbell`, `threads` | what the system offers, as we need it |
 //! | `addresses`, `cache`, `resolver`, `getaddrinfo` | from names to addresses, and back |
 //! | `lines` | what Lua is to log |
 //! | `fork` | how to survive `box.cfg{background = true}` |
@@ -20,6 +20,7 @@ mod failure;
 mod fork;
 mod getaddrinfo;
 mod lines;
+mod refusals;
 mod resolver;
 mod shared;
 mod socket;

@@ -10,7 +10,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use rustix::event::{PollFd, PollFlags, poll};
 use socket2::{Domain, Protocol, Type};
 
-use super::clock;
+use super::refusals::{Word, ask_for_word, take_word};
+use super::{Micros, clock};
 
 /// How much may wait to be received: the datagrams of a second from a thousand members that all
 /// have something to tell. The system may grant less.
@@ -27,6 +28,10 @@ pub struct Socket {
 }
 
 impl Socket {
+    /// How often a datagram is offered. What an earlier one has met with is told to whoever calls
+    /// next, once; and the engine may be told of a further one in between.
+    const OFFERS_MAX: u32 = 3;
+
     /// Opens one at `bound`. An address that somebody else has is not shared with him.
     pub fn open(bound: SocketAddr) -> io::Result<Self> {
         let socket =
@@ -40,6 +45,8 @@ impl Socket {
         // Best effort: with less, a flood drowns more.
         let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER_SIZE);
         let _ = socket.set_send_buffer_size(SEND_BUFFER_SIZE);
+        // Best effort too: without it, a closed port is found out like one where nobody answers.
+        let _ = ask_for_word(&socket, Family::of(bound.ip()));
         socket.bind(&bound.into())?;
         Ok(Self {
             udp: socket.into(),
@@ -54,23 +61,27 @@ impl Socket {
 
     /// Hands a datagram to the kernel. When the buffer is full, waits for room until `give_up`, by
     /// the monotonic clock; the datagram is then lost, as it could be anywhere further on.
-    pub fn send(&self, datagram: &[u8], to: SocketAddr, give_up: super::Micros) -> io::Result<()> {
+    pub fn send(&self, datagram: &[u8], to: SocketAddr, give_up: Micros) -> io::Result<()> {
+        let mut refused_offers = 0;
         loop {
-            match self
-                .udp
-                .send_to(datagram, to)
-                .map_err(|error| (error.kind(), error))
-            {
-                Ok(_) => return Ok(()),
-                Err((ErrorKind::Interrupted, _)) => {}
-                Err((ErrorKind::WouldBlock, _)) => {
+            let Err(error) = self.udp.send_to(datagram, to) else {
+                return Ok(());
+            };
+            match error.kind() {
+                ErrorKind::Interrupted => {}
+                ErrorKind::WouldBlock => {
                     let left = give_up.since(clock::monotonic());
                     if left.is_zero() {
                         return Ok(());
                     }
                     self.wait_for_room(left);
                 }
-                Err((_, error)) => return Err(error),
+                _ => {
+                    refused_offers += 1;
+                    if refused_offers == Self::OFFERS_MAX {
+                        return Err(error);
+                    }
+                }
             }
         }
     }
@@ -107,10 +118,11 @@ impl Family {
     }
 }
 
-/// Datagrams that were received together.
+/// What was received together.
 pub struct Inbox {
     buffer: Box<[u8]>,
     datagrams: Vec<(Range<usize>, SocketAddr)>,
+    refusals: Vec<SocketAddr>,
 }
 
 /// Why an inbox was not filled any further.
@@ -129,6 +141,13 @@ impl Inbox {
     /// How many datagrams are handled at a time, under one hold of the lock: some hundred µs.
     pub const DATAGRAMS_MAX: usize = 32;
 
+    /// How much word of undelivered datagrams is taken at a time.
+    const WORDS_MAX: usize = 64;
+
+    /// How often in a row the system may refuse to hand out a datagram. What earlier ones have met
+    /// with is such a refusal, told once.
+    const ERRORS_MAX: usize = 4;
+
     /// The largest datagram of UDP. A shorter buffer would cut it off, and it would be malformed.
     const DATAGRAM_SIZE_MAX: usize = 1 << 16;
 
@@ -139,15 +158,38 @@ impl Inbox {
         Self {
             buffer: vec![0; size].into(),
             datagrams: Vec::with_capacity(Self::DATAGRAMS_MAX),
+            refusals: Vec::new(),
         }
     }
 
-    /// Replaces the contents by what has come.
-    pub fn fill(&mut self, socket: &Socket) -> Filled {
-        self.datagrams.clear();
-        let mut free = 0;
-        // An error takes a turn too, so that a stream of them comes to an end.
-        for _ in 0..Self::DATAGRAMS_MAX {
+    /// Replaces the contents by what has come; and if there is `trouble` with the socket, looks what.
+    pub fn fill(&mut self, socket: &Socket, trouble: bool) -> Filled {
+        self.clear();
+        let explained = trouble && self.take_words(socket);
+        match self.take_datagrams(socket) {
+            // Waiting for it again would be to spin.
+            Filled::Dry if trouble && !explained && self.datagrams.is_empty() => Filled::Broken,
+            filled => filled,
+        }
+    }
+
+    /// Says whether there was any.
+    fn take_words(&mut self, socket: &Socket) -> bool {
+        let mut words = 0;
+        while words < Self::WORDS_MAX
+            && let Some(word) = take_word(socket)
+        {
+            words += 1;
+            if let Word::Refused(recipient) = word {
+                self.refusals.push(recipient);
+            }
+        }
+        words > 0
+    }
+
+    fn take_datagrams(&mut self, socket: &Socket) -> Filled {
+        let (mut free, mut errors) = (0, 0);
+        while self.datagrams.len() < Self::DATAGRAMS_MAX && errors < Self::ERRORS_MAX {
             let room = &mut self.buffer[free..];
             if room.len() < Self::DATAGRAM_SIZE_MAX {
                 return Filled::Full;
@@ -156,26 +198,35 @@ impl Inbox {
                 Ok((size, source)) => {
                     self.datagrams.push((free..free + size, source));
                     free += size;
+                    errors = 0;
                 }
                 Err(ErrorKind::WouldBlock) => return Filled::Dry,
-                // What an earlier datagram has met with: reading it takes it away.
-                Err(ErrorKind::Interrupted | ErrorKind::ConnectionRefused) => {}
-                Err(_) => return Filled::Broken,
+                Err(_) => errors += 1,
             }
         }
-        Filled::Full
+        if errors < Self::ERRORS_MAX {
+            Filled::Full
+        } else {
+            Filled::Broken
+        }
     }
 
     /// Leaves nothing in it.
     pub fn clear(&mut self) {
         self.datagrams.clear();
+        self.refusals.clear();
     }
 
-    /// What has come, and from where.
+    /// The datagrams that have come, and from where.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], SocketAddr)> {
         self.datagrams
             .iter()
             .map(|(range, source)| (&self.buffer[range.clone()], *source))
+    }
+
+    /// Where datagrams of ours have found the port closed.
+    pub fn refusals(&self) -> impl Iterator<Item = SocketAddr> {
+        self.refusals.iter().copied()
     }
 }
 
@@ -200,18 +251,14 @@ mod tests {
     fn the_largest_datagram_arrives_whole_and_a_flood_in_portions() {
         let [sender, receiver] = pair(33_002, 33_003);
         let mut inbox = Inbox::new();
-        assert_eq!(inbox.fill(&receiver), Filled::Dry);
+        assert_eq!(inbox.fill(&receiver, false), Filled::Dry);
         let largest = vec![7; 65_507];
-        sender
-            .send(b"small", receiver.bound(), super::super::Micros(0))
-            .unwrap();
-        sender
-            .send(&largest, receiver.bound(), super::super::Micros(0))
-            .unwrap();
+        sender.send(b"small", receiver.bound(), Micros(0)).unwrap();
+        sender.send(&largest, receiver.bound(), Micros(0)).unwrap();
         // Loopback delivers before `sendto` returns.
         let mut got = Vec::new();
         while got.len() < 2 {
-            let _ = inbox.fill(&receiver);
+            let _ = inbox.fill(&receiver, false);
             got.extend(
                 inbox
                     .iter()
@@ -227,13 +274,62 @@ mod tests {
         );
 
         for _ in 0..Inbox::DATAGRAMS_MAX + 1 {
-            sender
-                .send(b"x", receiver.bound(), super::super::Micros(0))
-                .unwrap();
+            sender.send(b"x", receiver.bound(), Micros(0)).unwrap();
         }
-        assert_eq!(inbox.fill(&receiver), Filled::Full);
+        assert_eq!(inbox.fill(&receiver, false), Filled::Full);
         assert_eq!(inbox.iter().count(), Inbox::DATAGRAMS_MAX);
-        assert_eq!(inbox.fill(&receiver), Filled::Dry);
+        assert_eq!(inbox.fill(&receiver, false), Filled::Dry);
         assert_eq!(inbox.iter().count(), 1);
+    }
+
+    /// Word of a closed port comes at once where the port is on this machine.
+    #[cfg(target_os = "linux")]
+    fn refused(socket: &Socket, closed: SocketAddr, times: usize) -> usize {
+        let mut inbox = Inbox::new();
+        let mut refusals = 0;
+        while inbox.fill(socket, true) != Filled::Broken {
+            assert!(inbox.refusals().all(|recipient| recipient == closed));
+            refusals += inbox.refusals().count();
+            assert!(refusals <= times, "{refusals} of {times}");
+        }
+        refusals
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn who_refuses_a_datagram_is_told_in_portions_and_nobody_else_pays_for_it() {
+        for host in ["127.0.0.1", "::1"] {
+            let at = |port| SocketAddr::new(host.parse().unwrap(), port);
+            let (sender, receiver) = (
+                Socket::open(at(36_000)).unwrap(),
+                Socket::open(at(36_001)).unwrap(),
+            );
+            let closed = at(36_002);
+            let mut inbox = Inbox::new();
+            for _ in 0..Inbox::WORDS_MAX {
+                // The third of these would be told what the second has met with.
+                for to in [closed, closed, receiver.bound()] {
+                    sender.send(b"x", to, Micros(0)).unwrap();
+                }
+                assert_eq!(inbox.fill(&receiver, false), Filled::Dry);
+                assert_eq!(inbox.iter().count(), 1);
+            }
+            // So would whoever receives.
+            receiver.send(b"x", sender.bound(), Micros(0)).unwrap();
+            assert_eq!(inbox.fill(&sender, true), Filled::Dry);
+            assert_eq!(inbox.iter().count(), 1);
+            assert_eq!(inbox.refusals().count(), Inbox::WORDS_MAX, "and no more");
+            assert_eq!(refused(&sender, closed, Inbox::WORDS_MAX), Inbox::WORDS_MAX);
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_cannot_be_sent_fails_and_was_refused_by_nobody() {
+        let [socket, _] = pair(36_003, 36_004);
+        // A socket that is bound to the loopback interface gets nowhere else.
+        let away = SocketAddr::from(([192, 0, 2, 1], 36_003));
+        assert!(socket.send(b"x", away, Micros(0)).is_err());
+        assert_eq!(refused(&socket, away, 0), 0);
     }
 }

@@ -111,6 +111,11 @@ impl State {
                 }
             }
         }
+        for recipient in inbox.refusals() {
+            for uri in self.addresses.residents(recipient) {
+                self.swim.handle_refused(&uri, now);
+            }
+        }
         let due = self
             .swim
             .next_deadline()

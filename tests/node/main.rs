@@ -4,6 +4,8 @@ mod bells;
 mod calls;
 mod group;
 mod names;
+#[cfg(target_os = "linux")]
+mod refusals;
 
 use std::net::{SocketAddr, UdpSocket};
 use std::thread;
