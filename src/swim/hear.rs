@@ -14,6 +14,10 @@ use super::wire::Event;
 /// status, incarnation, and the longest trailer that comes with records.
 const RECORD_OVERHEAD: usize = 128;
 
+/// How often I contradict who shows the same payload as mine. Should a peer be unable to repeat my
+/// payload as it is, we would go on for ever.
+const CONTRADICTIONS_MAX: u32 = 8;
+
 impl Swim {
     /// Hears an event, or a record of somebody's table: both are treated alike.
     pub(super) fn hear(&mut self, event: &Event<'_>, now: Now) {
@@ -144,12 +148,15 @@ impl Swim {
         let Some(payload) = event.payload.filter(|payload| !self.payload.means(payload)) else {
             return false;
         };
-        // Should a peer be unable to repeat my payload as it is, contradicting it once must do, or
-        // we would go on for ever.
-        let said = super::msgpack::meaning(payload)
-            .ok()
-            .map(|said| (said, self.payload.meaning()));
-        core::mem::replace(&mut self.disputed, said) != said
+        let Ok(said) = super::msgpack::meaning(payload) else {
+            return false;
+        };
+        // More than once, for different peers may remember it at different incarnations.
+        let dispute = (said, self.payload.meaning());
+        let (last, times) = self.disputed;
+        let times = if last == dispute { times } else { 0 };
+        self.disputed = (dispute, times.saturating_add(1));
+        times < CONTRADICTIONS_MAX
     }
 
     /// Announces that I am alive, in a way that beats what was claimed at `rumored`.

@@ -102,8 +102,8 @@ pub struct Swim {
     syncing: bool,
     /// Whether the datagram at hand made me refute something.
     refuted: bool,
-    /// The payload that I last contradicted, and mine then, by their meanings.
-    disputed: Option<(u64, u64)>,
+    /// The payload that I last contradicted, and mine then, by their meanings; and how often.
+    disputed: ((u64, u64), u32),
     /// How many probes of users were decided.
     decided: u64,
     outbox: VecDeque<Transmit>,
@@ -196,7 +196,7 @@ impl Swim {
             application: pause::Application::default(),
             syncing: false,
             refuted: false,
-            disputed: None,
+            disputed: ((0, 0), 0),
             decided: 0,
             outbox: VecDeque::new(),
             reports: VecDeque::new(),

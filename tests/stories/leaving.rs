@@ -124,6 +124,35 @@ fn a_quick_restart_is_noticed_also_when_nobody_is_told_of_it() {
 }
 
 #[test]
+fn a_former_life_is_contradicted_at_every_incarnation_that_is_remembered_of_it() {
+    story(|seed| {
+        let mut world = World::of(4, seed);
+        world.set_payload(B, 7);
+        world.settle();
+        // C alone has heard a little more of it than the others.
+        world.network.part(&[C]);
+        world.kill(B);
+        let (name, former) = (
+            uri(&world, B),
+            Payload::new(&payload(7)).expect("a payload"),
+        );
+        let mut draft = Draft::leave(&name, 1472);
+        let claim = world.claim(C, &name).expect("known");
+        let later = Claim::alive(claim.incarnation.next());
+        assert!(draft.event(&name, later, Some(&former), 0));
+        world.inject(B, C, &draft.finish().expect("it fits"));
+        world.start(B);
+        world.set_payload(B, 8);
+        world.introduce(B, A);
+        world.run(MOMENT);
+        assert_eq!(world.payload(A, B), Some(8));
+        world.network.mend();
+        world.settle();
+        assert!(world.everyone_has(B, 8));
+    });
+}
+
+#[test]
 fn one_who_goes_on_under_another_name_is_dead_under_the_old_one() {
     story(|seed| {
         let mut world = World::of(4, seed);
