@@ -192,10 +192,11 @@ impl Watch {
         input: Input,
         now: Micros,
     ) -> Result<(), Violation> {
-        // A deadline that has passed stands until the timeout is handled.
+        let passed = |deadline: Option<Micros>| deadline.is_some_and(|at| at < now);
         let late = match input {
-            Input::Timeout => deadline.is_some_and(|deadline| deadline <= now),
-            Input::Other => deadline != self.deadline && deadline.is_some_and(|at| at < now),
+            Input::Timeout => deadline.is_some_and(|at| at <= now),
+            // Who was late before may be so until the timeout is handled.
+            Input::Other => passed(deadline) && !passed(self.deadline),
         };
         self.deadline = deadline;
         if late {
@@ -244,11 +245,12 @@ impl Watch {
     }
 }
 
-/// λ·⌈log2(N + 1)⌉, for the N that it knows of.
+/// λ·⌈log2(N + 1)⌉, where N is as large as it can have been amid the input: who left just now was
+/// present before.
 fn spread_limit(swim: &Swim) -> u32 {
     let multiplier = u32::try_from(swim.config().retransmit_multiplier).unwrap_or(u32::MAX);
-    let present = swim.members().present();
-    multiplier.saturating_mul((usize::BITS - present.leading_zeros()).max(1))
+    let known = swim.members().len();
+    multiplier.saturating_mul((usize::BITS - known.leading_zeros()).max(1))
 }
 
 /// Everything that is said of anybody, in events and records.

@@ -67,7 +67,7 @@ impl World {
         self.act(id, "leaves", |engine, _now| engine.leave());
     }
 
-    /// `id`, which has left, takes part again; or goes on under another name.
+    /// `id` goes on under another name.
     pub fn init(&mut self, id: Id, host: &str) {
         let uri = Uri::new(host, PORT).expect("a name");
         self.places.insert(uri.clone(), id);
@@ -75,6 +75,17 @@ impl World {
         self.act(id, &format!("becomes {uri}"), |engine, now| {
             engine.init(uri, now)
         });
+    }
+
+    /// `id`, which has left, takes part again.
+    pub fn init_again(&mut self, id: Id) {
+        let uri = self.host(id).uri.clone();
+        self.act(id, "takes part again", |engine, now| engine.init(uri, now));
+    }
+
+    /// Whether nobody has ever been called so.
+    pub fn is_free(&self, uri: &Uri) -> bool {
+        !self.places.contains_key(uri)
     }
 
     /// `id` sets a payload that stands for `number`.
@@ -120,6 +131,11 @@ impl World {
     ) -> Option<T> {
         self.done(id, what);
         self.input(id, Input::Other, deed)
+    }
+
+    /// Something became so.
+    pub(super) fn became(&mut self, what: &str) {
+        self.history.note(self.now, Happening::Became(what));
     }
 
     pub(super) fn done(&mut self, id: Id, what: &str) {

@@ -35,6 +35,8 @@ pub enum Happening<'a> {
     Reported(Id, &'a Report),
     /// Something was done to somebody, or by him.
     Done(Id, &'a str),
+    /// Something became so.
+    Became(&'a str),
 }
 
 impl History {
@@ -83,6 +85,7 @@ impl<'a> Happening<'a> {
             Self::Woke(who) => (4, who, Bytes::Raw(&[])),
             Self::Reported(who, report) => (5, who, Bytes::Text(report)),
             Self::Done(who, what) => (6, who, Bytes::Raw(what.as_bytes())),
+            Self::Became(what) => (7, Id(0), Bytes::Raw(what.as_bytes())),
         }
     }
 }
@@ -100,6 +103,7 @@ impl fmt::Display for Happening<'_> {
             Self::Woke(who) => write!(f, "{who:<8} wakes"),
             Self::Reported(who, report) => write!(f, "{who:<8} says: {report}"),
             Self::Done(who, what) => write!(f, "{who:<8} == {what}"),
+            Self::Became(what) => write!(f, "======== {what}"),
         }
     }
 }

@@ -15,6 +15,7 @@
 //! | `view`, `agreement` | who sees what, whether all agree, and by when they must |
 //! | `checks` | what must be so at every moment |
 //! | [`network`] | latency, loss, bursts, duplicates, disorder, damage, cuts, partitions |
+//! | [`swarm`] | worlds that nobody has thought of |
 //! | `queue` | what happens when; ties are broken by the order in which things were decided |
 //! | [`history`] | all that has happened, as a hash and for people to read |
 //!
@@ -30,6 +31,7 @@ pub mod history;
 pub mod host;
 pub mod network;
 mod queue;
+pub mod swarm;
 mod view;
 pub mod world;
 

@@ -18,7 +18,7 @@ pub struct Weather {
     /// How much longer it may take: any time up to this, all equally likely.
     pub jitter: Duration,
     /// The share of datagrams that are held up: their latency doubles, and doubles again with the
-    /// same probability, ten times at most. So later ones overtake them.
+    /// same probability, [`DOUBLINGS_MAX`] times at most. So later ones overtake them.
     pub delayed: f64,
     /// The share that is lost, each for itself.
     pub loss: f64,
@@ -29,6 +29,9 @@ pub struct Weather {
     /// The share that arrives damaged: some bytes changed, or cut short.
     pub damaged: f64,
 }
+
+/// How often the latency of a datagram may double: it takes 32 times as long then.
+pub const DOUBLINGS_MAX: u32 = 5;
 
 /// How long a link stays dumb. Longer than an ACK may take, so that a second try soon after the
 /// first fails as well.
@@ -141,7 +144,7 @@ impl Network {
         } = self.weather;
         let jitter = u64::try_from(jitter.as_micros()).unwrap_or(u64::MAX);
         let mut delay = latency + Duration::from_micros(self.rng.random_range(0..=jitter));
-        for _ in 0..10 {
+        for _ in 0..DOUBLINGS_MAX {
             if !chance(&mut self.rng, delayed) {
                 break;
             }

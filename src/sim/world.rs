@@ -31,6 +31,8 @@ pub struct World {
     pub(super) rng: StdRng,
     pub(super) history: History,
     pub(super) checks: Option<Checks>,
+    /// When the last of the datagrams arrives that are on their way.
+    last_arrival: Micros,
 }
 
 /// What is to happen.
@@ -73,6 +75,7 @@ impl World {
             rng,
             history: History::default(),
             checks: Some(Checks::default()),
+            last_arrival: Micros(0),
         }
     }
 
@@ -190,6 +193,11 @@ impl World {
             }
         }
         Some(self.now.since(start))
+    }
+
+    /// Lets time pass until all that is on its way now has arrived.
+    pub fn clear_the_air(&mut self) {
+        self.run(self.last_arrival.since(self.now));
     }
 
     /// Lets the next thing happen, unless it is after `end`.
@@ -366,6 +374,9 @@ impl World {
             transmit,
             found,
         };
+        self.last_arrival = self
+            .last_arrival
+            .max(self.now + Duration::from_micros(delay));
         self.queue
             .push(self.now + Duration::from_micros(delay), event);
     }
@@ -387,6 +398,8 @@ impl World {
                 .history
                 .note(self.now, Happening::Lost(from, &datagram)),
             Fate::Arrives(first, again) => {
+                let last = self.now + again.map_or(first, |again| again.max(first));
+                self.last_arrival = self.last_arrival.max(last);
                 if self.network.damage(&mut datagram)
                     && let Some(checks) = &mut self.checks
                 {
