@@ -104,4 +104,21 @@ suite.fact('an old peer whose payload is too large for its kind is alive to us, 
         t:is_deeply(old.errors, {}, 'nothing was an error')
     end)
 
+suite.fact('an old peer whose payload nests deeper than we look is alive all the same', function(t, cluster)
+    local ours, old = mixed.ours(cluster), mixed.old(cluster)
+    mixed.join(cluster, {ours, old})
+    local deep = {}
+    for _ = 1, 40 do
+        deep = {deep}
+    end
+    old:set_payload('deep', deep)
+    cluster:wait('the incarnation to arrive', function()
+        return ours.membership.get_member(old.uri).incarnation > 1
+    end)
+    old:set_payload('deep', nil)
+    old:set_payload('flat', 1)
+    cluster:everyone_sees_payload(old.uri, {flat = 1}, {ours})
+    mixed.is_calm(t, cluster, {ours, old})
+end)
+
 suite.run()

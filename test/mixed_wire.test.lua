@@ -174,4 +174,24 @@ fact('an old peer that broadcasts meets ours', function(t, cluster, key)
     mixed.is_digestible(t, {old})
 end)
 
+suite.fact('no table tells an old peer about itself, for it would believe that', function(t, cluster)
+    local ours = mixed.ours(cluster)
+    local near = scene.listener(cluster, '127.0.0.1:' .. cluster:port())
+    -- Its former life is remembered, and dead.
+    near:send(ours.uri, 'LEAVE', nil, {{near.uri, 3, 7, {life = 'first'}, 1}})
+    cluster:everyone_sees(near.uri, 'dead', {ours})
+    local since = #near.inbox
+    near:send(ours.uri, 'SYNC_REQ', {{near.uri, 1, 1, {life = 'second'}}}, {})
+    local answer = msgpack.decode(near:wait('the SYNC_ACK', function(plain)
+        return msgpack.decode(plain)[2] == 'SYNC_ACK' and plain
+    end, since))
+    local told = {}
+    for _, record in ipairs(answer[3]) do
+        if record[1] == near.uri then
+            table.insert(told, record)
+        end
+    end
+    t:is_deeply(told, {}, 'the answer is not about the one who asked')
+end)
+
 suite.run()

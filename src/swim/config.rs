@@ -31,6 +31,9 @@ pub struct Config {
     pub encryption_init: [u8; BLOCK_SIZE],
     /// `MAX_MEMBERS`: strangers beyond so many are refused.
     pub max_members: usize,
+    /// `TX_STALL_TIMEOUT_SECONDS`: how long the application may hang before this member says itself
+    /// that it is suspect; zero is for ever. Watched by whoever knows the application.
+    pub tx_stall_timeout: Duration,
 }
 
 impl Default for Config {
@@ -48,6 +51,7 @@ impl Default for Config {
             max_packet_size: 1500 - 20 - 8,
             encryption_init: *b"init-key-16-byte",
             max_members: 65_536,
+            tx_stall_timeout: Duration::from_secs(3),
         }
     }
 }
@@ -85,7 +89,7 @@ const PACKET_SIZES: RangeInclusive<usize> = 256..=65_507;
 
 impl Config {
     /// Every name, in the order in which they are documented.
-    pub const NAMES: [&str; 11] = [
+    pub const NAMES: [&str; 12] = [
         "PROTOCOL_PERIOD_SECONDS",
         "ACK_TIMEOUT_SECONDS",
         "ANTI_ENTROPY_PERIOD_SECONDS",
@@ -97,6 +101,7 @@ impl Config {
         "GOSSIP_INTERVAL_SECONDS",
         "RETRANSMIT_MULTIPLIER",
         "MAX_MEMBERS",
+        "TX_STALL_TIMEOUT_SECONDS",
     ];
 
     fn field(&mut self, name: &str) -> Option<Field<'_>> {
@@ -112,6 +117,7 @@ impl Config {
             "RETRANSMIT_MULTIPLIER" => Field::Count(&mut self.retransmit_multiplier, 1..=64),
             "ENCRYPTION_INIT" => Field::Block(&mut self.encryption_init),
             "MAX_MEMBERS" => Field::Count(&mut self.max_members, 1..=1 << 24),
+            "TX_STALL_TIMEOUT_SECONDS" => Field::Wait(&mut self.tx_stall_timeout),
             _ => return None,
         })
     }

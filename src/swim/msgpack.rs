@@ -7,11 +7,11 @@
 use rmp::Marker;
 use xxhash_rust::xxh3::xxh3_64;
 
-/// How deep a value may nest. Reading recurses, and a single hostile datagram could hold 65,000
-/// levels.
+/// How deep a payload may nest. To look for its meaning recurses, and a single hostile datagram could
+/// hold 65,000 levels.
 pub const NESTING_MAX: usize = 32;
 
-/// Not MessagePack: cut short, nested too deep, or of a reserved type.
+/// Not MessagePack: cut short, of a reserved type, or nested too deep to look into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotMsgpack;
 
@@ -129,22 +129,20 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Skips one value with all that it holds, and returns its bytes.
+    /// Skips one value with all that it holds, however deep, and returns its bytes.
     pub fn value(&mut self) -> Result<&'a [u8], NotMsgpack> {
         let before = self.rest;
-        self.skip(NESTING_MAX)?;
-        Ok(&before[..before.len() - self.rest.len()])
-    }
-
-    fn skip(&mut self, depth: usize) -> Result<(), NotMsgpack> {
-        let values = match self.head()? {
-            Head::Array(values) => values,
-            Head::Map(pairs) => 2 * pairs,
-            _scalar => return Ok(()),
-        };
-        let depth = depth.checked_sub(1).ok_or(NotMsgpack)?;
+        let mut values: usize = 1;
         // A hostile count ends with the bytes: every value takes at least one.
-        (0..values).try_for_each(|_| self.skip(depth))
+        while values > 0 {
+            let inside = match self.head()? {
+                Head::Array(values) => values,
+                Head::Map(pairs) => pairs.saturating_mul(2),
+                _scalar => 0,
+            };
+            values = (values - 1).saturating_add(inside);
+        }
+        Ok(&before[..before.len() - self.rest.len()])
     }
 
     fn take(&mut self, length: usize) -> Result<&'a [u8], NotMsgpack> {
@@ -266,8 +264,12 @@ mod tests {
             assert_eq!(meaning(bytes), Err(NotMsgpack), "{bytes:x?}");
         }
         let deep = |levels| [vec![0x91; levels], vec![0xc0]].concat();
-        assert!(Reader::new(&deep(NESTING_MAX)).value().is_ok());
-        assert_eq!(Reader::new(&deep(NESTING_MAX + 1)).value(), Err(NotMsgpack));
+        assert_eq!(
+            Reader::new(&deep(60_000)).value().map(<[u8]>::len),
+            Ok(60_001)
+        );
+        assert!(meaning(&deep(NESTING_MAX)).is_ok());
+        assert_eq!(meaning(&deep(NESTING_MAX + 1)), Err(NotMsgpack));
         assert_eq!(meaning(&deep(60_000)), Err(NotMsgpack));
     }
 

@@ -368,6 +368,9 @@ impl Swim {
 
     /// Nothing could be sent to `uri`.
     pub(super) fn give_up_asking(&mut self, uri: &str) {
+        if let Some(probe) = &mut self.prober.round {
+            probe.relays.retain(|relay| **relay != *uri);
+        }
         for asked in self.prober.asked.values_mut() {
             if *asked.question.dst == *uri && asked.outcome == Outcome::Waiting {
                 asked.outcome = Outcome::Unsent;

@@ -1,5 +1,8 @@
 //! Anti-entropy with peers of the Lua rock: tables are exchanged with somebody now and then, so that
 //! what gossip has missed is not missed for ever.
+//!
+//! They believe what a table says of themselves, be it of a former life: so nobody is told about
+//! himself here. That is for pings, which say it as events, to be refuted.
 
 use indexmap::IndexMap;
 use rand::RngExt;
@@ -52,7 +55,8 @@ impl Swim {
             now.monotonic + self.config.protocol_period,
         );
         self.stats.syncs += 1;
-        for draft in self.pack_table(Kind::SyncReq, 1, |_any| true) {
+        let about_others = |member: &Member| member.uri != *partner;
+        for draft in self.pack_table(Kind::SyncReq, 1, about_others) {
             self.post(Kind::SyncReq, draft, partner);
         }
     }
@@ -64,7 +68,9 @@ impl Swim {
             .iter()
             .map(|record| (record.uri, record.claim))
             .collect();
-        let news = |member: &Member| member.claim.overrides(known.get(&*member.uri).copied());
+        let news = |member: &Member| {
+            member.uri != *partner && member.claim.overrides(known.get(&*member.uri).copied())
+        };
         for draft in self.pack_table(Kind::SyncAck, ANSWER_DATAGRAMS_MAX, news) {
             self.post(Kind::SyncAck, draft, partner);
         }
