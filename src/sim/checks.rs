@@ -261,3 +261,125 @@ fn statements<'a, 'b>(message: &'b Message<'a>) -> impl Iterator<Item = &'b Even
     };
     records.iter().chain(&message.events)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::swim::claim::Status;
+    use crate::swim::config::Config;
+    use crate::swim::wire::Draft;
+
+    const A: Id = Id(0);
+
+    fn uri(port: u16) -> Uri {
+        Uri::new("a", port).expect("a URI")
+    }
+
+    fn claim(incarnation: u64, status: Status) -> Claim {
+        let incarnation = Incarnation::from_wire(incarnation).expect("admissible");
+        Claim {
+            incarnation,
+            status,
+        }
+    }
+
+    /// `a:1`, who has heard of `a:2`, and all is as it should be.
+    fn scene() -> (Checks, Engine, Now) {
+        let now = Now::default();
+        let mut swim = Swim::new(Config::default(), 1);
+        let mut checks = Checks::default();
+        checks.begin(A);
+        swim.init(uri(1), now);
+        checks.grant(&uri(2), None);
+        swim.add_member(uri(2), now);
+        while swim.poll_transmit().is_some() {}
+        let engine = Engine::Swim(Box::new(swim));
+        checks.note_own_claim(&engine);
+        assert_eq!(checks.look(A, &engine, Input::Other, now), Ok(()));
+        (checks, engine, now)
+    }
+
+    fn sent(events: &[(u16, Claim)], size: usize) -> Vec<u8> {
+        let mut draft = Draft::leave(&uri(1), 65_000);
+        for (port, claim) in events {
+            assert!(draft.event(&uri(*port), *claim, None, 1));
+        }
+        let mut datagram = draft.finish().expect("it fits");
+        datagram.resize(size.max(datagram.len()), 0);
+        datagram
+    }
+
+    #[test]
+    fn a_claim_that_gets_weaker_is_found() {
+        let (mut checks, mut engine, now) = scene();
+        checks.watches[0]
+            .table
+            .insert(uri(2), claim(1, Status::Dead));
+        checks.watches[0].version = 0;
+        let found = checks.look(A, &engine, Input::Other, now).unwrap_err();
+        assert!(found.contains("fell"), "{found}");
+
+        // To forget somebody altogether is no such thing.
+        engine.swim_mut().expect("ours").remove_member(&uri(2));
+        assert_eq!(checks.look(A, &engine, Input::Other, now), Ok(()));
+    }
+
+    #[test]
+    fn an_incarnation_that_nobody_had_is_found_in_tables_and_datagrams() {
+        let (mut checks, mut engine, now) = scene();
+        let rumor = sent(&[(2, claim(2, Status::Alive))], 0);
+        let found = checks
+            .look_at_datagram(A, &engine, &uri(3), &rumor)
+            .unwrap_err();
+        assert!(found.contains("says"), "{found}");
+        engine.handle_datagram(&rumor, &uri(3), now);
+        while engine.poll_transmit().is_some() {}
+        let found = checks.look(A, &engine, Input::Other, now).unwrap_err();
+        assert!(found.contains("holds"), "{found}");
+    }
+
+    #[test]
+    fn a_datagram_too_large_or_malformed_is_found() {
+        let (mut checks, engine, _) = scene();
+        let mut look = |datagram: &[u8]| checks.look_at_datagram(A, &engine, &uri(2), datagram);
+        assert_eq!(look(&sent(&[], 1472)), Ok(()));
+        assert!(look(&sent(&[], 1473)).unwrap_err().contains("1473 bytes"));
+        assert!(look(b"\x93").unwrap_err().contains("malformed"));
+    }
+
+    #[test]
+    fn a_rumor_without_end_is_found() {
+        let (mut checks, engine, _) = scene();
+        let rumor = sent(&[(2, claim(1, Status::Suspect))], 0);
+        let mut look = |to| checks.look_at_datagram(A, &engine, &uri(to), &rumor);
+        // Two members, three times ⌈log2(2 + 1)⌉.
+        assert!((0..6).all(|_| look(3).is_ok()));
+        assert!(look(3).unwrap_err().contains("7 times"));
+        assert_eq!(
+            look(2),
+            Ok(()),
+            "what is told to whom it is about is no rumor"
+        );
+    }
+
+    #[test]
+    fn a_wish_to_be_woken_in_the_past_is_found() {
+        let mut watch = Watch::default();
+        let [early, now, late] = [1, 2, 3].map(Micros);
+        let mut look = |deadline, input| watch.look_at_deadline(Some(deadline), input, now);
+        assert_eq!(look(late, Input::Timeout), Ok(()));
+        assert!(look(now, Input::Timeout).is_err());
+        assert_eq!(look(now, Input::Other), Ok(()));
+        assert!(look(early, Input::Other).is_err());
+        assert_eq!(look(early, Input::Other), Ok(()), "it is late already");
+    }
+
+    #[test]
+    fn what_the_audit_says_is_heard() {
+        let (mut checks, mut engine, now) = scene();
+        engine.add_member(uri(3), now);
+        checks.grant(&uri(3), None);
+        let found = checks.look(A, &engine, Input::Other, now).unwrap_err();
+        assert!(found.contains("outputs"), "{found}");
+    }
+}

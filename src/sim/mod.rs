@@ -14,6 +14,7 @@
 //! | [`host`], [`engine`] | one machine, and the protocol that runs on it |
 //! | `view`, `agreement` | who sees what, whether all agree, and by when they must |
 //! | `checks` | what must be so at every moment |
+//! | [`bugs`] | mistakes made on purpose, to see that the checks find them |
 //! | [`network`] | latency, loss, bursts, duplicates, disorder, damage, cuts, partitions |
 //! | [`swarm`] | worlds that nobody has thought of |
 //! | `queue` | what happens when; ties are broken by the order in which things were decided |
@@ -24,6 +25,7 @@
 //! one machine to the next (`ln`, `exp`).
 
 mod agreement;
+pub mod bugs;
 mod checks;
 mod deeds;
 pub mod engine;

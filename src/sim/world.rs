@@ -6,6 +6,7 @@ use indexmap::IndexMap;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
+use super::bugs::Planted;
 use super::checks::{Checks, Input, Violation};
 use super::engine::Engine;
 use super::history::{Happening, History, Reader};
@@ -31,6 +32,8 @@ pub struct World {
     pub(super) rng: StdRng,
     pub(super) history: History,
     pub(super) checks: Option<Checks>,
+    /// Whose implementation is wrong, and how.
+    pub bug: Option<Planted>,
     /// When the last of the datagrams arrives that are on their way.
     last_arrival: Micros,
 }
@@ -75,6 +78,7 @@ impl World {
             rng,
             history: History::default(),
             checks: Some(Checks::default()),
+            bug: None,
             last_arrival: Micros(0),
         }
     }
@@ -259,6 +263,12 @@ impl World {
         self.history
             .note(self.now, Happening::Arrived(to, datagram));
         let source = self.host(from).uri.clone();
+        if let Some((victim, bug)) = self.bug
+            && victim == to
+            && !bug.hears(&self.host(to).uri, datagram)
+        {
+            return;
+        }
         self.input(to, Input::Other, |engine, now| {
             engine.handle_datagram(datagram, &source, now)
         });
@@ -318,18 +328,35 @@ impl World {
             Ok(())
         });
         while let Some(transmit) = self.poll(id, Engine::poll_transmit) {
-            let Transmit { to, datagram, .. } = &transmit;
-            self.history
-                .note(self.now, Happening::Sent(id, to, datagram));
-            self.check(id, |checks, engine| {
-                checks.look_at_datagram(id, engine, to, datagram)
-            });
-            self.look_up(id, transmit);
+            match self.bug {
+                Some((victim, bug)) if victim == id => {
+                    for datagram in bug.corrupt(&transmit.datagram) {
+                        self.emit(
+                            id,
+                            Transmit {
+                                datagram,
+                                ..transmit.clone()
+                            },
+                        );
+                    }
+                }
+                _ => self.emit(id, transmit),
+            }
         }
         while let Some(report) = self.poll(id, Engine::poll_report) {
             self.history
                 .note(self.now, Happening::Reported(id, &report));
         }
+    }
+
+    fn emit(&mut self, id: Id, transmit: Transmit) {
+        let Transmit { to, datagram, .. } = &transmit;
+        self.history
+            .note(self.now, Happening::Sent(id, to, datagram));
+        self.check(id, |checks, engine| {
+            checks.look_at_datagram(id, engine, to, datagram)
+        });
+        self.look_up(id, transmit);
     }
 
     fn check(&mut self, id: Id, check: impl FnOnce(&mut Checks, &Engine) -> Result<(), Violation>) {

@@ -66,3 +66,61 @@ impl Swim {
         broken.map_or(Ok(()), |(_, statement)| Err(statement))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::swim::claim::{Claim, Incarnation};
+    use crate::swim::config::Config;
+    use crate::swim::time::{Micros, Now};
+    use crate::swim::uri::Uri;
+    use crate::swim::wire::{Event, Note};
+
+    fn uri(port: u16) -> Uri {
+        Uri::new("a", port).expect("a URI")
+    }
+
+    /// `a:1`, who knows `a:2` and suspects `a:3`.
+    fn sound() -> Swim {
+        let mut swim = Swim::new(Config::default(), 1);
+        swim.init(uri(1), Now::default());
+        for (port, status) in [(2, Status::Alive), (3, Status::Suspect)] {
+            let claim = Claim::alive(Incarnation::FIRST).with(status);
+            let event = Event {
+                uri: &uri(port),
+                claim,
+                payload: None,
+                ttl: 0.0,
+            };
+            swim.hear(&event, Now::default());
+        }
+        assert_eq!(swim.audit(), Ok(()));
+        swim
+    }
+
+    #[test]
+    fn each_kind_of_damage_is_found() {
+        type Damage = fn(&mut Swim);
+        let damages: [(Damage, &str); 5] = [
+            (
+                |swim| swim.note(Note::Compare(vec![0; 8]), &uri(2)),
+                "outputs",
+            ),
+            (|swim| swim.members.live.remove("a:2"), "round"),
+            (|swim| swim.suspicions.stop("a:3"), "suspicion"),
+            (
+                |swim| swim.suspicions.start(&uri(2), Micros(1)),
+                "suspicion",
+            ),
+            (|swim| swim.myself = Some(uri(9)), "own table"),
+        ];
+        for (damage, found) in damages {
+            let mut swim = sound();
+            damage(&mut swim);
+            assert!(
+                swim.audit().is_err_and(|broken| broken.contains(found)),
+                "{found}"
+            );
+        }
+    }
+}
