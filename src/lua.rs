@@ -19,7 +19,7 @@ use std::os::fd::RawFd;
 
 use mlua::{BString, FromLuaMulti, IntoLua, Lua, Table, Value};
 
-use crate::node::node;
+use crate::node::{Node, node};
 use crate::swim::claim::{Incarnation, Status};
 use crate::swim::config::{Config, Setting};
 use crate::swim::time::Micros;
@@ -59,6 +59,8 @@ fn membership_core(lua: &Lua) -> mlua::Result<Table> {
     export(lua, &core, "set_encryption_key", set_encryption_key)?;
     export(lua, &core, "bell", bell)?;
     export(lua, &core, "beat", beat)?;
+    export(lua, &core, "end_beats", end_beats)?;
+    core.set("BEAT_SECONDS", Node::BEAT.as_secs_f64())?;
     // For the Lua part: what is to outlive a reload of it.
     core.set("lasting", lua.create_table()?)?;
     lua.set_named_registry_value(REGISTRY_KEY, &core)?;
@@ -299,6 +301,12 @@ fn beat(_: &Lua, (bell, lua_time): (RawFd, f64)) -> Answer<Option<BString>> {
         return node().view(|_| None).map_err(message);
     }
     Ok(Some(blob::lines(&lines, left_out).into()))
+}
+
+/// Tells that nobody is going to beat, although Lua is running.
+fn end_beats(_: &Lua, (): ()) -> Answer<bool> {
+    node().end_beats();
+    Ok(true)
 }
 
 /// What users compare with.

@@ -13,7 +13,6 @@ local lines = require('membership.lines')
 local mirror = require('membership.mirror')
 
 local FIBER_NAME = 'membership.main' -- fibers of this name survive a reload of Cartridge's roles
-local BEAT_SECONDS = 0.5
 
 -- Outlives a reload of this file.
 local state = core.lasting.watch
@@ -65,7 +64,7 @@ local function turn_until_the_end()
     local rung
     repeat
         -- Raises when this fiber is cancelled, as Tarantool 3 does to all of them before it exits. It must end then.
-        rung = socket.iowait(descriptor, 'R', BEAT_SECONDS) ~= ''
+        rung = socket.iowait(descriptor, 'R', core.BEAT_SECONDS) ~= ''
         fiber.testcancel()
     until not state.turn(descriptor, rung)
 end
@@ -73,6 +72,7 @@ end
 local function main()
     local ok, err = pcall(turn_until_the_end)
     state.running = false
+    core.end_beats() -- whoever killed this fiber does not mean that the thread hangs
     if not ok then
         error(err, 0)
     end

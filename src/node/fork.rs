@@ -58,7 +58,9 @@ extern "C" fn parent() {
     let (Some(node), Some(mut held)) = (NODE.get(), HELD.take()) else {
         return;
     };
-    held.state.parked_until = Some(clock::monotonic() + PARKING_TIME);
+    let parked_until = clock::monotonic() + PARKING_TIME;
+    held.state.parked_until = Some(parked_until);
+    held.state.watchdog.excuse(parked_until);
     held.restart(node);
 }
 
@@ -71,6 +73,7 @@ extern "C" fn child() {
         .iter()
         .chain(&held.state.bells)
         .for_each(|bell| bell.renew());
+    held.state.watchdog.excuse(clock::monotonic());
     // Its threads are gone, one perhaps while it held a lock: not even dropping it is safe.
     mem::forget(held.state.close_resolver());
     held.restart(node);

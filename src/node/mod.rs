@@ -8,6 +8,7 @@
 //! | `socket`, `refusals`, [`clock`], `doorbell`, `threads` | what the system offers, as we need it |
 //! | `addresses`, `cache`, `resolver`, `getaddrinfo` | from names to addresses, and back |
 //! | `lines` | what Lua is to log |
+//! | `watchdog` | whether Lua runs at all |
 //! | `fork` | how to survive `box.cfg{background = true}` |
 
 mod addresses;
@@ -26,6 +27,7 @@ mod shared;
 mod socket;
 mod state;
 mod threads;
+mod watchdog;
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::time::Duration;
@@ -64,6 +66,9 @@ pub struct Node {
 }
 
 impl Node {
+    /// How often Lua is to tell that it is running.
+    pub const BEAT: Duration = watchdog::BEAT;
+
     /// How long [`Self::leave`] may wait for room in the send buffer. It is called from shutdown
     /// triggers, which have three seconds together.
     const GOODBYE_TIME_MAX: Duration = Duration::from_millis(200);
@@ -187,17 +192,17 @@ impl Node {
     }
 
     /// Tells the node that Lua is running, and what its clock, `fiber.time64()`, shows.
+    ///
+    /// Once it has beaten, it is expected to do so every [`Self::BEAT`]: see
+    /// `TX_STALL_TIMEOUT_SECONDS`, [`Config::tx_stall_timeout`].
     pub fn beat(&self, lua_time: Micros) {
         // After a failure nobody counts the beats.
-        let _ = self.shared.visit(|state, now| {
-            state.clock.follow(lua_time);
-            state.last_beat = Some(now.monotonic);
-        });
+        let _ = self.shared.visit(|state, now| state.beat(lua_time, now));
     }
 
-    /// When Lua was last heard of, by the monotonic clock.
-    pub fn last_beat(&self) -> Option<Micros> {
-        self.shared.lock().last_beat
+    /// Tells the node that there will be no more beats, although Lua is running.
+    pub fn end_beats(&self) {
+        let _ = self.shared.visit(State::end_beats);
     }
 
     /// Takes the lines that are to be logged, and the number of those that found no room.

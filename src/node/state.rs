@@ -12,6 +12,7 @@ use super::failure::Failure;
 use super::lines::Lines;
 use super::resolver::{Lookup, Resolver};
 use super::socket::{Family, Inbox, Socket};
+use super::watchdog::Watchdog;
 use crate::swim::report::Level;
 use crate::swim::time::{Micros, Now};
 use crate::swim::uri::Uri;
@@ -33,8 +34,7 @@ pub struct State {
     pub bells: Vec<Arc<Bell>>,
     chime: Chime,
     pub lines: Lines,
-    /// When Lua was last heard of.
-    pub last_beat: Option<Micros>,
+    pub watchdog: Watchdog,
     /// For how long the engine of a process that has forked leaves the work to the child.
     pub parked_until: Option<Micros>,
     /// Until when the engine sleeps, if nothing wakes it; `None` is for ever.
@@ -77,7 +77,7 @@ impl State {
             bells: Vec::new(),
             chime: Chime::default(),
             lines: Lines::default(),
-            last_beat: None,
+            watchdog: Watchdog::default(),
             parked_until: None,
             sleeps_until: None,
             failure: None,
@@ -116,6 +116,9 @@ impl State {
                 self.swim.handle_refused(&uri, now);
             }
         }
+        self.watchdog
+            .look(self.swim.config().tx_stall_timeout, now.monotonic);
+        self.swim.set_stalled(self.watchdog.is_stalled(), now);
         let due = self
             .swim
             .next_deadline()
@@ -125,9 +128,32 @@ impl State {
         }
     }
 
+    /// Lua runs, and its clock shows `lua_time`.
+    pub fn beat(&mut self, lua_time: Micros, now: Now) {
+        self.clock.follow(lua_time);
+        // Who has left beats once more, and then not until he is back.
+        if self.swim.myself().is_some() {
+            if let Some(stall) = self.watchdog.beat(now.monotonic) {
+                let seconds = stall.as_secs_f64();
+                let line = format!(
+                    "Tarantool's thread did not respond for {seconds:.1} s: announced myself suspect"
+                );
+                self.lines.push(Level::Warn, line);
+            }
+            self.swim.set_stalled(self.watchdog.is_stalled(), now);
+        }
+    }
+
+    /// Lua runs, but is not going to beat any more.
+    pub fn end_beats(&mut self, now: Now) {
+        self.watchdog.dismiss();
+        self.swim.set_stalled(false, now);
+    }
+
     /// Says good-bye to those whose addresses are known: there is no time to resolve any.
     pub fn say_goodbye(&mut self) -> bool {
         let left = self.swim.leave();
+        self.watchdog.dismiss();
         while let Some(transmit) = self.swim.poll_transmit() {
             if let Some(address) = self.addresses.address(&transmit.to) {
                 self.outbox.push((address, transmit));
@@ -250,7 +276,8 @@ impl State {
         if self.parked_until.is_some() {
             return self.parked_until;
         }
-        [self.swim.next_deadline(), self.chime.next_deadline()]
+        let watch = self.watchdog.next_look(self.swim.config().tx_stall_timeout);
+        [self.swim.next_deadline(), self.chime.next_deadline(), watch]
             .into_iter()
             .flatten()
             .min()

@@ -6,6 +6,7 @@ mod group;
 mod names;
 #[cfg(target_os = "linux")]
 mod refusals;
+mod stall;
 
 use std::net::{SocketAddr, UdpSocket};
 use std::thread;
