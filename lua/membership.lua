@@ -49,6 +49,7 @@ function membership.init(advertise_host, port, opts)
     end
     mirror.identify()
     watch.ensure()
+    watch.tell()
     return true
 end
 
