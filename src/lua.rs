@@ -52,6 +52,7 @@ fn membership_core(lua: &Lua) -> mlua::Result<Table> {
     export(lua, &core, "probe", probe)?;
     export(lua, &core, "outcome", outcome)?;
     export(lua, &core, "forget_probe", forget_probe)?;
+    export(lua, &core, "is_resolving", is_resolving)?;
     export(lua, &core, "option", option)?;
     export(lua, &core, "options", options)?;
     export(lua, &core, "set_option", set_option)?;
@@ -217,6 +218,12 @@ fn forget_probe(_: &Lua, ticket: f64) -> Answer<bool> {
     let forget = node().with_swim(|swim, _| swim.forget_probe(Ticket(ticket as u64)));
     forget.map_err(message)?;
     Ok(true)
+}
+
+/// Whether something for `uri` waits for its name to be resolved, and is not sent yet.
+fn is_resolving(_: &Lua, uri: BString) -> Answer<bool> {
+    let uri = Uri::parse(&text(&uri)).map_err(|_| PARSE_ERROR)?;
+    Ok(node().is_resolving(&uri))
 }
 
 /// The value of an option; nil if there is no such option.

@@ -43,7 +43,8 @@ function probe.run(uri)
     elseif outcome == 'answered' then
         return nil
     end
-    return outcome == 'unsent' and 'ping was not sent' or 'no response', option_err or outcome_err
+    local unsent = outcome == 'unsent' or core.is_resolving(uri)
+    return unsent and 'ping was not sent' or 'no response', option_err or outcome_err
 end
 
 return probe
