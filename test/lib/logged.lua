@@ -1,0 +1,57 @@
+--- What the module logs in an instance, from `begin` on.
+
+local wait = require('wait')
+
+local logged = {}
+
+--- Puts functions of its own in the place of those of `log`, as tests of users do.
+function logged.begin(node)
+    node:call(function()
+        local log, lines = require('log'), {}
+        rawset(_G, 'logged', lines)
+        for _, level in ipairs({'error', 'warn', 'info', 'debug'}) do
+            log[level] = function(fmt, ...)
+                table.insert(lines, {level = level, text = fmt:format(...)})
+            end
+        end
+    end)
+end
+
+--- Begins anew.
+function logged.clear(node)
+    node:call(function()
+        local lines = rawget(_G, 'logged')
+        for i = #lines, 1, -1 do
+            lines[i] = nil
+        end
+    end)
+end
+
+--- The lines `{level = 'info', text = 'Node timed out ...'}`, in order; those of one level if one is given.
+function logged.lines(node, level)
+    local lines = {}
+    for _, line in ipairs(node:call(function() return rawget(_G, 'logged') end)) do
+        if level == nil or line.level == level then
+            table.insert(lines, line)
+        end
+    end
+    return lines
+end
+
+--- How often exactly this was said, at this level.
+function logged.count(node, level, text)
+    local count = 0
+    for _, line in ipairs(logged.lines(node, level)) do
+        count = count + (line.text == text and 1 or 0)
+    end
+    return count
+end
+
+--- Waits until exactly this was said, at this level.
+function logged.wait(node, level, text)
+    return wait.until_true(('%s to log: %s'):format(node.uri, text), function()
+        return logged.count(node, level, text) > 0
+    end)
+end
+
+return logged

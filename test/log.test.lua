@@ -1,0 +1,209 @@
+-- What operators read in the log: the words and levels that they know, once for each thing that happens.
+
+package.path = arg[0]:gsub('[^/]*$', 'lib/?.lua;') .. package.path
+local digest = require('digest')
+local logged = require('logged')
+local msgpack = require('msgpack')
+local scene = require('scene')
+local suite = require('suite')
+
+local fact = suite.fact
+
+local function set_option(node, name, value)
+    node:call(function(option, wanted)
+        require('membership.options')[option] = wanted
+    end, name, value)
+end
+
+fact('a death is told by who finds out, and names those who could not reach it either', function(t, cluster)
+    local a, b, c = cluster:group(3)
+    -- So that it is one who finds out, and one who is asked.
+    set_option(b, 'SUSPICIOUSNESS', false)
+    set_option(b, 'SUSPECT_TIMEOUT_SECONDS', 3600)
+    logged.begin(a)
+    logged.begin(b)
+    c:kill()
+    cluster:everyone_sees(c.uri, 'dead', {a, b})
+    local suspected = ('Could not reach node: %s - suspect (nor could %s)'):format(c.uri, b.uri)
+    local timed_out = ('Node timed out: %s - dead'):format(c.uri)
+    t:is_deeply(logged.lines(a, 'info'), {{level = 'info', text = suspected}, {level = 'info', text = timed_out}},
+        'it was suspected, then dead')
+    t:is_deeply(logged.lines(b, 'info'), {}, 'who is told does not repeat it')
+    for _, node in ipairs({a, b}) do
+        t:is(logged.count(node, 'debug', ('Rumor: %s (inc. 1) is suspect'):format(c.uri)), 1, 'but at level debug')
+        t:is(logged.count(node, 'debug', ('Rumor: %s (inc. 1) is dead'):format(c.uri)), 1, 'each of both')
+    end
+    cluster:let_pass(1) -- many periods
+    t:is(#logged.lines(a, 'info'), 2, 'and is not told again')
+end)
+
+fact('a death in a group of two says that there was nobody else to ask', function(t, cluster)
+    local a, b = cluster:group(2)
+    logged.begin(a)
+    b:kill()
+    t:ok(logged.wait(a, 'info', ('Could not reach node: %s - suspect (nobody else to ask)'):format(b.uri)), 'it does')
+end)
+
+fact('who is not to suspect anybody says at level debug what it ignores', function(t, cluster)
+    local a, b = cluster:group(2)
+    set_option(a, 'SUSPICIOUSNESS', false)
+    logged.begin(a)
+    b:kill()
+    t:ok(logged.wait(a, 'debug', ('Could not reach node: %s (ignored)'):format(b.uri)), 'it does')
+    t:is_deeply(logged.lines(a, 'info'), {}, 'and not louder')
+end)
+
+fact('who cannot be reached himself says so instead of suspecting others', function(t, cluster)
+    -- It is bound to another address than the one that it advertises.
+    local a = cluster:node({host = '127.0.0.2'})
+    logged.begin(a)
+    a:call(function(host, port)
+        local options = require('membership.options')
+        options.PROTOCOL_PERIOD_SECONDS, options.ACK_TIMEOUT_SECONDS = 0.2, 0.1
+        require('membership').init(host, port, {bind = '127.0.0.1'})
+    end, a.host, a.port)
+    t:ok(logged.wait(a, 'info', ('Could not reach node: %s - suspect (nobody else to ask)'):format(a.uri)), 'at first')
+    local absent = '127.0.0.1:' .. cluster:port()
+    a.membership.add_member(absent)
+    t:ok(logged.wait(a, 'debug', ('Could not reach node: %s (2 myself)'):format(absent)), 'then')
+    t:is(#logged.lines(a, 'info'), 1, 'and not louder')
+end)
+
+fact('who is new and what is new of him is told at level debug', function(t, cluster)
+    local a, b = cluster:member(), cluster:member()
+    logged.begin(a)
+    b.membership.add_member(a.uri)
+    t:ok(logged.wait(a, 'debug', ('Adding: %s (inc. 1) is alive'):format(b.uri)), 'a member')
+    b.membership.set_payload('n', 1)
+    t:ok(logged.wait(a, 'debug', ('Rumor: %s (inc. 2) is alive'):format(b.uri)), 'a payload')
+    b.membership.leave()
+    t:ok(logged.wait(a, 'debug', ('Rumor: %s (inc. 2) is left'):format(b.uri)), 'that it left')
+    t:is(logged.count(a, 'debug', ('Adding: %s (inc. 1) is alive'):format(b.uri)), 1, 'each once')
+end)
+
+fact('a rumour that is not true is contradicted aloud', function(t, cluster)
+    local a = cluster:member({options = {}})
+    local gossip = cluster:udp('127.0.0.1', cluster:port())
+    logged.begin(a)
+    local incarnation = 1
+    for status, name in ipairs({'alive', 'suspect', 'dead', 'non-decryptable', 'left'}) do
+        gossip:sendto('127.0.0.1', a.port, msgpack.encode({
+            '127.0.0.1:1', 'LEAVE', msgpack.NULL, {{a.uri, status, incarnation, msgpack.NULL, 1}},
+        }))
+        if name ~= 'alive' then
+            t:ok(logged.wait(a, 'info', 'Refuting the rumor that we are ' .. name), name)
+            incarnation = incarnation + 1
+        end
+    end
+    t:is(#logged.lines(a, 'info'), 4, 'each once, and what is true not at all')
+end)
+
+fact('what is said again and again is counted', function(t, cluster)
+    local a = cluster:member({options = {}})
+    local gossip = cluster:udp('127.0.0.1', cluster:port())
+    logged.begin(a)
+    for incarnation = 1, 200 do
+        gossip:sendto('127.0.0.1', a.port, msgpack.encode({
+            '127.0.0.1:1', 'LEAVE', msgpack.NULL, {{a.uri, 3, incarnation, msgpack.NULL, 1}},
+        }))
+    end
+    local text, lines = 'Refuting the rumor that we are dead'
+    cluster:wait('all of it to be told', function()
+        lines = logged.lines(a, 'info')
+        local count = 0
+        for _, line in ipairs(lines) do
+            local again = line.text:match('^' .. text .. ' %((%d+) more times%)$')
+            count = count + (again and tonumber(again) or line.text == text and 1 or 0)
+        end
+        return count == 200, count
+    end)
+    t:ok(#lines < 10, ('200 rumours are told in %d lines'):format(#lines))
+end)
+
+fact('garbage is not worth a line', function(t, cluster)
+    local a = cluster:node({options = {}})
+    local stranger = scene.listener(cluster, '127.0.0.1:' .. cluster:port())
+    stranger.answers = true
+    logged.begin(a)
+    cluster:init(a)
+    a.membership.add_member(stranger.uri)
+    logged.wait(a, 'debug', ('Adding: %s (inc. 1) is alive'):format(stranger.uri))
+    logged.clear(a)
+    for i = 1, 1000 do
+        stranger:send_bytes(a.uri, digest.urandom(i))
+    end
+    for i = 1, 1000 do
+        stranger:send(a.uri, 'NO SUCH TYPE ' .. i, {}, {})
+        stranger:send(a.uri, 'PING', nil, {})
+        stranger:send(a.uri, 'PING', {ts = i, src = stranger.uri}, {})
+        stranger:send(a.uri, 'ACK', {ts = i}, {})
+        stranger:send(a.uri, 'SYNC_REQ', i, {})
+        stranger:send(a.uri, 'LEAVE', nil, {{}, {'', i, i}, {'x:' .. i, 'y', {}}})
+    end
+    t:is(a.membership.probe_uri(stranger.uri), true, 'it goes on')
+    a.membership.set_payload('n', 1)
+    logged.wait(a, 'debug', ('Rumor: %s (inc. 2) is alive'):format(a.uri))
+    t:is(#logged.lines(a), 1, 'it told only what has happened')
+end)
+
+fact('debug lines go where the user wants, to log.debug at first', function(t, cluster)
+    local a = cluster:node()
+    logged.begin(a)
+    cluster:init(a)
+    logged.wait(a, 'debug', ('Adding: %s (inc. 1) is alive'):format(a.uri))
+    a.membership.set_payload('n', 1)
+    t:ok(logged.wait(a, 'debug', ('Rumor: %s (inc. 2) is alive'):format(a.uri)), 'to log.debug')
+    a:call(function()
+        require('membership.options').log_debug = require('log').info
+    end)
+    a.membership.set_payload('n', 2)
+    t:ok(logged.wait(a, 'info', ('Rumor: %s (inc. 3) is alive'):format(a.uri)), 'to log.info')
+    t:is(logged.count(a, 'debug', ('Rumor: %s (inc. 3) is alive'):format(a.uri)), 0, 'and no longer to the other')
+end)
+
+fact('lines are written by the fiber membership.main', function(t, cluster)
+    local a = cluster:member()
+    a:call(function()
+        require('membership.options').log_debug = function()
+            rawset(_G, 'writer', require('fiber').name())
+        end
+    end)
+    a.membership.set_payload('n', 1)
+    t:ok(cluster:wait('a line', function()
+        return a:call(function() return rawget(_G, 'writer') end) == 'membership.main'
+    end), 'they are')
+end)
+
+fact('a function that yields or raises in the place of one of the log stops nothing', function(t, cluster)
+    local a, b = cluster:group(2)
+    a:call(function()
+        require('log').info = function() error('no room for this') end
+        require('membership.options').log_debug = function()
+            require('fiber').sleep(0.01)
+            error({'not even a string'})
+        end
+    end)
+    b.membership.mark_left(a.uri)
+    cluster:everyone_sees(a.uri, 'alive', {a, b})
+    b.membership.set_payload('n', 1)
+    t:ok(cluster:everyone_sees_payload(b.uri, {n = 1}), 'it goes on')
+    logged.begin(a)
+    b:kill()
+    t:ok(logged.wait(a, 'info', ('Node timed out: %s - dead'):format(b.uri)), 'and so does the log')
+end)
+
+fact('what is too much to log is counted', function(t, cluster)
+    local a = cluster:node()
+    logged.begin(a)
+    cluster:init(a)
+    logged.wait(a, 'debug', ('Adding: %s (inc. 1) is alive'):format(a.uri))
+    a:call(function()
+        for i = 1, 1200 do -- without letting anybody else run
+            require('membership.events').generate('127.0.0.1:' .. i, 5)
+        end
+    end)
+    t:ok(logged.wait(a, 'warn', 'Too much to log: 176 lines were left out'), 'and told in one line')
+    t:is(logged.count(a, 'debug', 'Adding: 127.0.0.1:1 (inc. 1) is left'), 1, 'behind those that were kept')
+end)
+
+suite.run()
