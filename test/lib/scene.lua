@@ -80,6 +80,8 @@ function scene.listener(cluster, uri, key)
         seal = Seal.new({ENCRYPTION_INIT = 'init-key-16-byte'}),
         -- The datagrams, decrypted, as they came. What it cannot decrypt is left out.
         inbox = {},
+        -- All of them, as they came.
+        raw = {},
         answers = false,
     }, Listener)
     listener.seal:set_key(key)
@@ -93,7 +95,9 @@ function Listener:read()
     while true do
         fiber.testcancel()
         if self.sock:readable(1) then
-            local ok, plain = pcall(self.seal.decrypt, self.seal, self.sock:recvfrom(65536))
+            local bytes = self.sock:recvfrom(65536)
+            table.insert(self.raw, bytes)
+            local ok, plain = pcall(self.seal.decrypt, self.seal, bytes)
             if ok then
                 table.insert(self.inbox, plain)
                 self:answer(wire.decode(plain))
