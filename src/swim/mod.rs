@@ -31,6 +31,7 @@ pub mod msgpack;
 mod pause;
 pub mod payload;
 mod probe;
+mod recall;
 mod receive;
 mod relay;
 mod repair;
