@@ -1,0 +1,220 @@
+-- Who has the key is in the group; who has another one is told apart from the dead; nobody else can read along.
+
+package.path = arg[0]:gsub('[^/]*$', 'lib/?.lua;') .. package.path
+local fiber = require('fiber')
+local logged = require('logged')
+local scene = require('scene')
+local suite = require('suite')
+local wire = require('old_peer.wire')
+
+local fact = suite.fact
+
+--- What get_encryption_key says of each of these keys.
+local function keys_in_use()
+    local membership = require('membership')
+    local in_use = {}
+    local function note(name, key)
+        membership.set_encryption_key(key)
+        in_use[name] = membership.get_encryption_key() or 'none'
+    end
+    note('short', 'XXXXXX')
+    note('null', box.NULL)
+    note('empty', '')
+    note('absent', nil)
+    note('exact', ('0123456789abcdef'):rep(2))
+    note('long', ('0123456789abcdef'):rep(2) .. 'and more')
+    note('binary', '\0\1\255')
+    membership.set_encryption_key(nil)
+    return in_use
+end
+
+fact('a key is padded on the left or cut to 32 bytes, and nil is none, before init and after', function(t, cluster)
+    local a = cluster:node()
+    local expected = {
+        short = (' '):rep(26) .. 'XXXXXX',
+        null = 'none',
+        empty = (' '):rep(32),
+        absent = 'none',
+        exact = ('0123456789abcdef'):rep(2),
+        long = ('0123456789abcdef'):rep(2),
+        binary = (' '):rep(29) .. '\0\1\255',
+    }
+    t:is(a.membership.get_encryption_key(), nil, 'there is none at first')
+    t:is_deeply(a:call(keys_in_use), expected, 'before init')
+    cluster:init(a)
+    t:is_deeply(a:call(keys_in_use), expected, 'after init')
+end)
+
+fact('what is no key raises, and the key stays', function(t, cluster)
+    local a = cluster:member()
+    a.membership.set_encryption_key('the key')
+    for _, case in ipairs({{5, 'number'}, {{}, 'table'}, {true, 'boolean'}}) do
+        local bad, type_name = unpack(case)
+        local ok, err = pcall(a.membership.set_encryption_key, bad)
+        t:is(ok, false, type_name .. ' raises')
+        t:like(err, ('bad argument #1 to set_encryption_key %%(%%?string expected, got %s%%)'):format(type_name),
+            'in the words users know')
+    end
+    t:is(a.membership.get_encryption_key():strip(), 'the key', 'it is what it was')
+end)
+
+fact('a key that was set before init, after it or before leave is the one that is used', function(t, cluster)
+    local a, b = cluster:node(), cluster:member()
+    a.membership.set_encryption_key('the key')
+    cluster:init(a)
+    b.membership.set_encryption_key('the key')
+    a.membership.add_member(b.uri)
+    cluster:acquaint({a, b})
+    a.membership.leave()
+    cluster:everyone_sees(a.uri, 'left', {b})
+    t:is(a.membership.get_encryption_key():strip(), 'the key', 'who has left has kept it')
+    a.membership.init(a.host, a.port)
+    t:is(a.membership.probe_uri(b.uri), true, 'and uses it when it is back')
+end)
+
+--- Waits until the listener has had one message of each type from `uri`; returns where in its inbox.
+local function wait_for_each_type(cluster, listener, uri)
+    local found = {}
+    for _, type_ in ipairs({'PING', 'ACK', 'SYNC_REQ', 'SYNC_ACK', 'LEAVE'}) do
+        cluster:wait(type_ .. ' from ' .. uri, function()
+            for i, plain in ipairs(listener.inbox) do
+                local message = wire.decode(plain)
+                if message ~= nil and message[1] == uri and message[2] == type_ then
+                    found[type_] = i
+                    return true
+                end
+            end
+        end)
+    end
+    return found
+end
+
+fact('nothing on the wire can be read without the key', function(t, cluster)
+    local a = cluster:node()
+    a.membership.set_encryption_key('the key')
+    cluster:init(a)
+    a.membership.set_payload('password', 'swordfish')
+    local near = scene.listener(cluster, '127.0.0.1:' .. cluster:port(), 'the key')
+    near.answers = true
+    a.membership.add_member(near.uri)
+    near:send(a.uri, 'PING', {ts = fiber.time64(), src = near.uri, dst = a.uri}, {})
+    near:send(a.uri, 'SYNC_REQ', {}, {})
+    local found = wait_for_each_type(cluster, near, a.uri)
+
+    local words = {a.uri, near.uri, 'password', 'swordfish', 'PING', 'ACK', 'SYNC', 'LEAVE', 'src', 'dst', 'the key'}
+    local function readable(bytes)
+        for _, word in ipairs(words) do
+            if bytes:find(word, 1, true) then
+                return word
+            end
+        end
+    end
+    t:is(#near.raw, #near.inbox, 'who has the key can read all of it')
+    for type_, i in pairs(found) do
+        t:ok(readable(near.inbox[i]) ~= nil, type_ .. ' has words in it')
+    end
+    for i, bytes in ipairs(near.raw) do
+        if readable(bytes) or #bytes % 16 ~= 0 then
+            t:fail(('%q can be read in datagram %d of %d bytes'):format(readable(bytes), i, #bytes))
+        end
+    end
+
+    a.membership.set_encryption_key(nil)
+    local since = #near.raw
+    cluster:wait('a datagram that can be read, now that there is no key', function()
+        return near.raw[since + 1] and readable(near.raw[#near.raw])
+    end)
+    t:ok(true, 'without a key everything could be')
+end)
+
+fact('while a group changes its key member by member, those with the other one are non-decryptable, until all agree',
+    function(t, cluster)
+        local members = {cluster:group(3)}
+        for _, member in ipairs(members) do
+            cluster:record(member)
+        end
+        for _, key in ipairs({'first key', 'second key'}) do
+            for i, changed in ipairs(members) do
+                changed.membership.set_encryption_key(key)
+                -- Who has the new one by now, and who has not yet: two groups that cannot read each other.
+                for j, one in ipairs(members) do
+                    for k, other in ipairs(members) do
+                        local agree = (j <= i) == (k <= i)
+                        cluster:everyone_sees(other.uri, agree and 'alive' or 'non-decryptable', {one})
+                    end
+                end
+                changed.membership.set_payload('key', key)
+            end
+            for _, member in ipairs(members) do
+                t:ok(cluster:everyone_sees_payload(member.uri, {key = key}, members), member.uri .. ' has the ' .. key)
+            end
+        end
+        local ways = {}
+        for _, mark in ipairs(cluster:recorded(members[2], members[1].uri)) do
+            table.insert(ways, mark:match('^[%a-]+'))
+            if mark:match('^non') then
+                break
+            end
+        end
+        t:is_deeply(ways, {'alive', 'suspect', 'dead', 'non-decryptable'}, 'it looked dead first')
+    end)
+
+fact('encryption can be switched on and off in a running group', function(t, cluster)
+    local a, b = cluster:group(2)
+    for _, key in ipairs({'', 'none'}) do
+        key = key ~= 'none' and key or nil
+        a.membership.set_encryption_key(key)
+        cluster:everyone_sees(a.uri, 'non-decryptable', {b})
+        cluster:everyone_sees(b.uri, 'non-decryptable', {a})
+        t:is(a.membership.probe_uri(b.uri), false, 'they cannot hear each other')
+        b.membership.set_encryption_key(key)
+        cluster:acquaint({a, b})
+        t:is(a.membership.probe_uri(b.uri), true, 'they can')
+    end
+end)
+
+fact('who has another key is not met', function(t, cluster)
+    local a, b = cluster:member(), cluster:member()
+    a.membership.set_encryption_key('one key')
+    b.membership.set_encryption_key('another key')
+    local answered, why = a:call(function(uri)
+        return require('membership').probe_uri(uri)
+    end, b.uri)
+    t:is(answered, false, 'a probe fails')
+    t:is(why, 'no response', 'for want of an answer')
+    t:is(a.membership.get_member(b.uri), nil, 'neither knows')
+    t:is(b.membership.get_member(a.uri), nil, 'the other')
+end)
+
+fact('the initialisation vector can be agreed on, too', function(t, cluster)
+    local a, b = cluster:member(), cluster:member()
+    local function set_vector(node)
+        node:call(function()
+            require('membership.options').ENCRYPTION_INIT = 'another-16-bytes'
+        end)
+    end
+    a.membership.set_encryption_key('the key')
+    b.membership.set_encryption_key('the key')
+    set_vector(a)
+    t:is(a.membership.probe_uri(b.uri), false, 'one who uses another is not understood')
+    set_vector(b)
+    t:is(a.membership.probe_uri(b.uri), true, 'until both do')
+end)
+
+fact('the log tells whether there is encryption, and of a strange key', function(t, cluster)
+    local a, b = cluster:group(2)
+    local enabled, disabled = 'Membership encryption enabled', 'Membership encryption disabled'
+    logged.begin(a)
+    a.membership.set_encryption_key('the key')
+    t:is(logged.count(a, 'info', enabled), 1, 'that it is on')
+    local broken = ('Broken UDP packet from %s - non-decryptable'):format(b.uri)
+    t:ok(logged.wait(a, 'info', broken), 'that somebody else has no key')
+    cluster:let_pass(1) -- in which more such packets come
+    t:is(logged.count(a, 'info', broken), 1, 'once')
+    a:call(function() require('membership').set_encryption_key(box.NULL) end)
+    t:is(logged.count(a, 'info', disabled), 1, 'that it is off')
+    a.membership.set_encryption_key('')
+    t:is(logged.count(a, 'info', enabled), 2, 'that an empty key is one, too')
+end)
+
+suite.run()
