@@ -1,5 +1,8 @@
 package.path = arg[0]:gsub('[^/]*$', 'lib/?.lua;') .. package.path
+local scene = require('scene')
 local suite = require('suite')
+local wire = require('old_peer.wire')
+
 local fact = suite.fact
 
 local function reload(node)
@@ -110,6 +113,127 @@ fact('after many reloads there is still one fiber', function(t, cluster)
         end
         return count
     end), 1, 'called membership.main')
+end)
+
+fact('a reload keeps the key, the allowed members and where debug lines go', function(t, cluster)
+    local a, b = cluster:member(), cluster:node()
+    b.membership.set_encryption_key('the key')
+    cluster:init(b)
+    a:call(function(uri)
+        local membership = require('membership')
+        membership.set_encryption_key('the key')
+        membership.set_allowed_members({uri})
+        require('membership.options').log_debug = function(fmt, ...)
+            rawset(_G, 'line', fmt:format(...))
+        end
+    end, a.uri)
+    reload(a)
+    t:is(a.membership.get_encryption_key():strip(), 'the key', 'the key')
+    a.membership.add_member(b.uri)
+    cluster:acquaint({a, b})
+    t:ok(cluster:wait('a debug line', function()
+        local line = a:call(function() return rawget(_G, 'line') end)
+        return line and line:match('^Adding: ' .. b.uri:gsub('%p', '%%%0'))
+    end), 'the debug lines')
+    b.membership.leave()
+    t:ok(cluster:wait('it to be forgotten', function()
+        return a.membership.get_member(b.uri) == nil
+    end), 'the allowed members')
+end)
+
+fact('parts of the module that were required before a reload go on working', function(t, cluster)
+    local a, b = cluster:group(2, {options = {}})
+    a:call(function()
+        local old = {}
+        for _, name in ipairs({'events', 'members', 'options'}) do
+            old[name] = require('membership.' .. name)
+        end
+        old.changed = old.events.subscribe()
+        rawset(_G, 'old', old)
+    end)
+    reload(a)
+    local seen = a:call(function(uri)
+        local old = rawget(_G, 'old')
+        local woken = require('fiber').channel(1)
+        require('fiber').create(function()
+            woken:put(old.changed:wait(10))
+        end)
+        local seen = {new = old.events ~= require('membership.events')}
+        require('membership').set_payload('n', 1)
+        seen.woken = woken:get(11)
+        seen.count = old.members.count()
+        seen.status = old.members.get(uri).status == old.options.ALIVE
+        old.options.SUSPECT_TIMEOUT_SECONDS = 7
+        seen.assigned = require('membership.options').SUSPECT_TIMEOUT_SECONDS
+        require('membership.options').SUSPECT_TIMEOUT_SECONDS = 8
+        seen.read = old.options.SUSPECT_TIMEOUT_SECONDS
+        old.events.generate('127.0.0.1:1', old.options.LEFT)
+        seen.generated = require('membership').get_member('127.0.0.1:1').status
+        return seen
+    end, b.uri)
+    t:is_deeply(seen, {new = true, woken = true, count = 2, status = true, assigned = 7, read = 8, generated = 'left'},
+        'all of them')
+    t:ok(cluster:everyone_sees('127.0.0.1:1', 'left'), 'and what they say is heard')
+end)
+
+fact('a probe that is under way during a reload gets its answer', function(t, cluster)
+    local a = cluster:member({options = {ACK_TIMEOUT_SECONDS = 15}})
+    local near = scene.listener(cluster, '127.0.0.1:' .. cluster:port())
+    local probed = a:begin(function(uri)
+        return require('membership').probe_uri(uri)
+    end, near.uri)
+    local data = near:wait('the ping', function(plain)
+        local message = wire.decode(plain)
+        return message[2] == 'PING' and message[3]
+    end, 0)
+    reload(a)
+    data.ats = data.ts
+    near:send(a.uri, 'ACK', data, {})
+    t:is(probed(), true, 'it does')
+end)
+
+fact('a reload of roles, which kills fibers with names that it does not know, disturbs nobody', function(t, cluster)
+    local a, b = cluster:group(2, {options = {}})
+    a:call(function()
+        local names = {}
+        for _, info in pairs(require('fiber').info()) do
+            names[info.name] = true
+        end
+        rawset(_G, 'known_names', names)
+        rawset(_G, 'changed', require('membership').subscribe())
+        -- What a role does: it listens, and pings now and then.
+        for _, work in ipairs({
+            function() while true do rawget(_G, 'changed'):wait() end end,
+            function(uri) while true do require('membership').probe_uri(uri) end end,
+        }) do
+            require('fiber').new(work, require('membership').myself().uri):name('role')
+        end
+    end)
+    cluster:record(b)
+    reload(a)
+    cluster:let_pass(1) -- in which the role does its work
+    local killed = a:call(function()
+        local fiber = require('fiber')
+        local killed = {}
+        for id, info in pairs(fiber.info()) do
+            if not rawget(_G, 'known_names')[info.name] then
+                table.insert(killed, info.name)
+                fiber.kill(id)
+            end
+        end
+        return killed
+    end)
+    t:is_deeply(killed, {'role', 'role'}, 'no fiber of the module has another name than before')
+
+    b.membership.set_payload('n', 1)
+    t:ok(a:call(function()
+        return rawget(_G, 'changed'):wait(10)
+    end), 'a subscription from before wakes')
+    a.membership.set_payload('n', 2)
+    t:ok(cluster:everyone_sees_payload(a.uri, {n = 2}), 'it is heard')
+    t:is(a.membership.probe_uri(b.uri), true, 'it can probe')
+    cluster:let_pass(4)
+    t:is_deeply(cluster:recorded(b, a.uri), {'alive 1', 'alive 2'}, 'the peer saw its payload and nothing else')
 end)
 
 suite.run()
