@@ -32,10 +32,20 @@ fact('a bad argument raises, at the line of the caller, in the words users know'
         case('bad argument #1 to add_member (' .. str .. 'boolean)', function() membership.add_member(true) end)
         case('bad argument #1 to set_payload (' .. str .. 'nil)', function() membership.set_payload(nil, 1) end)
         case('bad argument #1 to set_payload (' .. str .. 'number)', function() membership.set_payload(1, 1) end)
+        case('bad argument #1 to set_payload (' .. str .. 'table)', function() membership.set_payload({}, 1) end)
+        case('bad argument #1 to remove_member (' .. str .. 'nil)', function() membership.remove_member() end)
+        case('bad argument #1 to remove_member (' .. str .. 'number)', function() membership.remove_member(1) end)
+        case('bad argument #1 to set_allowed_members (table expected, got nil)',
+            function() membership.set_allowed_members() end)
+        case('bad argument #1 to set_allowed_members (table expected, got string)',
+            function() membership.set_allowed_members('x') end)
+        case('bad argument #1 to set_allowed_members (table of strings expected, got number)',
+            function() membership.set_allowed_members({'localhost:1', 2}) end)
+        case('table index is nil', function() membership.unsubscribe() end)
         return cases
     end)
     for _, case in ipairs(cases) do
-        t:is(case.got, case.expected, case.expected:match('bad.*'))
+        t:is(case.got, case.expected, case.expected:match(': (.*)'))
         t:is(case.type, 'string', 'it is a string')
     end
 end)
@@ -60,6 +70,8 @@ fact('other errors have the line of the caller, too', function(t, cluster)
         note(function() membership.init('::1', 1) end)
         note(function() membership.init('localhost', 0) end)
         note(function() membership.set_payload('f', print) end)
+        note(function() membership.set_allowed_members({'a:b:c'}) end)
+        note(function() membership.set_encryption_key(5) end)
         note(function() membership.set_payload('long', ('x'):rep(10000)) end)
         note(function() require('membership.options').PROTOCOL_PERIOD_SECONDS = -1 end)
         note(function() require('membership.options').NO_SUCH_OPTION = 1 end)
@@ -73,6 +85,27 @@ fact('other errors have the line of the caller, too', function(t, cluster)
         t:is(err.got:sub(1, #err.here), err.here, err.got)
         t:unlike(err.got, 'stack traceback', 'without a stack trace')
     end
+end)
+
+fact('who is called through pcall, or last of all, is named as well', function(t, cluster)
+    local a = cluster:node()
+    local errors = a:call(function()
+        local membership = require('membership')
+        local _, by_pcall = pcall(membership.add_member, nil)
+        local _, by_tail_call = pcall(function() return membership.add_member(nil) end)
+        return {by_pcall, by_tail_call}
+    end)
+    for _, err in ipairs(errors) do
+        t:like(err, 'bad argument #1 to add_member %(string expected, got nil%)$', err)
+    end
+end)
+
+fact('a list of allowed members with what is no uri changes nothing', function(t, cluster)
+    local a, b = cluster:group(2, {options = {}})
+    local ok, err = pcall(a.membership.set_allowed_members, {a.uri, 'a:b:c'})
+    t:is(ok, false, 'it raises')
+    t:like(err, "parse error: 'a:b:c'", 'and says what it is')
+    t:is(a:status_of(b.uri), 'alive', 'nobody was forgotten')
 end)
 
 suite.run()
