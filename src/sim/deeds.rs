@@ -5,9 +5,10 @@ use core::time::Duration;
 use rand::RngExt;
 
 use super::checks::Input;
-use super::engine::Engine;
+use super::engine::{Engine, Kind};
 use super::history::Happening;
 use super::host::{Id, State};
+use super::rock::Rock;
 use super::world::{Event, PORT, World};
 use crate::swim::Swim;
 use crate::swim::time::Now;
@@ -16,8 +17,12 @@ use crate::swim::uri::Uri;
 impl World {
     /// Starts a process on `id`, which takes part in the group and knows nobody yet.
     pub fn start(&mut self, id: Id) {
-        let swim = Swim::new(self.config.clone(), self.rng.random());
-        self.launch(id, Engine::Swim(Box::new(swim)));
+        let (config, seed) = (self.config.clone(), self.rng.random());
+        let engine = match self.host(id).kind {
+            Kind::Ours => Engine::Swim(Box::new(Swim::new(config, seed))),
+            Kind::Rock => Engine::Rock(Box::new(Rock::new(config, seed))),
+        };
+        self.launch(id, engine);
     }
 
     fn launch(&mut self, id: Id, engine: Engine) {
@@ -60,6 +65,25 @@ impl World {
         self.act(id, &format!("adds {uri}"), |engine, now| {
             engine.add_member(uri, now)
         });
+    }
+
+    /// Lets all who take part know one another, as if they had for long.
+    pub fn familiarize(&mut self) {
+        let everybody: Vec<_> = self
+            .participants()
+            .filter_map(|id| {
+                let uri = self.host(id).uri.clone();
+                let (claim, payload) = self.engine(id)?.view(&uri)?;
+                Some((uri, claim, payload.cloned()))
+            })
+            .collect();
+        for id in self.ids() {
+            let own = self.host(id).uri.clone();
+            let others = everybody.iter().filter(|(uri, ..)| *uri != own).cloned();
+            self.act(id, "knows everybody", |engine, now| {
+                engine.recall(others, now)
+            });
+        }
     }
 
     /// `id` says good-bye. Its process lives on.

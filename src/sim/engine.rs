@@ -1,5 +1,6 @@
 //! The protocol that runs on a machine.
 
+use super::rock::Rock;
 use crate::swim::Swim;
 use crate::swim::Transmit;
 use crate::swim::claim::Claim;
@@ -13,6 +14,18 @@ use crate::swim::wire::Malformed;
 pub enum Engine {
     /// Ours.
     Swim(Box<Swim>),
+    /// The Lua rock's.
+    Rock(Box<Rock>),
+}
+
+/// Which implementation runs on a machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// Ours.
+    #[default]
+    Ours,
+    /// That of the Lua rock, or rather a model of it.
+    Rock,
 }
 
 impl Engine {
@@ -20,6 +33,7 @@ impl Engine {
     pub fn swim(&self) -> Option<&Swim> {
         match self {
             Self::Swim(swim) => Some(swim),
+            Self::Rock(_) => None,
         }
     }
 
@@ -27,6 +41,7 @@ impl Engine {
     pub fn swim_mut(&mut self) -> Option<&mut Swim> {
         match self {
             Self::Swim(swim) => Some(swim),
+            Self::Rock(_) => None,
         }
     }
 
@@ -45,6 +60,7 @@ impl Engine {
                     swim.handle_gibberish(source, now);
                 }
             }
+            Self::Rock(rock) => rock.handle_datagram(datagram, source, now),
         }
     }
 
@@ -52,13 +68,15 @@ impl Engine {
     pub fn handle_timeout(&mut self, now: Now) {
         match self {
             Self::Swim(swim) => swim.handle_timeout(now),
+            Self::Rock(rock) => rock.handle_timeout(now),
         }
     }
 
     /// A name did not resolve.
-    pub fn handle_unsent(&mut self, uri: &Uri) {
+    pub fn handle_unsent(&mut self, uri: &Uri, now: Now) {
         match self {
             Self::Swim(swim) => swim.handle_unsent(uri),
+            Self::Rock(rock) => rock.handle_unsent(uri, now),
         }
     }
 
@@ -66,6 +84,8 @@ impl Engine {
     pub fn handle_refused(&mut self, uri: &Uri, now: Now) {
         match self {
             Self::Swim(swim) => swim.handle_refused(uri, now),
+            // It never asks its socket for errors.
+            Self::Rock(_) => {}
         }
     }
 
@@ -73,6 +93,7 @@ impl Engine {
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
         match self {
             Self::Swim(swim) => swim.poll_transmit(),
+            Self::Rock(rock) => rock.poll_transmit(),
         }
     }
 
@@ -80,6 +101,7 @@ impl Engine {
     pub fn poll_report(&mut self) -> Option<Report> {
         match self {
             Self::Swim(swim) => swim.poll_report(),
+            Self::Rock(rock) => rock.poll_report(),
         }
     }
 
@@ -87,6 +109,7 @@ impl Engine {
     pub fn next_deadline(&self) -> Option<Micros> {
         match self {
             Self::Swim(swim) => swim.next_deadline(),
+            Self::Rock(rock) => rock.next_deadline(),
         }
     }
 
@@ -94,6 +117,7 @@ impl Engine {
     pub fn init(&mut self, uri: Uri, now: Now) {
         match self {
             Self::Swim(swim) => swim.init(uri, now),
+            Self::Rock(rock) => rock.init(uri, now),
         }
     }
 
@@ -101,6 +125,7 @@ impl Engine {
     pub fn leave(&mut self) {
         match self {
             Self::Swim(swim) => drop(swim.leave()),
+            Self::Rock(rock) => rock.leave(),
         }
     }
 
@@ -108,6 +133,7 @@ impl Engine {
     pub fn add_member(&mut self, uri: Uri, now: Now) {
         match self {
             Self::Swim(swim) => swim.add_member(uri, now),
+            Self::Rock(rock) => rock.add_member(&uri, now),
         }
     }
 
@@ -115,6 +141,19 @@ impl Engine {
     pub fn set_payload(&mut self, bytes: &[u8], now: Now) {
         match self {
             Self::Swim(swim) => swim.set_payload(bytes, now).expect("the payload fits"),
+            Self::Rock(rock) => rock.set_payload(Payload::new(bytes).expect("a payload"), now),
+        }
+    }
+
+    /// Takes up what is known of others, and tells nobody.
+    pub fn recall(
+        &mut self,
+        members: impl IntoIterator<Item = (Uri, Claim, Option<Payload>)>,
+        now: Now,
+    ) {
+        match self {
+            Self::Swim(swim) => swim.recall(members, now),
+            Self::Rock(rock) => rock.recall(members, now),
         }
     }
 
@@ -122,6 +161,7 @@ impl Engine {
     pub fn myself(&self) -> Option<&Uri> {
         match self {
             Self::Swim(swim) => swim.myself(),
+            Self::Rock(rock) => rock.myself(),
         }
     }
 
@@ -132,6 +172,7 @@ impl Engine {
                 let member = swim.member(uri)?;
                 Some((member.claim, member.current_payload()))
             }
+            Self::Rock(rock) => rock.view(uri),
         }
     }
 
@@ -139,6 +180,7 @@ impl Engine {
     pub fn shown_payload(&self, uri: &str) -> Option<&Payload> {
         match self {
             Self::Swim(swim) => swim.member(uri)?.payload.as_ref(),
+            Self::Rock(rock) => rock.view(uri)?.1,
         }
     }
 
@@ -146,6 +188,7 @@ impl Engine {
     pub fn known(&self) -> Vec<&Uri> {
         match self {
             Self::Swim(swim) => swim.members().from(0).map(|member| &member.uri).collect(),
+            Self::Rock(rock) => rock.known().collect(),
         }
     }
 }

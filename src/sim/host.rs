@@ -3,7 +3,7 @@
 use core::fmt;
 use std::collections::VecDeque;
 
-use super::engine::Engine;
+use super::engine::{Engine, Kind};
 use crate::swim::time::{Micros, Now};
 use crate::swim::uri::Uri;
 
@@ -42,6 +42,8 @@ pub enum State {
 pub struct Host {
     /// Where it can be reached.
     pub uri: Uri,
+    /// Which implementation runs on it, when one does.
+    pub kind: Kind,
     /// Whether it runs.
     pub state: State,
     /// What runs on it, unless it is down.

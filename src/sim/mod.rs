@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!            ┌ Host: clocks, socket buffer, up or paused or down ┐
-//!  World ──► │                 Engine: a Swim                    │ ──► Network: the fate of a datagram
+//!  World ──► │         Engine: a Swim, or a Lua rock             │ ──► Network: the fate of a datagram
 //!            └───────────────────────────────────────────────────┘
 //! ```
 //!
@@ -13,6 +13,7 @@
 //! | `deeds` | what is done to machines, and by their users |
 //! | [`host`], [`engine`] | one machine, and the protocol that runs on it |
 //! | `view`, `agreement` | who sees what, whether all agree, and by when they must |
+//! | [`rock`] | how the Lua rock behaves |
 //! | `checks` | what must be so at every moment |
 //! | [`bugs`] | mistakes made on purpose, to see that the checks find them |
 //! | [`network`] | latency, loss, bursts, duplicates, disorder, damage, cuts, partitions |
@@ -33,11 +34,13 @@ pub mod history;
 pub mod host;
 pub mod network;
 mod queue;
+pub mod rock;
 pub mod swarm;
 mod view;
 pub mod world;
 
 pub use deeds::payload;
+pub use engine::Kind;
 pub use host::{Id, State};
 pub use network::Weather;
 pub use world::World;

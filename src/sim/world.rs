@@ -8,7 +8,7 @@ use rand::{RngExt, SeedableRng};
 
 use super::bugs::Planted;
 use super::checks::{Checks, Input, Violation};
-use super::engine::Engine;
+use super::engine::{Engine, Kind};
 use super::history::{Happening, History, Reader};
 use super::host::{Clocks, Host, Id, Inbox, Resolver, State};
 use super::network::{Fate, Network};
@@ -22,6 +22,8 @@ use crate::swim::uri::Uri;
 pub struct World {
     /// The options of everybody who is started from now on.
     pub config: Config,
+    /// Which share of the machines that are yet to be added runs the Lua rock.
+    pub old_share: f64,
     /// What lies between the machines.
     pub network: Network,
     pub(super) now: Micros,
@@ -70,6 +72,7 @@ impl World {
         let mut rng = StdRng::seed_from_u64(seed);
         Self {
             config: Config::default(),
+            old_share: 0.0,
             network: Network::new(rng.random()),
             now: Micros(0),
             queue: Queue::new(),
@@ -128,8 +131,15 @@ impl World {
         let id = Id(u32::try_from(self.hosts.len()).expect("less than 2^32 machines"));
         let uri = Uri::new(&id.to_string(), PORT).expect("a name");
         self.places.insert(uri.clone(), id);
+        let old = |count: u32| (f64::from(count) * self.old_share).floor();
+        let kind = if old(id.0 + 1) > old(id.0) {
+            Kind::Rock
+        } else {
+            Kind::Ours
+        };
         self.hosts.push(Host {
             uri,
+            kind,
             state: State::Down,
             engine: None,
             clocks: Clocks {
@@ -412,8 +422,8 @@ impl World {
         if found {
             self.send(who, &transmit.to, transmit.datagram);
         } else {
-            self.input(who, Input::Other, |engine, _now| {
-                engine.handle_unsent(&transmit.to)
+            self.input(who, Input::Other, |engine, now| {
+                engine.handle_unsent(&transmit.to, now)
             });
         }
     }

@@ -4,11 +4,12 @@ mod failing;
 mod hostile;
 mod joining;
 mod leaving;
+mod mixed;
 mod tuning;
 
 use std::time::Duration;
 
-use membership::sim::{Id, World, payload};
+use membership::sim::{Id, Kind as Implementation, World, payload};
 use membership::swim::claim::Status::{self, Alive, Dead, Left, NonDecryptable, Suspect};
 use membership::swim::claim::{Claim, Incarnation};
 use membership::swim::payload::Payload;

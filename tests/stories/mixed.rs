@@ -1,0 +1,90 @@
+//! Groups in which the Lua rock runs on some machines, or on all.
+
+use crate::*;
+
+/// `count` members that know one another; this share of them runs the Lua rock.
+fn group(count: u32, old_share: f64, seed: u64) -> World {
+    let mut world = World::new(seed);
+    world.old_share = old_share;
+    world.populate(count);
+    (1..count).for_each(|index| world.introduce(A, Id(index)));
+    let met = world.run_until(seconds(60), |world| world.disagreement().is_none());
+    assert!(met.is_some(), "{:?}", world.disagreement());
+    world
+}
+
+#[test]
+fn they_find_one_another() {
+    for share in [1.0, 0.5, 0.2] {
+        story(|seed| drop(group(6, share, seed)));
+    }
+}
+
+#[test]
+fn one_of_either_kind_who_is_gone_is_dead_for_both() {
+    for share in [1.0, 0.5] {
+        story(|seed| {
+            let mut world = group(6, share, seed);
+            let gone = Id(seed as u32 % 6);
+            world.power_off(gone);
+            let dead = |world: &World| world.everyone_sees(gone, Dead);
+            let limit = round(6) + PERIOD + SUSPICION + 5 * PERIOD;
+            assert!(
+                world.run_until(limit, dead).is_some(),
+                "{:?}",
+                world.disagreement()
+            );
+        });
+    }
+}
+
+#[test]
+fn payloads_reach_both_kinds() {
+    story(|seed| {
+        let mut world = group(6, 0.5, seed);
+        for (id, number) in [(A, 7), (B, 8)] {
+            world.set_payload(id, number);
+            let known = |world: &World| world.everyone_has(id, number);
+            assert!(world.run_until(3 * round(6), known).is_some());
+        }
+    });
+}
+
+#[test]
+fn one_of_either_kind_who_leaves_has_left_for_both() {
+    story(|seed| {
+        for id in [A, B] {
+            let mut world = group(6, 0.5, seed);
+            world.leave(id);
+            let left = |world: &World| world.everyone_sees(id, Left);
+            assert!(world.run_until(3 * round(6), left).is_some());
+        }
+    });
+}
+
+#[test]
+fn nobody_is_wronged_in_a_calm_group() {
+    story(|seed| {
+        let mut world = group(6, 0.5, seed);
+        let wronged = |world: &World| world.disagreement().is_some();
+        assert_eq!(world.run_until(seconds(60), wronged), None);
+    });
+}
+
+#[test]
+fn one_that_is_upgraded_goes_on_as_ours() {
+    story(|seed| {
+        let mut world = group(6, 0.5, seed);
+        world.set_payload(B, 7);
+        world.run(5 * PERIOD);
+        assert_eq!(world.host(B).kind, Implementation::Rock);
+        world.leave(B);
+        world.kill(B);
+        world.host_mut(B).kind = Implementation::Ours;
+        world.start(B);
+        world.set_payload(B, 8);
+        world.introduce(B, A);
+        let back = |world: &World| world.everyone_sees(B, Alive) && world.everyone_has(B, 8);
+        assert!(world.run_until(3 * round(6), back).is_some());
+    });
+}
