@@ -5,7 +5,7 @@
 
 -- Whoever reloads this module means all of it.
 for _, name in ipairs({
-    'check', 'codec', 'events', 'lines', 'members', 'mirror', 'options', 'payload', 'probe', 'watch',
+    'check', 'codec', 'events', 'lines', 'members', 'mirror', 'network', 'options', 'payload', 'probe', 'watch',
 }) do
     package.loaded['membership.' .. name] = nil
 end
@@ -24,6 +24,10 @@ local PORT_MAX = 65535
 
 local membership = {}
 
+local function is_port(number)
+    return number >= 1 and number <= PORT_MAX and number % 1 == 0
+end
+
 --- Opens a UDP socket and takes part in the group as `advertise_host:port`.
 --
 -- May be called again, to move to another port or to be known by another name: payload, incarnation and members stay,
@@ -37,7 +41,7 @@ function membership.init(advertise_host, port, opts)
         check.fail(1, 'init', 'string', advertise_host)
     elseif type(port) ~= 'number' then
         check.fail(2, 'init', 'number', port)
-    elseif not (port >= 1 and port <= PORT_MAX and port % 1 == 0) then
+    elseif not is_port(port) then
         check.fail_value(2, 'init', 'port between 1 and ' .. PORT_MAX, port)
     elseif opts ~= nil then
         check.named(3, 'init', opts, {bind = 'string'})
@@ -141,6 +145,35 @@ function membership.probe_uri(uri)
         return false, why
     end
     return true
+end
+
+--- Gets acquainted with whoever has this port in the networks of this machine, as far as broadcasts reach. IPv4 only.
+---@param port number 1..65535
+---@return boolean whether there is any network
+function membership.broadcast(port)
+    if type(port) ~= 'number' then
+        check.fail(1, 'broadcast', 'number', port)
+    elseif not is_port(port) then
+        check.fail_value(1, 'broadcast', 'port between 1 and ' .. PORT_MAX, port)
+    end
+    watch.ensure()
+    local greetings, impossible = unpack(codec.decode(check.result(core.broadcast(port))), 1, 2)
+    if impossible ~= nil then
+        log.warn('Membership BROADCAST impossible: %s', impossible)
+        return false
+    end
+    for _, greeting in ipairs(greetings) do
+        local address, err = unpack(greeting, 1, 2)
+        if err == nil then
+            log.info('Membership BROADCAST sent to %s', address)
+        else
+            log.warn('Membership BROADCAST not sent to %s: %s', address, err)
+        end
+    end
+    if #greetings == 0 then
+        log.warn('Membership BROADCAST not sent: No suitable ifaddrs found')
+    end
+    return #greetings > 0
 end
 
 --- Declares a member gone for good, as if it had left. One that is there after all contradicts that.

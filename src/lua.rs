@@ -19,6 +19,7 @@ use std::os::fd::RawFd;
 
 use mlua::{BString, FromLuaMulti, IntoLua, Lua, Table, Value};
 
+use crate::node::interfaces::interfaces;
 use crate::node::{Node, node};
 use crate::swim::claim::{Incarnation, Status};
 use crate::swim::config::{Config, Setting};
@@ -53,6 +54,8 @@ fn membership_core(lua: &Lua) -> mlua::Result<Table> {
     export(lua, &core, "outcome", outcome)?;
     export(lua, &core, "forget_probe", forget_probe)?;
     export(lua, &core, "is_resolving", is_resolving)?;
+    export(lua, &core, "broadcast", broadcast)?;
+    export(lua, &core, "getifaddrs", getifaddrs)?;
     export(lua, &core, "option", option)?;
     export(lua, &core, "options", options)?;
     export(lua, &core, "set_option", set_option)?;
@@ -224,6 +227,17 @@ fn forget_probe(_: &Lua, ticket: f64) -> Answer<bool> {
 fn is_resolving(_: &Lua, uri: BString) -> Answer<bool> {
     let uri = Uri::parse(&text(&uri)).map_err(|_| PARSE_ERROR)?;
     Ok(node().is_resolving(&uri))
+}
+
+/// Asks everybody in reach to ping me, see [`blob::greetings`].
+fn broadcast(_: &Lua, port: u16) -> Answer<BString> {
+    let greetings = node().broadcast(port).map_err(message)?;
+    Ok(blob::greetings(&greetings).into())
+}
+
+/// The networks of this machine, see [`blob::interfaces`].
+fn getifaddrs(_: &Lua, (): ()) -> Answer<BString> {
+    Ok(blob::interfaces(&interfaces()?).into())
 }
 
 /// The value of an option; nil if there is no such option.

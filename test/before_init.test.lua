@@ -61,7 +61,9 @@ local UNINITIALISED = 'membership is not initialized'
 fact('what needs an address says that it has none', function(t, cluster)
     local a = cluster:node()
     local function refused()
-        for _, call in ipairs({{'myself'}, {'set_payload', 'a', 1}, {'probe_uri', 'localhost:31000'}}) do
+        for _, call in ipairs({
+            {'myself'}, {'set_payload', 'a', 1}, {'probe_uri', 'localhost:31000'}, {'broadcast', 31000},
+        }) do
             local ok, err = pcall(a.membership[call[1]], unpack(call, 2))
             t:ok(not ok, call[1] .. ' raises')
             t:like(err, UNINITIALISED, call[1] .. ' says why')

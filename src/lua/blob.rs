@@ -2,7 +2,8 @@
 
 use rmp::encode as msgpack;
 
-use crate::node::Line;
+use crate::node::interfaces::Interface;
+use crate::node::{Greeting, Line};
 use crate::swim::Changes;
 use crate::swim::config::{Config, Setting};
 use crate::swim::uri::Uri;
@@ -65,6 +66,40 @@ pub fn lines(lines: &[Line], left_out: u64) -> Vec<u8> {
     blob
 }
 
+/// `[[name, address, broadcast address or nil], …]`.
+pub fn interfaces(interfaces: &[Interface]) -> Vec<u8> {
+    let mut blob = Vec::new();
+    array(&mut blob, interfaces.len());
+    for interface in interfaces {
+        array(&mut blob, 3);
+        text(&mut blob, interface.name.as_bytes());
+        text(&mut blob, interface.address.to_string().as_bytes());
+        text_or_nil(
+            &mut blob,
+            interface
+                .broadcast
+                .map(|address| address.to_string())
+                .as_ref(),
+        );
+    }
+    blob
+}
+
+/// `[[[address, why it was not sent or nil], …], why there are none or nil]`.
+pub fn greetings(greetings: &Result<Vec<Greeting>, String>) -> Vec<u8> {
+    let mut blob = Vec::new();
+    let sent = greetings.as_deref().unwrap_or_default();
+    array(&mut blob, 2);
+    array(&mut blob, sent.len());
+    for greeting in sent {
+        array(&mut blob, 2);
+        text(&mut blob, greeting.to.to_string().as_bytes());
+        text_or_nil(&mut blob, greeting.sent.as_ref().err());
+    }
+    text_or_nil(&mut blob, greetings.as_ref().err());
+    blob
+}
+
 /// `[[name, value], …]`.
 pub fn options(config: &Config) -> Vec<u8> {
     let mut blob = Vec::new();
@@ -85,6 +120,13 @@ pub fn options(config: &Config) -> Vec<u8> {
 fn text(blob: &mut Vec<u8>, bytes: &[u8]) {
     infallible(msgpack::write_str_len(blob, length(bytes.len())));
     blob.extend_from_slice(bytes);
+}
+
+fn text_or_nil(blob: &mut Vec<u8>, words: Option<&String>) {
+    match words {
+        Some(words) => text(blob, words.as_bytes()),
+        None => nil(blob),
+    }
 }
 
 fn array(blob: &mut Vec<u8>, count: usize) {

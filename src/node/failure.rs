@@ -5,6 +5,8 @@ use std::any::Any;
 use std::io;
 use std::sync::Arc;
 
+use crate::swim::Refused;
+
 /// Why a call failed. `Display` is the text for the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
@@ -21,6 +23,8 @@ pub enum Failure {
         /// The system's own words.
         reason: String,
     },
+    /// Only who takes part can do that.
+    NotInitialized,
     /// The system has run out of something.
     System {
         /// What we wanted to do.
@@ -49,6 +53,7 @@ impl fmt::Display for Failure {
                 )
             }
             Self::Bind { port, reason } => write!(f, "Socket bind error ({port}/udp): {reason}"),
+            Self::NotInitialized => Refused::NotInitialized.fmt(f),
             Self::System { action, reason } => write!(f, "{action}: {reason}"),
             Self::Engine(message) => write!(f, "membership engine failed: {message}"),
         }

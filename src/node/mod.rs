@@ -7,6 +7,7 @@
 //! | `engine` | the thread: waits for datagrams and deadlines |
 //! | `socket`, `refusals`, [`clock`], `doorbell`, `threads` | what the system offers, as we need it |
 //! | `addresses`, `cache`, `resolver`, `getaddrinfo` | from names to addresses, and back |
+//! | [`interfaces`](mod@interfaces) | which networks there are |
 //! | `lines` | what Lua is to log |
 //! | `watchdog` | whether Lua runs at all |
 //! | `fork` | how to survive `box.cfg{background = true}` |
@@ -20,6 +21,7 @@ mod engine;
 mod failure;
 mod fork;
 mod getaddrinfo;
+pub mod interfaces;
 mod lines;
 mod refusals;
 mod resolver;
@@ -29,9 +31,10 @@ mod state;
 mod threads;
 mod watchdog;
 
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4};
 use core::time::Duration;
 use std::hash::{BuildHasher, RandomState};
+use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::ptr;
 use std::sync::{Arc, OnceLock};
@@ -44,6 +47,8 @@ use crate::swim::uri::{Uri, UriError};
 use doorbell::Bell;
 use engine::Engine;
 pub use failure::Failure;
+use failure::system_text;
+use interfaces::{Interface, interfaces};
 pub use lines::{Line, Lines};
 use shared::Shared;
 pub use socket::Family;
@@ -125,6 +130,27 @@ impl Node {
         let close = |state: &mut State, _: Now| (state.socket.take(), state.close_resolver());
         drop(self.shared.visit(close)?);
         Ok(left)
+    }
+
+    /// Asks whoever has `port` in the networks of this machine to ping me, so that we get to know one
+    /// another. Returns for each address that was tried what came of it; IPv4 only. The inner error
+    /// is why the system does not tell which networks there are.
+    pub fn broadcast(&self, port: u16) -> Result<Result<Vec<Greeting>, String>, Failure> {
+        let greet = |state: &mut State, now: Now| {
+            let greeting = state.swim.greeting(now).ok_or(Failure::NotInitialized)?;
+            let socket = state.socket.clone().ok_or(Failure::NotInitialized)?;
+            Ok((greeting, socket))
+        };
+        let (datagram, socket) = self.shared.visit(greet)??;
+        let greet = |interface: Interface| {
+            let to = SocketAddrV4::new(interface.everybody(), port);
+            let sent = socket.send(&datagram, to.into(), Micros(0));
+            Greeting {
+                to,
+                sent: sent.map_err(|error| system_text(&error)),
+            }
+        };
+        Ok(interfaces().map(|all| all.into_iter().map(greet).collect()))
     }
 
     /// Runs `act` on the protocol and sends what came of it.
@@ -237,8 +263,8 @@ impl Node {
         Ok(())
     }
 
-    fn cannot_bind(&self, bound: SocketAddr, error: &std::io::Error) -> Failure {
-        let reason = failure::system_text(error);
+    fn cannot_bind(&self, bound: SocketAddr, error: &io::Error) -> Failure {
+        let reason = system_text(error);
         let failure = Failure::Bind {
             port: bound.port(),
             reason,
@@ -246,6 +272,15 @@ impl Node {
         self.shared.lock().lines.push(Level::Error, &failure);
         failure
     }
+}
+
+/// A datagram for everybody in a network.
+#[derive(Debug)]
+pub struct Greeting {
+    /// Where it was to go.
+    pub to: SocketAddrV4,
+    /// Why it was not sent, in the words of the system.
+    pub sent: Result<(), String>,
 }
 
 impl Default for Node {

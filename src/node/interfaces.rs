@@ -1,0 +1,93 @@
+//! The network interfaces of this machine.
+
+use core::net::Ipv4Addr;
+
+use nix::ifaddrs::{InterfaceAddress, getifaddrs};
+use nix::net::if_::InterfaceFlags;
+use nix::sys::socket::SockaddrStorage;
+
+use super::failure::system_text;
+
+/// An address of IPv4 that this machine has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interface {
+    /// The system's name for the interface.
+    pub name: String,
+    /// The address.
+    pub address: Ipv4Addr,
+    /// The one that reaches all neighbours, where there is one.
+    pub broadcast: Option<Ipv4Addr>,
+}
+
+impl Interface {
+    /// Whom to send to for all that this address can reach: at least ourselves.
+    pub fn everybody(&self) -> Ipv4Addr {
+        self.broadcast.unwrap_or(self.address)
+    }
+}
+
+/// The addresses of IPv4 whose interfaces are up, in the order of the system; or its own words.
+pub fn interfaces() -> Result<Vec<Interface>, String> {
+    let all = getifaddrs().map_err(|number| system_text(&number.into()))?;
+    Ok(all.filter_map(|entry| read(&entry)).collect())
+}
+
+fn read(entry: &InterfaceAddress) -> Option<Interface> {
+    let up = InterfaceFlags::IFF_UP | InterfaceFlags::IFF_RUNNING;
+    entry.flags.contains(up).then_some(Interface {
+        name: entry.interface_name.clone(),
+        address: v4(entry.address.as_ref())?,
+        // Some tools have it filled in with zeroes.
+        broadcast: v4(entry.broadcast.as_ref()).filter(|address| !address.is_unspecified()),
+    })
+}
+
+fn v4(address: Option<&SockaddrStorage>) -> Option<Ipv4Addr> {
+    Some(address?.as_sockaddr_in()?.ip())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(
+        flags: InterfaceFlags,
+        address: [u8; 4],
+        broadcast: Option<[u8; 4]>,
+    ) -> InterfaceAddress {
+        let storage =
+            |ip: [u8; 4]| SockaddrStorage::from(std::net::SocketAddrV4::new(ip.into(), 0));
+        InterfaceAddress {
+            interface_name: "eth0".into(),
+            flags,
+            address: Some(storage(address)),
+            netmask: None,
+            broadcast: broadcast.map(storage),
+            destination: None,
+        }
+    }
+
+    #[test]
+    fn an_interface_that_is_up_reaches_its_neighbours_or_at_least_itself() {
+        let up = InterfaceFlags::IFF_UP | InterfaceFlags::IFF_RUNNING;
+        let everybody = |broadcast| {
+            let interface = read(&entry(up, [10, 0, 0, 1], broadcast));
+            interface.unwrap().everybody().octets()
+        };
+        assert_eq!(everybody(Some([10, 0, 0, 255])), [10, 0, 0, 255]);
+        assert_eq!(everybody(None), [10, 0, 0, 1]);
+        assert_eq!(everybody(Some([0; 4])), [10, 0, 0, 1]);
+        // The cable is unplugged.
+        assert_eq!(
+            read(&entry(InterfaceFlags::IFF_UP, [10, 0, 0, 1], None)),
+            None
+        );
+    }
+
+    #[test]
+    fn this_machine_has_a_loopback_interface() {
+        let all = interfaces().unwrap();
+        let loopback = all.iter().find(|it| it.address == Ipv4Addr::LOCALHOST);
+        assert_eq!(loopback.unwrap().everybody(), Ipv4Addr::LOCALHOST);
+    }
+}
