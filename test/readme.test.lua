@@ -184,7 +184,7 @@ suite.fact('each function is described', function(t, cluster)
         end
     end
     t:is_deeply(described, functions_of(node, 'membership'), 'of membership')
-    for _, module in ipairs({'membership.members', 'membership.events'}) do
+    for _, module in ipairs({'membership.members', 'membership.events', 'membership.network'}) do
         local section = text:match(('\n%%*%%*%s%%*%%*(.*)'):format(module)):match('^(.-)\n[#*]')
         for name in pairs(functions_of(node, module)) do
             t:like(section, '%f[%w_]' .. name .. '%f[^%w_]', ('%s of %s'):format(name, module))
