@@ -70,15 +70,16 @@ impl Incarnation {
     /// What a member starts its life with.
     pub const FIRST: Self = Self(1);
 
-    /// A Lua number holds every integer up to 2^53, and there must be one left to refute with.
+    /// A Lua number holds every integer up to 2^53. At this one nobody is believed to be anything but
+    /// alive, see [`Claim::is_refutable`]: it is kept to refute with.
     const MAX: u64 = (1 << 53) - 2;
 
-    /// Admits what a peer sent, unless believing it would leave no way to refute it.
+    /// Admits what a peer sent.
     pub fn from_wire(raw: u64) -> Option<Self> {
         (1..=Self::MAX).contains(&raw).then_some(Self(raw))
     }
 
-    /// The number itself, in `1..=2^53 - 1`.
+    /// The number itself, in `1..=2^53 - 2`.
     pub const fn get(self) -> u64 {
         self.0
     }

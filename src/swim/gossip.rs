@@ -5,7 +5,8 @@ use core::time::Duration;
 use super::Swim;
 use super::Transmit;
 use super::claim::Status;
-use super::member::Member;
+use super::member::{Dialect, Member};
+use super::payload::Payload;
 use super::time::Now;
 use super::timers::Timer;
 use super::uri::Uri;
@@ -74,7 +75,7 @@ impl Swim {
         let mut draft = draft.trailed_by(&self.trailer());
         let limit = self.rumor_limit();
         let told: &[&str] = &[to];
-        let doubted = self.tell_recipient(&mut draft, to, |status| status != Status::Alive);
+        let doubted = self.tell_recipient(&mut draft, to, 0, |status| status != Status::Alive);
         self.rumors
             .board(&mut draft, limit, if doubted { told } else { &[] });
         // Whoever agrees with me knows it all, unless it is a suspicion, which no digest shows. It
@@ -95,7 +96,8 @@ impl Swim {
         let mut draft = draft.trailed_by(&self.trailer());
         let limit = self.rumor_limit();
         if !self.goes_without_saying(to) {
-            self.tell_recipient(&mut draft, to, |_any| true);
+            let room = event_size(&myself, &self.payload);
+            self.tell_recipient(&mut draft, to, room, |_any| true);
             if *to != myself {
                 self.tell_of_myself(&mut draft, &myself, limit);
             }
@@ -111,16 +113,28 @@ impl Swim {
         both_alive && (Some(to) == self.myself.as_ref() || is_ours(to))
     }
 
-    fn tell_recipient(&self, draft: &mut Draft, to: &Uri, worth: impl Fn(Status) -> bool) -> bool {
-        let Some(member) = self
-            .members
-            .get(to)
-            .filter(|member| worth(member.claim.status))
-        else {
+    /// Tells `to` what I think of it, if that is `worth` it, and leaves so many bytes of `room`.
+    // It needs its payload only to find out that it has another one by now. Peers of the Lua rock
+    // would not look, and who is in doubt has more urgent things to learn.
+    fn tell_recipient(
+        &self,
+        draft: &mut Draft,
+        to: &Uri,
+        room: usize,
+        worth: impl Fn(Status) -> bool,
+    ) -> bool {
+        let Some(member) = self.members.get(to) else {
             return false;
         };
-        let payload = member.current_payload();
-        draft.event(to, member.claim, payload, 0) || draft.event(to, member.claim, None, 0)
+        let Member { claim, dialect, .. } = *member;
+        let looks = claim.status == Status::Alive && dialect != Dialect::Rock;
+        let fits = |payload: &&Payload| room + event_size(to, payload) <= draft.room();
+        let payload = member
+            .current_payload()
+            .filter(|_| looks)
+            .filter(fits)
+            .cloned();
+        worth(claim.status) && draft.event(to, claim, payload.as_ref(), 0)
     }
 
     fn tell_of_myself(&mut self, draft: &mut Draft, myself: &Uri, limit: u32) {
@@ -171,4 +185,9 @@ impl Swim {
             anew,
         });
     }
+}
+
+/// How large an event can be, in bytes: its head, status, incarnation and ttl take up to 20.
+fn event_size(uri: &Uri, payload: &Payload) -> usize {
+    20 + uri.len() + payload.bytes().len()
 }

@@ -24,6 +24,9 @@ impl Swim {
         if self.myself.as_deref() == Some(event.uri) {
             return self.hear_about_myself(event, now);
         }
+        if !event.claim.is_refutable() {
+            return;
+        }
         if self.is_unwanted(event.uri, event.claim.status) {
             return self.forget_unwanted(event, now);
         }

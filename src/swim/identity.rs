@@ -5,6 +5,7 @@ use super::member::Member;
 use super::pause::Application;
 use super::payload::Payload;
 use super::repair::Repair;
+use super::seal::Seal;
 use super::time::Now;
 use super::timers::{Timer, Timers};
 use super::uri::Uri;
@@ -109,14 +110,12 @@ impl Swim {
         if size > limit {
             return Err(Refused::PayloadTooLarge { size, limit });
         }
+        let incarnation = own.incarnation.next();
+        if incarnation == own.incarnation {
+            return Err(Refused::Exhausted);
+        }
         self.payload = payload;
-        self.announce(
-            Claim {
-                incarnation: own.incarnation.next(),
-                ..own
-            },
-            now,
-        );
+        self.announce(Claim { incarnation, ..own }, now);
         Ok(())
     }
 
@@ -124,8 +123,9 @@ impl Swim {
     /// sender, recipient and question. Others are taken to have URIs as long as mine.
     pub fn payload_limit(&self) -> usize {
         let uri = self.myself.as_ref().map_or(0, |myself| myself.len());
-        self.datagram_capacity()
-            .saturating_sub(ACK_SIZE + URIS_PER_ACK * (uri + 2))
+        // A key may be set any time, and the payload must fit then too.
+        let sealed = Seal::new(Some(&[])).capacity(self.config.max_packet_size);
+        sealed.saturating_sub(ACK_SIZE + URIS_PER_ACK * (uri + 2))
     }
 }
 

@@ -149,6 +149,8 @@ pub enum Refused {
         /// The largest that fits.
         limit: usize,
     },
+    /// There is no incarnation left to tell of a change with.
+    Exhausted,
     /// The option cannot be that.
     Option(BadOption),
 }
@@ -170,6 +172,7 @@ impl fmt::Display for Refused {
                     "payload is too large: {size} bytes encoded, at most {limit} fit a datagram"
                 )
             }
+            Self::Exhausted => write!(f, "incarnations are used up: go on under another URI"),
             Self::Option(bad) => bad.fmt(f),
         }
     }
@@ -259,7 +262,13 @@ impl Swim {
     /// Assigns an option. It takes effect at once: what is waited for is not waited for longer than it
     /// says now.
     pub fn assign(&mut self, name: &str, setting: Setting, now: Now) -> Result<(), Refused> {
+        let before = self.config.clone();
         self.config.assign(name, setting).map_err(Refused::Option)?;
+        let (size, limit) = (self.payload.bytes().len(), self.payload_limit());
+        if size > limit {
+            self.config = before;
+            return Err(Refused::PayloadTooLarge { size, limit });
+        }
         if self.myself.is_some() {
             let config = &self.config;
             let (period, anti_entropy) = (config.protocol_period, config.anti_entropy_period);
@@ -313,9 +322,9 @@ impl Swim {
         &self.stats
     }
 
-    /// What has become of a probe; [`Outcome::Unsent`] when it is forgotten.
+    /// What has become of a probe; [`Outcome::Waiting`] for ever when it is forgotten.
     pub fn outcome(&self, ticket: Ticket) -> Outcome {
-        self.prober.outcome(ticket).unwrap_or(Outcome::Unsent)
+        self.prober.outcome(ticket).unwrap_or(Outcome::Waiting)
     }
 
     /// Rises with every change of anything that users can see of a member.

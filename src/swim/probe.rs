@@ -74,7 +74,7 @@ pub enum Outcome {
 }
 
 /// How many probes of users are remembered. A user who does not wait for the outcome leaves his
-/// behind; the oldest then makes room.
+/// behind; one that is decided then makes room, or the oldest.
 const ASKED_MAX: usize = 1024;
 
 /// The shortest pause between two tries of one probe: `ACK_TIMEOUT_SECONDS` may be 0.
@@ -314,7 +314,9 @@ impl Swim {
         let question = self.prober.question(uri, now);
         self.ask(&question, uri);
         if self.prober.asked.len() == ASKED_MAX {
-            self.prober.asked.shift_remove_index(0);
+            let decided = |asked: &Asked| asked.outcome != Outcome::Waiting;
+            let decided = self.prober.asked.values().position(decided);
+            self.prober.asked.shift_remove_index(decided.unwrap_or(0));
         }
         self.prober.tickets += 1;
         let ticket = Ticket(self.prober.tickets);

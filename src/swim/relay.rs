@@ -3,7 +3,6 @@
 use indexmap::IndexMap;
 
 use super::Swim;
-
 use super::member::Member;
 use super::uri::Uri;
 use super::wire::{Echo, Kind, Note};
@@ -16,6 +15,8 @@ pub struct Errands {
     recent: IndexMap<Errand, Uri>,
     older: IndexMap<Errand, Uri>,
     by_sender: IndexMap<Uri, usize>,
+    /// How many were accepted in this period.
+    accepted: usize,
 }
 
 /// `src` asks for `dst` since `ts`.
@@ -39,10 +40,11 @@ impl Errands {
     pub fn age(&mut self) {
         self.older = core::mem::take(&mut self.recent);
         self.by_sender.clear();
+        self.accepted = 0;
     }
 
     fn accept(&mut self, sender: &Uri, errand: Errand) -> bool {
-        if self.recent.len() == ERRANDS_MAX {
+        if self.accepted == ERRANDS_MAX {
             return false;
         }
         let count = self.by_sender.entry(sender.clone()).or_default();
@@ -50,6 +52,7 @@ impl Errands {
         if *count > ERRANDS_PER_SENDER_MAX {
             return false;
         }
+        self.accepted += 1;
         self.recent.insert(errand, sender.clone());
         true
     }
@@ -66,7 +69,8 @@ impl Errands {
 
     /// Whether there are no more than there may be; for audits.
     pub fn is_bounded(&self) -> bool {
-        self.recent.len().max(self.older.len()) <= ERRANDS_MAX
+        let sizes = [self.recent.len(), self.older.len(), self.by_sender.len()];
+        sizes.into_iter().all(|size| size <= ERRANDS_MAX)
     }
 
     fn knows(&self, errand: &Errand) -> bool {

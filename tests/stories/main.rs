@@ -1,5 +1,6 @@
 //! Small groups in virtual time, one fact each, and each under several seeds.
 
+mod bounds;
 mod failing;
 mod hostile;
 mod joining;

@@ -1,0 +1,134 @@
+//! What has a bound, and what becomes of what is beyond it.
+
+use membership::swim::claim::{Claim, Incarnation};
+use membership::swim::config::{Config, Setting};
+use membership::swim::payload::Payload;
+use membership::swim::time::{Micros, Now};
+use membership::swim::wire::{Draft, Kind, decode, ping_data};
+use membership::swim::{Outcome, Refused};
+
+use crate::*;
+
+/// One who is `localhost:13301`, and has nothing to send at the moment.
+fn listener() -> Swim {
+    let mut swim = Swim::new(Config::default(), 1);
+    swim.init(uri(13301), at(0));
+    swim.handle_timeout(at(0));
+    drain(&mut swim);
+    swim
+}
+
+const fn at(micros: u64) -> Now {
+    Now {
+        monotonic: Micros(micros),
+        wall: Micros(1_795_372_926_000_000 + micros),
+    }
+}
+
+fn drain(swim: &mut Swim) {
+    while swim.poll_transmit().is_some() {}
+    while swim.poll_report().is_some() {}
+}
+
+/// What `from` would send: a message of events, or a PING for `dst`.
+fn leave(from: &Uri, about: &Uri, claim: Claim, payload: Option<&Payload>) -> Vec<u8> {
+    let mut draft = Draft::leave(from, 1472);
+    assert!(draft.event(about, claim, payload, 0));
+    draft.finish().expect("it fits")
+}
+
+fn ping(from: &Uri, dst: &Uri, ts: u64) -> Vec<u8> {
+    let draft = Draft::with_data(Kind::Ping, from, &ping_data(ts, from, dst), 1472);
+    draft.finish().expect("it fits")
+}
+
+fn uri(port: u16) -> Uri {
+    Uri::new("localhost", port).expect("a URI")
+}
+
+fn text(length: u16) -> Vec<u8> {
+    let head = [&b"\x91\xda"[..], &length.to_be_bytes()].concat();
+    [head, vec![b'x'; length.into()]].concat()
+}
+
+#[test]
+fn errands_are_bounded_whoever_asks_and_however_often_the_same() {
+    let mut swim = listener();
+    for sender in 1..=3000 {
+        let ping = [ping(&uri(sender), &uri(9), 7), ping(&uri(9), &uri(10), 7)];
+        for ping in ping {
+            swim.handle_datagram(&ping, at(1)).expect("well formed");
+        }
+        drain(&mut swim);
+        swim.audit().expect("bounded");
+    }
+    assert_eq!(swim.stats().relayed, 1024);
+}
+
+#[test]
+fn who_asks_for_too_many_is_told_nothing_wrong_of_the_rest() {
+    let mut swim = listener();
+    let tickets: Vec<_> = (0..1500)
+        .map(|_| swim.probe(&uri(9), at(1)).expect("initialized"))
+        .collect();
+    drain(&mut swim);
+    let outcomes = tickets.iter().map(|ticket| swim.outcome(*ticket));
+    assert!(
+        outcomes
+            .into_iter()
+            .all(|outcome| outcome == Outcome::Waiting)
+    );
+}
+
+#[test]
+fn a_large_payload_of_the_asker_leaves_room_for_what_i_say_of_myself() {
+    let mut swim = listener();
+    swim.set_payload(&text(700), at(1)).expect("it fits");
+    let asker = uri(13302);
+    let claim = Claim::alive(Incarnation::FIRST);
+    let payload = Payload::new(&text(700)).expect("an array");
+    let hello = leave(&asker, &asker, claim, Some(&payload));
+    swim.handle_datagram(&hello, at(2)).expect("well formed");
+    drain(&mut swim);
+    let doubt = leave(&asker, &uri(13301), claim.with(Suspect), None);
+    swim.handle_datagram(&doubt, at(3)).expect("well formed");
+    drain(&mut swim);
+    let question = ping(&asker, &uri(13301), 7);
+    swim.handle_datagram(&question, at(4)).expect("well formed");
+    let answer = swim.poll_transmit().expect("an ACK");
+    let message = decode(&answer.datagram).expect("ours");
+    let subjects: Vec<_> = message.events.iter().map(|event| event.uri).collect();
+    assert_eq!(subjects, ["localhost:13302", "localhost:13301"]);
+}
+
+#[test]
+fn a_packet_too_small_for_the_payload_is_refused() {
+    let mut swim = listener();
+    swim.set_payload(&text(1000), at(1)).expect("it fits");
+    let small = Setting::Number(512.0);
+    let refused = swim.assign("MAX_PACKET_SIZE", small.clone(), at(2));
+    assert!(matches!(
+        refused,
+        Err(Refused::PayloadTooLarge { size: 1004, .. })
+    ));
+    assert_eq!(swim.config().max_packet_size, 1472, "as it was");
+    swim.set_payload(b"\x90", at(3)).expect("it fits");
+    swim.assign("MAX_PACKET_SIZE", small, at(4))
+        .expect("it fits by now");
+}
+
+#[test]
+fn when_incarnations_are_used_up_nobody_is_told_otherwise() {
+    let mut swim = listener();
+    let last = Claim::alive(Incarnation::from_wire((1 << 53) - 2).expect("the last"));
+    let rumor = leave(&uri(9), &uri(13301), last, None);
+    swim.handle_datagram(&rumor, at(1)).expect("well formed");
+    assert_eq!(
+        swim.set_payload(b"\x91\x01", at(2)),
+        Err(Refused::Exhausted)
+    );
+    assert!(
+        swim.member("localhost:13301")
+            .is_some_and(|own| own.claim == last)
+    );
+}
