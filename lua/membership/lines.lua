@@ -3,7 +3,6 @@
 -- They are written by the fiber `membership.main`: a user may have put a function of his own in place of one of `log`,
 -- or of `options.log_debug`, and it may yield or raise.
 
-local clock = require('clock')
 local log = require('log')
 
 local core = require('membership.core')
@@ -11,19 +10,10 @@ local core = require('membership.core')
 -- As many as the core queues of its own.
 local QUEUE_MAX = 1024
 
--- For so long a line is not written again, but counted: what one datagram can make us say, a thousand can.
-local REPEAT_PAUSE_SECONDS = 1
-
 -- Outlives a reload of this file.
 local state = core.lasting.lines
 if state == nil then
-    state = {
-        queue = {},
-        left_out = 0,
-        log_debug = nil,
-        said = {}, -- by text, what was written of late: its level, and how many times it was not written again
-        said_since = 0,
-    }
+    state = {queue = {}, left_out = 0, log_debug = nil}
     core.lasting.lines = state
 end
 
@@ -61,33 +51,6 @@ local function write(log_line, ...)
     end
 end
 
--- Tells how often lines were said again in the meantime, and begins a new time to count.
-local function recount()
-    local now = clock.monotonic()
-    if now - state.said_since < REPEAT_PAUSE_SECONDS then
-        return
-    end
-    local said = state.said
-    state.said, state.said_since = {}, now
-    for text, line in pairs(said) do
-        if line.again > 0 then
-            write(log[line.level], '%s (%d more times)', text, line.again)
-        end
-    end
-end
-
-local function report(level, text)
-    local said = state.said[text]
-    if level == 'debug' then
-        write(lines.get_log_debug(), '%s', text)
-    elseif said == nil then
-        state.said[text] = {level = level, again = 0}
-        write(log[level], '%s', text)
-    else
-        said.again = said.again + 1
-    end
-end
-
 --- Writes what is queued here, and what the core has to say.
 ---@param reports table of {level, text} pairs
 ---@param left_out number of those that the core had no room for
@@ -97,9 +60,9 @@ function lines.write(reports, left_out)
     for _, line in ipairs(queue) do
         write(lines.get_log_debug(), unpack(line))
     end
-    recount()
-    for _, line in ipairs(reports) do
-        report(unpack(line))
+    for _, report in ipairs(reports) do
+        local level, text = unpack(report)
+        write(level == 'debug' and lines.get_log_debug() or log[level], '%s', text)
     end
     if left_out > 0 then
         write(log.warn, 'Too much to log: %d lines were left out', left_out)

@@ -9,7 +9,7 @@ use super::chores::Chores;
 use super::clock::Clock;
 use super::doorbell::{Bell, Chime, Noise};
 use super::failure::Failure;
-use super::lines::Lines;
+use super::lines::{Lines, Topic};
 use super::resolver::{Lookup, Resolver};
 use super::socket::{Family, Inbox, Socket};
 use super::watchdog::Watchdog;
@@ -129,8 +129,10 @@ impl State {
     }
 
     /// Lua runs, and its clock shows `lua_time`.
-    pub fn beat(&mut self, lua_time: Micros, now: Now) {
-        self.clock.follow(lua_time);
+    pub fn beat(&mut self, lua_time: Option<Micros>, now: Now) {
+        if let Some(lua_time) = lua_time {
+            self.clock.follow(lua_time);
+        }
         // Who has left beats once more, and then not until he is back.
         if self.swim.myself().is_some() {
             if let Some(stall) = self.watchdog.beat(now.monotonic) {
@@ -154,6 +156,7 @@ impl State {
     pub fn say_goodbye(&mut self) -> bool {
         let left = self.swim.leave();
         self.watchdog.dismiss();
+        self.lines.release_all();
         while let Some(transmit) = self.swim.poll_transmit() {
             if let Some(address) = self.addresses.address(&transmit.to) {
                 self.outbox.push((address, transmit));
@@ -166,11 +169,14 @@ impl State {
     pub fn settle(&mut self, caller: Caller, now: Now) -> Chores {
         self.drain(now.monotonic);
         while let Some(report) = self.swim.poll_report() {
-            self.lines.push(report.level(), report);
+            let (topic, level) = (Topic::from(&report), report.level());
+            self.lines.tell(topic, level, report, now.monotonic);
         }
         while let Some(warning) = self.addresses.poll_warning() {
-            self.lines.push(Level::Warn, warning);
+            self.lines
+                .tell(Topic::Resolver, Level::Warn, warning, now.monotonic);
         }
+        self.lines.poll(now.monotonic);
         let mut chores = Chores::default();
         while let Some(question) = self.addresses.poll_question() {
             chores.questions.push(question);
@@ -210,6 +216,7 @@ impl State {
     pub fn fail(&mut self, failure: Failure) -> Chores {
         self.socket = None;
         self.outbox.clear();
+        self.lines.release_all();
         self.lines.push(Level::Error, &failure);
         self.failure = Some(failure);
         Chores {
@@ -277,10 +284,15 @@ impl State {
             return self.parked_until;
         }
         let watch = self.watchdog.next_look(self.swim.config().tx_stall_timeout);
-        [self.swim.next_deadline(), self.chime.next_deadline(), watch]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            self.swim.next_deadline(),
+            self.chime.next_deadline(),
+            self.lines.next_deadline(),
+            watch,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     fn sleeps_too_long(&self, deadline: Option<Micros>) -> bool {
