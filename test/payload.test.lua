@@ -1,4 +1,5 @@
 package.path = arg[0]:gsub('[^/]*$', 'lib/?.lua;') .. package.path
+local scene = require('scene')
 local suite = require('suite')
 local fact = suite.fact
 
@@ -263,6 +264,43 @@ fact('a value that cannot be encoded raises, and nothing changes', function(t, c
     t:is_deeply(a.membership.myself(), before, 'it is what it was')
     a.membership.set_payload('n', 2)
     t:ok(cluster:everyone_sees_payload(a.uri, {n = 2}), 'and goes on')
+end)
+
+-- A map may have numbers for keys: Lua then finds the end of the "array" in any gap.
+fact('maps with gaps between their numbers can be read, whoever sent them', function(t, cluster)
+    local a = cluster:member({options = {}})
+    local stranger = scene.listener(cluster, '127.0.0.1:' .. cluster:port())
+    stranger.answers = true
+    for incarnation, keys in ipairs({{1, 2, 4}, {1, 2, 4, 8, 16, 32, 64}, {-1, 0, 0.5, 2 ^ 60}}) do
+        local payload = setmetatable({}, {__serialize = 'map'})
+        for _, key in ipairs(keys) do
+            payload[key] = 1
+        end
+        stranger:send(a.uri, 'LEAVE', nil, {{stranger.uri, 1, incarnation, payload, 1}})
+        cluster:wait('the payload', function()
+            return a:call(function(uri, wanted)
+                local member = require('membership').get_member(uri)
+                return member ~= nil and member.incarnation == wanted
+            end, stranger.uri, incarnation)
+        end)
+        t:is(a:call(function(uri)
+            local sum = 0
+            for _, value in pairs(require('membership').members()[uri].payload) do
+                sum = sum + value
+            end
+            return sum
+        end, stranger.uri), #keys, ('a peer with %d numbers'):format(#keys))
+    end
+    local count = a:call(function()
+        local membership = require('membership')
+        membership.set_payload('t', {[1] = 1, [2] = 1, [4] = 1, [8] = 1, [16] = 1, [32] = 1, [64] = 1})
+        local count = 0
+        for _ in pairs(membership.myself().payload.t) do
+            count = count + 1
+        end
+        return count
+    end)
+    t:is(count, 7, 'and the payload of the instance itself')
 end)
 
 suite.run()

@@ -10,7 +10,7 @@ local new_table = require('table.new')
 local codec = require('membership.codec')
 
 ---@class membership.Mould
----@field length number how many elements of an array
+---@field length number how many elements of an array, not more than there are keys
 ---@field keys any[] first those of `values`, then those of `parts`
 ---@field values any[] what cannot be edited in place, and may be shared
 ---@field parts? (membership.Mould|membership.Struct)[] what can
@@ -32,7 +32,11 @@ end
 ---@return membership.Mould
 local function mould_of(value)
     local keys, values, part_keys, parts = {}, {}, {}, {}
+    local numbers = 0
     for key, item in pairs(value) do
+        if type(key) == 'number' then
+            numbers = numbers + 1
+        end
         if type(item) == 'table' then
             part_keys[#part_keys + 1], parts[#parts + 1] = key, mould_of(item)
         elseif is_struct(item) then
@@ -45,7 +49,7 @@ local function mould_of(value)
         keys[#values + i] = part_keys[i]
     end
     return {
-        length = #value,
+        length = math.min(#value, numbers), -- in a map with gaps, `#value` may be any number next to one
         keys = keys,
         values = values,
         parts = #parts > 0 and parts or nil,
@@ -83,7 +87,16 @@ local function read(bytes)
     if err ~= nil then
         return EMPTY, err
     end
-    return mould_of(value)
+    -- What cannot be cast is found out here, once, and not whenever somebody reads.
+    local ok, mould = pcall(function()
+        local mould = mould_of(value)
+        cast(mould)
+        return mould
+    end)
+    if not ok then
+        return EMPTY, tostring(mould)
+    end
+    return mould
 end
 
 return {EMPTY = EMPTY, cast = cast, read = read}
