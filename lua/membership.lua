@@ -46,7 +46,7 @@ function membership.init(advertise_host, port, opts)
     elseif opts ~= nil then
         check.named(3, 'init', opts, {bind = 'string'})
     end
-    local ok, err = core.init(advertise_host, port, opts and opts.bind)
+    local ok, err = core.init(advertise_host, port, opts ~= nil and opts.bind or nil)
     if not ok then
         log.error('%s', err)
         error(err, 2)

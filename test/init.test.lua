@@ -156,4 +156,11 @@ fact('an address that is not of this machine cannot be bound', function(t, clust
     t:like(err, ('Socket bind error %%(%d/udp%%): Cannot assign requested address'):format(a.port), 'and says so')
 end)
 
+fact('options that are box.NULL are none', function(t, cluster)
+    local a = cluster:node()
+    t:is(a:call(function(host, port)
+        return require('membership').init(host, port, box.NULL)
+    end, a.host, a.port), true, 'init returns true')
+end)
+
 suite.run()
