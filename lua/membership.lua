@@ -213,6 +213,11 @@ function membership.set_allowed_members(uris)
         end
         allowed[i] = uri
     end
+    for key in pairs(uris) do
+        if allowed[key] == nil then -- left out, it would allow fewer than was meant, or everybody
+            check.fail(1, 'set_allowed_members', 'list of strings', uris)
+        end
+    end
     watch.ensure()
     check.result(core.set_allowed_members(allowed))
     watch.tell()

@@ -41,6 +41,10 @@ fact('a bad argument raises, at the line of the caller, in the words users know'
             function() membership.set_allowed_members('x') end)
         case('bad argument #1 to set_allowed_members (table of strings expected, got number)',
             function() membership.set_allowed_members({'localhost:1', 2}) end)
+        for _, no_list in ipairs({{a = 'x'}, {'localhost:1', a = 'x'}, {[2] = 'localhost:1'}}) do
+            case('bad argument #1 to set_allowed_members (list of strings expected, got table)',
+                function() membership.set_allowed_members(no_list) end)
+        end
         case('table index is nil', function() membership.unsubscribe() end)
         return cases
     end)
