@@ -311,12 +311,12 @@ fn bell(lua: &Lua, (): ()) -> Answer<RawFd> {
     Ok(descriptor)
 }
 
-/// Tells that Lua is running and what time it has, and quiets the bell. Returns the lines that are to
-/// be logged, see [`blob::lines`], or nil.
+/// Tells that Lua is running and what time it has, if it knows, and quiets the bell. Returns the
+/// lines that are to be logged, see [`blob::lines`], or nil.
 // Quiet before looking: what happens in between rings again.
-fn beat(_: &Lua, (bell, lua_time): (RawFd, f64)) -> Answer<Option<BString>> {
+fn beat(_: &Lua, (bell, lua_time): (RawFd, Option<f64>)) -> Answer<Option<BString>> {
     node().hush_bell(bell);
-    node().beat(Micros(lua_time as u64));
+    node().beat(lua_time.map(|time| Micros(time as u64)));
     let (lines, left_out) = node().take_lines();
     if lines.is_empty() && left_out == 0 {
         return node().view(|_| None).map_err(message);

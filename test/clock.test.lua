@@ -111,4 +111,28 @@ fact('a clock is not known before its member has answered, nor by an answer with
     t:ok(wait_for_delta(cluster, a, near.uri, 300), 'and that stays when no other comes')
 end)
 
+fact('a function in the place of fiber.time64 that does not tell the time stops nothing', function(t, cluster)
+    local a, b = cluster:group(2, {options = {}})
+    set_ahead(a, 3600)
+    wait_for_delta(cluster, b, a.uri, 3600)
+    cluster:record(b)
+    for _, answer in ipairs({'return', 'return nil', 'return {}', 'return 0/0', 'return -1', 'return 0', 'error()'}) do
+        a:call(function(body)
+            require('fiber').time64 = loadstring(body)
+        end, answer)
+        b.membership.set_payload('then', answer)
+        t:ok(cluster:everyone_sees_payload(b.uri, {['then'] = answer}), answer)
+    end
+    cluster:let_pass(4) -- longer than a thread that does not beat is taken to run, and than a ping takes
+    t:ok(wait_for_delta(cluster, b, a.uri, 3600), 'the clock goes on as it was')
+    t:is_deeply(cluster:recorded(b, a.uri), {'alive 1'}, 'and nobody suspected it')
+    t:is(a:call(function()
+        local count = 0
+        for _, info in pairs(require('fiber').info()) do
+            count = count + (info.name == 'membership.main' and 1 or 0)
+        end
+        return count
+    end), 1, 'the fiber runs')
+end)
+
 suite.run()

@@ -221,7 +221,8 @@ impl Node {
     ///
     /// Once it has beaten, it is expected to do so every [`Self::BEAT`]: see
     /// `TX_STALL_TIMEOUT_SECONDS`, [`Config::tx_stall_timeout`].
-    pub fn beat(&self, lua_time: Micros) {
+    pub fn beat(&self, lua_time: impl Into<Option<Micros>>) {
+        let lua_time = lua_time.into();
         // After a failure nobody counts the beats.
         let _ = self.shared.visit(|state, now| state.beat(lua_time, now));
     }
