@@ -99,7 +99,7 @@ impl Node {
     /// Opens the socket, starts the engine, and takes part as `host:port`.
     ///
     /// When the port or the address to bind has changed, the new socket is opened before the old
-    /// one is closed: nothing is lost when that fails.
+    /// one is closed, unless the old one is in its way: nothing is lost when that fails.
     pub fn init(&self, host: &str, port: u16, bind: Option<&str>) -> Result<(), Failure> {
         let uri = Uri::new(host, port).map_err(|wrong| match wrong {
             UriError::Host => Failure::BadHost(host.into()),
@@ -238,25 +238,77 @@ impl Node {
     }
 
     fn rebind(&self, engine: &mut Option<Engine>, bound: SocketAddr) -> Result<(), Failure> {
-        let socket =
-            Arc::new(Socket::open(bound).map_err(|error| self.cannot_bind(bound, &error))?);
-        let waker = self.shared.lock().waker.clone();
-        let waker = match waker {
-            Some(waker) => waker,
-            None => Arc::new(
-                Bell::new().map_err(|error| Failure::system("cannot make a waker", &error))?,
-            ),
+        let waker = self.waker()?;
+        let in_the_way = |old: &Arc<Socket>| old.is_in_the_way_of(bound);
+        match Socket::open(bound) {
+            Ok(socket) => self.serve(engine, socket, &waker),
+            Err(error)
+                if error.kind() == io::ErrorKind::AddrInUse
+                    && self.shared.lock().socket.as_ref().is_some_and(in_the_way) =>
+            {
+                self.rebind_own_port(engine, bound, &waker)
+            }
+            Err(error) => Err(self.cannot_bind(bound, &error)),
+        }
+    }
+
+    /// Goes from one address to all of them, or back, at the same port: the system does not let the
+    /// two have it at a time, even for a moment. When it refuses the new one, the old one is opened
+    /// again.
+    fn rebind_own_port(
+        &self,
+        engine: &mut Option<Engine>,
+        bound: SocketAddr,
+        waker: &Arc<Bell>,
+    ) -> Result<(), Failure> {
+        if let Some(engine) = engine.take() {
+            engine.stop();
+        }
+        let old = self.shared.lock().socket.take();
+        let before = old.as_ref().map(|old| old.bound());
+        old.into_iter().for_each(socket::close);
+        let failure = match Socket::open(bound) {
+            Ok(socket) => return self.serve(engine, socket, waker),
+            Err(error) => self.cannot_bind(bound, &error),
         };
+        if let Some(before) = before {
+            let old = Socket::open(before).map_err(|error| self.cannot_bind(before, &error))?;
+            self.serve(engine, old, waker)?;
+        }
+        Err(failure)
+    }
+
+    /// What wakes the engine, made when it is first wanted.
+    fn waker(&self) -> Result<Arc<Bell>, Failure> {
+        let waker = self.shared.lock().waker.clone();
+        waker.map_or_else(
+            || {
+                let bell = Bell::new();
+                bell.map(Arc::new)
+                    .map_err(|error| Failure::system("cannot make a waker", &error))
+            },
+            Ok,
+        )
+    }
+
+    /// Goes on at `socket`, whatever it was that an engine served before.
+    fn serve(
+        &self,
+        engine: &mut Option<Engine>,
+        socket: Socket,
+        waker: &Arc<Bell>,
+    ) -> Result<(), Failure> {
+        let socket = Arc::new(socket);
         if let Some(engine) = engine.take() {
             engine.stop();
         }
         let mut state = self.shared.lock();
-        state.addresses.serve(Family::of(bound.ip()));
-        state.waker = Some(Arc::clone(&waker));
+        state.addresses.serve(Family::of(socket.bound().ip()));
+        state.waker = Some(Arc::clone(waker));
         let old = state.socket.replace(Arc::clone(&socket));
         drop(state);
         drop(old);
-        let started = Engine::start(&self.shared, &socket, &waker);
+        let started = Engine::start(&self.shared, &socket, waker);
         *engine = Some(started.map_err(|error| {
             self.shared.lock().socket = None;
             Failure::system("cannot start a thread", &error)

@@ -6,6 +6,8 @@ use core::time::Duration;
 use std::io::{self, ErrorKind};
 use std::net::UdpSocket;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::thread;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use socket2::{Domain, Protocol, Type};
@@ -59,6 +61,14 @@ impl Socket {
         self.bound
     }
 
+    /// Whether one at `bound` cannot be opened as long as this one is open.
+    pub const fn is_in_the_way_of(&self, bound: SocketAddr) -> bool {
+        let overlap = self.bound.ip().is_unspecified() || bound.ip().is_unspecified();
+        // The IPv6 ones leave IPv4 alone.
+        let same_kind = self.bound.is_ipv4() == bound.is_ipv4();
+        self.bound.port() == bound.port() && same_kind && overlap
+    }
+
     /// Hands a datagram to the kernel. When the buffer is full, waits for room until `give_up`, by
     /// the monotonic clock; the datagram is then lost, as it could be anywhere further on.
     pub fn send(&self, datagram: &[u8], to: SocketAddr, give_up: Micros) -> io::Result<()> {
@@ -95,6 +105,16 @@ impl Socket {
 impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.udp.as_fd()
+    }
+}
+
+/// Closes a socket and gives back its port, once nobody sends by it any more. That takes no longer
+/// than a datagram, as sending does not block; who is not done by then keeps the port.
+pub fn close(socket: Arc<Socket>) {
+    const PATIENCE: Duration = Duration::from_millis(200);
+    let give_up = clock::monotonic() + PATIENCE;
+    while Arc::strong_count(&socket) > 1 && clock::monotonic() < give_up {
+        thread::yield_now();
     }
 }
 

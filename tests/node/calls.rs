@@ -7,8 +7,9 @@ use membership::node::{Line, Lines, Node, clock};
 use membership::swim::Outcome;
 use membership::swim::claim::Status;
 use membership::swim::report::Level;
+use membership::swim::uri::Uri;
 
-use crate::{eventually, is_free, is_rung, outcome, started, status, uri};
+use crate::{add, eventually, is_free, is_rung, outcome, sees, started, status, uri};
 
 #[test]
 fn bad_arguments_are_named() {
@@ -71,6 +72,62 @@ fn a_busy_port_is_reported_and_the_node_stays_what_it_is() {
         outcome(&other, &uri("127.0.0.1", 33_132)),
         Outcome::Answered
     );
+}
+
+/// At `bind`, with a payload and a member that it knows to be alive.
+fn settled(port: u16, member: &Uri, bind: Option<&str>) -> Node {
+    let node = Node::new();
+    node.init("127.0.0.1", port, bind).unwrap();
+    add(&node, member);
+    node.with_swim(|swim, now| swim.set_payload(b"\x81\xa1x\x01", now))
+        .unwrap()
+        .unwrap();
+    sees(&node, member, Status::Alive);
+    node
+}
+
+fn has_lost_nothing(node: &Node, myself: &Uri, member: &Node, other: &Uri) {
+    assert_eq!(status(node, other), Some(Status::Alive), "members stay");
+    let payload = node.view(|swim| swim.member(myself).and_then(|me| me.payload.clone()));
+    let payload = payload.unwrap().expect("the payload stays");
+    assert_eq!(payload.bytes(), b"\x81\xa1x\x01");
+    assert_eq!(outcome(member, myself), Outcome::Answered);
+    assert_eq!(outcome(node, other), Outcome::Answered);
+}
+
+#[test]
+fn the_port_it_has_can_be_bound_more_narrowly_and_more_widely() {
+    let other = started(36_041);
+    let [myself, member] = [36_040, 36_041].map(|port| uri("127.0.0.1", port));
+    let node = settled(36_040, &member, None);
+    for bind in [Some("127.0.0.1"), None, Some("127.0.0.1"), Some("0.0.0.0")] {
+        node.init("127.0.0.1", 36_040, bind).unwrap();
+        let elsewhere = UdpSocket::bind("127.0.0.2:36040").is_ok();
+        assert_eq!(elsewhere, bind == Some("127.0.0.1"), "{bind:?}");
+        has_lost_nothing(&node, &myself, &other, &member);
+    }
+    assert_eq!(node.take_lines(), (Vec::new(), 0));
+}
+
+#[test]
+fn a_port_that_others_have_too_leaves_it_where_it_was() {
+    let other = started(36_043);
+    let [myself, member] = [36_042, 36_043].map(|port| uri("127.0.0.1", port));
+    let node = settled(36_042, &member, Some("127.0.0.1"));
+    let busy = UdpSocket::bind("127.0.0.2:36042").unwrap();
+    let text = "Socket bind error (36042/udp): Address already in use";
+    let refusal = node.init("127.0.0.1", 36_042, None).unwrap_err();
+    assert_eq!(refusal.to_string(), text);
+    let line = Line {
+        level: Level::Error,
+        text: text.into(),
+    };
+    assert_eq!(node.take_lines(), (vec![line], 0));
+    has_lost_nothing(&node, &myself, &other, &member);
+
+    drop(busy);
+    node.init("127.0.0.1", 36_042, None).unwrap();
+    has_lost_nothing(&node, &myself, &other, &member);
 }
 
 #[test]
