@@ -3,13 +3,11 @@
 
 use core::time::Duration;
 
+use crate::swim::pause::LATENESS_MAX;
 use crate::swim::time::Micros;
 
 /// How often Lua says that it runs. Each time costs its thread some 20 µs.
 pub const BEAT: Duration = Duration::from_millis(250);
-
-/// How late the engine may be on a busy machine. When it is later, the whole process was paused.
-const LATENESS_MAX: Duration = Duration::from_millis(200);
 
 /// In how many looks a timeout is divided. A pause that no look falls into is not noticed, and
 /// leaves that much less time to beat.

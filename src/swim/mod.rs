@@ -28,7 +28,7 @@ mod identity;
 pub mod member;
 pub mod members;
 pub mod msgpack;
-mod pause;
+pub mod pause;
 pub mod payload;
 mod probe;
 mod recall;

@@ -9,7 +9,7 @@ use super::timers::Timer;
 
 /// How late a timer may be on a busy machine. What is later was a pause: SIGSTOP, a virtual machine
 /// that was moved, a host without a core to spare.
-const LATENESS_MAX: Duration = Duration::from_millis(200);
+pub const LATENESS_MAX: Duration = Duration::from_millis(200);
 
 /// Whether the application behind me is running.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
