@@ -94,4 +94,89 @@ fact('a fiber that is cancelled in a call gets out of it', function(t, cluster)
     t:is(alive, 'alive', 'the instance goes on')
 end)
 
+--- From now on debug lines are kept, each after so many seconds.
+local function log_slowly(node, seconds)
+    node:call(function(pause)
+        rawset(_G, 'written', {})
+        rawset(_G, 'pause', pause)
+        require('membership.options').log_debug = function(fmt, ...)
+            local text = fmt:format(...)
+            rawset(_G, 'writer', require('fiber').self())
+            if rawget(_G, 'pause') > 0 then
+                require('fiber').sleep(rawget(_G, 'pause'))
+            end
+            table.insert(rawget(_G, 'written'), text)
+        end
+    end, seconds)
+end
+
+fact('a log function that takes its time makes nobody wait, nor the instance look as if it hung', function(t, cluster)
+    local a, b = cluster:group(2, {options = {TX_STALL_TIMEOUT_SECONDS = 1}})
+    log_slowly(a, 3600)
+    a:call(function()
+        local changed = require('membership').subscribe()
+        rawset(_G, 'wakes', 0)
+        require('fiber').create(function()
+            while true do
+                changed:wait()
+                rawset(_G, 'wakes', rawget(_G, 'wakes') + 1)
+            end
+        end)
+    end)
+    cluster:record(b)
+    for n = 1, 3 do
+        local before = a:call(function() return rawget(_G, 'wakes') end)
+        b.membership.set_payload('n', n)
+        t:ok(cluster:wait('the subscriber to be woken', function()
+            return a:call(function() return rawget(_G, 'wakes') end) > before
+        end), 'a subscriber is woken')
+    end
+    t:is(a.membership.probe_uri(b.uri), true, 'a probe is answered')
+    cluster:let_pass(3) -- longer than a hang would take to be noticed
+    t:is_deeply(cluster:recorded(b, a.uri), {'alive 1'}, 'the peer saw nothing')
+end)
+
+fact('lines outlive the fiber that writes them, and a reload, in their order', function(t, cluster)
+    local a = cluster:member({options = {}})
+    local function rumor(incarnation)
+        return ('Rumor: %s (inc. %d) is alive'):format(a.uri, incarnation)
+    end
+    --- Waits for this line, and returns the last five.
+    local function written_up_to(text)
+        return cluster:wait(text, function()
+            local lines = a:call(function() return rawget(_G, 'written') end)
+            return lines[#lines] == text and {unpack(lines, math.max(1, #lines - 4))}, lines[#lines]
+        end)
+    end
+    log_slowly(a, 3600)
+    for n = 1, 5 do
+        a.membership.set_payload('n', n)
+        a.membership.myself() -- sees it, or it would be one line for all
+        cluster:wait('the first line to be under way', function()
+            return a:call(function() return rawget(_G, 'writer') ~= nil end)
+        end)
+    end
+    t:is(a:call(function()
+        package.loaded['membership'] = nil
+        require('membership').set_payload('n', 6)
+        local writer = rawget(_G, 'writer')
+        rawset(_G, 'pause', 0)
+        local name = writer:name()
+        writer:cancel()
+        return name
+    end), 'membership.log', 'the fiber has a name')
+    local expected = {}
+    for incarnation = 3, 7 do -- the line that was under way is lost with its fiber
+        table.insert(expected, rumor(incarnation))
+    end
+    t:is_deeply(written_up_to(rumor(7)), expected, 'the others are written')
+    t:ok(cluster:wait('the fiber to end', function()
+        return a:call(function()
+            return rawget(_G, 'writer'):status() == 'dead'
+        end)
+    end), 'after which there is no such fiber')
+    a.membership.set_payload('n', 7)
+    t:ok(written_up_to(rumor(8)), 'until there is another line')
+end)
+
 suite.run()

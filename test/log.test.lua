@@ -161,7 +161,7 @@ fact('debug lines go where the user wants, to log.debug at first', function(t, c
     t:is(logged.count(a, 'debug', ('Rumor: %s (inc. 3) is alive'):format(a.uri)), 0, 'and no longer to the other')
 end)
 
-fact('lines are written by the fiber membership.main', function(t, cluster)
+fact('lines are written by the fiber membership.log', function(t, cluster)
     local a = cluster:member()
     a:call(function()
         require('membership.options').log_debug = function()
@@ -170,7 +170,7 @@ fact('lines are written by the fiber membership.main', function(t, cluster)
     end)
     a.membership.set_payload('n', 1)
     t:ok(cluster:wait('a line', function()
-        return a:call(function() return rawget(_G, 'writer') end) == 'membership.main'
+        return a:call(function() return rawget(_G, 'writer') end) == 'membership.log'
     end), 'they are')
 end)
 

@@ -1,8 +1,8 @@
---- The one fiber of this module, and those who wait for it.
+--- The fiber that watches the engine, and those who wait for it.
 --
 -- The engine cannot touch a fiber from its thread. It makes a descriptor readable instead, and the fiber
--- `membership.main` waits for that: it wakes subscribers and probes, and writes log lines. It also beats, so that the
--- engine knows that this thread does not hang.
+-- `membership.main` waits for that: it wakes subscribers and probes, and has log lines written. It also beats, so that
+-- the engine knows that this thread does not hang: nothing in it may wait for a function of the user's.
 
 local fiber = require('fiber')
 local socket = require('socket')
