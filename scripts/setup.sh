@@ -20,6 +20,16 @@ if ! command -v cargo >/dev/null; then
     exit 1
 fi
 
+# The oldest that Cargo.toml allows.
+wanted=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' "$(dirname "$0")/../Cargo.toml")
+found=$(cargo --version | cut -d ' ' -f 2)
+oldest=$(printf '%s\n' "$wanted" "${found%%-*}" | sort -V | head -n 1)
+if [ "$oldest" != "$wanted" ]; then
+    echo "setup: cargo is $found, and $wanted or newer is needed. Run: rustup update stable" >&2
+    echo 'setup: If there is no rustup, cargo came with a package: install Rust from https://rustup.rs instead.' >&2
+    exit 1
+fi
+
 need tarantool command -v tarantool
 need tarantool-common command -v tarantoolctl
 need tarantool-dev test -e /usr/include/tarantool/module.h
