@@ -177,7 +177,7 @@ fact('parts of the module that were required before a reload go on working', fun
 end)
 
 fact('a probe that is under way during a reload gets its answer', function(t, cluster)
-    local a = cluster:member({options = {ACK_TIMEOUT_SECONDS = 15}})
+    local a = cluster:member({options = {ACK_TIMEOUT_SECONDS = 3600}})
     local near = scene.listener(cluster, '127.0.0.1:' .. cluster:port())
     local probed = a:begin(function(uri)
         return require('membership').probe_uri(uri)
