@@ -3,11 +3,15 @@
 
 use core::time::Duration;
 
+use crate::swim::config::STALL_MIN;
 use crate::swim::pause::LATENESS_MAX;
 use crate::swim::time::Micros;
 
 /// How often Lua says that it runs. Each time costs its thread some 20 µs.
 pub const BEAT: Duration = Duration::from_millis(250);
+
+// Or one beat that is a little late would be a stall.
+const _: () = assert!(BEAT.as_nanos() <= STALL_MIN.as_nanos());
 
 /// In how many looks a timeout is divided. A pause that no look falls into is not noticed, and
 /// leaves that much less time to beat.

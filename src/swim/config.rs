@@ -32,7 +32,8 @@ pub struct Config {
     /// `MAX_MEMBERS`: strangers beyond so many are refused.
     pub max_members: usize,
     /// `TX_STALL_TIMEOUT_SECONDS`: how long the application may hang before this member says itself
-    /// that it is suspect; zero is for ever. Watched by whoever knows the application.
+    /// that it is suspect; zero is for ever, and less than 0.25 s is refused: it shows that it runs
+    /// four times a second. Watched by whoever knows the application.
     pub tx_stall_timeout: Duration,
 }
 
@@ -73,6 +74,8 @@ enum Field<'a> {
     Period(&'a mut Duration),
     /// Seconds, perhaps none.
     Wait(&'a mut Duration),
+    /// Seconds, none for never, or so many that being late is not taken for hanging.
+    Stall(&'a mut Duration),
     Flag(&'a mut bool),
     Count(&'a mut usize, RangeInclusive<usize>),
     Block(&'a mut [u8; BLOCK_SIZE]),
@@ -80,6 +83,9 @@ enum Field<'a> {
 
 /// The shortest period: below it the engine would do nothing but keep time.
 const PERIOD_MIN: Duration = Duration::from_millis(1);
+
+/// The shortest time to hang: as long as it takes until the application shows again that it runs.
+pub const STALL_MIN: Duration = Duration::from_millis(250);
 
 /// The longest wait: a thousand years would overflow nothing, but nobody means it.
 const WAIT_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -117,7 +123,7 @@ impl Config {
             "RETRANSMIT_MULTIPLIER" => Field::Count(&mut self.retransmit_multiplier, 1..=64),
             "ENCRYPTION_INIT" => Field::Block(&mut self.encryption_init),
             "MAX_MEMBERS" => Field::Count(&mut self.max_members, 1..=1 << 24),
-            "TX_STALL_TIMEOUT_SECONDS" => Field::Wait(&mut self.tx_stall_timeout),
+            "TX_STALL_TIMEOUT_SECONDS" => Field::Stall(&mut self.tx_stall_timeout),
             _ => return None,
         })
     }
@@ -127,7 +133,7 @@ impl Config {
         // One list of fields serves for reading and writing.
         let mut copy = self.clone();
         Some(match copy.field(name)? {
-            Field::Period(duration) | Field::Wait(duration) => {
+            Field::Period(duration) | Field::Wait(duration) | Field::Stall(duration) => {
                 Setting::Number(duration.as_secs_f64())
             }
             Field::Flag(flag) => Setting::Flag(*flag),
@@ -147,6 +153,11 @@ impl Config {
             }
             (Field::Wait(duration), Setting::Number(seconds)) => {
                 *duration = wait(seconds).ok_or(BadOption::Wait)?;
+            }
+            (Field::Stall(duration), Setting::Number(seconds)) => {
+                *duration = wait(seconds)
+                    .filter(|wait| wait.is_zero() || *wait >= STALL_MIN)
+                    .ok_or(BadOption::Stall)?;
             }
             (Field::Count(count, range), Setting::Number(number)) => {
                 let (least, most) = (*range.start(), *range.end());
@@ -191,6 +202,8 @@ pub enum BadOption {
     Period,
     /// Not a number of seconds to wait.
     Wait,
+    /// Neither zero nor a number of seconds after which something hangs.
+    Stall,
     /// Not as many bytes as a block of the cipher.
     Block,
     /// Not a whole number between the bounds.
@@ -212,6 +225,10 @@ impl fmt::Display for BadOption {
                 write!(f, "seconds between {least} and {most} expected")
             }
             Self::Wait => write!(f, "seconds between 0 and {} expected", WAIT_MAX.as_secs()),
+            Self::Stall => {
+                let (least, most) = (STALL_MIN.as_secs_f64(), WAIT_MAX.as_secs());
+                write!(f, "0 or seconds between {least} and {most} expected")
+            }
             Self::Block => write!(f, "string of {BLOCK_SIZE} bytes expected"),
             Self::Count { least, most } => {
                 write!(f, "whole number between {least} and {most} expected")
@@ -253,6 +270,8 @@ mod tests {
             ),
             ("GOSSIP_INTERVAL_SECONDS", number(1e-9), BadOption::Period),
             ("ACK_TIMEOUT_SECONDS", number(-0.1), BadOption::Wait),
+            ("TX_STALL_TIMEOUT_SECONDS", number(0.249), BadOption::Stall),
+            ("TX_STALL_TIMEOUT_SECONDS", number(-0.1), BadOption::Stall),
             (
                 "SUSPECT_TIMEOUT_SECONDS",
                 Setting::Flag(true),
@@ -301,5 +320,9 @@ mod tests {
             assert_eq!(config.get(name), before, "{name}");
         }
         assert_eq!(config.assign("ACK_TIMEOUT_SECONDS", number(0.0)), Ok(()));
+        for seconds in [0.0, 0.25, 0.3] {
+            let assigned = config.assign("TX_STALL_TIMEOUT_SECONDS", number(seconds));
+            assert_eq!(assigned, Ok(()), "{seconds}");
+        }
     }
 }
