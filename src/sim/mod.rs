@@ -18,6 +18,7 @@
 //! | [`bugs`] | mistakes made on purpose, to see that the checks find them |
 //! | [`network`] | latency, loss, bursts, duplicates, disorder, damage, cuts, partitions |
 //! | [`swarm`] | worlds that nobody has thought of |
+//! | `outputs` | what an engine has to say, on its way |
 //! | `queue` | what happens when; ties are broken by the order in which things were decided |
 //! | [`history`] | all that has happened, as a hash and for people to read |
 //!
@@ -33,6 +34,7 @@ pub mod engine;
 pub mod history;
 pub mod host;
 pub mod network;
+mod outputs;
 mod queue;
 pub mod rock;
 pub mod swarm;

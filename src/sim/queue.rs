@@ -28,6 +28,11 @@ impl<T> Queue<T> {
         }
     }
 
+    /// How much is to happen.
+    pub fn len(&self) -> usize {
+        self.heap.len()
+    }
+
     /// Decides that `what` happens at `at`.
     pub fn push(&mut self, at: Micros, what: T) {
         self.decided += 1;
