@@ -319,10 +319,18 @@ mod tests {
             assert_eq!(config.assign(name, setting), Err(why), "{name}");
             assert_eq!(config.get(name), before, "{name}");
         }
-        assert_eq!(config.assign("ACK_TIMEOUT_SECONDS", number(0.0)), Ok(()));
-        for seconds in [0.0, 0.25, 0.3] {
-            let assigned = config.assign("TX_STALL_TIMEOUT_SECONDS", number(seconds));
-            assert_eq!(assigned, Ok(()), "{seconds}");
+    }
+
+    #[test]
+    fn what_means_never_or_at_once_is_taken() {
+        let mut config = Config::default();
+        for (name, seconds) in [
+            ("ACK_TIMEOUT_SECONDS", 0.0),
+            ("TX_STALL_TIMEOUT_SECONDS", 0.0),
+            ("TX_STALL_TIMEOUT_SECONDS", 0.25),
+        ] {
+            let assigned = config.assign(name, Setting::Number(seconds));
+            assert_eq!(assigned, Ok(()), "{name} = {seconds}");
         }
     }
 }
