@@ -6,6 +6,7 @@ use core::time::Duration;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
+use super::engine::Kind;
 use super::host::{Id, Resolver, State};
 use super::network::Weather;
 use super::world::World;
@@ -39,6 +40,7 @@ impl Swarm {
         let mut world = World::new(rng.random());
         world.config = config(&mut rng);
         world.network.weather = calm(&mut rng, &world.config);
+        world.old_share = [0.0, 0.0, 0.0, 0.0, 0.0, 0.3, 0.5, 0.8][rng.random_range(0..8)];
         Self { world, rng }
     }
 
@@ -252,7 +254,9 @@ impl Swarm {
     }
 
     fn rename(&mut self, id: Id) {
-        if self.world.takes_part(id) && self.world.host(id).state == State::Up {
+        // The Lua rock sends an answer for a former name of its own to itself, without end.
+        let ours = self.world.host(id).kind == Kind::Ours;
+        if ours && self.world.takes_part(id) && self.world.host(id).state == State::Up {
             let name = format!("name-{}", self.rng.random_range(0..4_u32));
             let free = Uri::new(&name, 3301).is_ok_and(|uri| self.world.is_free(&uri));
             if free {
