@@ -1,5 +1,5 @@
 -- What peers of the Lua rock count on: no datagram is too large for them, and each PING and ACK tells them first what
--- the sender thinks of them.
+-- the sender thinks of them, then what it is itself.
 
 package.path = arg[0]:gsub('[^/]*$', 'lib/?.lua;') .. package.path
 local fiber = require('fiber')
@@ -109,7 +109,7 @@ local function events_of(cluster, listener, type_, count, provoke)
     return lists
 end
 
-mixed.fact('each PING and ACK tells the recipient first what is thought of it', function(t, cluster, key)
+mixed.fact('each PING and ACK tells the recipient what is thought of it, then of me', function(t, cluster, key)
     local ours, near = crowded(cluster, key)
     local function check(what, status)
         local function ping()
@@ -118,9 +118,9 @@ mixed.fact('each PING and ACK tells the recipient first what is thought of it', 
         for type_, provoke in pairs({PING = false, ACK = ping}) do
             local strange = {}
             for _, events in ipairs(events_of(cluster, near, type_, 5, provoke)) do
-                local first = events[1] or {}
-                if first[1] ~= near.uri or first[2] ~= status then
-                    table.insert(strange, {first[1] or 'nothing', first[2] or 'nothing'})
+                local first, second = events[1] or {}, events[2] or {}
+                if first[1] ~= near.uri or first[2] ~= status or second[1] ~= ours.uri or second[2] ~= 1 then
+                    table.insert(strange, {first[1] or 'nothing', first[2] or 'nothing', second[1] or 'nothing'})
                 end
             end
             t:is_deeply(strange, {}, ('%s %s'):format(type_, what))
