@@ -293,7 +293,8 @@ suite.fact('probe_uri() tells what is wrong', function(t, cluster)
     t:is_deeply({a:probe_uri('localhost:' .. b.port)}, {nil, 'no response'}, 'somebody under another name')
     t:is(a:status_of(b.uri), 'alive', 'they are acquainted')
     t:is(#a.log, 1, 'one warning')
-    t:is(a.log[1].text, 'getaddrinfo: Name or service not known (no-such-host.invalid:1)', 'about the name')
+    -- Its words depend on whether the machine has a name server.
+    t:like(a.log[1].text, '^getaddrinfo: .+ %(no%-such%-host%.invalid:1%)$', 'about the name')
 end)
 
 suite.fact('a busy port is an error, and nothing is lost by it', function(t, cluster)
