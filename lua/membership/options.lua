@@ -86,7 +86,7 @@ end
 ---@field GOSSIP_INTERVAL_SECONDS number how often news is pushed while there is any
 ---@field RETRANSMIT_MULTIPLIER number how often news is sent: so many times the logarithm of the number of members
 ---@field MAX_MEMBERS number strangers beyond so many are refused
----@field TX_STALL_TIMEOUT_SECONDS number how long this thread may hang before it counts as dead; 0 for ever, else at least 0.25
+---@field TX_STALL_TIMEOUT_SECONDS number how long this thread may hang before it counts as dead: 0 or from 0.25
 ---@field log_debug fun(format: string, ...) where debug lines go
 ---@field STATUS_NAMES string[]
 ---@field ALIVE number
