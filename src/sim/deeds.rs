@@ -11,6 +11,7 @@ use super::host::{Id, State};
 use super::rock::Rock;
 use super::world::{Event, PORT, World};
 use crate::swim::Swim;
+use crate::swim::recall::Memory;
 use crate::swim::time::Now;
 use crate::swim::uri::Uri;
 
@@ -69,17 +70,22 @@ impl World {
 
     /// Lets all who take part know one another, as if they had for long.
     pub fn familiarize(&mut self) {
-        let everybody: Vec<_> = self
-            .participants()
-            .filter_map(|id| {
-                let uri = self.host(id).uri.clone();
-                let (claim, payload) = self.engine(id)?.view(&uri)?;
-                Some((uri, claim, payload.cloned()))
+        let memory = |id: Id| {
+            let uri = self.host(id).uri.clone();
+            let (claim, payload) = self.engine(id)?.view(&uri)?;
+            let payload = payload.cloned();
+            let ours = self.host(id).kind == Kind::Ours;
+            Some(Memory {
+                uri,
+                claim,
+                payload,
+                ours,
             })
-            .collect();
+        };
+        let everybody: Vec<Memory> = self.participants().filter_map(memory).collect();
         for id in self.ids() {
             let own = self.host(id).uri.clone();
-            let others = everybody.iter().filter(|(uri, ..)| *uri != own).cloned();
+            let others = everybody.iter().filter(|memory| memory.uri != own).cloned();
             self.act(id, "knows everybody", |engine, now| {
                 engine.recall(others, now)
             });

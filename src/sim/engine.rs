@@ -5,6 +5,7 @@ use crate::swim::Swim;
 use crate::swim::Transmit;
 use crate::swim::claim::Claim;
 use crate::swim::payload::Payload;
+use crate::swim::recall::Memory;
 use crate::swim::report::Report;
 use crate::swim::time::{Micros, Now};
 use crate::swim::uri::Uri;
@@ -146,14 +147,10 @@ impl Engine {
     }
 
     /// Takes up what is known of others, and tells nobody.
-    pub fn recall(
-        &mut self,
-        members: impl IntoIterator<Item = (Uri, Claim, Option<Payload>)>,
-        now: Now,
-    ) {
+    pub fn recall(&mut self, memories: impl Iterator<Item = Memory> + Clone, now: Now) {
         match self {
-            Self::Swim(swim) => swim.recall(members, now),
-            Self::Rock(rock) => rock.recall(members, now),
+            Self::Swim(swim) => swim.recall(memories, now),
+            Self::Rock(rock) => rock.recall(memories, now),
         }
     }
 

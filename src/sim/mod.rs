@@ -14,6 +14,7 @@
 //! | [`host`], [`engine`] | one machine, and the protocol that runs on it |
 //! | `view`, `agreement` | who sees what, whether all agree, and by when they must |
 //! | [`rock`] | how the Lua rock behaves |
+//! | [`onlooker`], [`experiment`] | what is measured, and what is tried |
 //! | `checks` | what must be so at every moment |
 //! | [`bugs`] | mistakes made on purpose, to see that the checks find them |
 //! | [`network`] | latency, loss, bursts, duplicates, disorder, damage, cuts, partitions |
@@ -31,9 +32,11 @@ pub mod bugs;
 mod checks;
 mod deeds;
 pub mod engine;
+pub mod experiment;
 pub mod history;
 pub mod host;
 pub mod network;
+pub mod onlooker;
 mod outputs;
 mod queue;
 pub mod rock;

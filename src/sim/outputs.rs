@@ -5,10 +5,11 @@ use core::time::Duration;
 use super::checks::{Checks, Input, Violation};
 use super::engine::Engine;
 use super::history::Happening;
-use super::host::{Id, Resolver};
+use super::host::{Id, Resolver, State};
 use super::network::Fate;
 use super::world::{Event, World};
 use crate::swim::Transmit;
+use crate::swim::report::Report;
 use crate::swim::uri::Uri;
 
 /// How many datagrams per member are not on their way at a time, unless each brings forth others
@@ -44,13 +45,29 @@ impl World {
         while let Some(report) = self.poll(id, Engine::poll_report) {
             self.history
                 .note(self.now, Happening::Reported(id, &report));
+            self.tell_onlooker(id, &report);
         }
+    }
+
+    fn tell_onlooker(&mut self, id: Id, report: &Report) {
+        let Some(engine) = &self.hosts[id.index()].engine else {
+            return;
+        };
+        let well = |uri: &Uri| {
+            let host = self.places.get(uri).map(|id| &self.hosts[id.index()]);
+            host.is_some_and(|host| {
+                let here = host.engine.as_ref().and_then(Engine::myself) == Some(uri);
+                here && host.state == State::Up
+            })
+        };
+        self.onlooker.hear(report, engine, well);
     }
 
     fn emit(&mut self, id: Id, transmit: Transmit) {
         let Transmit { to, datagram, .. } = &transmit;
         self.history
             .note(self.now, Happening::Sent(id, to, datagram));
+        self.onlooker.count(datagram);
         self.check(id, |checks, engine| {
             checks.look_at_datagram(id, engine, to, datagram)
         });

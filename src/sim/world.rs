@@ -12,6 +12,7 @@ use super::engine::{Engine, Kind};
 use super::history::{Happening, History, Reader};
 use super::host::{Clocks, Host, Id, Inbox, Resolver, State};
 use super::network::{Fate, Network};
+use super::onlooker::Onlooker;
 use super::queue::Queue;
 use crate::swim::Transmit;
 use crate::swim::config::Config;
@@ -36,6 +37,8 @@ pub struct World {
     pub(super) checks: Option<Checks>,
     /// Whose implementation is wrong, and how.
     pub bug: Option<Planted>,
+    /// Who keeps count of what happens.
+    pub onlooker: Onlooker,
     /// When the last of the datagrams arrives that are on their way.
     pub(super) last_arrival: Micros,
 }
@@ -79,6 +82,7 @@ impl World {
             history: History::default(),
             checks: Some(Checks::default()),
             bug: None,
+            onlooker: Onlooker::default(),
             last_arrival: Micros(0),
         }
     }
@@ -323,6 +327,9 @@ impl World {
         let now = host.clocks.at(self.now);
         let outcome = input(host.engine.as_mut()?, now);
         self.drain(id);
+        if let Some(engine) = &self.hosts[id.index()].engine {
+            self.onlooker.look(self.now, id, engine);
+        }
         self.check(id, |checks, engine| checks.look(id, engine, kind, now));
         self.arm(id);
         Some(outcome)

@@ -31,7 +31,7 @@ pub mod msgpack;
 pub mod pause;
 pub mod payload;
 mod probe;
-mod recall;
+pub mod recall;
 mod receive;
 mod relay;
 mod repair;

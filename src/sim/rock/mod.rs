@@ -23,6 +23,7 @@ use crate::swim::Transmit;
 use crate::swim::claim::{Claim, Incarnation, Status};
 use crate::swim::config::Config;
 use crate::swim::payload::Payload;
+use crate::swim::recall::Memory;
 use crate::swim::report::Report;
 use crate::swim::time::{Micros, Now};
 use crate::swim::uri::Uri;
@@ -223,13 +224,15 @@ impl Rock {
     }
 
     /// Takes up what is known of others, as if all of them had known it for long.
-    pub fn recall(
-        &mut self,
-        members: impl IntoIterator<Item = (Uri, Claim, Option<Payload>)>,
-        now: Now,
-    ) {
+    pub fn recall(&mut self, memories: impl Iterator<Item = Memory>, now: Now) {
         let since = now.monotonic;
-        for (uri, claim, payload) in members {
+        for memory in memories {
+            let Memory {
+                uri,
+                claim,
+                payload,
+                ..
+            } = memory;
             self.members.insert(
                 uri,
                 Record {

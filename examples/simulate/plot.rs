@@ -1,0 +1,311 @@
+//! The figures as a picture.
+
+use std::error::Error;
+use std::path::Path;
+
+use plotters::chart::ChartContext;
+use plotters::coord::Shift;
+use plotters::coord::cartesian::Cartesian2d;
+use plotters::coord::combinators::LogCoord;
+use plotters::prelude::*;
+
+use crate::table::{FIGURES, Figure, Spread, groups, spread};
+use crate::theory::{self, Curve};
+use crate::trial::Trial;
+
+type Panel<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+type Chart<'a, 'b, Y> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<LogCoord<f64>, Y>>;
+type Drawn = Result<(), Box<dyn Error>>;
+
+const SIZE: (u32, u32) = (1300, 1350);
+const FONT: &str = "sans-serif";
+
+/// Ours, that of the Lua rock, and two for what is between.
+const COLORS: [RGBColor; 4] = [
+    RGBColor(0, 90, 181),
+    RGBColor(220, 50, 32),
+    RGBColor(120, 94, 240),
+    RGBColor(100, 100, 100),
+];
+
+/// What the panels show: figures by their places in [`FIGURES`], the second one as squares.
+const PANELS: [(&str, &[usize]); 5] = [
+    (
+        "one loses power: until it is first suspected (dots), dead for all (squares), s",
+        &[3, 4],
+    ),
+    (
+        "one sets a payload: until 50 % (dots), 99 % (squares) know it, s",
+        &[0, 1],
+    ),
+    (
+        "what a member sends in a second: UDP bytes (dots), datagrams (squares)",
+        &[8, 7],
+    ),
+    ("false suspicions of a member in an hour", &[5]),
+    ("false deaths of a member in an hour", &[6]),
+];
+
+/// Draws all figures into one file.
+pub fn draw(file: &Path, title: &str, trials: &[Trial]) -> Drawn {
+    let root = SVGBackend::new(file, SIZE).into_drawing_area();
+    root.fill(&WHITE)?;
+    let panels = root.titled(title, (FONT, 22))?.split_evenly((3, 2));
+    for (panel, (title, figures)) in panels.iter().zip(PANELS) {
+        over_sizes(panel, title, trials, figures)?;
+    }
+    news(&panels[PANELS.len()], trials)?;
+    root.present()?;
+    Ok(())
+}
+
+/// Some trials of one implementation, or of one mixture.
+struct Kin<'a> {
+    old_share: f64,
+    color: RGBColor,
+    name: String,
+    trials: Vec<&'a Trial>,
+}
+
+fn kin(trials: &[Trial]) -> Vec<Kin<'_>> {
+    let mut shares: Vec<f64> = trials.iter().map(|trial| trial.group.old_share).collect();
+    shares.sort_by(f64::total_cmp);
+    shares.dedup();
+    let kin = |old_share: f64| {
+        let (color, name) = match old_share {
+            0.0 => (COLORS[0], "this module".to_owned()),
+            1.0 => (COLORS[1], "Lua rock (model)".to_owned()),
+            share if share <= 0.5 => (COLORS[2], format!("{:.0} % Lua rock", share * 100.0)),
+            share => (COLORS[3], format!("{:.0} % Lua rock", share * 100.0)),
+        };
+        let of_kin = |trial: &&Trial| trial.group.old_share == old_share;
+        let trials = trials.iter().filter(of_kin).collect();
+        Kin {
+            old_share,
+            color,
+            name,
+            trials,
+        }
+    };
+    shares.into_iter().map(kin).collect()
+}
+
+impl Kin<'_> {
+    /// A figure over the size of the group.
+    fn over_sizes(&self, figure: &Figure) -> Vec<(f64, Spread)> {
+        let mut sizes: Vec<u32> = self
+            .trials
+            .iter()
+            .map(|trial| trial.group.members)
+            .collect();
+        sizes.dedup();
+        let point = |members: u32| {
+            let of_size = |trial: &&&Trial| trial.group.members == members;
+            let trials: Vec<&Trial> = self.trials.iter().filter(of_size).copied().collect();
+            Some((f64::from(members), spread(&trials, figure)?))
+        };
+        sizes.into_iter().filter_map(point).collect()
+    }
+
+    /// What theory says of it.
+    fn in_theory(&self, figure: usize) -> Curve {
+        if self.old_share != 0.0 && self.old_share != 1.0 {
+            return Curve::new();
+        }
+        let mut sizes = self.trials.clone();
+        sizes.dedup_by_key(|trial| trial.group.members);
+        let point = |trial: &&Trial| {
+            let group = &trial.group;
+            let value = match figure {
+                0 => theory::time_of(&news_in_theory(trial, 60.0), 0.5),
+                1 => theory::time_of(&news_in_theory(trial, 60.0), 0.99),
+                3 => Some(theory::first_suspicion(group.members, &group.config)),
+                _ => None,
+            };
+            value.map(|value| (f64::from(group.members), value))
+        };
+        sizes.iter().filter_map(point).collect()
+    }
+}
+
+fn news_in_theory(trial: &Trial, limit: f64) -> Curve {
+    let group = &trial.group;
+    let latency = group.weather.latency + group.weather.jitter / 2;
+    if group.old_share == 0.0 {
+        let limit = limit.min(5.0);
+        theory::push(
+            group.members,
+            &group.config,
+            latency,
+            group.weather.loss,
+            limit,
+        )
+    } else {
+        theory::ride(group.members, &group.config, group.weather.loss, limit)
+    }
+}
+
+/// Figures over the size of the group: medians, and from the least to the most.
+fn over_sizes(panel: &Panel<'_>, title: &str, trials: &[Trial], figures: &[usize]) -> Drawn {
+    let sizes = trials.iter().map(|trial| f64::from(trial.group.members));
+    let (least, most) = sizes.fold((f64::INFINITY, 1.0_f64), |(least, most), size| {
+        (least.min(size), most.max(size))
+    });
+    let (bottom, top) = range(trials, figures);
+    let mut chart = ChartBuilder::on(panel)
+        .caption(title, (FONT, 16))
+        .margin(12)
+        .x_label_area_size(34)
+        .y_label_area_size(58)
+        .build_cartesian_2d(
+            (least * 0.8..most * 1.25).log_scale(),
+            (bottom..top).log_scale(),
+        )?;
+    let mut mesh = chart.configure_mesh();
+    mesh.x_desc("members")
+        .light_line_style(WHITE)
+        .label_style((FONT, 13))
+        .draw()?;
+    for kin in kin(trials) {
+        for (place, figure) in figures.iter().enumerate() {
+            points(&mut chart, &kin, *figure, place == 0, bottom)?;
+            let theory = kin.in_theory(*figure);
+            if !theory.is_empty() {
+                let style = kin.color.stroke_width(1);
+                chart.draw_series(DashedLineSeries::new(theory, 6, 5, style))?;
+            }
+        }
+    }
+    legend(&mut chart, SeriesLabelPosition::MiddleLeft)
+}
+
+/// From half of the least to twice the most; what is zero does not count.
+fn range(trials: &[Trial], figures: &[usize]) -> (f64, f64) {
+    let groups = groups(trials);
+    let spreads = figures.iter().flat_map(|figure| {
+        groups
+            .iter()
+            .filter_map(|(_, group)| spread(group, &FIGURES[*figure]))
+    });
+    let (mut least, mut most) = (f64::INFINITY, 0.0_f64);
+    for spread in spreads {
+        most = most.max(spread.most);
+        least = [spread.least, spread.median, spread.most, least]
+            .into_iter()
+            .filter(|value| *value > 0.0)
+            .fold(f64::INFINITY, f64::min);
+    }
+    if most == 0.0 {
+        (0.01, 10.0)
+    } else {
+        (least / 2.0, most * 2.0)
+    }
+}
+
+fn points(
+    chart: &mut Chart<'_, '_, LogCoord<f64>>,
+    kin: &Kin<'_>,
+    figure: usize,
+    first: bool,
+    bottom: f64,
+) -> Drawn {
+    let (color, points) = (kin.color, kin.over_sizes(&FIGURES[figure]));
+    // What is zero is drawn at the edge.
+    let clip = |value: f64| value.max(bottom);
+    let medians = points
+        .iter()
+        .map(|(size, spread)| (*size, clip(spread.median)));
+    let line = chart.draw_series(LineSeries::new(medians.clone(), color.stroke_width(2)))?;
+    if first {
+        let sample = move |(x, y)| PathElement::new([(x, y), (x + 18, y)], color.stroke_width(2));
+        line.label(kin.name.clone()).legend(sample);
+    }
+    chart.draw_series(points.iter().map(
+        |(
+            size,
+            Spread {
+                least,
+                median,
+                most,
+            },
+        )| {
+            let (least, median, most) = (clip(*least), clip(*median), clip(*most));
+            ErrorBar::new_vertical(*size, least, median, most, color.filled(), 8)
+        },
+    ))?;
+    if first {
+        chart.draw_series(medians.map(|point| Circle::new(point, 4, color.filled())))?;
+    } else {
+        let square =
+            |point| EmptyElement::at(point) + Rectangle::new([(-4, -4), (4, 4)], color.filled());
+        chart.draw_series(medians.map(square))?;
+    }
+    Ok(())
+}
+
+fn legend<'a, 'b: 'a, Y>(chart: &mut Chart<'a, 'b, Y>, place: SeriesLabelPosition) -> Drawn
+where
+    Y: Ranged<ValueType = f64> + 'a,
+{
+    let mut labels = chart.configure_series_labels();
+    let labels = labels.position(place).border_style(BLACK);
+    labels
+        .background_style(WHITE.mix(0.8))
+        .label_font((FONT, 13))
+        .draw()?;
+    Ok(())
+}
+
+/// The share of the largest group that knows, over time; a line for each seed.
+fn news(panel: &Panel<'_>, trials: &[Trial]) -> Drawn {
+    let Some(members) = trials.iter().map(|trial| trial.group.members).max() else {
+        return Ok(());
+    };
+    let largest = |trial: &&Trial| trial.group.members == members;
+    let last = trials
+        .iter()
+        .filter(largest)
+        .filter_map(|trial| trial.news.last())
+        .max();
+    let end = last.map_or(1.0, |last| last.as_secs_f64() * 1.2);
+    let title = format!("{members} members, one sets a payload: share of them that know it");
+    let mut chart = ChartBuilder::on(panel)
+        .caption(title, (FONT, 16))
+        .margin(12)
+        .x_label_area_size(34)
+        .y_label_area_size(58)
+        .build_cartesian_2d((0.01..end).log_scale(), 0.0..1.02)?;
+    let mut mesh = chart.configure_mesh();
+    mesh.x_desc("seconds")
+        .light_line_style(WHITE)
+        .label_style((FONT, 13))
+        .draw()?;
+    for kin in kin(trials) {
+        let color = kin.color;
+        for (run, trial) in kin.trials.iter().copied().filter(largest).enumerate() {
+            let line = LineSeries::new(heard(trial), color.stroke_width(2));
+            let line = chart.draw_series(line)?;
+            if run == 0 {
+                let sample =
+                    move |(x, y)| PathElement::new([(x, y), (x + 18, y)], color.stroke_width(2));
+                line.label(kin.name.clone()).legend(sample);
+                let shown = |(time, _): &(f64, f64)| (0.01..=end).contains(time);
+                let theory = news_in_theory(trial, end).into_iter().filter(shown);
+                let style = color.stroke_width(1);
+                chart.draw_series(DashedLineSeries::new(theory, 6, 5, style))?;
+            }
+        }
+    }
+    legend(&mut chart, SeriesLabelPosition::LowerRight)
+}
+
+/// The share that had heard of the payload at each time; not all of thousands of points.
+fn heard(trial: &Trial) -> Vec<(f64, f64)> {
+    let others = f64::from(trial.group.members - 1);
+    let point = |(count, time): (usize, &std::time::Duration)| {
+        (time.as_secs_f64(), (count + 1) as f64 / others)
+    };
+    let points: Vec<_> = trial.news.iter().enumerate().map(point).collect();
+    let (step, last) = ((points.len() / 400).max(1), points.last().copied());
+    points.into_iter().step_by(step).chain(last).collect()
+}
