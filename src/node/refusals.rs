@@ -10,6 +10,10 @@ pub use nowhere::{ask_for_word, take_word};
 
 /// Word of a datagram that was not delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    not(target_os = "linux"),
+    expect(dead_code, reason = "nothing is heard there")
+)]
 pub enum Word {
     /// Nobody has the port that it was sent to.
     Refused(SocketAddr),
