@@ -74,6 +74,36 @@ fact('a member that comes back at another address is found there', function(t, c
     init_at(moving, '127.0.0.3')
     -- Nobody adds it, and it knows nobody: it has to be looked up anew.
     t:ok(cluster:everyone_sees(moving.uri, 'alive', {a, b, moving}), 'everybody sees it alive')
+    for _, observer in ipairs({a, b}) do
+        cluster:wait(observer.uri .. ' to reach it', function()
+            return observer.membership.probe_uri(moving.uri)
+        end)
+        t:ok(true, observer.uri .. ' has its new address')
+    end
+end)
+
+fact('a member that has moved before anybody noticed is followed', function(t, cluster)
+    if not can_mount(t) then
+        return
+    end
+    local a, b = cluster:member(with_hosts('127.0.0.2')), cluster:member(with_hosts('127.0.0.2'))
+    local moving = cluster:node(with_hosts('127.0.0.2', {host = NAME}))
+    init_at(moving, '127.0.0.2')
+    moving.membership.add_member(a.uri)
+    a.membership.add_member(b.uri)
+    cluster:acquaint({a, b, moving})
+    for _, node in ipairs({a, b, moving}) do
+        set_address(node, '127.0.0.3')
+    end
+    moving:restart()
+    init_at(moving, '127.0.0.3')
+    moving.membership.add_member(a.uri)
+    moving.membership.set_payload('at', 'its new address')
+    t:ok(cluster:everyone_sees_payload(moving.uri, {at = 'its new address'}), 'everybody hears it')
+    t:ok(cluster:everyone_agrees('it answers', function(observer)
+        return observer.membership.probe_uri(moving.uri)
+    end, {a, b}), 'and reaches it')
+    t:ok(cluster:everyone_sees(moving.uri, 'alive', {a, b, moving}), 'it is alive')
 end)
 
 fact('a name that does not resolve is reported once, and again when it has resolved in between', function(t, cluster)

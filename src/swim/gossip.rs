@@ -178,7 +178,7 @@ impl Swim {
         let datagram = self.seal.seal(datagram, &self.config.encryption_init);
         self.stats.sent.count(kind, datagram.len());
         let status = self.members.claim(to).map(|claim| claim.status);
-        let anew = status != Some(Status::Alive);
+        let anew = status != Some(Status::Alive) || self.prober.waits_for(to);
         self.outbox.push_back(Transmit {
             to: to.clone(),
             datagram,

@@ -118,7 +118,8 @@ pub struct Transmit {
     pub to: Uri,
     /// What.
     pub datagram: Vec<u8>,
-    /// The recipient is not known to be alive: perhaps its name has got another address.
+    /// The recipient does not answer, or is not known to be alive: perhaps its name has got another
+    /// address.
     pub anew: bool,
 }
 

@@ -29,6 +29,8 @@ struct Probe {
     began: Micros,
     /// When the verdict falls.
     deadline: Micros,
+    /// It was asked more than once, since there was no answer.
+    overdue: bool,
     /// Everybody who was asked to ask, in that order.
     relays: Vec<Uri>,
     /// How many of the direct pings were refused: the port is closed.
@@ -97,6 +99,12 @@ impl Prober {
         self.asked.get(&ticket).map(|asked| asked.outcome)
     }
 
+    /// Whether `uri` owes me an answer that others would have given by now.
+    pub fn waits_for(&self, uri: &Uri) -> bool {
+        let probe = self.round.as_ref();
+        probe.is_some_and(|probe| probe.overdue && probe.question.dst == *uri)
+    }
+
     /// Whether no more of users' probes are remembered than may be; for audits.
     pub fn is_bounded(&self) -> bool {
         self.asked.len() <= ASKED_MAX
@@ -149,6 +157,7 @@ impl Swim {
                 question,
                 began,
                 deadline,
+                overdue: false,
                 relays: Vec::new(),
                 refusals: 0,
                 nacks: Vec::new(),
@@ -178,6 +187,9 @@ impl Swim {
             return self.judge(now);
         }
         let fresh = self.relays_for(&question.dst, &asked);
+        if let Some(probe) = &mut self.prober.round {
+            probe.overdue = true;
+        }
         self.ask(&question, &question.dst);
         fresh.iter().for_each(|relay| self.ask(&question, relay));
         if let Some(probe) = &mut self.prober.round {
