@@ -1,12 +1,11 @@
 //! A fingerprint of the table, kept up to date change by change: two members whose digests are equal
 //! have nothing to tell each other.
 
-use indexmap::IndexSet;
 use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
 
 use super::claim::Status;
 use super::member::Member;
-use super::uri::Uri;
+use super::members::Place;
 
 /// Into how many buckets the members are divided at most, by the hash of their URIs. A power of two.
 pub const BUCKETS_MAX: usize = 256;
@@ -22,7 +21,8 @@ pub struct Digest {
 #[derive(Clone, Debug, Default)]
 struct Bucket {
     sum: u64,
-    members: IndexSet<Uri>,
+    /// Few: to look through them takes no longer than to look one up.
+    members: Vec<Place>,
 }
 
 impl Default for Digest {
@@ -35,11 +35,12 @@ impl Default for Digest {
 }
 
 impl Digest {
-    /// Adds a record, in place of the one whose [`fingerprint`] was `before`.
-    pub fn put(&mut self, member: &Member, before: Option<u64>) {
+    /// Adds the record at this place of the table, in place of the one whose [`fingerprint`] was
+    /// `before`.
+    pub fn put(&mut self, place: Place, member: &Member, before: Option<u64>) {
         let bucket = &mut self.buckets[bucket_of(&member.uri)];
         if before.is_none() {
-            bucket.members.insert(member.uri.clone());
+            bucket.members.push(place);
         }
         let difference = fingerprint(member).wrapping_sub(before.unwrap_or(0));
         bucket.sum = bucket.sum.wrapping_add(difference);
@@ -47,11 +48,19 @@ impl Digest {
     }
 
     /// Takes a record out, `member` being as it was when it was put in.
-    pub fn remove(&mut self, member: &Member) {
+    pub fn remove(&mut self, place: Place, member: &Member) {
         let bucket = &mut self.buckets[bucket_of(&member.uri)];
-        bucket.members.swap_remove(&member.uri);
+        bucket.members.retain(|other| *other != place);
         bucket.sum = bucket.sum.wrapping_sub(fingerprint(member));
         self.total = self.total.wrapping_sub(fingerprint(member));
+    }
+
+    /// `member` has moved from place `from` of the table to place `to`.
+    pub fn rename(&mut self, member: &Member, from: Place, to: Place) {
+        let members = &mut self.buckets[bucket_of(&member.uri)].members;
+        if let Some(place) = members.iter_mut().find(|place| **place == from) {
+            *place = to;
+        }
     }
 
     /// The whole table in one number.
@@ -72,9 +81,9 @@ impl Digest {
     }
 
     /// The members that are in bucket `index` of `count`.
-    pub fn members(&self, index: usize, count: usize) -> impl Iterator<Item = &Uri> {
+    pub fn members(&self, index: usize, count: usize) -> impl Iterator<Item = Place> {
         let buckets = self.buckets.iter().skip(index).step_by(count);
-        buckets.flat_map(|bucket| &bucket.members)
+        buckets.flat_map(|bucket| &bucket.members).copied()
     }
 }
 
@@ -107,6 +116,7 @@ mod tests {
     use crate::swim::claim::{Claim, Incarnation};
     use crate::swim::payload::Payload;
     use crate::swim::time::Micros;
+    use crate::swim::uri::Uri;
 
     fn member(port: u16, status: Status, payload: Option<Payload>) -> Member {
         let claim = Claim::alive(Incarnation::FIRST).with(status);
@@ -119,7 +129,9 @@ mod tests {
 
     fn digest(members: &[Member]) -> Digest {
         let mut digest = Digest::default();
-        members.iter().for_each(|member| digest.put(member, None));
+        (0..)
+            .zip(members)
+            .for_each(|(place, member)| digest.put(place, member, None));
         digest
     }
 
@@ -129,7 +141,7 @@ mod tests {
         let both = digest(&[one.clone(), two.clone()]);
         assert_eq!(both.total(), digest(&[two.clone(), one.clone()]).total());
         let mut rest = both;
-        rest.remove(&two);
+        rest.remove(1, &two);
         assert_eq!(rest.total(), digest(&[one]).total());
         assert_eq!((0..16).flat_map(|index| rest.members(index, 16)).count(), 1);
     }
@@ -157,7 +169,7 @@ mod tests {
                 .filter(|index| one.sums(count)[*index] != other.sums(count)[*index])
                 .collect();
             assert_eq!(differing.len(), 1, "one bucket of {count}");
-            assert!(one.members(differing[0], count).any(|uri| uri.port() == 42));
+            assert!(one.members(differing[0], count).any(|place| place == 41));
         }
     }
 }

@@ -54,10 +54,8 @@ impl Swim {
             return;
         }
         let myself = self.myself.as_ref();
-        let targets = self
-            .members
-            .live
-            .sample(FANOUT, &mut self.rng, |uri| Some(uri) != myself);
+        let others = |member: &Member| Some(&member.uri) != myself;
+        let targets = self.members.sample(FANOUT, &mut self.rng, others);
         targets.iter().for_each(|target| self.push_to(target));
         // With nobody to tell, the news waits for somebody to come: that will be news as well.
         if !targets.is_empty() && !self.rumors.is_empty() {

@@ -69,13 +69,8 @@ impl Swim {
         self.outbox.clear();
         let (limit, trailer) = (self.datagram_capacity(), self.trailer());
         let claim = own.with(Status::Left);
-        let live: Vec<Uri> = self
-            .members
-            .live
-            .iter()
-            .filter(|uri| **uri != myself)
-            .cloned()
-            .collect();
+        let live = self.members.live().map(|member| member.uri.clone());
+        let live: Vec<Uri> = live.filter(|uri| *uri != myself).collect();
         for _twice in 0..2 {
             for to in &live {
                 let mut draft = Draft::leave(&myself, limit).trailed_by(&trailer);

@@ -23,8 +23,6 @@ pub struct Member {
     pub clock_delta: Option<f64>,
     /// What its datagrams show it to be.
     pub dialect: Dialect,
-    /// The number of its last change in the history of the table.
-    pub version: u64,
 }
 
 /// What a member's datagrams show it to be.
@@ -53,7 +51,6 @@ impl Member {
             since,
             clock_delta: None,
             dialect: Dialect::Unknown,
-            version: 0,
         }
     }
 

@@ -1,6 +1,8 @@
 //! The table: everybody who was ever heard of, and the rounds in which they are probed.
 
 use indexmap::IndexMap;
+use indexmap::map::Entry;
+use rand::rngs::StdRng;
 
 use super::claim::{Claim, Status};
 use super::digest::{Digest, fingerprint};
@@ -12,14 +14,17 @@ use super::time::Micros;
 use super::uri::Uri;
 use super::wire::Event;
 
+/// Where in the table a member is. It moves only when another is forgotten.
+pub type Place = u32;
+
 /// Everybody who was ever heard of, oneself included.
 #[derive(Debug, Default)]
 pub struct Members {
     table: IndexMap<Uri, Member>,
     /// Those who are alive or suspect, to be probed in turn.
-    pub live: Round,
+    live: Round,
     /// Those who are dead or non-decryptable: probed apart, so that they take no turns of the living.
-    pub unreachable: Round,
+    unreachable: Round,
     by_status: [usize; Status::ALL.len()],
     digest: Digest,
     history: History,
@@ -108,29 +113,36 @@ impl Members {
     /// Notes what is claimed of `uri`, right or wrong; keeps the payload that was known if there is
     /// no newer one. `since` is when the claim was made.
     pub fn put(&mut self, uri: &Uri, claim: Claim, payload: Option<Payload>, since: Micros) {
-        let before = self.table.get(uri);
-        let status = before.map(|member| member.claim.status);
-        let print = before.map(fingerprint);
-        let version = self.history.touch(uri, before.map(|member| member.version));
-        self.news += 1;
-        self.recount(uri, status, Some(claim.status));
-        let member = self.table.entry(uri.clone());
-        let member = member.or_insert_with(|| Member::new(uri.clone(), claim, since));
-        (member.claim, member.since, member.version) = (claim, since, version);
+        let entry = self.table.entry(uri.clone());
+        let place = place(entry.index());
+        let before = match &entry {
+            Entry::Occupied(known) => Some((known.get().claim.status, fingerprint(known.get()))),
+            Entry::Vacant(_) => None,
+        };
+        let member = entry.or_insert_with(|| Member::new(uri.clone(), claim, since));
+        (member.claim, member.since) = (claim, since);
         if payload.is_some() {
             member.payload = payload;
             member.payload_of = claim.incarnation;
         }
-        self.digest.put(member, print);
+        self.digest
+            .put(place, member, before.map(|(_, print)| print));
+        self.history.touch(place);
+        self.news += 1;
+        self.recount(place, before.map(|(status, _)| status), Some(claim.status));
+    }
+
+    /// Makes room for so many more.
+    pub fn reserve(&mut self, additional: usize) {
+        self.table.reserve_exact(additional);
     }
 
     /// Notes how far the clock of `uri` is ahead of ours.
     pub fn set_clock_delta(&mut self, uri: &str, delta: f64) {
-        let Some(member) = self.table.get_mut(uri) else {
-            return;
-        };
-        member.clock_delta = Some(delta);
-        member.version = self.history.touch(&member.uri, Some(member.version));
+        if let Some((index, _uri, member)) = self.table.get_full_mut(uri) {
+            member.clock_delta = Some(delta);
+            self.history.touch(place(index));
+        }
     }
 
     /// Notes what the last datagram of `uri` shows it to be.
@@ -147,11 +159,20 @@ impl Members {
 
     /// Forgets `uri`, if it is known.
     pub fn remove(&mut self, uri: &str) {
-        if let Some((uri, member)) = self.table.swap_remove_entry(uri) {
-            self.recount(&uri, Some(member.claim.status), None);
-            self.digest.remove(&member);
-            self.history.remove(uri, member.version);
-            self.news += 1;
+        let Some((index, uri, member)) = self.table.swap_remove_full(uri) else {
+            return;
+        };
+        let (here, last) = (place(index), place(self.table.len()));
+        self.recount(here, Some(member.claim.status), None);
+        self.digest.remove(here, &member);
+        self.history.remove(here, uri);
+        self.news += 1;
+        // The last one has taken the empty place.
+        if let Some((_uri, moved)) = self.table.get_index(index) {
+            self.live.rename(last, here);
+            self.unreachable.rename(last, here);
+            self.digest.rename(moved, last, here);
+            self.history.rename(last, here);
         }
     }
 
@@ -166,20 +187,20 @@ impl Members {
         };
     }
 
-    fn recount(&mut self, uri: &Uri, before: Option<Status>, after: Option<Status>) {
+    fn recount(&mut self, member: Place, before: Option<Status>, after: Option<Status>) {
         if before == after {
             return;
         }
         if let Some(before) = before {
             self.by_status[index(before)] -= 1;
             if let Some(round) = self.round(before) {
-                round.remove(uri);
+                round.remove(member);
             }
         }
         if let Some(after) = after {
             self.by_status[index(after)] += 1;
             if let Some(round) = self.round(after) {
-                round.insert(uri.clone());
+                round.insert(member);
             }
         }
     }
@@ -211,6 +232,60 @@ impl Members {
     pub fn missed_since(&self, version: u64) -> Missed {
         self.history.since(version)
     }
+
+    /// Who is at this place of the table.
+    pub fn at(&self, place: Place) -> &Member {
+        &self.table[place as usize]
+    }
+
+    /// The members of bucket `index` of `count`, as the digest divides them.
+    pub fn in_bucket(&self, index: usize, count: usize) -> impl Iterator<Item = &Member> {
+        self.digest
+            .members(index, count)
+            .map(|place| self.at(place))
+    }
+
+    /// Those who are alive or suspect, in no order that means anything.
+    pub fn live(&self) -> impl ExactSizeIterator<Item = &Member> {
+        self.live.iter().map(|place| self.at(place))
+    }
+
+    /// The next of those who are alive or suspect to be probed.
+    pub fn next_live(&mut self, rng: &mut StdRng) -> Option<Uri> {
+        self.live.take(rng).map(|place| self.at(place).uri.clone())
+    }
+
+    /// How many of those who are dead or non-decryptable are probed in turn.
+    pub fn unreachable(&self) -> usize {
+        self.unreachable.len()
+    }
+
+    /// The next of those who are dead or non-decryptable to be probed.
+    pub fn next_unreachable(&mut self, rng: &mut StdRng) -> Option<Uri> {
+        let place = self.unreachable.take(rng)?;
+        Some(self.at(place).uri.clone())
+    }
+
+    /// Up to `count` different members who are alive or suspect, and `suitable`, at random. Among
+    /// thousands of which few are suitable some may be missed.
+    pub fn sample(
+        &self,
+        count: usize,
+        rng: &mut StdRng,
+        suitable: impl Fn(&Member) -> bool,
+    ) -> Vec<Uri> {
+        let places = self
+            .live
+            .sample(count, rng, |place| suitable(self.at(place)));
+        places
+            .into_iter()
+            .map(|place| self.at(place).uri.clone())
+            .collect()
+    }
+}
+
+fn place(index: usize) -> Place {
+    Place::try_from(index).expect("less than 2^32 members")
 }
 
 /// The payload that was sent; not copied when it is the one that is `known`.
@@ -246,6 +321,7 @@ const fn index(status: Status) -> usize {
 mod tests {
     use super::*;
     use crate::swim::claim::Incarnation;
+    use rand::SeedableRng;
 
     fn event<'a>(incarnation: u64, status: Status, payload: Option<&'a [u8]>) -> Event<'a> {
         let incarnation = Incarnation::from_wire(incarnation).unwrap();
@@ -312,7 +388,7 @@ mod tests {
         ] {
             let _ = hear(&mut members, event(1, status, None));
             assert_eq!(members.count(status), 1);
-            let rounds = (members.live.len(), members.unreachable.len());
+            let rounds = (members.live().len(), members.unreachable());
             let expected = match status {
                 Status::Alive | Status::Suspect => (1, 0),
                 Status::Dead | Status::NonDecryptable => (0, 1),
@@ -323,6 +399,50 @@ mod tests {
         assert_eq!(members.present(), 0);
         members.remove("a:1");
         assert_eq!((members.len(), members.count(Status::Left)), (0, 0));
+    }
+
+    #[test]
+    fn whoever_is_forgotten_the_others_are_found_and_probed_as_before() {
+        let name = |port: u16| Uri::new("a", port).unwrap();
+        for forgotten in 1..=5 {
+            let mut members = Members::default();
+            for port in 1..=5 {
+                let status = if port % 2 == 0 {
+                    Status::Dead
+                } else {
+                    Status::Alive
+                };
+                let claim = Claim {
+                    incarnation: Incarnation::FIRST,
+                    status,
+                };
+                members.put(&name(port), claim, None, Micros(0));
+            }
+            members.remove(&name(forgotten));
+            let left: Vec<Uri> = (1..=5)
+                .filter(|port| *port != forgotten)
+                .map(name)
+                .collect();
+            let missed = members.missed_since(0);
+            let touched = missed
+                .touched
+                .iter()
+                .map(|place| members.at(*place).uri.clone());
+            assert_eq!(Vec::from_iter(touched), left);
+            let mut in_buckets: Vec<_> = (0..8)
+                .flat_map(|index| members.in_bucket(index, 8))
+                .map(|m| m.uri.clone())
+                .collect();
+            in_buckets.sort();
+            assert_eq!(in_buckets, left);
+            let mut rng = StdRng::seed_from_u64(1);
+            let live = members.live().len();
+            let mut probed = Vec::from_iter((0..live).filter_map(|_| members.next_live(&mut rng)));
+            let unreachable = members.unreachable();
+            probed.extend((0..unreachable).filter_map(|_| members.next_unreachable(&mut rng)));
+            probed.sort();
+            assert_eq!(probed, left);
+        }
     }
 
     #[test]

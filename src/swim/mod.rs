@@ -346,11 +346,8 @@ impl Swim {
     /// What a reader who has seen everything up to `version` has missed; 0 is who has seen nothing.
     pub fn changes_since(&self, version: u64) -> Changes<'_> {
         let missed = self.members.missed_since(version);
-        let members = missed
-            .touched
-            .iter()
-            .filter_map(|uri| self.members.get(uri))
-            .collect();
+        let touched = missed.touched.iter();
+        let members = touched.map(|place| self.members.at(*place)).collect();
         Changes {
             version: self.version(),
             reset: missed.reset,

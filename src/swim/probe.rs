@@ -6,6 +6,7 @@ use indexmap::IndexMap;
 
 use super::Swim;
 use super::claim::Status;
+use super::member::Member;
 use super::report::Report;
 use super::time::{Micros, Now};
 use super::timers::Timer;
@@ -143,12 +144,12 @@ impl Swim {
         let length = self.config.protocol_period.max(self.config.ack_timeout);
         let deadline = now.monotonic + length;
         self.timers.set(Timer::Period, deadline);
-        if let Some(dst) = self.members.unreachable.take(&mut self.rng) {
+        if let Some(dst) = self.members.next_unreachable(&mut self.rng) {
             let question = self.prober.question(&dst, now);
             self.ask(&question, &dst);
             self.prober.apart = Some(question);
         }
-        if let Some(dst) = self.members.live.take(&mut self.rng) {
+        if let Some(dst) = self.members.next_live(&mut self.rng) {
             let question = self.prober.question(&dst, now);
             self.stats.probes += 1;
             self.ask(&question, &dst);
@@ -249,16 +250,15 @@ impl Swim {
     /// k members to ask for `dst`: others than were `asked` already, while there are any.
     fn relays_for(&mut self, dst: &Uri, asked: &[Uri]) -> Vec<Uri> {
         let (members, myself, wanted) = (&self.members, &self.myself, self.config.relays);
-        let alive = |uri: &Uri| {
-            let claim = members.claim(uri);
-            claim.is_some_and(|claim| claim.status == Status::Alive)
-                && uri != dst
-                && Some(uri) != myself.as_ref()
+        let alive = |member: &Member| {
+            member.claim.status == Status::Alive
+                && member.uri != *dst
+                && Some(&member.uri) != myself.as_ref()
         };
-        let fresh = |uri: &Uri| alive(uri) && !asked.contains(uri);
-        let mut relays = members.live.sample(wanted, &mut self.rng, fresh);
+        let fresh = |member: &Member| alive(member) && !asked.contains(&member.uri);
+        let mut relays = members.sample(wanted, &mut self.rng, fresh);
         if relays.is_empty() {
-            relays = members.live.sample(wanted, &mut self.rng, alive);
+            relays = members.sample(wanted, &mut self.rng, alive);
         }
         relays
     }

@@ -25,6 +25,7 @@ impl Swim {
     ///
     /// For simulations and benches, where 10,000 members are not to meet one by one.
     pub fn recall(&mut self, memories: impl Iterator<Item = Memory> + Clone, now: Now) {
+        self.members.reserve(memories.clone().count());
         for memory in memories.clone() {
             let Memory {
                 uri,

@@ -201,13 +201,10 @@ impl Swim {
         // From another one each time, should there be more than may be sent at once.
         let start = self.rng.random_range(0..count);
         let (before, after): (Vec<_>, Vec<_>) = buckets.iter().partition(|index| *index < start);
-        let digest = self.members.digest();
-        let uris = after
+        let members = after
             .into_iter()
             .chain(before)
-            .flat_map(|index| digest.members(index, count));
-        let members = uris
-            .filter_map(|uri| self.members.get(uri))
+            .flat_map(|index| self.members.in_bucket(index, count))
             .filter(|member| wanted(member));
         let blank = || Draft::sync(Kind::SyncAck, &myself, limit).trailed_by(trailer);
         pack(blank, REPAIR_DATAGRAMS_MAX, members)

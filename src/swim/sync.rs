@@ -26,14 +26,13 @@ impl Swim {
     /// Compares tables with a peer of the Lua rock that is alive. Our own compare digests with every
     /// ping, and what somebody is shows with the first.
     pub(super) fn sync_with_someone(&mut self, now: Now) {
-        let (members, myself) = (&self.members, &self.myself);
-        let suitable = |uri: &Uri| {
-            let alive = |member: &Member| member.claim.status == Status::Alive;
-            let member = members.get(uri);
-            member.is_some_and(|member| alive(member) && member.dialect == Dialect::Rock)
-                && Some(uri) != myself.as_ref()
+        let myself = self.myself.as_ref();
+        let suitable = |member: &Member| {
+            member.claim.status == Status::Alive
+                && member.dialect == Dialect::Rock
+                && Some(&member.uri) != myself
         };
-        let partner = members.live.sample(1, &mut self.rng, suitable).pop();
+        let partner = self.members.sample(1, &mut self.rng, suitable).pop();
         self.syncing = false;
         match partner {
             Some(partner) => self.sync_with(&partner, now),
