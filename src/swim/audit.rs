@@ -54,7 +54,7 @@ impl Swim {
                 "the table has its bound",
             ),
             (
-                self.prober.is_bounded() && self.errands.is_bounded(),
+                self.enquiries.is_bounded() && self.errands.is_bounded(),
                 "what others ask for has its bounds",
             ),
             (

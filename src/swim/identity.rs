@@ -85,7 +85,8 @@ impl Swim {
         self.members.clear();
         self.suspicions.clear();
         self.rumors.clear();
-        self.prober.clear();
+        self.prober.give_up();
+        self.enquiries.clear();
         self.errands = relay::Errands::default();
         self.timers = Timers::default();
         self.syncing = false;

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | [`claim`] | which of two claims to believe (§4.2) |
 //! | [`uri`], [`payload`], [`member`], [`members`], `round` | who there is, and in which order they are probed (§4.3) |
-//! | `probe`, `relay` | ping, ping through others, verdict (§3.1) |
+//! | `probe`, `relay`, `enquiry` | ping, ping through others, verdict (§3.1); pings that users ask for |
 //! | `suspicion`, `hear` | what to make of what is heard; refutation (§4.2) |
 //! | `pause` | not to blame others for my own absence; not to look alive when I am not |
 //! | `rumors`, `gossip` | what to tell, to whom, how often (§4.1) |
@@ -21,6 +21,7 @@ mod audit;
 pub mod claim;
 pub mod config;
 mod digest;
+mod enquiry;
 mod gossip;
 mod hear;
 mod history;
@@ -57,10 +58,10 @@ use rand::rngs::StdRng;
 
 use claim::Incarnation;
 use config::{BadOption, Config, Setting};
+pub use enquiry::{Outcome, Ticket};
 use member::Member;
 use members::Members;
 use payload::Payload;
-pub use probe::{Outcome, Ticket};
 use report::Report;
 use seal::Seal;
 use stats::Stats;
@@ -94,6 +95,7 @@ pub struct Swim {
     rumors: rumors::Rumors,
     seal: Seal,
     prober: probe::Prober,
+    enquiries: enquiry::Enquiries,
     errands: relay::Errands,
     timers: Timers,
     stats: Stats,
@@ -194,6 +196,7 @@ impl Swim {
             rumors: rumors::Rumors::default(),
             seal: Seal::default(),
             prober: probe::Prober::default(),
+            enquiries: enquiry::Enquiries::default(),
             errands: relay::Errands::default(),
             timers: Timers::default(),
             stats: Stats::default(),
@@ -257,7 +260,7 @@ impl Swim {
 
     /// Forgets a probe, whose outcome nobody waits for any more.
     pub fn forget_probe(&mut self, ticket: Ticket) {
-        self.prober.forget(ticket);
+        self.enquiries.forget(ticket);
     }
 
     /// Assigns an option. It takes effect at once: what is waited for is not waited for longer than it
@@ -325,7 +328,7 @@ impl Swim {
 
     /// What has become of a probe; [`Outcome::Waiting`] for ever when it is forgotten.
     pub fn outcome(&self, ticket: Ticket) -> Outcome {
-        self.prober.outcome(ticket).unwrap_or(Outcome::Waiting)
+        self.enquiries.outcome(ticket).unwrap_or(Outcome::Waiting)
     }
 
     /// Rises with every change of anything that users can see of a member.

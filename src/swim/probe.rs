@@ -2,8 +2,6 @@
 
 use core::time::Duration;
 
-use indexmap::IndexMap;
-
 use super::Swim;
 use super::claim::Status;
 use super::member::Member;
@@ -13,14 +11,11 @@ use super::timers::Timer;
 use super::uri::Uri;
 use super::wire::{Echo, Event, Kind, ping_data};
 
-/// The probes in flight: one of the round, one of a member that is not live, and those that users
-/// have asked for.
+/// The probes in flight: one of the round, and one of a member that is not live.
 #[derive(Debug, Default)]
 pub struct Prober {
     round: Option<Probe>,
     apart: Option<Question>,
-    asked: IndexMap<Ticket, Asked>,
-    tickets: u64,
 }
 
 /// The probe of this period.
@@ -42,43 +37,19 @@ struct Probe {
 
 /// "Is `dst` there?", asked at `ts`: what an answer must repeat.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Question {
-    dst: Uri,
+pub struct Question {
+    /// Whom it is about.
+    pub dst: Uri,
     /// Our wall clock, in µs.
-    ts: u64,
+    pub ts: u64,
 }
 
 impl Question {
-    fn is_answered_by(&self, echo: &Echo<'_>) -> bool {
+    /// Whether this is what an answer repeats.
+    pub fn is_answered_by(&self, echo: &Echo<'_>) -> bool {
         echo.ts == Some(self.ts) && echo.dst == Some(&*self.dst)
     }
 }
-
-/// A probe that a user waits for.
-#[derive(Debug)]
-struct Asked {
-    question: Question,
-    outcome: Outcome,
-}
-
-/// By which a user finds a probe again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Ticket(pub u64);
-
-/// What has become of a user's probe.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// Nothing yet.
-    Waiting,
-    /// The member has answered.
-    Answered,
-    /// The address does not resolve, or nothing can be sent to it.
-    Unsent,
-}
-
-/// How many probes of users are remembered. A user who does not wait for the outcome leaves his
-/// behind; one that is decided then makes room, or the oldest.
-const ASKED_MAX: usize = 1024;
 
 /// The shortest pause between two tries of one probe: `ACK_TIMEOUT_SECONDS` may be 0.
 const RETRY_PAUSE_MIN: Duration = Duration::from_millis(20);
@@ -89,54 +60,33 @@ impl Prober {
         (self.round, self.apart) = (None, None);
     }
 
-    /// Forgets every probe; users' probes come to nothing.
-    pub fn clear(&mut self) {
-        (self.round, self.apart) = (None, None);
-        self.asked.clear();
-    }
-
-    /// What has become of a user's probe; `None` when it is forgotten.
-    pub fn outcome(&self, ticket: Ticket) -> Option<Outcome> {
-        self.asked.get(&ticket).map(|asked| asked.outcome)
-    }
-
     /// Whether `uri` owes me an answer that others would have given by now.
     pub fn waits_for(&self, uri: &Uri) -> bool {
         let probe = self.round.as_ref();
         probe.is_some_and(|probe| probe.overdue && probe.question.dst == *uri)
     }
 
-    /// Whether no more of users' probes are remembered than may be; for audits.
-    pub fn is_bounded(&self) -> bool {
-        self.asked.len() <= ASKED_MAX
-    }
-
-    /// Forgets a user's probe.
-    pub fn forget(&mut self, ticket: Ticket) {
-        self.asked.shift_remove(&ticket);
-    }
-
-    /// The question about `dst`, with a `ts` that no other question in flight about it has.
-    fn question(&self, dst: &Uri, now: Now) -> Question {
-        let mut question = Question {
-            dst: dst.clone(),
-            ts: now.wall.0,
-        };
-        while self.in_flight().any(|other| *other == question) {
-            question.ts += 1;
-        }
-        question
-    }
-
-    fn in_flight(&self) -> impl Iterator<Item = &Question> {
+    fn questions(&self) -> impl Iterator<Item = &Question> {
         let round = self.round.iter().map(|probe| &probe.question);
-        round
-            .chain(&self.apart)
-            .chain(self.asked.values().map(|asked| &asked.question))
+        round.chain(&self.apart)
     }
 }
 
 impl Swim {
+    /// The question about `dst`, with a `ts` that no other question in flight about it has.
+    pub(super) fn question(&self, dst: &Uri, now: Now) -> Question {
+        let mut question = Question {
+            dst: dst.clone(),
+            ts: now.wall.0,
+        };
+        let mut in_flight = self.prober.questions().chain(self.enquiries.questions());
+        while in_flight.any(|other| *other == question) {
+            question.ts += 1;
+            in_flight = self.prober.questions().chain(self.enquiries.questions());
+        }
+        question
+    }
+
     /// Begins a protocol period: the verdict on the last probe, and the next one.
     pub(super) fn begin_period(&mut self, now: Now) {
         self.judge(now);
@@ -145,12 +95,12 @@ impl Swim {
         let deadline = now.monotonic + length;
         self.timers.set(Timer::Period, deadline);
         if let Some(dst) = self.members.next_unreachable(&mut self.rng) {
-            let question = self.prober.question(&dst, now);
+            let question = self.question(&dst, now);
             self.ask(&question, &dst);
             self.prober.apart = Some(question);
         }
         if let Some(dst) = self.members.next_live(&mut self.rng) {
-            let question = self.prober.question(&dst, now);
+            let question = self.question(&dst, now);
             self.stats.probes += 1;
             self.ask(&question, &dst);
             let began = now.monotonic;
@@ -313,33 +263,12 @@ impl Swim {
     }
 
     /// Sends a question to `to`: the one it is about, or a relay.
-    fn ask(&mut self, question: &Question, to: &Uri) {
+    pub(super) fn ask(&mut self, question: &Question, to: &Uri) {
         let Some(myself) = self.myself.clone() else {
             return;
         };
         let data = ping_data(question.ts, &myself, &question.dst);
         self.tell(Kind::Ping, &data, to);
-    }
-
-    /// Pings `uri` for a user, once.
-    pub(super) fn ask_for_user(&mut self, uri: &Uri, now: Now) -> Ticket {
-        let question = self.prober.question(uri, now);
-        self.ask(&question, uri);
-        if self.prober.asked.len() == ASKED_MAX {
-            let decided = |asked: &Asked| asked.outcome != Outcome::Waiting;
-            let decided = self.prober.asked.values().position(decided);
-            self.prober.asked.shift_remove_index(decided.unwrap_or(0));
-        }
-        self.prober.tickets += 1;
-        let ticket = Ticket(self.prober.tickets);
-        self.prober.asked.insert(
-            ticket,
-            Asked {
-                question,
-                outcome: Outcome::Waiting,
-            },
-        );
-        ticket
     }
 
     /// An answer to a question of mine.
@@ -357,14 +286,9 @@ impl Swim {
             .prober
             .apart
             .take_if(|question| question.is_answered_by(echo));
-        let mut counts = round.is_some() || apart.is_some();
-        for asked in self.prober.asked.values_mut() {
-            if asked.question.is_answered_by(echo) {
-                counts = true;
-                asked.outcome = Outcome::Answered;
-                self.decided += 1;
-            }
-        }
+        let decided = self.enquiries.hear_answer(echo);
+        self.decided += decided;
+        let counts = round.is_some() || apart.is_some() || decided > 0;
         let (Some(dst), true) = (echo.dst, counts) else {
             self.stats.answers_stray += 1;
             return;
@@ -385,11 +309,6 @@ impl Swim {
         if let Some(probe) = &mut self.prober.round {
             probe.relays.retain(|relay| **relay != *uri);
         }
-        for asked in self.prober.asked.values_mut() {
-            if *asked.question.dst == *uri && asked.outcome == Outcome::Waiting {
-                asked.outcome = Outcome::Unsent;
-                self.decided += 1;
-            }
-        }
+        self.decided += self.enquiries.give_up(uri);
     }
 }
