@@ -4,9 +4,10 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup build rock pack test demo clean
+.PHONY: help setup build rock pack test demo compare clean
 
 SCENARIO ?= tour
+ARGS ?=
 
 # Offered to cargo, a jobserver that it cannot join makes it complain.
 unexport MAKEFLAGS
@@ -31,6 +32,9 @@ test: setup rock ## check everything
 
 demo: rock ## watch five instances meet, die and return (SCENARIO=tour)
 	@tarantool examples/demo.lua $(SCENARIO)
+
+compare: setup rock ## measure real groups, and compare with the goals, the Lua rock and serf (ARGS="--runs 1 idle")
+	@lab/compare $(ARGS)
 
 clean: ## remove what was built
 	@rm -rf target .rocks build.luarocks membership-scm-1.tar.gz ./*.rock

@@ -41,6 +41,8 @@ need zip command -v zip
 need unzip command -v unzip
 need lua-check command -v luacheck
 need iproute2 command -v ip
+need util-linux command -v unshare
+need python3 python3 -c 'import tomllib'
 need nftables env PATH="$PATH:/usr/sbin:/sbin" sh -c 'command -v nft'
 
 if [ ${#missing[@]} -eq 0 ]; then

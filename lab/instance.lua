@@ -1,0 +1,116 @@
+--- One member of a group that is measured: a Tarantool without box.cfg that uses membership's public functions only.
+-- usage: tarantool instance.lua HOST PORT
+-- Reads commands from stdin, a line each, and writes what it sees to stdout, a JSON object a line. Ends when stdin is
+-- closed, so it cannot outlive whoever started it.
+--
+-- It does nothing by itself: whoever watches the table more often than it changes measures his own watching.
+
+require('table.clear') -- the Lua rock needs it, and Tarantool 2.6.0 does not load it by itself
+
+local clock = require('clock')
+local ffi = require('ffi')
+local fiber = require('fiber')
+local json = require('json')
+local socket = require('socket')
+
+local membership = require('membership')
+
+ffi.cdef('ssize_t read(int fd, void *buffer, size_t size);')
+
+local STDIN = 0
+local CHUNK_SIZE = 65536
+local MARK_SHOWN_MAX = 24 -- bytes: of a large payload, its size tells enough
+
+local HOST, PORT = arg[1], tonumber(arg[2])
+
+-- All processes of a machine share this clock, and so does the program that measures.
+local function report(message)
+    message.at = clock.monotonic()
+    io.stdout:write(json.encode(message), '\n')
+    io.stdout:flush()
+end
+
+local known = {}
+
+--- Reports who has another status or another payload than before, all in one line.
+local function look()
+    local changes = {}
+    for uri, member in membership.pairs() do
+        local before = known[uri]
+        local mark = member.payload.mark or ''
+        if before == nil or before.status ~= member.status or before.mark ~= mark then
+            known[uri] = {status = member.status, mark = mark}
+            table.insert(changes, {uri, member.status, mark:sub(1, MARK_SHOWN_MAX), #mark})
+        end
+    end
+    if changes[1] ~= nil then
+        report({event = 'changes', changes = changes})
+    end
+end
+
+local changed = membership.subscribe()
+local patience -- nil: for as long as nothing happens
+
+local function watch()
+    while true do
+        look()
+        if patience == nil then
+            changed:wait()
+        else
+            changed:wait(patience)
+        end
+    end
+end
+
+local function spin(seconds)
+    local started = clock.monotonic()
+    repeat until clock.monotonic() - started >= seconds
+end
+
+local commands = {}
+
+function commands.join(uri)
+    membership.add_member(uri)
+end
+
+function commands.mark(mark)
+    membership.set_payload('mark', mark)
+end
+
+--- Looks at the table at least so often too, so that what lasts for a moment is seen.
+function commands.look_every(seconds)
+    patience = tonumber(seconds)
+    changed:broadcast()
+end
+
+function commands.spin(seconds)
+    spin(tonumber(seconds))
+    report({event = 'spun'})
+end
+
+local function obey(line)
+    local name, argument = line:match('^(%S+) ?(.*)$')
+    commands[name](argument)
+end
+
+local function obey_all()
+    local buffer = ffi.new('char[?]', CHUNK_SIZE)
+    local pending = ''
+    while true do
+        socket.iowait(STDIN, 'R')
+        local size = tonumber(ffi.C.read(STDIN, buffer, CHUNK_SIZE))
+        if size <= 0 then
+            os.exit(0)
+        end
+        pending = pending .. ffi.string(buffer, size)
+        for line in pending:gmatch('([^\n]*)\n') do
+            obey(line)
+        end
+        pending = pending:match('[^\n]*$')
+    end
+end
+
+membership.init(HOST, PORT)
+fiber.create(watch)
+fiber.create(obey_all)
+report({event = 'up', source = debug.getinfo(membership.init, 'S').source})

@@ -1,0 +1,1 @@
+"""Measures groups of real Tarantool processes."""
