@@ -3,7 +3,9 @@
 use core::cmp::Reverse;
 use std::collections::BTreeMap;
 
+use foldhash::fast::RandomState;
 use indexmap::IndexMap;
+use indexmap::map::Entry;
 
 use super::claim::Claim;
 use super::payload::Payload;
@@ -14,7 +16,7 @@ use super::wire::Draft;
 /// among equals.
 #[derive(Debug, Default)]
 pub struct Rumors {
-    rumors: IndexMap<Uri, Rumor>,
+    rumors: IndexMap<Uri, Rumor, RandomState>,
     queue: BTreeMap<Rank, Uri>,
     started: u64,
 }
@@ -42,21 +44,26 @@ const EVENT_SIZE_MIN: usize = 9;
 impl Rumors {
     /// Starts to spread what is claimed of `uri`, in place of what was spread of it before.
     pub fn start(&mut self, uri: &Uri, claim: Claim, payload: Option<Payload>) {
-        self.stop(uri);
         self.started += 1;
         let rank = Rank {
             sent: 0,
             newest: Reverse(self.started),
         };
+        let rumor = Rumor {
+            claim,
+            payload,
+            rank,
+        };
+        match self.rumors.entry(uri.clone()) {
+            Entry::Occupied(mut known) => {
+                let before = known.insert(rumor);
+                self.queue.remove(&before.rank);
+            }
+            Entry::Vacant(unknown) => {
+                unknown.insert(rumor);
+            }
+        }
         self.queue.insert(rank, uri.clone());
-        self.rumors.insert(
-            uri.clone(),
-            Rumor {
-                claim,
-                payload,
-                rank,
-            },
-        );
     }
 
     /// No longer spreads anything about `uri`.
@@ -98,7 +105,7 @@ impl Rumors {
     pub fn board(&mut self, draft: &mut Draft, limit: u32, told: &[&str]) -> usize {
         let mut boarded = Vec::new();
         let mut misfits = 0;
-        for uri in self.queue.values() {
+        for (rank, uri) in &self.queue {
             if draft.room() < EVENT_SIZE_MIN || misfits == MISFITS_MAX {
                 break;
             }
@@ -106,26 +113,32 @@ impl Rumors {
                 continue;
             }
             let rumor = &self.rumors[uri];
-            let ttl = limit.saturating_sub(rumor.rank.sent + 1);
+            let ttl = limit.saturating_sub(rank.sent + 1);
             if draft.event(uri, rumor.claim, rumor.payload.as_ref(), ttl) {
-                boarded.push(uri.clone());
+                boarded.push(*rank);
             } else {
                 misfits += 1;
             }
         }
-        boarded.iter().for_each(|uri| self.count(uri, limit));
+        boarded.iter().for_each(|rank| self.advance(*rank, limit));
         boarded.len()
     }
 
     /// Counts that the rumor about `uri`, if there is one, has been sent once more.
     pub fn count(&mut self, uri: &str, limit: u32) {
-        let Some((index, uri, rumor)) = self.rumors.get_full_mut(uri) else {
+        if let Some(rank) = self.rumors.get(uri).map(|rumor| rumor.rank) {
+            self.advance(rank, limit);
+        }
+    }
+
+    /// Counts that the rumor that waits at `rank` has been sent once more.
+    fn advance(&mut self, rank: Rank, limit: u32) {
+        let Some(uri) = self.queue.remove(&rank) else {
             return;
         };
-        let uri = self
-            .queue
-            .remove(&rumor.rank)
-            .unwrap_or_else(|| uri.clone());
+        let Some((index, _uri, rumor)) = self.rumors.get_full_mut(&*uri) else {
+            return;
+        };
         rumor.rank.sent += 1;
         if rumor.rank.sent >= limit {
             self.rumors.swap_remove_index(index);
