@@ -135,14 +135,28 @@ impl<'a> Reader<'a> {
         let mut values: usize = 1;
         // A hostile count ends with the bytes: every value takes at least one.
         while values > 0 {
-            let inside = match self.head()? {
-                Head::Array(values) => values,
-                Head::Map(pairs) => pairs.saturating_mul(2),
-                _scalar => 0,
+            let [marker, ..] = self.rest else {
+                return Err(NotMsgpack);
             };
-            values = (values - 1).saturating_add(inside);
+            values -= 1;
+            match small(*marker) {
+                Some((size, inside)) => {
+                    self.take(size)?;
+                    values = values.saturating_add(inside);
+                }
+                None => values = values.saturating_add(self.skip_head()?),
+            }
         }
         Ok(&before[..before.len() - self.rest.len()])
+    }
+
+    /// Skips one head, and returns how many values it announces.
+    fn skip_head(&mut self) -> Result<usize, NotMsgpack> {
+        Ok(match self.head()? {
+            Head::Array(values) => values,
+            Head::Map(pairs) => pairs.saturating_mul(2),
+            _scalar => 0,
+        })
     }
 
     fn take(&mut self, length: usize) -> Result<&'a [u8], NotMsgpack> {
@@ -177,6 +191,23 @@ impl<'a> Reader<'a> {
     fn counted_extension<const N: usize>(&mut self) -> Result<Head<'a>, NotMsgpack> {
         let length = self.count::<N>()?;
         self.extension(length)
+    }
+}
+
+/// How many bytes such a head takes with its scalar, and how many values it announces, where the
+/// marker alone tells: most of a datagram is made of these, and skipped more than once.
+const fn small(marker: u8) -> Option<(usize, usize)> {
+    let low = marker as usize;
+    match marker {
+        // Integers, nil, booleans.
+        0x00..=0x7f | 0xc0 | 0xc2 | 0xc3 | 0xe0..=0xff => Some((1, 0)),
+        // Maps, arrays, strings.
+        0x80..=0x8f => Some((1, 2 * (low & 0x0f))),
+        0x90..=0x9f => Some((1, low & 0x0f)),
+        0xa0..=0xbf => Some((1 + (low & 0x1f), 0)),
+        // uint 8 to 64.
+        0xcc..=0xcf => Some((1 + (1 << (low & 0x03)), 0)),
+        _ => None,
     }
 }
 
@@ -250,6 +281,20 @@ mod tests {
         assert_eq!(reader.value(), Ok(&two[..two.len() - 1]));
         assert_eq!(reader.head(), Ok(Head::Bool(true)));
         assert_eq!(reader.head(), Err(NotMsgpack));
+    }
+
+    #[test]
+    fn what_is_skipped_at_a_glance_is_what_would_be_read() {
+        for marker in 0..=u8::MAX {
+            let Some((size, inside)) = small(marker) else {
+                continue;
+            };
+            let bytes = [&[marker][..], &[0; 40]].concat();
+            let mut reader = Reader::new(&bytes);
+            let announced = reader.skip_head().unwrap();
+            let read = bytes.len() - reader.rest().len();
+            assert_eq!((size, inside), (read, announced), "{marker:#x}");
+        }
     }
 
     #[test]

@@ -200,13 +200,13 @@ fn event(value: &[u8]) -> Option<Event<'_>> {
     let Ok(Head::Array(length @ 2..)) = reader.head() else {
         return None;
     };
-    let uri = identity(reader.value().ok()?)?;
-    let status = number(reader.value().ok()?)?
+    let uri = next_identity(&mut reader)?;
+    let status = next_number(&mut reader)?
         .unsigned()
         .and_then(Status::from_number)?;
-    let incarnation = match reader.value() {
-        Ok(value) if length > 2 => Incarnation::from_wire(number(value)?.unsigned()?)?,
-        _ => Incarnation::FIRST,
+    let incarnation = match length {
+        2 => Incarnation::FIRST,
+        _ => Incarnation::from_wire(next_number(&mut reader)?.unsigned()?)?,
     };
     let claim = Claim {
         incarnation,
@@ -221,7 +221,7 @@ fn event(value: &[u8]) -> Option<Event<'_>> {
         None
     };
     let ttl = if length > 4 {
-        reader.value().ok().and_then(number)
+        next_number(&mut reader)
     } else {
         None
     };
@@ -259,18 +259,30 @@ fn echo(raw: &[u8]) -> Option<Echo<'_>> {
 }
 
 fn text(value: &[u8]) -> Option<&str> {
-    let Ok(Head::Text(bytes)) = Reader::new(value).head() else {
+    next_text(&mut Reader::new(value))
+}
+
+fn identity(value: &[u8]) -> Option<&str> {
+    next_identity(&mut Reader::new(value))
+}
+
+fn number(value: &[u8]) -> Option<Number> {
+    next_number(&mut Reader::new(value))
+}
+
+fn next_text<'a>(reader: &mut Reader<'a>) -> Option<&'a str> {
+    let Ok(Head::Text(bytes)) = reader.head() else {
         return None;
     };
     str::from_utf8(bytes).ok()
 }
 
-fn identity(value: &[u8]) -> Option<&str> {
-    text(value).filter(|text| is_identity(text))
+fn next_identity<'a>(reader: &mut Reader<'a>) -> Option<&'a str> {
+    next_text(reader).filter(|text| is_identity(text))
 }
 
-fn number(value: &[u8]) -> Option<Number> {
-    let Ok(Head::Number(number)) = Reader::new(value).head() else {
+fn next_number(reader: &mut Reader<'_>) -> Option<Number> {
+    let Ok(Head::Number(number)) = reader.head() else {
         return None;
     };
     Some(number)
