@@ -57,6 +57,9 @@ pub struct Draft {
     limit: usize,
 }
 
+/// How much room is made for statements at once, in bytes: as much as a datagram has by default.
+const ITEMS_SIZE_USUAL: usize = 1472;
+
 /// `[]`: the events of a sync.
 const NO_EVENTS: &[u8] = &[0x90];
 
@@ -123,6 +126,9 @@ impl Draft {
         ttl: Option<u32>,
     ) -> bool {
         let before = self.items.len();
+        if before == 0 {
+            self.items.reserve(self.limit.min(ITEMS_SIZE_USUAL));
+        }
         let out = &mut self.items;
         infallible(msgpack::write_array_len(
             out,
@@ -167,6 +173,7 @@ impl Draft {
         if self.size() > self.limit {
             return None;
         }
+        self.head.reserve_exact(self.size() - self.head.len());
         infallible(msgpack::write_array_len(&mut self.head, self.count).map(drop));
         self.head.extend_from_slice(&self.items);
         self.head.extend_from_slice(self.tail);
