@@ -7,21 +7,21 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
+use clap::Parser;
 use membership::sim::Weather;
 use membership::sim::experiment::Group;
 use membership::swim::config::Config;
 
+/// Says how fast simulated worlds turn, and what they weigh.
+#[derive(Parser)]
+struct Arguments {
+    /// How many members each of them has.
+    #[arg(default_values_t = [1000])]
+    members: Vec<u32>,
+}
+
 fn main() {
-    let mut sizes: Vec<u32> = std::env::args()
-        .skip(1)
-        .filter_map(|size| size.parse().ok())
-        .collect();
-    if sizes.is_empty() {
-        sizes.push(1000);
-    }
-    for members in sizes {
-        turn(members);
-    }
+    Arguments::parse().members.into_iter().for_each(turn);
 }
 
 /// Turns an idle world on one core for two seconds at least, and says how fast it went.
