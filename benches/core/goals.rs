@@ -1,0 +1,81 @@
+//! The figures of a run, beside what they are meant to be.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use criterion::Criterion;
+use serde_json::Value;
+
+/// What a bench is meant to take at most.
+pub struct Goal {
+    bench: &'static str,
+    limit: Option<Duration>,
+}
+
+impl Goal {
+    /// So many nanoseconds.
+    pub const fn new(bench: &'static str, nanoseconds: u64) -> Self {
+        Self {
+            bench,
+            limit: Some(Duration::from_nanos(nanoseconds)),
+        }
+    }
+
+    /// It is only to be known.
+    pub const fn none(bench: &'static str) -> Self {
+        Self { bench, limit: None }
+    }
+}
+
+/// Where Criterion leaves its figures.
+pub struct Goals {
+    directory: PathBuf,
+}
+
+impl Goals {
+    /// Forgets the figures of earlier runs, but for those to compare with.
+    pub fn begin(goals: &[Goal]) -> Self {
+        let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("criterion");
+        let this = Self { directory };
+        for goal in goals {
+            // Mostly there is none.
+            let _ = fs::remove_file(this.estimates(goal));
+        }
+        this
+    }
+
+    /// A Criterion that leaves its figures there.
+    pub fn criterion(&self) -> Criterion {
+        Criterion::default().output_directory(&self.directory)
+    }
+
+    /// Prints what was measured in this run.
+    pub fn show(&self, goals: &[Goal]) {
+        let measured = goals
+            .iter()
+            .filter_map(|goal| Some((goal, self.figure(goal)?)));
+        let mut measured = measured.peekable();
+        if measured.peek().is_some() {
+            println!("{:<36}{:>10}{:>10}{:>9}", "", "figure", "goal", "of it");
+        }
+        for (goal, figure) in measured {
+            print!("{:<36}{:>7.2} µs", goal.bench, figure * 1e6);
+            if let Some(limit) = goal.limit.map(|limit| limit.as_secs_f64()) {
+                print!("{:>7.0} µs{:>7.0} %", limit * 1e6, 100.0 * figure / limit);
+            }
+            println!();
+        }
+    }
+
+    /// The median, in seconds.
+    fn figure(&self, goal: &Goal) -> Option<f64> {
+        let text = fs::read_to_string(self.estimates(goal)).ok()?;
+        let estimates: Value = serde_json::from_str(&text).ok()?;
+        Some(estimates["median"]["point_estimate"].as_f64()? / 1e9)
+    }
+
+    fn estimates(&self, goal: &Goal) -> PathBuf {
+        self.directory.join(goal.bench).join("new/estimates.json")
+    }
+}

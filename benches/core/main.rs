@@ -1,0 +1,181 @@
+//! What the protocol costs, in a group of 10,000.
+//!
+//! ```text
+//! cargo bench
+//! cargo bench -- PING    # those with "PING" in their names
+//! ```
+//!
+//! Each figure is shown beside its goal in the end. None is asserted: it depends on the machine, and on
+//! what else that has to do.
+
+mod goals;
+mod group;
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use criterion::{BatchSize, Criterion};
+use membership::swim::Swim;
+use membership::swim::seal::Seal;
+
+use goals::{Goal, Goals};
+use group::{DATAGRAM_SIZE, Group, Said};
+
+/// What is measured, and how long it may take.
+const GOALS: [Goal; 8] = [
+    Goal::new(NEWS, 10_000),
+    Goal::new(NEWS_DENSE, 10_000),
+    Goal::new(OLD_NEWS, 10_000),
+    Goal::new(OLD_NEWS_DENSE, 10_000),
+    Goal::new(PING_BUSY, 2_000),
+    Goal::new(PING_FULL, 2_000),
+    Goal::new(IDLE, 5_000),
+    Goal::none(SEAL),
+];
+
+const NEWS: &str = "datagram of news heard";
+const NEWS_DENSE: &str = "datagram of news heard, short URIs";
+const OLD_NEWS: &str = "datagram of old news heard";
+const OLD_NEWS_DENSE: &str = "datagram of old news heard, short URIs";
+const PING_BUSY: &str = "PING in a busy group";
+const PING_FULL: &str = "PING filled with rumors";
+const IDLE: &str = "idle period";
+const SEAL: &str = "full datagram sealed and opened";
+
+fn main() {
+    let goals = Goals::begin(&GOALS);
+    let mut criterion = goals.criterion().configure_from_args();
+    hear(&mut criterion, NEWS, Said::News, usual);
+    hear(&mut criterion, NEWS_DENSE, Said::News, short);
+    hear(&mut criterion, OLD_NEWS, Said::Known, usual);
+    hear(&mut criterion, OLD_NEWS_DENSE, Said::Known, short);
+    // Everybody changes something every ten minutes, and each of that is told for 0.7 s.
+    tell(&mut criterion, PING_BUSY, 12);
+    tell(&mut criterion, PING_FULL, 1000);
+    idle(&mut criterion);
+    seal(&mut criterion);
+    criterion.final_summary();
+    goals.show(&GOALS);
+}
+
+/// A URI as it is in production.
+fn usual(index: usize) -> String {
+    format!("storage-{index:05}.prod.example.com:3301")
+}
+
+/// A short one: the more of them go into a datagram.
+fn short(index: usize) -> String {
+    format!("10.0.{}.{}:3301", index / 256, index % 256)
+}
+
+/// A full datagram comes: it is decoded, and what it says is heard.
+fn hear(criterion: &mut Criterion, name: &str, said: Said, uri: fn(usize) -> String) {
+    let mut group = Group::new(uri);
+    let mut swim = group.member();
+    criterion.bench_function(name, |bencher| {
+        bencher.iter_custom(|datagrams| {
+            in_portions(datagrams, 32, |count| {
+                // A thousand rumors are many; news about all 10,000 at once there is none.
+                group.end_rumors(&mut swim);
+                let datagrams: Vec<_> = (0..count).map(|_| group.full_datagram(said)).collect();
+                let now = group.now();
+                timed(|| {
+                    for datagram in &datagrams {
+                        let heard = swim.handle_datagram(black_box(datagram), now);
+                        heard.expect("it is well formed");
+                    }
+                })
+            })
+        });
+    });
+}
+
+/// A PING is encoded, with what rides on it.
+fn tell(criterion: &mut Criterion, name: &str, rumors: usize) {
+    let mut group = Group::new(usual);
+    let (mut swim, now) = (group.member(), group.now());
+    let mut to = group.others();
+    // No rumor is told so often in between that it would be dropped.
+    let portion = rumors.max(32);
+    criterion.bench_function(name, |bencher| {
+        bencher.iter_custom(|pings| {
+            in_portions(pings, portion, |count| {
+                group.start_rumors(&mut swim, rumors);
+                let to: Vec<_> = to.by_ref().take(count).collect();
+                timed(|| {
+                    for to in &to {
+                        let ticket = swim.probe(to, now).expect("it takes part");
+                        black_box(swim.poll_transmit());
+                        swim.forget_probe(ticket);
+                    }
+                })
+            })
+        });
+    });
+}
+
+/// A period in which nothing happens: a probe goes out and is answered, and so is that of another.
+fn idle(criterion: &mut Criterion) {
+    let mut group = Group::new(usual);
+    let mut swim = group.member();
+    criterion.bench_function(IDLE, |bencher| {
+        bencher.iter_custom(|periods| {
+            in_portions(periods, 1, |_one| idle_period(&mut group, &mut swim))
+        });
+    });
+}
+
+fn idle_period(group: &mut Group, swim: &mut Swim) -> Duration {
+    let (mut elapsed, mut probe) = (Duration::ZERO, None);
+    while probe.is_none() {
+        let now = group.wait(swim);
+        elapsed += timed(|| {
+            swim.handle_timeout(now);
+            probe = swim.poll_transmit();
+        });
+    }
+    let (ack, now) = group.answer(&probe.expect("a PING"));
+    let (ping, mut answer) = (group.ping(), None);
+    elapsed += timed(|| {
+        for datagram in [&ack, &ping] {
+            let heard = swim.handle_datagram(datagram, now);
+            heard.expect("it is well formed");
+        }
+        answer = swim.poll_transmit();
+    });
+    assert!(answer.is_some() && swim.poll_transmit().is_none());
+    elapsed
+}
+
+/// How long all `count` take, when so many at most are measured at a time.
+fn in_portions(count: u64, portion: usize, mut measure: impl FnMut(usize) -> Duration) -> Duration {
+    let (mut left, mut elapsed) = (count as usize, Duration::ZERO);
+    while left > 0 {
+        elapsed += measure(left.min(portion));
+        left -= left.min(portion);
+    }
+    elapsed
+}
+
+#[expect(clippy::disallowed_methods, reason = "it is about real time")]
+fn timed(act: impl FnOnce()) -> Duration {
+    let start = Instant::now();
+    act();
+    start.elapsed()
+}
+
+/// A full datagram is encrypted and decrypted.
+fn seal(criterion: &mut Criterion) {
+    let (seal, iv) = (Seal::new(Some(b"key")), b"init-key-16-byte");
+    let plain = vec![b'x'; seal.capacity(DATAGRAM_SIZE)];
+    criterion.bench_function(SEAL, |bencher| {
+        bencher.iter_batched(
+            || plain.clone(),
+            |plain| {
+                let sealed = seal.seal(plain, iv);
+                seal.open(&sealed, iv).map(|opened| opened.len())
+            },
+            BatchSize::SmallInput,
+        );
+    });
+}
