@@ -20,7 +20,7 @@ use std::os::fd::RawFd;
 use mlua::{BString, FromLuaMulti, IntoLua, Lua, Table, Value};
 
 use crate::node::interfaces::interfaces;
-use crate::node::{Node, node};
+use crate::node::node;
 use crate::swim::claim::{Incarnation, Status};
 use crate::swim::config::{Config, Setting};
 use crate::swim::time::Micros;
@@ -64,7 +64,6 @@ fn membership_core(lua: &Lua) -> mlua::Result<Table> {
     export(lua, &core, "bell", bell)?;
     export(lua, &core, "beat", beat)?;
     export(lua, &core, "end_beats", end_beats)?;
-    core.set("BEAT_SECONDS", Node::BEAT.as_secs_f64())?;
     // For the Lua part: what is to outlive a reload of it.
     core.set("lasting", lua.create_table()?)?;
     lua.set_named_registry_value(REGISTRY_KEY, &core)?;

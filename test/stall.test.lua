@@ -80,6 +80,20 @@ fact('a thread that hangs for longer is suspect, dead, and alive again when it i
     end), 'it says in its log what has happened')
 end)
 
+fact('a thread that waits in the kernel hangs, although it computes nothing', function(t, cluster)
+    local a, b, c = cluster:group(3, {options = {SUSPECT_TIMEOUT_SECONDS = 0.5}})
+    local fifo = fio.pathjoin(a.dir, 'fifo')
+    assert(os.execute('mkfifo ' .. fifo) == 0)
+    local ended = a:begin(function(path)
+        require('membership.options').TX_STALL_TIMEOUT_SECONDS = 0.3
+        io.open(path):close() -- opens once somebody writes
+    end, fifo)
+    t:ok(cluster:everyone_sees(a.uri, 'dead', {b, c}), 'it is dead for everybody')
+    fio.open(fifo, {'O_WRONLY'}):close()
+    ended()
+    t:ok(cluster:everyone_sees(a.uri, 'alive'), 'and alive when it is back')
+end)
+
 fact('a process that was stopped does not take that for a hang', function(t, cluster)
     local a, b = cluster:group(2)
     set(a, 'TX_STALL_TIMEOUT_SECONDS', 1)

@@ -1,8 +1,9 @@
 --- The fiber that watches the engine, and those who wait for it.
 --
 -- The engine cannot touch a fiber from its thread. It makes a descriptor readable instead, and the fiber
--- `membership.main` waits for that: it wakes subscribers and probes, and has log lines written. It also beats, so that
--- the engine knows that this thread does not hang: nothing in it may wait for a function of the user's.
+-- `membership.main` waits for that: it wakes subscribers and probes, and has log lines written. It also beats each
+-- time. The engine rings now and then for that alone, to know that this thread does not hang: nothing in the fiber may
+-- wait for a function of the user's.
 
 local fiber = require('fiber')
 local socket = require('socket')
@@ -50,14 +51,12 @@ local function lua_time()
     return time > 0 and time or nil
 end
 
--- One turn of the fiber: the bell has rung, or it is time to beat. Returns false when it was the last.
+-- One turn of the fiber: the bell has rung. Returns false when it was the last.
 -- It is found in `state`, so that after a reload the fiber that runs goes on with the new one.
-function state.turn(descriptor, rung)
+function state.turn(descriptor)
     local blob, err = core.beat(descriptor, lua_time())
-    if rung then
-        watch.tell()
-        state.decided:broadcast()
-    end
+    watch.tell()
+    state.decided:broadcast()
     if blob ~= nil then
         lines.write(unpack(codec.decode(blob)))
     else
@@ -68,12 +67,11 @@ end
 
 local function turn_until_the_end()
     local descriptor = assert(core.bell())
-    local rung
-    repeat
+    while state.turn(descriptor) do
         -- Raises when this fiber is cancelled, as Tarantool 3 does to all of them before it exits. It must end then.
-        rung = socket.iowait(descriptor, 'R', core.BEAT_SECONDS) ~= ''
+        socket.iowait(descriptor, 'R')
         fiber.testcancel()
-    until not state.turn(descriptor, rung)
+    end
 end
 
 local function main()

@@ -61,6 +61,40 @@ pub fn monotonic() -> Micros {
     micros(clock_gettime(ClockId::Monotonic))
 }
 
+/// For how long a thread has run. It is not asked itself, so it need not run for that.
+#[derive(Clone, Copy, Debug)]
+pub struct ThreadClock(libc::clockid_t);
+
+impl ThreadClock {
+    /// That of the thread that calls; `None` where the system has no such clocks.
+    #[cfg(any(target_os = "linux", target_os = "freebsd"))]
+    pub fn of_this_thread() -> Option<Self> {
+        let mut id = 0;
+        // SAFETY: the thread exists, since it calls; `id` is written to by this call only.
+        let code = unsafe { libc::pthread_getcpuclockid(libc::pthread_self(), &raw mut id) };
+        (code == 0).then_some(Self(id))
+    }
+
+    /// That of the thread that calls; `None` where the system has no such clocks.
+    #[cfg(not(any(target_os = "linux", target_os = "freebsd")))]
+    pub fn of_this_thread() -> Option<Self> {
+        None
+    }
+
+    /// `None` once the thread has ended.
+    pub fn ran(self) -> Option<Duration> {
+        let mut time = libc::timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        // SAFETY: a clock that is not there is an error; `time` is written to by this call only.
+        let code = unsafe { libc::clock_gettime(self.0, &raw mut time) };
+        let seconds = u64::try_from(time.tv_sec).ok()?;
+        let nanos = u32::try_from(time.tv_nsec).ok()?;
+        (code == 0).then(|| Duration::new(seconds, nanos))
+    }
+}
+
 fn micros(time: Timespec) -> Micros {
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     let nanos = u64::try_from(time.tv_nsec).unwrap_or(0);
@@ -103,6 +137,35 @@ mod tests {
         assert_eq!(clock.offset, -3_000_000, "behind: when it stays so");
         clock.compare(Micros(103 * SECOND - 1000), Micros(103 * SECOND));
         assert_eq!(clock.offset, 0, "back to the system's");
+    }
+
+    #[test]
+    fn the_clock_of_a_thread_shows_how_long_it_has_computed_and_not_how_long_it_has_slept() {
+        use std::sync::mpsc::channel;
+        let (tell, told) = channel();
+        let (compute, asked) = channel();
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                let clock = ThreadClock::of_this_thread().unwrap();
+                tell.send(clock).unwrap();
+                for time in asked {
+                    let enough = clock.ran().unwrap() + time;
+                    while clock.ran().unwrap() < enough {}
+                    tell.send(clock).unwrap();
+                }
+            });
+            let clock = told.recv().unwrap();
+            let (time, started) = (Duration::from_millis(30), monotonic());
+            while monotonic().since(started) < 10 * time {
+                std::thread::sleep(time);
+            }
+            let slept = clock.ran().unwrap();
+            assert!(slept < time, "{slept:?} while it waited");
+            compute.send(time).unwrap();
+            let ran = told.recv().unwrap().ran().unwrap() - slept;
+            assert!(ran >= time, "{ran:?}");
+            drop(compute);
+        });
     }
 
     #[test]

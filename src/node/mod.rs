@@ -71,9 +71,6 @@ pub struct Node {
 }
 
 impl Node {
-    /// How often Lua is to tell that it is running.
-    pub const BEAT: Duration = watchdog::BEAT;
-
     /// How long [`Self::leave`] may wait for room in the send buffer. It is called from shutdown
     /// triggers, which have three seconds together.
     const GOODBYE_TIME_MAX: Duration = Duration::from_millis(200);
@@ -219,8 +216,8 @@ impl Node {
 
     /// Tells the node that Lua is running, and what its clock, `fiber.time64()`, shows.
     ///
-    /// Once it has beaten, it is expected to do so every [`Self::BEAT`]: see
-    /// `TX_STALL_TIMEOUT_SECONDS`, [`Config::tx_stall_timeout`].
+    /// To be called on the thread that Lua runs on. Once it has beaten, it is expected to do so
+    /// whenever its bell rings: see `TX_STALL_TIMEOUT_SECONDS`, [`Config::tx_stall_timeout`].
     pub fn beat(&self, lua_time: impl Into<Option<Micros>>) {
         let lua_time = lua_time.into();
         // After a failure nobody counts the beats.

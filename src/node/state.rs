@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use super::addresses::{AddressBook, Route};
 use super::chores::Chores;
-use super::clock::Clock;
+use super::clock::{Clock, ThreadClock};
 use super::doorbell::{Bell, Chime, Noise};
 use super::failure::Failure;
 use super::lines::{Lines, Topic};
 use super::resolver::{Lookup, Resolver};
 use super::socket::{Family, Inbox, Socket};
-use super::watchdog::Watchdog;
+use super::watchdog::{Ran, Watchdog};
 use crate::swim::report::Level;
 use crate::swim::time::{Micros, Now};
 use crate::swim::uri::Uri;
@@ -35,6 +35,8 @@ pub struct State {
     chime: Chime,
     pub lines: Lines,
     pub watchdog: Watchdog,
+    /// Of the thread that beats.
+    beater: Option<ThreadClock>,
     /// For how long the engine of a process that has forked leaves the work to the child.
     pub parked_until: Option<Micros>,
     /// Until when the engine sleeps, if nothing wakes it; `None` is for ever.
@@ -78,6 +80,7 @@ impl State {
             chime: Chime::default(),
             lines: Lines::default(),
             watchdog: Watchdog::default(),
+            beater: None,
             parked_until: None,
             sleeps_until: None,
             failure: None,
@@ -116,8 +119,8 @@ impl State {
                 self.swim.handle_refused(&uri, now);
             }
         }
-        self.watchdog
-            .look(self.swim.config().tx_stall_timeout, now.monotonic);
+        let (timeout, ran) = (self.swim.config().tx_stall_timeout, self.ran());
+        self.watchdog.look(timeout, ran, now.monotonic);
         self.swim.set_stalled(self.watchdog.is_stalled(), now);
         let due = self
             .swim
@@ -128,14 +131,15 @@ impl State {
         }
     }
 
-    /// Lua runs, and its clock shows `lua_time`.
+    /// Lua runs, on the thread that calls, and its clock shows `lua_time`.
     pub fn beat(&mut self, lua_time: Option<Micros>, now: Now) {
         if let Some(lua_time) = lua_time {
             self.clock.follow(lua_time);
         }
         // Who has left beats once more, and then not until he is back.
         if self.swim.myself().is_some() {
-            if let Some(stall) = self.watchdog.beat(now.monotonic) {
+            self.beater = ThreadClock::of_this_thread();
+            if let Some(stall) = self.watchdog.beat(self.ran(), now.monotonic) {
                 let seconds = stall.as_secs_f64();
                 let line = format!(
                     "Tarantool's thread did not respond for {seconds:.1} s: announced myself suspect"
@@ -188,7 +192,8 @@ impl State {
             chores.sends = mem::take(&mut self.outbox);
             chores.socket = self.socket.clone();
         }
-        if self.strikes(now.monotonic) {
+        // Both are told that it rings.
+        if self.strikes(now.monotonic) | self.watchdog.poll_question() {
             chores.bells = self.bells.clone();
         }
         chores.deadline = self.next_deadline();
@@ -263,6 +268,10 @@ impl State {
             self.resolver = Some(Resolver::new(Arc::clone(&self.lookup), bell));
         }
         self.resolver.as_ref()
+    }
+
+    fn ran(&self) -> Ran {
+        self.beater.and_then(ThreadClock::ran)
     }
 
     fn strikes(&mut self, now: Micros) -> bool {

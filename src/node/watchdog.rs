@@ -1,28 +1,44 @@
 //! Whether Tarantool's thread runs. The engine answers pings while it does not, but a member that
 //! does nothing else is of no use to anybody, and others rely on such a one being called dead.
+//!
+//! It is asked by ringing its bell, and a beat is its answer. To be woken is nearly all that this
+//! costs it, up to 0.1 ms each time. So a thread that has nothing to do is seldom asked: how long it
+//! has run tells that, and wakes nobody.
 
 use core::time::Duration;
 
-use crate::swim::config::STALL_MIN;
 use crate::swim::pause::LATENESS_MAX;
 use crate::swim::time::Micros;
 
-/// How often Lua says that it runs. Each time costs its thread up to 0.1 ms, nearly all of it for
-/// being woken.
-pub const BEAT: Duration = Duration::from_millis(250);
+/// How often to look, at least, whether the thread works. A stall is noticed that much later.
+const LOOK: Duration = Duration::from_millis(350);
 
-// Or one beat that is a little late would be a stall.
-const _: () = assert!(BEAT.as_nanos() <= STALL_MIN.as_nanos());
+/// How often a thread that has nothing to do is asked, unless a stall is to be noticed sooner.
+const QUIET_MAX: Duration = Duration::from_secs(1);
 
-/// In how many looks a timeout is divided. A pause that no look falls into is not noticed, and
-/// leaves that much less time to beat.
+/// A thread works if it has run for longer than this since its last beat. One that waits for a disk
+/// does not run, and is found when it is asked.
+const IDLE_MAX: Duration = Duration::from_millis(20);
+
+/// In how many looks a timeout is divided, at least. A pause that no look falls into is not noticed,
+/// and leaves that much less time to beat.
 const LOOKS: u32 = 4;
 
-/// Watches the beats of Lua. What is late counts from the last one, or from the end of a pause.
+/// For how long Tarantool's thread has run, if the system tells.
+pub type Ran = Option<Duration>;
+
+/// Watches the beats of Lua. What is late counts from the question, or from the end of a pause: the
+/// thread hung by then, and for how long before does not matter.
 #[derive(Debug, Default)]
 pub struct Watchdog {
-    /// Since when a beat is waited for; `None` while nobody beats.
-    since: Option<Micros>,
+    /// The last beat; `None` while nobody beats.
+    beaten: Option<Micros>,
+    /// How long the thread had run by then.
+    ran: Ran,
+    /// Since when a beat is owed.
+    asked: Option<Micros>,
+    /// The bell is to be rung for it.
+    rings: bool,
     /// When it looked last.
     looked: Micros,
     stalled: bool,
@@ -30,12 +46,13 @@ pub struct Watchdog {
 
 impl Watchdog {
     /// Lua runs. Returns how long it did not, if that was a stall.
-    pub fn beat(&mut self, now: Micros) -> Option<Duration> {
-        let before = self.since.replace(now);
-        // A beat is a look too: all is well until one timeout from here.
+    pub fn beat(&mut self, ran: Ran, now: Micros) -> Option<Duration> {
+        (self.beaten, self.ran) = (Some(now), ran);
         self.looked = now;
+        self.rings = false;
+        let asked = self.asked.take();
         let ended = core::mem::take(&mut self.stalled);
-        before.filter(|_| ended).map(|before| now.since(before))
+        asked.filter(|_| ended).map(|asked| now.since(asked))
     }
 
     /// Nobody beats any more: that proves nothing from here on.
@@ -45,12 +62,13 @@ impl Watchdog {
 
     /// The process was not running, or is not expected to, before `now`.
     pub fn excuse(&mut self, now: Micros) {
-        self.since = self.since.map(|since| since.max(now));
+        self.asked = self.asked.map(|asked| asked.max(now));
         self.looked = now;
     }
 
-    /// Looks whether a beat is overdue. Without a timeout, none ever is.
-    pub fn look(&mut self, timeout: Duration, now: Micros) {
+    /// Looks whether it is time to ask, and whether a beat is overdue. Without a timeout, none ever
+    /// is.
+    pub fn look(&mut self, timeout: Duration, ran: Ran, now: Micros) {
         if timeout.is_zero() {
             self.stalled = false;
         }
@@ -61,6 +79,10 @@ impl Watchdog {
             self.excuse(now);
         }
         self.looked = now;
+        if self.asked.is_none() && self.doubts(timeout, ran, now) {
+            self.asked = Some(now);
+            self.rings = true;
+        }
         self.stalled = self
             .deadline(timeout)
             .is_some_and(|deadline| deadline <= now);
@@ -68,11 +90,17 @@ impl Watchdog {
 
     /// When to look next.
     pub fn next_look(&self, timeout: Duration) -> Option<Micros> {
-        if self.stalled || timeout.is_zero() {
-            return None;
+        let beaten = self.beaten.filter(|_| !self.stalled)?;
+        if timeout.is_zero() {
+            return self.asked.is_none().then(|| beaten + quiet(timeout));
         }
-        let deadline = self.deadline(timeout)?;
-        Some(deadline.min(self.looked + timeout / LOOKS))
+        let look = self.looked + LOOK.min(timeout / LOOKS);
+        Some(self.deadline(timeout).map_or(look, |due| due.min(look)))
+    }
+
+    /// Whether to ring for a beat. Says so once.
+    pub fn poll_question(&mut self) -> bool {
+        core::mem::take(&mut self.rings)
     }
 
     /// Whether Tarantool's thread hangs.
@@ -80,10 +108,32 @@ impl Watchdog {
         self.stalled
     }
 
-    /// A beat that comes later is overdue. The last one may have come just before the stall began, or
-    /// a whole interval before.
+    /// Whether it is time to ask.
+    fn doubts(&self, timeout: Duration, ran: Ran, now: Micros) -> bool {
+        let Some(beaten) = self.beaten else {
+            return false;
+        };
+        let quiet_for = now.since(beaten);
+        match (ran, self.ran) {
+            (Some(ran), Some(before)) => {
+                ran.saturating_sub(before) > IDLE_MAX || quiet_for >= quiet(timeout)
+            }
+            _ => quiet_for >= LOOK,
+        }
+    }
+
+    /// When a beat is overdue.
     fn deadline(&self, timeout: Duration) -> Option<Micros> {
-        Some(self.since? + timeout + BEAT)
+        Some(self.asked.filter(|_| !timeout.is_zero())? + timeout)
+    }
+}
+
+/// For how long to leave a thread alone that has nothing to do.
+fn quiet(timeout: Duration) -> Duration {
+    if timeout.is_zero() {
+        QUIET_MAX
+    } else {
+        (timeout / 3).clamp(LOOK, QUIET_MAX)
     }
 }
 
@@ -97,12 +147,29 @@ mod tests {
         Micros(ms * 1000)
     }
 
+    /// A thread that has nothing to do, or waits for a disk.
+    fn never_runs(_: Micros) -> Ran {
+        Some(Duration::from_millis(5))
+    }
+
+    /// A thread that computes since `began`.
+    fn runs_since(began: u64) -> impl Fn(Micros) -> Ran {
+        move |now| Some(now.since(at(began)))
+    }
+
+    /// One that has beaten at the beginning.
+    fn watchdog(ran: impl Fn(Micros) -> Ran) -> Watchdog {
+        let mut dog = Watchdog::default();
+        assert_eq!(dog.beat(ran(at(0)), at(0)), None);
+        dog
+    }
+
     /// Looks whenever it asks for that, until `until`. Returns when it found a stall.
-    fn watch(dog: &mut Watchdog, until: Micros) -> Option<Micros> {
+    fn watch(dog: &mut Watchdog, ran: impl Fn(Micros) -> Ran, until: Micros) -> Option<Micros> {
         while let Some(look) = dog.next_look(TIMEOUT)
             && look < until
         {
-            dog.look(TIMEOUT, look);
+            dog.look(TIMEOUT, ran(look), look);
             if dog.is_stalled() {
                 return Some(look);
             }
@@ -110,68 +177,104 @@ mod tests {
         None
     }
 
-    #[test]
-    fn a_stall_is_noticed_when_a_whole_interval_is_over_too() {
-        let mut dog = Watchdog::default();
-        for beat in [100, 350, 600] {
-            assert_eq!(watch(&mut dog, at(beat)), None);
-            assert_eq!(dog.beat(at(beat)), None);
+    /// When it asks, if each question is answered at once, in ms.
+    fn questions(dog: &mut Watchdog, ran: impl Fn(Micros) -> Ran, until: Micros) -> Vec<u64> {
+        let mut asked = Vec::new();
+        while let Some(look) = dog.next_look(TIMEOUT)
+            && look < until
+        {
+            dog.look(TIMEOUT, ran(look), look);
+            if dog.poll_question() {
+                assert!(!dog.poll_question(), "once");
+                assert_eq!(dog.beat(ran(look), look), None);
+                asked.push(look.0 / 1000);
+            }
         }
-        // It hangs for 2.8 s, beginning just before the next beat.
-        assert_eq!(watch(&mut dog, at(849 + 2800)), None);
-        assert_eq!(dog.beat(at(849 + 2800)), None);
-        assert_eq!(watch(&mut dog, at(100_000)), Some(at(849 + 2800 + 3250)));
-        assert_eq!(dog.next_look(TIMEOUT), None, "there is no more to see");
-        assert_eq!(dog.beat(at(16_649)), Some(Duration::from_secs(13)));
-        assert!(!dog.is_stalled());
-        assert_eq!(watch(&mut dog, at(100_000)), Some(at(16_649 + 3250)));
+        asked
+    }
+
+    #[test]
+    fn a_thread_that_works_is_asked_more_often_than_one_that_does_not() {
+        let idle = questions(&mut watchdog(never_runs), never_runs, at(3500));
+        assert_eq!(idle, [1050, 2100, 3150]);
+        let busy = questions(&mut watchdog(runs_since(0)), runs_since(0), at(1100));
+        assert_eq!(busy, [350, 700, 1050]);
+        let unknown = questions(&mut watchdog(|_| None), |_| None, at(1100));
+        assert_eq!(unknown, [350, 700, 1050]);
+    }
+
+    #[test]
+    fn a_thread_that_computes_for_less_than_the_timeout_is_not_missed_and_for_longer_it_is() {
+        for began in [0, 1, 340, 349, 350, 600, 1049] {
+            let mut dog = watchdog(runs_since(began));
+            let found = watch(&mut dog, runs_since(began), at(100_000)).unwrap();
+            let after = found.since(at(began));
+            let most = TIMEOUT + LOOK + IDLE_MAX;
+            assert!(TIMEOUT <= after && after <= most, "{began}: {after:?}");
+            assert_eq!(dog.next_look(TIMEOUT), None, "there is no more to see");
+
+            let back = found + Duration::from_secs(10);
+            let missed = dog.beat(runs_since(began)(back), back);
+            assert_eq!(missed, Some(TIMEOUT + Duration::from_secs(10)));
+            assert!(!dog.is_stalled());
+        }
+    }
+
+    #[test]
+    fn a_thread_that_waits_for_a_disk_is_missed_when_it_does_not_answer() {
+        let found = watch(&mut watchdog(never_runs), never_runs, at(100_000));
+        assert_eq!(found, Some(at(1050 + 3000)));
     }
 
     #[test]
     fn who_never_beats_and_who_has_stopped_beating_is_not_watched() {
         let mut dog = Watchdog::default();
-        dog.look(TIMEOUT, at(10_000));
+        dog.look(TIMEOUT, None, at(10_000));
         assert_eq!((dog.is_stalled(), dog.next_look(TIMEOUT)), (false, None));
-        dog.beat(at(10_000));
+        dog.beat(None, at(10_000));
         dog.dismiss();
-        dog.look(TIMEOUT, at(20_000));
+        dog.look(TIMEOUT, None, at(20_000));
         assert_eq!((dog.is_stalled(), dog.next_look(TIMEOUT)), (false, None));
-        dog.beat(at(20_000));
-        assert_eq!(watch(&mut dog, at(100_000)), Some(at(23_250)), "again");
+        assert!(!dog.poll_question());
+        dog.beat(None, at(20_000));
+        assert!(watch(&mut dog, |_| None, at(100_000)).is_some(), "again");
     }
 
     #[test]
     fn a_pause_of_the_process_is_no_stall_and_leaves_a_whole_timeout_to_beat() {
-        for paused_after in [0, 100, 749, 750, 2000, 3000] {
-            let mut dog = Watchdog::default();
-            dog.beat(at(1000));
-            assert_eq!(watch(&mut dog, at(1000 + paused_after)), None);
-            dog.look(TIMEOUT, at(61_000));
+        for paused_after in [0, 100, 349, 350, 2000, 3300] {
+            let mut dog = watchdog(|_| None);
+            assert_eq!(watch(&mut dog, |_| None, at(paused_after)), None);
+            dog.look(TIMEOUT, None, at(60_000));
             assert!(!dog.is_stalled(), "paused after {paused_after} ms");
-            assert_eq!(watch(&mut dog, at(100_000)), Some(at(61_000 + 3250)));
+            let found = watch(&mut dog, |_| None, at(100_000));
+            assert_eq!(found, Some(at(60_000 + 3000)));
         }
     }
 
     #[test]
     fn a_pause_too_short_to_be_noticed_leaves_most_of_the_timeout() {
-        let mut dog = Watchdog::default();
-        dog.beat(at(1000));
+        let mut dog = watchdog(|_| None);
+        dog.look(TIMEOUT, None, at(350));
+        assert!(dog.poll_question());
         // Until just before it counts: one look, and how late that may be.
-        dog.look(TIMEOUT, at(1000 + 750 + 200));
-        let left = watch(&mut dog, at(100_000)).unwrap().since(at(1950));
-        assert_eq!(left, Duration::from_millis(2300));
+        dog.look(TIMEOUT, None, at(350 + 350 + 200));
+        let left = watch(&mut dog, |_| None, at(100_000)).unwrap();
+        assert_eq!(left.since(at(900)), Duration::from_millis(2450));
     }
 
     #[test]
     fn without_a_timeout_nothing_is_a_stall() {
-        let mut dog = Watchdog::default();
-        dog.beat(at(0));
-        assert_eq!(dog.next_look(Duration::ZERO), None);
-        dog.look(Duration::ZERO, at(100_000));
+        let mut dog = watchdog(|_| None);
+        let look = dog.next_look(Duration::ZERO);
+        assert_eq!(look, Some(at(1000)), "a beat tells the time, too");
+        dog.look(Duration::ZERO, None, at(1000));
+        assert!(dog.poll_question());
+        dog.look(Duration::ZERO, None, at(100_000));
         assert!(!dog.is_stalled());
-        dog.beat(at(100_000));
-        assert!(watch(&mut dog, at(200_000)).is_some());
-        dog.look(Duration::ZERO, at(200_001));
+        dog.beat(None, at(100_000));
+        assert!(watch(&mut dog, |_| None, at(200_000)).is_some());
+        dog.look(Duration::ZERO, None, at(200_001));
         assert!(!dog.is_stalled(), "the option was changed");
     }
 }
