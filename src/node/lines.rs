@@ -23,6 +23,8 @@ pub struct Line {
 /// What a line is about. Each has an allowance of its own, so that none drowns another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Topic {
+    /// That nobody at all is heard.
+    Deafness,
     /// A member that does not answer, and is suspected.
     Suspicion,
     /// A member that does not answer, of which nothing is concluded.
@@ -40,7 +42,8 @@ pub enum Topic {
 }
 
 impl Topic {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
+        Self::Deafness,
         Self::Suspicion,
         Self::Silence,
         Self::Death,
@@ -66,6 +69,7 @@ impl From<&Report> for Topic {
         match report {
             Report::Suspected { .. } => Self::Suspicion,
             Report::Ignored { .. } | Report::Doubted { .. } => Self::Silence,
+            Report::Deaf => Self::Deafness,
             Report::TimedOut { .. } => Self::Death,
             Report::Unwanted { .. } => Self::Removal,
             Report::Undecryptable { .. } => Self::Gibberish,

@@ -4,6 +4,7 @@ use core::fmt;
 use core::ops::RangeInclusive;
 use core::time::Duration;
 
+use super::mechanisms::Mechanisms;
 use super::seal::BLOCK_SIZE;
 
 /// What can be tuned while the protocol runs. A change takes effect with the next period.
@@ -11,7 +12,7 @@ use super::seal::BLOCK_SIZE;
 pub struct Config {
     /// `PROTOCOL_PERIOD_SECONDS`: T' of §3.1. One member is probed per period.
     pub protocol_period: Duration,
-    /// `ACK_TIMEOUT_SECONDS`: how long an answer may take before others are asked to ask.
+    /// `ACK_TIMEOUT_SECONDS`: how long an answer may take, at most, before others are asked to ask.
     pub ack_timeout: Duration,
     /// `ANTI_ENTROPY_PERIOD_SECONDS`: how often tables are compared with somebody.
     pub anti_entropy_period: Duration,
@@ -35,6 +36,8 @@ pub struct Config {
     /// that it is suspect; zero is for ever, and less than 0.25 s is refused: it shows that it runs
     /// four times a second. Watched by whoever knows the application.
     pub tx_stall_timeout: Duration,
+    /// What is at work beyond plain SWIM; for simulations to change.
+    pub mechanisms: Mechanisms,
 }
 
 impl Default for Config {
@@ -53,6 +56,7 @@ impl Default for Config {
             encryption_init: *b"init-key-16-byte",
             max_members: 65_536,
             tx_stall_timeout: Duration::from_secs(3),
+            mechanisms: Mechanisms::ALL,
         }
     }
 }

@@ -50,7 +50,7 @@ impl Swim {
     ///
     /// To a peer of the Lua rock this is somebody's LEAVE: it hears the events, and does no more.
     pub(super) fn push(&mut self, now: Now) {
-        if self.rumors.is_empty() {
+        if self.rumors.is_empty() || !self.config.mechanisms.push {
             return;
         }
         let myself = self.myself.as_ref();

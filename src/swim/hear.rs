@@ -115,8 +115,11 @@ impl Swim {
                 },
                 now,
             );
+            self.be_discreet(&uri);
             // One who is buried alive is to hear of it at once, and refute.
-            self.push_to(&uri);
+            if !self.hearing.is_deaf() {
+                self.push_to(&uri);
+            }
         }
         self.watch_oldest_suspicion();
     }

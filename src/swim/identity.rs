@@ -1,6 +1,7 @@
 //! The life of an identity: becoming somebody, saying something of oneself, leaving.
 
 use super::claim::{Claim, Incarnation, Status};
+use super::hearing::Hearing;
 use super::member::Member;
 use super::pause::Application;
 use super::payload::Payload;
@@ -92,6 +93,7 @@ impl Swim {
         self.syncing = false;
         self.repair = Repair::default();
         self.application = Application::default();
+        self.hearing = Hearing::default();
         true
     }
 

@@ -2,6 +2,7 @@
 
 use super::claim::{Claim, Incarnation};
 use super::payload::Payload;
+use super::rtt::RoundTrip;
 use super::time::Micros;
 use super::uri::Uri;
 
@@ -21,6 +22,8 @@ pub struct Member {
     pub since: Micros,
     /// Its wall clock minus ours in µs, as its last ACK showed.
     pub clock_delta: Option<f64>,
+    /// How long its answers take.
+    pub round_trip: Option<RoundTrip>,
     /// What its datagrams show it to be.
     pub dialect: Dialect,
 }
@@ -50,6 +53,7 @@ impl Member {
             payload_of: claim.incarnation,
             since,
             clock_delta: None,
+            round_trip: None,
             dialect: Dialect::Unknown,
         }
     }

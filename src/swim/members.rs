@@ -1,5 +1,7 @@
 //! The table: everybody who was ever heard of, and the rounds in which they are probed.
 
+use core::time::Duration;
+
 use indexmap::IndexMap;
 use indexmap::map::Entry;
 use rand::rngs::StdRng;
@@ -10,6 +12,7 @@ use super::history::{History, Missed};
 use super::member::{Dialect, Member};
 use super::payload::Payload;
 use super::round::Round;
+use super::rtt::RoundTrip;
 use super::time::Micros;
 use super::uri::Uri;
 use super::wire::Event;
@@ -142,6 +145,13 @@ impl Members {
         if let Some((index, _uri, member)) = self.table.get_full_mut(uri) {
             member.clock_delta = Some(delta);
             self.history.touch(place(index));
+        }
+    }
+
+    /// Notes how long `uri` took to answer.
+    pub fn note_round_trip(&mut self, uri: &str, took: Duration) {
+        if let Some(member) = self.table.get_mut(uri) {
+            member.round_trip = Some(RoundTrip::after(member.round_trip, took));
         }
     }
 

@@ -10,11 +10,13 @@
 //! | [`uri`], [`payload`], [`member`], [`members`], `round` | who there is, and in which order they are probed (§4.3) |
 //! | `probe`, `relay`, `enquiry` | ping, ping through others, verdict (§3.1); pings that users ask for |
 //! | `suspicion`, `hear` | what to make of what is heard; refutation (§4.2) |
-//! | `pause` | not to blame others for my own absence; not to look alive when I am not |
+//! | `rtt` | how long to wait for an answer (RFC 6298) |
+//! | `pause`, `hearing` | not to blame others for my own absence, or deafness; not to look alive when I am not |
 //! | `rumors`, `gossip` | what to tell, to whom, how often (§4.1) |
 //! | `identity`, `roster` | what the application wants: to be somebody, to leave, to add and remove others |
 //! | `digest`, `repair`, `sync` | anti-entropy, for what gossip has missed: among our own, and with the Lua rock |
 //! | [`wire`], [`msgpack`], [`seal`] | messages and bytes |
+//! | [`mechanisms`] | what of this plain SWIM does not have, and what it is good for |
 //! | `history` | what changed since a reader last looked |
 
 mod audit;
@@ -24,8 +26,10 @@ mod digest;
 mod enquiry;
 mod gossip;
 mod hear;
+mod hearing;
 mod history;
 mod identity;
+pub mod mechanisms;
 pub mod member;
 pub mod members;
 pub mod msgpack;
@@ -39,6 +43,7 @@ mod repair;
 pub mod report;
 mod roster;
 mod round;
+pub mod rtt;
 mod rumors;
 pub mod seal;
 pub mod stats;
@@ -101,6 +106,7 @@ pub struct Swim {
     stats: Stats,
     repair: repair::Repair,
     application: pause::Application,
+    hearing: hearing::Hearing,
     /// Whether a request for somebody's table is under way.
     syncing: bool,
     /// Whether the datagram at hand made me refute something.
@@ -202,6 +208,7 @@ impl Swim {
             stats: Stats::default(),
             repair: repair::Repair::default(),
             application: pause::Application::default(),
+            hearing: hearing::Hearing::default(),
             syncing: false,
             refuted: false,
             disputed: ((0, 0), 0),

@@ -27,7 +27,11 @@ impl Swim {
     /// An answer that I did not hear in the meantime proves nothing, and a suspect that I did not
     /// hear refute gets that much more time.
     pub(super) fn notice_pause(&mut self, now: Now) {
-        let Some(due) = self.timers.next() else {
+        let Some(due) = self
+            .timers
+            .next()
+            .filter(|_| self.config.mechanisms.pause_guard)
+        else {
             return;
         };
         let late = now.monotonic.since(due);

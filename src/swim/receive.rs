@@ -23,6 +23,9 @@ impl Swim {
             .count(message.body.kind(), datagram.len());
         self.stats.events_skipped += message.skipped as u64;
         let sender = Uri::from_wire(message.sender).expect("checked when decoded");
+        if self.myself.as_ref() != Some(&sender) {
+            self.hearing.heard(now.monotonic);
+        }
         let strange = self.members.get(&sender).is_none();
         self.refuted = false;
         self.act(&sender, &message, now);

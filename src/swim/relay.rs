@@ -27,8 +27,8 @@ struct Errand {
     ts: Option<u64>,
 }
 
-/// How many errands a period is run for one sender. A prober that gets no answer asks k = 3 others
-/// every 0.2 of a period, hardly ever the same one twice.
+/// How many errands a period are run for one sender. A prober that gets no answer asks k = 3 others up to
+/// 20 times a period, and the same one each time only if there is nobody else.
 const ERRANDS_PER_SENDER_MAX: usize = 32;
 
 /// How many are run at all: a group of 10,000 that loses every other datagram asks each member for

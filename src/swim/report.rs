@@ -27,6 +27,8 @@ pub enum Report {
         /// What this node is itself.
         myself: Status,
     },
+    /// Nobody answers, whoever is asked, and nobody asks.
+    Deaf,
     /// A suspect did not refute in time.
     TimedOut {
         /// The suspect.
@@ -81,6 +83,7 @@ impl Report {
     pub const fn level(&self) -> Level {
         match self {
             Self::Ignored { .. } | Self::Doubted { .. } | Self::Unwanted { .. } => Level::Debug,
+            Self::Deaf => Level::Warn,
             Self::Suspected { .. }
             | Self::TimedOut { .. }
             | Self::Refuted { .. }
@@ -88,6 +91,9 @@ impl Report {
         }
     }
 }
+
+/// How many of the relays are named that were asked in vain.
+const RELAYS_NAMED_MAX: usize = 9;
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -97,8 +103,13 @@ impl fmt::Display for Report {
                 if relays.is_empty() {
                     return write!(f, " (nobody else to ask)");
                 }
-                let relays: Vec<&str> = relays.iter().map(|relay| &**relay).collect();
-                write!(f, " (nor could {})", relays.join(", "))
+                let named: Vec<&str> = relays.iter().map(|relay| &**relay).collect();
+                let named = &named[..named.len().min(RELAYS_NAMED_MAX)];
+                write!(f, " (nor could {}", named.join(", "))?;
+                match relays.len() - named.len() {
+                    0 => write!(f, ")"),
+                    others => write!(f, " and {others} others)"),
+                }
             }
             Self::Ignored { uri } => write!(f, "Could not reach node: {uri} (ignored)"),
             Self::Doubted { uri, myself } => {
@@ -108,6 +119,11 @@ impl fmt::Display for Report {
                     myself.number()
                 )
             }
+            Self::Deaf => write!(
+                f,
+                "Nobody answers, and nobody asks: does a firewall keep UDP out? \
+                 Until then nobody is told whom we suspect"
+            ),
             Self::TimedOut { uri } => write!(f, "Node timed out: {uri} - dead"),
             Self::Refuted { rumor } => write!(f, "Refuting the rumor that we are {rumor}"),
             Self::Unwanted { uri, status } => {

@@ -41,6 +41,8 @@ pub struct Stats {
     pub refutations: u64,
     /// How often this node was not running for a while.
     pub pauses: u64,
+    /// How often this node heard nobody for a while.
+    pub deafnesses: u64,
     /// How often the application behind it did not respond.
     pub stalls: u64,
     /// Tables exchanged with somebody who is not known to be one of ours.

@@ -102,3 +102,53 @@ fn a_paused_member_is_buried_and_comes_back_accusing_nobody() {
         assert_eq!(swim(&world, B).stats().suspicions, 0);
     });
 }
+
+#[test]
+fn one_who_hears_nobody_does_not_set_the_others_against_one_another() {
+    story(|seed| {
+        let mut world = World::of(5, seed);
+        let others = [A, B, D, E];
+        others.iter().for_each(|id| world.network.cut(*id, C));
+        let found_out = |world: &World| others.iter().all(|id| world.status(*id, C) == Some(Dead));
+        let limit = round(5) + PERIOD + 2 * SUSPICION;
+        assert!(world.run_until(limit, found_out).is_some(), "found out");
+        let wronged = |world: &World| {
+            let pairs = others
+                .iter()
+                .flat_map(|one| others.map(|other| (*one, other)));
+            pairs
+                .filter(|(one, other)| world.status(*one, *other) != Some(Alive))
+                .count()
+                > 0
+        };
+        assert_eq!(world.run_until(seconds(60), wronged), None);
+        world.network.mend();
+        world.settle();
+    });
+}
+
+#[test]
+fn when_half_of_the_group_stood_still_it_is_back_at_once_and_accuses_nobody() {
+    story(|seed| {
+        let mut world = World::of(8, seed);
+        for id in world.ids().take(4) {
+            world.pause(id, seconds(10));
+        }
+        world.run(seconds(10));
+        let all_alive = |world: &World| world.ids().all(|id| world.everyone_sees(id, Alive));
+        assert!(world.run_until(2 * MOMENT, all_alive).is_some(), "back");
+        let wronged = |world: &World| !all_alive(world);
+        assert_eq!(world.run_until(seconds(20), wronged), None);
+    });
+}
+
+#[test]
+fn where_a_third_of_all_datagrams_is_lost_nobody_is_suspected() {
+    story(|seed| {
+        let mut world = World::of(8, seed);
+        world.run(round(8));
+        world.network.weather.loss = 0.33;
+        let suspected = |world: &World| !world.ids().all(|id| world.everyone_sees(id, Alive));
+        assert_eq!(world.run_until(seconds(300), suspected), None);
+    });
+}

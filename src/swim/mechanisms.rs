@@ -1,0 +1,38 @@
+//! What has been added to plain SWIM, and can be left out to see what it is good for.
+
+/// Which of the mechanisms are at work that plain SWIM does not have.
+///
+/// No option for users: simulations leave one out and measure what becomes of the group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mechanisms {
+    /// A probe asks over and over until its period ends, through other relays each time.
+    pub retries: bool,
+    /// It asks again as soon as this member should have answered, by its round-trip time.
+    pub adaptive_timeouts: bool,
+    /// Who was paused himself does not blame others for it.
+    pub pause_guard: bool,
+    /// Who hears nobody keeps his suspicions to himself.
+    pub deaf_discretion: bool,
+    /// News is pushed at once, instead of waiting for the next ping.
+    pub push: bool,
+}
+
+impl Mechanisms {
+    /// All of them.
+    pub const ALL: Self = Self {
+        retries: true,
+        adaptive_timeouts: true,
+        pause_guard: true,
+        deaf_discretion: true,
+        push: true,
+    };
+
+    /// None of them: SWIM as in the paper.
+    pub const NONE: Self = Self {
+        retries: false,
+        adaptive_timeouts: false,
+        pause_guard: false,
+        deaf_discretion: false,
+        push: false,
+    };
+}

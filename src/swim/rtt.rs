@@ -1,0 +1,81 @@
+//! How long answers take: the round-trip time of a member, smoothed (RFC 6298, §2).
+
+use core::time::Duration;
+
+/// The round-trip time of a member, and how much it varies, in µs.
+///
+/// Single precision is enough: nobody waits a microsecond longer for it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RoundTrip {
+    smoothed: f32,
+    variation: f32,
+}
+
+/// The least to wait for an answer, whatever the round-trip time: on a busy machine it takes that
+/// long until somebody has the processor.
+pub const TIMEOUT_MIN: Duration = Duration::from_millis(50);
+
+impl RoundTrip {
+    /// What one answer shows, after what earlier ones have shown.
+    ///
+    /// Only of a question that was asked once: of others nobody knows which of the pings was answered
+    /// (Karn's algorithm).
+    pub fn after(earlier: Option<Self>, took: Duration) -> Self {
+        let took = took.as_secs_f32() * 1e6;
+        let Some(Self {
+            smoothed,
+            variation,
+        }) = earlier
+        else {
+            return Self {
+                smoothed: took,
+                variation: took / 2.0,
+            };
+        };
+        Self {
+            variation: variation + ((smoothed - took).abs() - variation) / 4.0,
+            smoothed: smoothed + (took - smoothed) / 8.0,
+        }
+    }
+
+    /// The round-trip time.
+    pub fn smoothed(self) -> Duration {
+        Duration::from_secs_f32(self.smoothed / 1e6)
+    }
+
+    /// How long to wait for an answer before one asks again, but not longer than `most`.
+    pub fn timeout(self, most: Duration) -> Duration {
+        let timeout = (self.smoothed + 4.0 * self.variation) / 1e6;
+        Duration::from_secs_f32(timeout).max(TIMEOUT_MIN).min(most)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MOST: Duration = Duration::from_millis(200);
+
+    fn after(samples: &[u64]) -> RoundTrip {
+        let samples = samples.iter().map(|ms| Duration::from_millis(*ms));
+        let fold = |earlier, took| Some(RoundTrip::after(earlier, took));
+        samples.fold(None, fold).unwrap()
+    }
+
+    #[test]
+    fn who_answers_fast_and_steadily_is_waited_for_a_short_time() {
+        assert_eq!(after(&[1; 10]).timeout(MOST), TIMEOUT_MIN);
+        assert_eq!(after(&[1]).timeout(Duration::ZERO), Duration::ZERO);
+        let steady = after(&[80; 50]);
+        assert!((79..=81).contains(&steady.smoothed().as_millis()));
+        assert!((80..90).contains(&steady.timeout(MOST).as_millis()));
+    }
+
+    #[test]
+    fn who_answers_unsteadily_gets_more_time_but_never_more_than_the_most() {
+        let unsteady = [20, 90].repeat(10);
+        assert!(after(&unsteady).timeout(MOST) > Duration::from_millis(100));
+        assert_eq!(after(&[500]).timeout(MOST), MOST);
+        assert_eq!(after(&[u64::from(u32::MAX)]).timeout(MOST), MOST);
+    }
+}
