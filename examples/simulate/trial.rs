@@ -41,7 +41,7 @@ impl Plan {
         } else {
             let some = self.group.some((self.group.members as usize / 10).max(1));
             let mut calm = world.try_calm(self.lasting / 10);
-            let paused = world.try_pauses(&some, self.pause, self.lasting, self.group.seed);
+            let paused = world.try_pauses(&some, self.pause, self.lasting, |_world| {});
             (calm.member_hours, calm.wronged, calm.buried) =
                 (paused.member_hours, paused.wronged, paused.buried);
             world.run(2 * self.pause + Duration::from_secs(10));

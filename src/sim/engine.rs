@@ -3,7 +3,7 @@
 use super::rock::Rock;
 use crate::swim::Swim;
 use crate::swim::Transmit;
-use crate::swim::claim::Claim;
+use crate::swim::claim::{Claim, Status};
 use crate::swim::payload::Payload;
 use crate::swim::recall::Memory;
 use crate::swim::report::Report;
@@ -111,6 +111,14 @@ impl Engine {
         match self {
             Self::Swim(swim) => swim.next_deadline(),
             Self::Rock(rock) => rock.next_deadline(),
+        }
+    }
+
+    /// How many members it holds to be alive, itself included.
+    pub fn alive(&self) -> usize {
+        match self {
+            Self::Swim(swim) => swim.members().count(Status::Alive),
+            Self::Rock(rock) => rock.alive(),
         }
     }
 

@@ -102,8 +102,13 @@ fn payload_of(size: usize) -> Vec<u8> {
 impl World {
     /// Does nothing for a while.
     pub fn try_calm(&mut self, lasting: Duration) -> Calm {
-        self.onlooker.count_anew();
+        self.onlooker.count_anew([]);
         self.run(lasting);
+        self.counted(lasting)
+    }
+
+    /// What was counted since `lasting` ago.
+    fn counted(&self, lasting: Duration) -> Calm {
         let members = self.participants().count() as f64;
         let seconds = members * lasting.as_secs_f64();
         Calm {
@@ -115,29 +120,68 @@ impl World {
         }
     }
 
-    /// Pauses one member after the other: so many at a time, for so long, as long as it lasts.
+    /// Pauses some members again and again, as long as it lasts: all at once, each for as long as
+    /// chance will have it but not longer than `longest`. What is said of them does not count.
+    ///
+    /// Now and then somebody may `look`.
+    ///
+    /// This is the experiment of the Lifeguard paper (Dadgar, Phillips, Currey, 2018, section V).
     pub fn try_pauses(
         &mut self,
         some: &[Id],
-        pause: Duration,
+        longest: Duration,
         lasting: Duration,
-        seed: u64,
+        mut look: impl FnMut(&Self),
     ) -> Calm {
-        let mut rng = StdRng::seed_from_u64(seed);
-        self.onlooker.count_anew();
+        let uris: Vec<Uri> = some.iter().map(|id| self.host(*id).uri.clone()).collect();
+        let mut rng = StdRng::seed_from_u64(self.rng.random());
+        self.onlooker.count_anew(uris);
         let start = self.now();
-        let mut total = Calm::default();
         while self.now().since(start) < lasting {
             for id in some {
                 let share = rng.random_range(0.0..1.0);
-                self.pause(*id, pause.mul_f64(share));
+                self.pause(*id, longest.mul_f64(share));
             }
-            self.run(pause);
+            let next = self.now() + longest;
+            while self.now() < next {
+                self.run(2 * LOOK_PERIOD);
+                look(self);
+            }
         }
-        let members = self.participants().count() as f64;
-        total.member_hours = members * lasting.as_secs_f64() / 3600.0;
-        (total.wronged, total.buried) = (self.onlooker.wronged.len(), self.onlooker.buried.len());
-        total
+        self.counted(lasting)
+    }
+
+    /// Everybody adds the first member: how long it takes until all know all; `None` is longer than
+    /// `limit`.
+    pub fn try_join(&mut self, limit: Duration) -> Option<Duration> {
+        for id in self.ids().skip(1) {
+            self.introduce(id, Id(0));
+        }
+        self.try_reunion(limit)
+    }
+
+    /// How long it takes from now on until all are alive for all; `None` is longer than `limit`.
+    pub fn try_reunion(&mut self, limit: Duration) -> Option<Duration> {
+        let start = self.now();
+        let all = self.ids().count();
+        let complete = |id: Id, world: &Self| world.engine(id).is_some_and(|e| e.alive() == all);
+        while !self.ids().all(|id| complete(id, self)) {
+            if self.now().since(start) >= limit {
+                return None;
+            }
+            self.run(LOOK_PERIOD);
+        }
+        Some(self.now().since(start))
+    }
+
+    /// Two halves do not hear each other for a while: how long it takes afterwards until all are
+    /// alive for all; `None` is longer than `limit`.
+    pub fn try_split(&mut self, lasting: Duration, limit: Duration) -> Option<Duration> {
+        let all: Vec<Id> = self.ids().collect();
+        self.network.part(&all[..all.len() / 2]);
+        self.run(lasting);
+        self.network.mend();
+        self.try_reunion(limit)
     }
 
     /// `id` sets a payload: how long it takes each of the others to learn of it. Those who don't
@@ -212,4 +256,4 @@ impl World {
 }
 
 /// How often an experiment looks whether it is over.
-const LOOK_PERIOD: Duration = Duration::from_millis(100);
+const LOOK_PERIOD: Duration = Duration::from_millis(50);

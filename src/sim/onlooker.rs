@@ -25,8 +25,11 @@ pub struct Onlooker {
     pub bytes: u64,
     /// Who was suspected, at which incarnation, though nothing was wrong with him.
     pub wronged: IndexSet<(Uri, Incarnation)>,
-    /// Who was called dead, at which incarnation, though nothing was wrong with him.
+    /// Who was called dead, at which incarnation, though nothing was wrong with him, nor with whoever
+    /// did.
     pub buried: IndexSet<(Uri, Incarnation)>,
+    /// With whom something is wrong by intention.
+    ill: IndexSet<Uri>,
 }
 
 /// Somebody has learnt something of the subject.
@@ -50,8 +53,9 @@ impl Onlooker {
         self.sightings.clear();
     }
 
-    /// Forgets what was counted.
-    pub fn count_anew(&mut self) {
+    /// Forgets what was counted. What is said of those who are `ill`, and what they say of deaths,
+    /// does not count from now on.
+    pub fn count_anew(&mut self, ill: impl IntoIterator<Item = Uri>) {
         let subject = self.subject.take();
         let (held, sightings) = (
             core::mem::take(&mut self.held),
@@ -61,6 +65,7 @@ impl Onlooker {
             subject,
             held,
             sightings,
+            ill: ill.into_iter().collect(),
             ..Self::default()
         };
     }
@@ -89,11 +94,15 @@ impl Onlooker {
 
     /// Notes that somebody said so. `well` is whether nothing is wrong with whom it is about.
     pub(super) fn hear(&mut self, report: &Report, engine: &Engine, well: impl Fn(&Uri) -> bool) {
+        let by_ill = engine.myself().is_some_and(|uri| self.ill.contains(uri));
         let (uri, list) = match report {
             Report::Suspected { uri, .. } => (uri, &mut self.wronged),
-            Report::TimedOut { uri } => (uri, &mut self.buried),
+            Report::TimedOut { uri } if !by_ill => (uri, &mut self.buried),
             _ => return,
         };
+        if self.ill.contains(uri) {
+            return;
+        }
         let claim = engine.view(uri).map(|(claim, _)| claim);
         if let Some(claim) = claim.filter(|claim| claim.status != Status::Alive && well(uri)) {
             list.insert((uri.clone(), claim.incarnation));

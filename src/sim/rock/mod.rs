@@ -258,6 +258,12 @@ impl Rock {
         Some((record.claim, record.payload.as_ref()))
     }
 
+    /// How many members it holds to be alive.
+    pub fn alive(&self) -> usize {
+        let alive = |member: &&Record| member.claim.status == Status::Alive;
+        self.members.values().filter(alive).count()
+    }
+
     /// Everybody it has heard of.
     pub fn known(&self) -> impl Iterator<Item = &Uri> {
         self.members.keys()

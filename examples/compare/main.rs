@@ -1,0 +1,185 @@
+//! Compares this implementation with the Lua rock, and with itself when it lacks a mechanism, in
+//! simulated groups: one row for each thing that users notice.
+//!
+//! ```text
+//! cargo run --release --example compare
+//! cargo run --release --example compare -- --without
+//! cargo run --release --example compare -- --rows news,join --runs 5
+//! ```
+
+mod rows;
+mod table;
+
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use clap::Parser;
+use indicatif::{ProgressBar, ProgressStyle};
+use membership::swim::mechanisms::Mechanisms;
+use rows::{ROWS, Row};
+
+/// Compares this implementation with the Lua rock, or with itself when it lacks a mechanism.
+#[derive(Parser)]
+struct Arguments {
+    /// Leaves out one mechanism after the other, instead of comparing with the Lua rock.
+    #[arg(long)]
+    without: bool,
+    /// Which rows, by their first words; by default all.
+    #[arg(long, value_delimiter = ',')]
+    rows: Vec<String>,
+    /// How many seeds are tried; the table shows medians.
+    #[arg(long, default_value_t = 3)]
+    runs: u64,
+    /// The first seed.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Larger groups than this are left out: each of 10,000 members keeps 10,000 records, which takes
+    /// 18 GB.
+    #[arg(long, default_value_t = 1000)]
+    most: u32,
+    /// How many groups are tried at a time; by default one on each core.
+    #[arg(long)]
+    threads: Option<usize>,
+    /// Prints every figure as a line of JSON, instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+/// A column: who the members are.
+pub struct Column {
+    /// What is above it.
+    pub name: &'static str,
+    /// Which share of the members runs the Lua rock.
+    pub old_share: f64,
+    /// What is at work in the others.
+    pub mechanisms: Mechanisms,
+}
+
+/// What was measured in one group.
+pub struct Figure {
+    row: usize,
+    column: usize,
+    seed: u64,
+    /// In the unit of the row; nothing if what was waited for did not happen.
+    value: Option<f64>,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let columns = columns(arguments.without);
+    let rows: Vec<&Row> = ROWS.iter().filter(|row| wanted(row, &arguments)).collect();
+    if rows.is_empty() {
+        let names: Vec<&str> = ROWS.iter().map(|row| row.key).collect();
+        eprintln!("no such rows; there are {}", names.join(", "));
+        return ExitCode::FAILURE;
+    }
+    let figures = measure(&rows, &columns, &arguments);
+    if arguments.json {
+        table::print_json(&rows, &columns, &figures);
+    } else {
+        println!("{}", table::table(&rows, &columns, &figures));
+    }
+    ExitCode::SUCCESS
+}
+
+fn wanted(row: &Row, arguments: &Arguments) -> bool {
+    let named = |name: &String| row.key == name;
+    (arguments.rows.is_empty() || arguments.rows.iter().any(named)) && row.members <= arguments.most
+}
+
+fn columns(without: bool) -> Vec<Column> {
+    let ours = |name, mechanisms| Column {
+        name,
+        old_share: 0.0,
+        mechanisms,
+    };
+    let all = Mechanisms::ALL;
+    if !without {
+        let of = |name, old_share| Column {
+            name,
+            old_share,
+            mechanisms: all,
+        };
+        return vec![
+            of("this module", 0.0),
+            of("half each", 0.5),
+            of("Lua rock", 1.0),
+        ];
+    }
+    vec![
+        ours("all of it", all),
+        ours(
+            "no retries",
+            Mechanisms {
+                retries: false,
+                ..all
+            },
+        ),
+        ours(
+            "fixed timeouts",
+            Mechanisms {
+                adaptive_timeouts: false,
+                ..all
+            },
+        ),
+        ours(
+            "no pause guard",
+            Mechanisms {
+                pause_guard: false,
+                ..all
+            },
+        ),
+        ours(
+            "no discretion",
+            Mechanisms {
+                deaf_discretion: false,
+                ..all
+            },
+        ),
+        ours("no push", Mechanisms { push: false, ..all }),
+        ours("plain SWIM", Mechanisms::NONE),
+    ]
+}
+
+/// Measures everything, on all cores.
+fn measure(rows: &[&Row], columns: &[Column], arguments: &Arguments) -> Vec<Figure> {
+    let mut plans = Vec::new();
+    for (row, which) in rows.iter().enumerate() {
+        for (column, who) in columns.iter().enumerate() {
+            if which.applies(who) {
+                let seeds = (arguments.seed..).take(arguments.runs as usize);
+                plans.extend(seeds.map(|seed| (row, column, seed)));
+            }
+        }
+    }
+    let bar = ProgressBar::new(plans.len() as u64).with_style(style());
+    let (next, figures) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let work = || {
+        while let Some(&(row, column, seed)) = plans.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let value = rows[row].measure(&columns[column], seed);
+            let figure = Figure {
+                row,
+                column,
+                seed,
+                value,
+            };
+            figures.lock().expect("nobody panics with it").push(figure);
+            bar.inc(1);
+        }
+    };
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        for _ in 0..arguments.threads.unwrap_or(cores) {
+            scope.spawn(work);
+        }
+    });
+    bar.finish_and_clear();
+    figures.into_inner().expect("nobody panics with it")
+}
+
+fn style() -> ProgressStyle {
+    let template = "{bar:40} {pos}/{len} groups, {elapsed} passed, {eta} left";
+    ProgressStyle::with_template(template).expect("a template")
+}

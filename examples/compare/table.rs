@@ -1,0 +1,85 @@
+//! The figures as a table: medians over the seeds, and how many times better the first column is than
+//! the last.
+
+use std::fmt::Write;
+
+use serde_json::json;
+
+use crate::rows::Row;
+use crate::{Column, Figure};
+
+/// A table in Markdown.
+pub fn table(rows: &[&Row], columns: &[Column], figures: &[Figure]) -> String {
+    let mut text = String::from("| | goal |");
+    columns
+        .iter()
+        .for_each(|column| text += &format!(" {} |", column.name));
+    let last = columns.last().map_or("", |column| column.name);
+    let _ = writeln!(text, " {last} ÷ {} |", columns[0].name);
+    text += "|---|--:|";
+    text += &"--:|".repeat(columns.len() + 1);
+    text.push('\n');
+    for (index, row) in rows.iter().enumerate() {
+        let medians: Vec<Option<Median>> = (0..columns.len())
+            .map(|column| median(figures, index, column))
+            .collect();
+        let _ = write!(text, "| {} | {} |", row.name, row.goal);
+        for median in &medians {
+            let _ = write!(text, " {} |", median.as_ref().map_or("".into(), show));
+        }
+        let ratio = ratio(medians.first(), medians.last());
+        let _ = writeln!(text, " {ratio} |");
+    }
+    text
+}
+
+/// Every figure as a line of JSON.
+pub fn print_json(rows: &[&Row], columns: &[Column], figures: &[Figure]) {
+    for Figure {
+        row,
+        column,
+        seed,
+        value,
+    } in figures
+    {
+        let (row, column) = (rows[*row].key, columns[*column].name);
+        println!(
+            "{}",
+            json!({"row": row, "column": column, "seed": seed, "value": value})
+        );
+    }
+}
+
+/// The middle of the figures; without end if too often what was waited for did not happen.
+struct Median(f64);
+
+fn median(figures: &[Figure], row: usize, column: usize) -> Option<Median> {
+    let mine = figures
+        .iter()
+        .filter(|figure| (figure.row, figure.column) == (row, column));
+    let mut values: Vec<f64> = mine
+        .map(|figure| figure.value.unwrap_or(f64::INFINITY))
+        .collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().map(Median)
+}
+
+fn show(Median(value): &Median) -> String {
+    match *value {
+        f64::INFINITY => "never".into(),
+        value if value == value.trunc() && value.abs() < 1e6 => format!("{value:.0}"),
+        value if value < 10.0 => format!("{value:.3}"),
+        value => format!("{value:.1}"),
+    }
+}
+
+fn ratio(ours: Option<&Option<Median>>, theirs: Option<&Option<Median>>) -> String {
+    let (Some(Some(Median(ours))), Some(Some(Median(theirs)))) = (ours, theirs) else {
+        return String::new();
+    };
+    match (*ours, *theirs) {
+        (ours, theirs) if ours == theirs => "1".into(),
+        (0.0, _) | (_, f64::INFINITY) => "∞".into(),
+        (ours, theirs) => format!("{:.2}", theirs / ours),
+    }
+}
