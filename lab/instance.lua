@@ -1,5 +1,5 @@
 --- One member of a group that is measured: a Tarantool without box.cfg that uses membership's public functions only.
--- usage: tarantool instance.lua HOST PORT
+-- usage: tarantool instance.lua HOST PORT member|bystander; a bystander has the module and takes no part
 -- Reads commands from stdin, a line each, and writes what it sees to stdout, a JSON object a line. Ends when stdin is
 -- closed, so it cannot outlive whoever started it.
 --
@@ -21,7 +21,7 @@ local STDIN = 0
 local CHUNK_SIZE = 65536
 local MARK_SHOWN_MAX = 24 -- bytes: of a large payload, its size tells enough
 
-local HOST, PORT = arg[1], tonumber(arg[2])
+local HOST, PORT, ROLE = arg[1], tonumber(arg[2]), arg[3]
 
 -- All processes of a machine share this clock, and so does the program that measures.
 local function report(message)
@@ -110,7 +110,9 @@ local function obey_all()
     end
 end
 
-membership.init(HOST, PORT)
+if ROLE == 'member' then
+    membership.init(HOST, PORT)
+end
 fiber.create(watch)
 fiber.create(obey_all)
 report({event = 'up', source = debug.getinfo(membership.init, 'S').source})

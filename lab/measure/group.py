@@ -14,10 +14,10 @@ LOOK_SECONDS = 0.02  # how often to look whether it has come; the instances say 
 class Group:
     """Use as `async with Group(rocks, n)`: its processes and its directory are gone after the block."""
 
-    def __init__(self, rocks, size):
+    def __init__(self, rocks, size, role="member"):
         self._directory = tempfile.TemporaryDirectory(prefix="membership-lab-")
         path = Path(self._directory.name)
-        self.members = [Instance(rocks, FIRST_PORT + i, path) for i in range(size)]
+        self.members = [Instance(rocks, FIRST_PORT + i, path, role) for i in range(size)]
         self._started = list(self.members)
 
     async def __aenter__(self):

@@ -34,9 +34,10 @@ class Sight:
 class Instance:
     """Use as `async with`: the process ends with the block."""
 
-    def __init__(self, rocks, port, directory):
+    def __init__(self, rocks, port, directory, role):
         self.uri = f"{HOST}:{port}"
         self.port = port
+        self.role = role
         self.rocks = rocks
         self.directory = directory
         self.process = None
@@ -51,7 +52,7 @@ class Instance:
         self.log = self.directory / f"{self.port}.log"
         with self.log.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
-                "tarantool", str(PROGRAM), HOST, str(self.port),
+                "tarantool", str(PROGRAM), HOST, str(self.port), self.role,
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=log,
                 env=environment(self.rocks), cwd=self.directory, limit=LINE_SIZE_MAX,
             )

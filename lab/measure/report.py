@@ -92,7 +92,8 @@ def _ratio_text(value):
 
 def _cells(row):
     if row["skipped"]:
-        return [row["what"], row["unit"], "skipped", "", _text(row["goal"]), "", _text(row["lua"]), _text(row["serf"]), ""]
+        return [row["what"], row["unit"], "skipped", "", _text(row["goal"]), "",
+                _text(row["lua"]), _text(row["serf"]), ""]
     low, high = row["spread"]
     verdict = {True: "reached", False: "MISSED", None: ""}[row["reached"]]
     spread = f"{_text(low)} - {_text(high)} ({len(row['samples'])})"

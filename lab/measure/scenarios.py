@@ -54,25 +54,37 @@ async def _kill_one(group):
 
 async def idle(rocks):
     """Nothing happens for a while: what does it cost?"""
-    seconds = 20
     async with Group(rocks, 40) as group:
         await group.join()
         await asyncio.sleep(2 * SETTLE_SECONDS)
-        pids = [member.process.pid for member in group.members]
-        before, bytes_before, started = [cpu_of(pid) for pid in pids], loopback_bytes(), time.monotonic()
-        await asyncio.sleep(seconds)
-        after, bytes_after, took = [cpu_of(pid) for pid in pids], loopback_bytes(), time.monotonic() - started
-        spent = [late - early for late, early in zip(after, before)]
+        return await _cost(group, "40")
 
-        def per_member(total):
-            return [total / len(group.members) / took]
 
-        return {
-            "idle_cpu_40": per_member(sum(cpu.all for cpu in spent) / 1e6),
-            "idle_tx_cpu_40": per_member(sum(cpu.main for cpu in spent) / 1e6),
-            "idle_engine_cpu_40": per_member(sum(cpu.engine for cpu in spent) / 1e6),
-            "idle_bytes_40": per_member(bytes_after - bytes_before),
-        }
+async def bystanders(rocks):
+    """Nothing happens, and nobody takes part: what does Tarantool cost by itself?"""
+    async with Group(rocks, 40, role="bystander") as group:
+        await asyncio.sleep(SETTLE_SECONDS)
+        cost = await _cost(group, "bystander")
+        return {"idle_tx_cpu_bystander": cost["idle_tx_cpu_bystander"]}
+
+
+async def _cost(group, of):
+    seconds = 20
+    pids = [member.process.pid for member in group.members]
+    before, bytes_before, started = [cpu_of(pid) for pid in pids], loopback_bytes(), time.monotonic()
+    await asyncio.sleep(seconds)
+    after, bytes_after, took = [cpu_of(pid) for pid in pids], loopback_bytes(), time.monotonic() - started
+    spent = [late - early for late, early in zip(after, before)]
+
+    def per_member(total):
+        return [total / len(group.members) / took]
+
+    return {
+        f"idle_cpu_{of}": per_member(sum(cpu.all for cpu in spent) / 1e6),
+        f"idle_tx_cpu_{of}": per_member(sum(cpu.main for cpu in spent) / 1e6),
+        f"idle_engine_cpu_{of}": per_member(sum(cpu.engine for cpu in spent) / 1e6),
+        f"idle_bytes_{of}": per_member(bytes_after - bytes_before),
+    }
 
 
 async def payloads(rocks):
@@ -184,7 +196,7 @@ async def calls(rocks):
 
 ALL = {
     scenario.__name__: scenario
-    for scenario in (mesh, idle, payloads, crowd, loss_10, loss_25, hang, stop_one, stop_half, calls)
+    for scenario in (mesh, idle, bystanders, payloads, crowd, loss_10, loss_25, hang, stop_one, stop_half, calls)
 }
 # Where other traffic would be counted, or all datagrams of the machine be lost.
 NEED_OWN_NETWORK = {"idle", "loss_10", "loss_25"}
