@@ -168,7 +168,7 @@ impl Group {
     fn trailer(&self) -> Trailer {
         Trailer {
             digest: Some(self.digest),
-            note: None,
+            ..Trailer::default()
         }
     }
 }

@@ -13,7 +13,7 @@ use super::engine::Engine;
 use super::failure::Failure;
 use super::shared::Shared;
 use super::state::State;
-use super::{NODE, Node, clock};
+use super::{NODE, Node, clock, entropy};
 
 /// How long the parent leaves the socket to the child. If it still runs then, or calls us sooner,
 /// it has forked for some other reason, and takes up work again: short enough that a member who
@@ -76,7 +76,17 @@ extern "C" fn child() {
     held.state.watchdog.excuse(clock::monotonic());
     // Its threads are gone, one perhaps while it held a lock: not even dropping it is safe.
     mem::forget(held.state.close_resolver());
-    held.restart(node);
+    // The parent may yet go on, and no number may be used twice with a key.
+    match entropy::seed() {
+        Ok(seed) => {
+            held.state.swim.part_ways(seed);
+            held.restart(node);
+        }
+        Err(failure) => {
+            drop(held);
+            node.shared.fail(failure);
+        }
+    }
 }
 
 impl Held {

@@ -35,6 +35,8 @@ pub enum Topic {
     Removal,
     /// A member that is not understood.
     Gibberish,
+    /// Somebody who is not of this group.
+    Stranger,
     /// A name that does not resolve.
     Resolver,
     /// What was said of this node.
@@ -42,13 +44,14 @@ pub enum Topic {
 }
 
 impl Topic {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Deafness,
         Self::Suspicion,
         Self::Silence,
         Self::Death,
         Self::Removal,
         Self::Gibberish,
+        Self::Stranger,
         Self::Resolver,
         Self::Refutation,
     ];
@@ -56,8 +59,8 @@ impl Topic {
     /// How many lines are told as they come, after a quiet time.
     const fn burst(self) -> u32 {
         match self {
-            // There are no more than four different ones.
-            Self::Refutation => 5,
+            // There are few different ones, and strangers send as many datagrams as they like.
+            Self::Refutation | Self::Stranger => 5,
             // Each names another member: when a rack loses power, people want to know who was in it.
             _ => 100,
         }

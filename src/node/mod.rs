@@ -10,6 +10,7 @@
 //! | [`interfaces`](mod@interfaces) | which networks there are |
 //! | `lines` | what Lua is to log |
 //! | `watchdog` | whether Lua runs at all |
+//! | `entropy` | what nobody can guess |
 //! | `fork` | how to survive `box.cfg{background = true}` |
 
 mod addresses;
@@ -18,6 +19,7 @@ mod chores;
 pub mod clock;
 mod doorbell;
 mod engine;
+mod entropy;
 mod failure;
 mod fork;
 mod getaddrinfo;
@@ -33,17 +35,16 @@ mod watchdog;
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4};
 use core::time::Duration;
-use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::ptr;
 use std::sync::{Arc, OnceLock};
 
-use crate::swim::Swim;
 use crate::swim::config::Config;
 use crate::swim::report::Level;
 use crate::swim::time::{Micros, Now};
 use crate::swim::uri::{Uri, UriError};
+use crate::swim::{Seed, Swim};
 use doorbell::Bell;
 use engine::Engine;
 pub use failure::Failure;
@@ -85,11 +86,14 @@ impl Node {
     pub fn with_lookup(
         lookup: impl Fn(&str, Family) -> Result<SocketAddr, String> + Send + Sync + 'static,
     ) -> Self {
-        // Different for every instance, or they would all choose the same relays.
-        let seed = RandomState::new().hash_one(clock::monotonic());
-        let swim = Swim::new(Config::default(), seed);
+        let seed = entropy::seed();
+        let failure = seed.as_ref().err().cloned();
+        // With a failure, nothing is done by chance or otherwise.
+        let swim = Swim::new(Config::default(), seed.unwrap_or(Seed([0; 32])));
+        let shared = Shared::new(State::new(swim, Arc::new(lookup)));
+        failure.into_iter().for_each(|failure| shared.fail(failure));
         Self {
-            shared: Arc::new(Shared::new(State::new(swim, Arc::new(lookup)))),
+            shared: Arc::new(shared),
         }
     }
 

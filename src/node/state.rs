@@ -108,6 +108,11 @@ impl State {
         }
         for (datagram, source) in inbox.iter() {
             let taken = self.swim.handle_datagram(datagram, now);
+            if let Some(advice) = taken.err().and_then(Malformed::advice) {
+                let line = format!("Ignoring datagrams from {source}: {advice}");
+                self.lines
+                    .tell(Topic::Stranger, Level::Warn, line, now.monotonic);
+            }
             if taken.is_err_and(Malformed::smells_of_another_key) {
                 for uri in self.addresses.residents(source) {
                     self.swim.handle_gibberish(&uri, now);

@@ -166,15 +166,18 @@ impl Checks {
         to: &Uri,
         datagram: &[u8],
     ) -> Result<(), Violation> {
-        let Some(swim) = engine.swim().filter(|swim| swim.encryption_key().is_none()) else {
+        let Some(swim) = engine.swim() else {
             return Ok(());
         };
         let (size, limit) = (datagram.len(), swim.config().max_packet_size);
         if size > limit {
             return Err(format!("sends {size} bytes, and the limit is {limit}"));
         }
+        let opened = swim
+            .peek(datagram)
+            .ok_or("sends what it cannot open itself")?;
         let message =
-            decode(datagram).map_err(|why| format!("sends what is malformed: {why:?}"))?;
+            decode(&opened.plain).map_err(|why| format!("sends what is malformed: {why:?}"))?;
         for event in statements(&message) {
             if !self.has_had(event.uri, event.claim) {
                 let Event { uri, claim, .. } = event;

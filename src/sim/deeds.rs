@@ -18,9 +18,13 @@ use crate::swim::uri::Uri;
 impl World {
     /// Starts a process on `id`, which takes part in the group and knows nobody yet.
     pub fn start(&mut self, id: Id) {
-        let (config, seed) = (self.config.clone(), self.rng.random());
+        let (config, seed) = (self.config.clone(), self.rng.random::<u64>());
         let engine = match self.host(id).kind {
-            Kind::Ours => Engine::Swim(Box::new(Swim::new(config, seed))),
+            Kind::Ours => {
+                let mut swim = Swim::new(config, seed);
+                swim.set_encryption_key(self.key.as_deref());
+                Engine::Swim(Box::new(swim))
+            }
             Kind::Rock => Engine::Rock(Box::new(Rock::new(config, seed))),
         };
         self.launch(id, engine);

@@ -11,6 +11,7 @@ use super::host::{Id, Resolver, State};
 use super::network::Weather;
 use super::world::World;
 use crate::swim::config::Config;
+use crate::swim::seal::Cipher;
 use crate::swim::uri::Uri;
 
 /// One world, and whoever brings trouble into it.
@@ -41,6 +42,9 @@ impl Swarm {
         world.config = config(&mut rng);
         world.network.weather = calm(&mut rng, &world.config);
         world.old_share = [0.0, 0.0, 0.0, 0.0, 0.0, 0.3, 0.5, 0.8][rng.random_range(0..8)];
+        if world.old_share == 0.0 {
+            (world.config.encryption_cipher, world.key) = encryption(&mut rng);
+        }
         Self { world, rng }
     }
 
@@ -328,6 +332,15 @@ fn config(rng: &mut StdRng) -> Config {
         retransmit_multiplier: rng.random_range(1..=4),
         max_packet_size: [1472, 1472, 512, 8192][rng.random_range(0..4)],
         ..Config::default()
+    }
+}
+
+/// Mostly none; damaged datagrams of the Lua rock's cipher could say anything.
+fn encryption(rng: &mut StdRng) -> (Cipher, Option<Vec<u8>>) {
+    match rng.random_range(0..6) {
+        0 | 1 => (Cipher::Aead, Some(b"a key".to_vec())),
+        2 => (Cipher::PlainAndAead, Some(b"a key".to_vec())),
+        _ => (Cipher::Cbc, None),
     }
 }
 

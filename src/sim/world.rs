@@ -23,6 +23,10 @@ use crate::swim::uri::Uri;
 pub struct World {
     /// The options of everybody who is started from now on.
     pub config: Config,
+    /// With which key members seal their datagrams from the start; the Lua rock is given none.
+    pub key: Option<Vec<u8>>,
+    /// What has arrived, for who wants to play it again.
+    pub tape: Option<Vec<Recording>>,
     /// Which share of the machines that are yet to be added runs the Lua rock.
     pub old_share: f64,
     /// What lies between the machines.
@@ -72,6 +76,8 @@ impl World {
         let mut rng = StdRng::seed_from_u64(seed);
         Self {
             config: Config::default(),
+            key: None,
+            tape: None,
             old_share: 0.0,
             network: Network::new(rng.random()),
             now: Micros(0),
@@ -187,6 +193,17 @@ impl World {
     }
 }
 
+/// A datagram that has arrived somewhere.
+#[derive(Clone, Debug)]
+pub struct Recording {
+    /// Who sent it.
+    pub from: Id,
+    /// Where it arrived.
+    pub to: Id,
+    /// What it was.
+    pub datagram: Vec<u8>,
+}
+
 // How the world turns.
 impl World {
     /// Lets time pass.
@@ -273,6 +290,10 @@ impl World {
     pub(super) fn take_in(&mut self, from: Id, to: Id, datagram: &[u8]) {
         self.history
             .note(self.now, Happening::Arrived(to, datagram));
+        if let Some(tape) = &mut self.tape {
+            let datagram = datagram.to_vec();
+            tape.push(Recording { from, to, datagram });
+        }
         let source = self.host(from).uri.clone();
         if let Some((victim, bug)) = self.bug
             && victim == to

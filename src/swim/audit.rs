@@ -58,6 +58,10 @@ impl Swim {
                 "what others ask for has its bounds",
             ),
             (
+                self.sessions.is_bounded(members.len()),
+                "those who have shown that they live are no more than may be",
+            ),
+            (
                 members.history().is_bounded(members.len()),
                 "the past has its bound",
             ),

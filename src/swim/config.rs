@@ -5,7 +5,7 @@ use core::ops::RangeInclusive;
 use core::time::Duration;
 
 use super::mechanisms::Mechanisms;
-use super::seal::BLOCK_SIZE;
+use super::seal::{BLOCK_SIZE, Cipher};
 
 /// What can be tuned while the protocol runs. A change takes effect with the next period.
 #[derive(Clone, Debug)]
@@ -30,6 +30,10 @@ pub struct Config {
     pub max_packet_size: usize,
     /// `ENCRYPTION_INIT`: the initialisation vector of the Lua rock's encryption.
     pub encryption_init: [u8; BLOCK_SIZE],
+    /// `ENCRYPTION_CIPHER`: what is sent and taken, once there is a key.
+    pub encryption_cipher: Cipher,
+    /// `GROUP_LABEL`: members of groups with another one are ignored; empty is none.
+    pub group_label: Vec<u8>,
     /// `MAX_MEMBERS`: strangers beyond so many are refused.
     pub max_members: usize,
     /// `TX_STALL_TIMEOUT_SECONDS`: how long the application may hang before this member says itself
@@ -54,6 +58,8 @@ impl Default for Config {
             // Ethernet's 1500 bytes, less the headers of IPv4 (20) and UDP (8).
             max_packet_size: 1500 - 20 - 8,
             encryption_init: *b"init-key-16-byte",
+            encryption_cipher: Cipher::default(),
+            group_label: Vec::new(),
             max_members: 65_536,
             tx_stall_timeout: Duration::from_secs(3),
             mechanisms: Mechanisms::ALL,
@@ -83,6 +89,8 @@ enum Field<'a> {
     Flag(&'a mut bool),
     Count(&'a mut usize, RangeInclusive<usize>),
     Block(&'a mut [u8; BLOCK_SIZE]),
+    Cipher(&'a mut Cipher),
+    Label(&'a mut Vec<u8>),
 }
 
 /// The shortest period: below it the engine would do nothing but keep time.
@@ -94,12 +102,15 @@ pub const STALL_MIN: Duration = Duration::from_millis(250);
 /// The longest wait: a thousand years would overflow nothing, but nobody means it.
 const WAIT_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
+/// The longest label, in bytes: it goes with every datagram.
+const LABEL_SIZE_MAX: usize = 64;
+
 /// The smallest datagram that IPv4 must deliver is 576 bytes; the largest UDP can hold 65,507.
 const PACKET_SIZES: RangeInclusive<usize> = 256..=65_507;
 
 impl Config {
     /// Every name, in the order in which they are documented.
-    pub const NAMES: [&str; 12] = [
+    pub const NAMES: [&str; 14] = [
         "PROTOCOL_PERIOD_SECONDS",
         "ACK_TIMEOUT_SECONDS",
         "ANTI_ENTROPY_PERIOD_SECONDS",
@@ -108,6 +119,8 @@ impl Config {
         "NUM_FAILURE_DETECTION_SUBGROUPS",
         "MAX_PACKET_SIZE",
         "ENCRYPTION_INIT",
+        "ENCRYPTION_CIPHER",
+        "GROUP_LABEL",
         "GOSSIP_INTERVAL_SECONDS",
         "RETRANSMIT_MULTIPLIER",
         "MAX_MEMBERS",
@@ -126,6 +139,8 @@ impl Config {
             "GOSSIP_INTERVAL_SECONDS" => Field::Period(&mut self.gossip_interval),
             "RETRANSMIT_MULTIPLIER" => Field::Count(&mut self.retransmit_multiplier, 1..=64),
             "ENCRYPTION_INIT" => Field::Block(&mut self.encryption_init),
+            "ENCRYPTION_CIPHER" => Field::Cipher(&mut self.encryption_cipher),
+            "GROUP_LABEL" => Field::Label(&mut self.group_label),
             "MAX_MEMBERS" => Field::Count(&mut self.max_members, 1..=1 << 24),
             "TX_STALL_TIMEOUT_SECONDS" => Field::Stall(&mut self.tx_stall_timeout),
             _ => return None,
@@ -142,6 +157,8 @@ impl Config {
             }
             Field::Flag(flag) => Setting::Flag(*flag),
             Field::Block(block) => Setting::Text(block.to_vec()),
+            Field::Cipher(cipher) => Setting::Text(cipher.name().into()),
+            Field::Label(label) => Setting::Text(label.clone()),
             Field::Count(count, _) => Setting::Number(*count as f64),
         })
     }
@@ -174,7 +191,16 @@ impl Config {
             (Field::Block(block), Setting::Text(text)) => {
                 *block = text.try_into().map_err(|_| BadOption::Block)?;
             }
-            (Field::Block(_), _) => return Err(BadOption::Type { expected: "string" }),
+            (Field::Cipher(cipher), Setting::Text(name)) => {
+                *cipher = Cipher::from_name(&name).ok_or(BadOption::Cipher)?;
+            }
+            (Field::Label(label), Setting::Text(text)) if text.len() <= LABEL_SIZE_MAX => {
+                *label = text;
+            }
+            (Field::Label(_), Setting::Text(_)) => return Err(BadOption::Label),
+            (Field::Block(_) | Field::Cipher(_) | Field::Label(_), _) => {
+                return Err(BadOption::Type { expected: "string" });
+            }
             (Field::Flag(_), _) => {
                 return Err(BadOption::Type {
                     expected: "boolean",
@@ -210,6 +236,10 @@ pub enum BadOption {
     Stall,
     /// Not as many bytes as a block of the cipher.
     Block,
+    /// Not the name of a cipher.
+    Cipher,
+    /// More bytes than a label may have.
+    Label,
     /// Not a whole number between the bounds.
     Count {
         /// The lower bound.
@@ -234,6 +264,11 @@ impl fmt::Display for BadOption {
                 write!(f, "0 or seconds between {least} and {most} expected")
             }
             Self::Block => write!(f, "string of {BLOCK_SIZE} bytes expected"),
+            Self::Cipher => {
+                let names = Cipher::ALL.map(Cipher::name);
+                write!(f, "one of {} expected", names.join(", "))
+            }
+            Self::Label => write!(f, "string of at most {LABEL_SIZE_MAX} bytes expected"),
             Self::Count { least, most } => {
                 write!(f, "whole number between {least} and {most} expected")
             }

@@ -3,7 +3,6 @@
 use core::time::Duration;
 
 use super::Swim;
-use super::Transmit;
 use super::claim::Status;
 use super::member::{Dialect, Member};
 use super::payload::Payload;
@@ -90,6 +89,9 @@ impl Swim {
         let Some(myself) = self.myself.clone() else {
             return;
         };
+        if kind == Kind::Ping && self.seal().takes_aead() {
+            self.sessions.remember_ping(to, data);
+        }
         let draft = Draft::with_data(kind, &myself, data, self.datagram_capacity());
         let mut draft = draft.trailed_by(&self.trailer());
         let limit = self.rumor_limit();
@@ -156,32 +158,13 @@ impl Swim {
         let mut draft = draft.trailed_by(&self.trailer());
         let limit = self.rumor_limit();
         self.tell_of_myself(&mut draft, &myself, limit);
-        Some(
-            self.seal
-                .seal(draft.finish()?, &self.config.encryption_init),
-        )
+        let plain = draft.finish()?;
+        Some(self.seal_for(&myself, plain))
     }
 
     /// How many bytes of MessagePack a datagram can hold.
     pub(super) fn datagram_capacity(&self) -> usize {
-        self.seal.capacity(self.config.max_packet_size)
-    }
-
-    /// Hands a datagram out.
-    pub(super) fn post(&mut self, kind: Kind, draft: Draft, to: &Uri) {
-        let Some(datagram) = draft.finish() else {
-            self.stats.oversized += 1;
-            return;
-        };
-        let datagram = self.seal.seal(datagram, &self.config.encryption_init);
-        self.stats.sent.count(kind, datagram.len());
-        let status = self.members.claim(to).map(|claim| claim.status);
-        let anew = status != Some(Status::Alive) || self.prober.waits_for(to);
-        self.outbox.push_back(Transmit {
-            to: to.clone(),
-            datagram,
-            anew,
-        });
+        self.seal().capacity(self.config.max_packet_size)
     }
 }
 

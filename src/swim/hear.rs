@@ -48,7 +48,7 @@ impl Swim {
         let uris = event.uri.len() + self.myself.as_ref().map_or(0, |myself| myself.len());
         let room = self
             .datagram_capacity()
-            .saturating_sub(uris + RECORD_OVERHEAD);
+            .saturating_sub(uris + RECORD_OVERHEAD + self.label_size());
         let payload = event.payload.filter(|payload| payload.len() <= room);
         Event { payload, ..*event }
     }

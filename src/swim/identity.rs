@@ -92,6 +92,7 @@ impl Swim {
         self.timers = Timers::default();
         self.syncing = false;
         self.repair = Repair::default();
+        self.sessions.clear();
         self.application = Application::default();
         self.hearing = Hearing::default();
         true
@@ -122,8 +123,9 @@ impl Swim {
     pub fn payload_limit(&self) -> usize {
         let uri = self.myself.as_ref().map_or(0, |myself| myself.len());
         // A key may be set any time, and the payload must fit then too.
-        let sealed = Seal::new(Some(&[])).capacity(self.config.max_packet_size);
-        sealed.saturating_sub(ACK_SIZE + URIS_PER_ACK * (uri + 2))
+        let sealed = Seal::capacity_at_worst(self.config.max_packet_size);
+        let label = self.label_size();
+        sealed.saturating_sub(ACK_SIZE + URIS_PER_ACK * (uri + 2) + label)
     }
 }
 

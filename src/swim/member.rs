@@ -3,6 +3,7 @@
 use super::claim::{Claim, Incarnation};
 use super::payload::Payload;
 use super::rtt::RoundTrip;
+use super::seal::keyring::KeyId;
 use super::time::Micros;
 use super::uri::Uri;
 
@@ -26,6 +27,8 @@ pub struct Member {
     pub round_trip: Option<RoundTrip>,
     /// What its datagrams show it to be.
     pub dialect: Dialect,
+    /// With which key it seals what it sends, if it authenticates it or offers to.
+    pub seals_with: Option<KeyId>,
 }
 
 /// What a member's datagrams show it to be.
@@ -55,6 +58,7 @@ impl Member {
             clock_delta: None,
             round_trip: None,
             dialect: Dialect::Unknown,
+            seals_with: None,
         }
     }
 

@@ -14,6 +14,7 @@ use super::member::{Dialect, Member};
 use super::payload::Payload;
 use super::round::Round;
 use super::rtt::RoundTrip;
+use super::seal::keyring::KeyId;
 use super::time::Micros;
 use super::uri::Uri;
 use super::wire::Event;
@@ -162,6 +163,13 @@ impl Members {
     pub fn set_dialect(&mut self, uri: &str, dialect: Dialect) {
         if let Some(member) = self.table.get_mut(uri) {
             member.dialect = dialect;
+        }
+    }
+
+    /// Notes with which key `uri` seals what it sends.
+    pub fn set_key(&mut self, uri: &str, key: Option<KeyId>) {
+        if let Some(member) = self.table.get_mut(uri) {
+            member.seals_with = key;
         }
     }
 

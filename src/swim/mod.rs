@@ -17,8 +17,10 @@
 //! | `digest`, `repair`, `sync` | anti-entropy, for what gossip has missed: among our own, and with the Lua rock |
 //! | [`wire`], [`msgpack`], [`seal`] | messages and bytes |
 //! | [`mechanisms`] | what of this plain SWIM does not have, and what it is good for |
+//! | `admission`, `session` | whether a datagram may be believed: of my group, fresh, and meant for me |
 //! | `history` | what changed since a reader last looked |
 
+mod admission;
 mod audit;
 pub mod claim;
 pub mod config;
@@ -46,6 +48,7 @@ mod round;
 pub mod rtt;
 mod rumors;
 pub mod seal;
+mod session;
 pub mod stats;
 mod suspicion;
 mod sync;
@@ -58,8 +61,8 @@ use core::fmt;
 use std::collections::VecDeque;
 
 use indexmap::IndexSet;
-use rand::SeedableRng;
 use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 
 use claim::Incarnation;
 use config::{BadOption, Config, Setting};
@@ -68,7 +71,8 @@ use member::Member;
 use members::Members;
 use payload::Payload;
 use report::Report;
-use seal::Seal;
+use seal::keyring::Keyring;
+use session::Sessions;
 use stats::Stats;
 use time::{Micros, Now};
 use timers::{Timer, Timers};
@@ -98,7 +102,10 @@ pub struct Swim {
     allowed: IndexSet<Uri>,
     suspicions: suspicion::Suspicions,
     rumors: rumors::Rumors,
-    seal: Seal,
+    keys: Keyring,
+    sessions: Sessions,
+    /// What goes along with what is said to the sender of the datagram at hand.
+    reply: Option<admission::Reply>,
     prober: probe::Prober,
     enquiries: enquiry::Enquiries,
     errands: relay::Errands,
@@ -117,6 +124,19 @@ pub struct Swim {
     decided: u64,
     outbox: VecDeque<Transmit>,
     reports: VecDeque<Report>,
+}
+
+/// What decides about everything that is done by chance. Nobody must be able to guess it, unless all
+/// is a simulation.
+pub struct Seed(pub [u8; 32]);
+
+/// A seed for simulations.
+impl From<u64> for Seed {
+    fn from(number: u64) -> Self {
+        let mut seed = [0; 32];
+        StdRng::seed_from_u64(number).fill_bytes(&mut seed);
+        Self(seed)
+    }
 }
 
 /// A datagram to be sent.
@@ -189,10 +209,12 @@ impl fmt::Display for Refused {
 
 impl Swim {
     /// One who is nobody yet, and knows nobody. Everything it does by chance follows from `seed`.
-    pub fn new(config: Config, seed: u64) -> Self {
+    pub fn new(config: Config, seed: impl Into<Seed>) -> Self {
+        let mut rng = StdRng::from_seed(seed.into().0);
+        let sessions = Sessions::new(&mut rng);
         Self {
             config,
-            rng: StdRng::seed_from_u64(seed),
+            rng,
             myself: None,
             payload: Payload::empty(),
             former: None,
@@ -200,7 +222,9 @@ impl Swim {
             allowed: IndexSet::new(),
             suspicions: suspicion::Suspicions::default(),
             rumors: rumors::Rumors::default(),
-            seal: Seal::default(),
+            keys: Keyring::default(),
+            sessions,
+            reply: None,
             prober: probe::Prober::default(),
             enquiries: enquiry::Enquiries::default(),
             errands: relay::Errands::default(),
@@ -273,7 +297,7 @@ impl Swim {
     /// Assigns an option. It takes effect at once: what is waited for is not waited for longer than it
     /// says now.
     pub fn assign(&mut self, name: &str, setting: Setting, now: Now) -> Result<(), Refused> {
-        let before = self.config.clone();
+        let (before, form) = (self.config.clone(), self.form());
         self.config.assign(name, setting).map_err(Refused::Option)?;
         let (size, limit) = (self.payload.bytes().len(), self.payload_limit());
         if size > limit {
@@ -288,12 +312,14 @@ impl Swim {
                 .advance(Timer::AntiEntropy, now.monotonic + anti_entropy);
             self.watch_oldest_suspicion();
         }
+        self.show_form(form);
         Ok(())
     }
 
-    /// Encrypts what is sent from now on, and understands nothing else any more; `None` ends that.
-    pub fn set_encryption_key(&mut self, key: Option<&[u8]>) {
-        self.seal = Seal::new(key);
+    /// Goes on as another process that has forked off: what must not be used twice is drawn anew.
+    pub fn part_ways(&mut self, seed: impl Into<Seed>) {
+        self.rng = StdRng::from_seed(seed.into().0);
+        self.sessions = Sessions::new(&mut self.rng);
     }
 
     // Views.
@@ -303,9 +329,9 @@ impl Swim {
         self.rumors.len()
     }
 
-    /// The key as it is used: 32 bytes.
+    /// The key to send with, as the Lua rock uses it: 32 bytes.
     pub fn encryption_key(&self) -> Option<&[u8]> {
-        self.seal.key()
+        self.keys.sending().map(|key| &key.block()[..])
     }
 
     /// My identity, if I have one.

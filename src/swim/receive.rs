@@ -15,14 +15,19 @@ impl Swim {
             return Ok(());
         }
         self.notice_pause(now);
-        let opened = self.seal.open(datagram, &self.config.encryption_init);
-        let decoded = opened.as_deref().map_err(|why| *why).and_then(decode);
-        let message = decoded.inspect_err(|why| self.stats.malformed[*why as usize] += 1)?;
+        let taken = self.take(datagram, now);
+        taken.inspect_err(|why| self.stats.malformed[*why as usize] += 1)
+    }
+
+    fn take(&mut self, datagram: &[u8], now: Now) -> Result<(), Malformed> {
+        let opened = self.seal().open(datagram)?;
+        let message = decode(&opened.plain)?;
+        let sender = Uri::from_wire(message.sender).expect("checked when decoded");
+        self.admit(&sender, &message, opened.sealed, now)?;
         self.stats
             .received
             .count(message.body.kind(), datagram.len());
         self.stats.events_skipped += message.skipped as u64;
-        let sender = Uri::from_wire(message.sender).expect("checked when decoded");
         if self.myself.as_ref() != Some(&sender) {
             self.hearing.heard(now.monotonic);
         }
@@ -33,11 +38,13 @@ impl Swim {
         if self.refuted && !matches!(message.body, Body::Ping(_)) {
             self.push_to(&sender);
         }
+        self.note_form(&sender, &message, opened.sealed);
         self.note_dialect(&sender, &message, now);
         // Somebody new has come to us, or we to him: the sooner we know whom he knows, the better.
         if strange && message.trailer.is_none() && self.members.get(&sender).is_some() {
             self.sync_with(&sender, now);
         }
+        self.end_reply(now);
         Ok(())
     }
 

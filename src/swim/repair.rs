@@ -50,10 +50,13 @@ impl Repair {
 }
 
 impl Swim {
-    /// What goes behind every message: that I am one of ours, and the digest of my table.
+    /// What goes behind every message: that I am one of ours, and the digest of my table; of which
+    /// group I am, and what else I understand.
     pub(super) fn trailer(&self) -> Trailer {
         Trailer {
             digest: Some(self.members.digest().total()),
+            offers: self.offered_key(),
+            label: self.shown_label(),
             ..Trailer::default()
         }
     }

@@ -13,6 +13,8 @@ pub struct Stats {
     pub received: Traffic,
     /// Datagrams that were not, by reason.
     pub malformed: [u64; Malformed::ALL.len()],
+    /// Senders asked to show that they live now.
+    pub challenges: u64,
     /// Events and records that made no sense, in datagrams that did.
     pub events_skipped: u64,
     /// Datagrams that would have been larger than `MAX_PACKET_SIZE`, and were not sent.

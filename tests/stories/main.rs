@@ -6,6 +6,7 @@ mod hostile;
 mod joining;
 mod leaving;
 mod mixed;
+mod sealed;
 mod tuning;
 
 use std::time::Duration;

@@ -72,6 +72,20 @@ pub struct Echo<'a> {
 pub enum Malformed {
     /// Not encrypted with our key.
     Undecryptable,
+    /// Plain, or encrypted in the way of the Lua rock, where only what is authenticated is taken.
+    NotSealed,
+    /// Sealed with a key that we do not have.
+    UnknownKey,
+    /// Sealed with another key than it says, or changed on its way.
+    Forged,
+    /// Of a group with another label, or with none where ours has one.
+    OtherGroup,
+    /// Sent to somebody else.
+    Misdirected,
+    /// It has come before.
+    Replayed,
+    /// It may have come before: its sender has not shown yet that it lives now.
+    Unconfirmed,
     /// Cut short, nested too deep, or not MessagePack at all: what is encrypted looks like this to
     /// who has no key.
     NotMsgpack,
@@ -100,8 +114,15 @@ impl Body<'_> {
 
 impl Malformed {
     /// All of them, for counting.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 13] = [
         Self::Undecryptable,
+        Self::NotSealed,
+        Self::UnknownKey,
+        Self::Forged,
+        Self::OtherGroup,
+        Self::Misdirected,
+        Self::Replayed,
+        Self::Unconfirmed,
         Self::NotMsgpack,
         Self::NotAMessage,
         Self::Sender,
@@ -109,7 +130,8 @@ impl Malformed {
         Self::Data,
     ];
 
-    /// Whether a datagram with another key, or none, may look like this.
+    /// Whether a datagram with another key, or none, may look like this. Where datagrams are
+    /// authenticated nothing does: anybody could send such in the name of others.
     pub const fn smells_of_another_key(self) -> bool {
         matches!(
             self,
@@ -117,10 +139,27 @@ impl Malformed {
         )
     }
 
+    /// What to tell whoever wonders why a member is not heard.
+    pub const fn advice(self) -> Option<&'static str> {
+        match self {
+            Self::OtherGroup => Some("of a group with another GROUP_LABEL"),
+            Self::UnknownKey => Some("sealed with an encryption key that we do not have"),
+            Self::NotSealed => Some("not authenticated, and ENCRYPTION_CIPHER takes nothing else"),
+            _ => None,
+        }
+    }
+
     /// Its name among the counters.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Undecryptable => "undecryptable",
+            Self::NotSealed => "not_sealed",
+            Self::UnknownKey => "unknown_key",
+            Self::Forged => "forged",
+            Self::OtherGroup => "other_group",
+            Self::Misdirected => "misdirected",
+            Self::Replayed => "replayed",
+            Self::Unconfirmed => "unconfirmed",
             Self::NotMsgpack => "not_msgpack",
             Self::NotAMessage => "not_a_message",
             Self::Sender => "sender",

@@ -11,12 +11,15 @@
 //! | 2 | `[ts, dst]` | NACK: the port of `dst` is closed, as the relay sees it too |
 //! | 3 | bin | compare: the sums of its buckets, 4 bytes each, big-endian |
 //! | 4 | `[count, bin, last]` | these buckets differ, by their bits; the records here are of them |
+//! | 5 | uint | the id of a key: what is sealed with it may be sent to me |
+//! | 6 | bin | the label of its group |
 
 use rmp::encode as msgpack;
 
 use super::encode::infallible;
 use crate::swim::digest::BUCKETS_MAX;
 use crate::swim::msgpack::{Head, NotMsgpack, Reader};
+use crate::swim::seal::keyring::KeyId;
 use crate::swim::uri::{Uri, is_identity};
 
 /// The version that we speak.
@@ -29,6 +32,10 @@ pub struct Trailer {
     pub digest: Option<u64>,
     /// What else there is to it.
     pub note: Option<Note>,
+    /// By the id of its key, that the sender also takes what is authenticated.
+    pub offers: Option<KeyId>,
+    /// The label of the sender's group; empty if it has none.
+    pub label: Vec<u8>,
 }
 
 /// What only our own peers understand.
@@ -89,7 +96,13 @@ impl Trailer {
     /// Its MessagePack.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(16);
-        let keys = 1 + u32::from(self.digest.is_some()) + u32::from(self.note.is_some());
+        let optional = [
+            self.digest.is_some(),
+            self.note.is_some(),
+            self.offers.is_some(),
+            !self.label.is_empty(),
+        ];
+        let keys = 1 + optional.into_iter().map(u32::from).sum::<u32>();
         infallible(msgpack::write_map_len(&mut out, keys));
         key(&mut out, 0);
         uint(&mut out, VERSION);
@@ -118,6 +131,14 @@ impl Trailer {
                 infallible(msgpack::write_bool(&mut out, *last));
             }
         }
+        if let Some(KeyId(id)) = self.offers {
+            key(&mut out, 5);
+            infallible(msgpack::write_u32(&mut out, u32::from_be_bytes(id)));
+        }
+        if !self.label.is_empty() {
+            key(&mut out, 6);
+            infallible(msgpack::write_bin(&mut out, &self.label));
+        }
         out
     }
 
@@ -137,6 +158,8 @@ impl Trailer {
                 2 => trailer.note = nack(value),
                 3 => trailer.note = compare(value),
                 4 => trailer.note = differ(value),
+                5 => trailer.offers = key_id(value),
+                6 => trailer.label = text(value)?.to_vec(),
                 _unknown => {}
             }
         }
@@ -157,6 +180,18 @@ fn unsigned(value: &[u8]) -> Option<u64> {
         Ok(Head::Number(number)) => number.unsigned(),
         _ => None,
     }
+}
+
+fn text(value: &[u8]) -> Option<&[u8]> {
+    match Reader::new(value).head() {
+        Ok(Head::Text(text)) => Some(text),
+        _ => None,
+    }
+}
+
+fn key_id(value: &[u8]) -> Option<KeyId> {
+    let id = u32::try_from(unsigned(value)?).ok()?;
+    Some(KeyId(id.to_be_bytes()))
 }
 
 fn nack(value: &[u8]) -> Option<Note> {
@@ -241,6 +276,8 @@ mod tests {
             let trailer = Trailer {
                 digest: Some(u64::MAX),
                 note,
+                offers: Some(KeyId([0xff, 0, 1, 2])),
+                label: b"a label".to_vec(),
             };
             assert_eq!(Trailer::decode(&trailer.encode()), Some(trailer));
         }

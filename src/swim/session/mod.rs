@@ -1,0 +1,292 @@
+//! Whether what was sealed with my key is fresh: said in this life of its sender, in mine, and once.
+//!
+//! Every engine draws a session at random when it begins to live, and counts its datagrams. Of a
+//! session that has been confirmed, each counter is believed once. One that has not is believed
+//! nothing; it is sent a challenge, a number that only I can make and that nobody can have recorded
+//! before. Whoever sends it back lives now. Its window begins with that datagram, so whatever it has
+//! said before, to me or to others, is too old.
+//!
+//! A challenge is made from the session that it is for and a secret of my own, like the cookies of
+//! WireGuard or DTLS: nothing has to be remembered of those who have not answered.
+
+mod window;
+
+use std::collections::VecDeque;
+
+use hkdf::Hkdf;
+use indexmap::IndexMap;
+use rand::rngs::StdRng;
+use rand::{Rng, RngExt};
+use sha2::Sha256;
+use xxhash_rust::xxh3::xxh3_64;
+use zeroize::Zeroizing;
+
+use super::seal::aead::{Challenge, SESSION_SIZE, SessionId, Stamp};
+use super::time::{Micros, Now};
+use super::uri::Uri;
+use window::Window;
+
+/// For how long at least a challenge may be answered, in µs, and for twice that at most: what is held
+/// up on its way for longer is not believed.
+const CHALLENGE_LIFE: u64 = 10_000_000;
+
+/// Sessions that are forgotten could be confirmed again, by what was recorded, while the challenge
+/// that confirmed them is valid. So many are kept in mind; beyond, all challenges become invalid.
+const RETIRED_MAX: usize = 1024;
+
+/// How many sessions may be confirmed of those who are not in the table.
+const STRANGERS_MAX: usize = 256;
+
+/// How long who is not believed waits for another challenge, in µs.
+const CHALLENGE_PAUSE: u64 = 20_000;
+
+/// How many challenges are sent within such a pause: a thousand members who meet me at once take a
+/// fifth of a second.
+const CHALLENGES_MAX: usize = 128;
+
+/// How many pings are remembered, to be sent again when their recipient did not believe them.
+const PINGS_MAX: usize = 64;
+
+/// My session, and those of others.
+pub struct Sessions {
+    own: SessionId,
+    sent: u64,
+    /// Of my own datagrams to myself.
+    heard_myself: Window,
+    secret: Zeroizing<[u8; 32]>,
+    /// Rises when all challenges become invalid.
+    generation: u64,
+    /// The sessions that are confirmed, one for each member.
+    confirmed: IndexMap<Uri, Peer>,
+    /// When each was last heard, in the order of hearing.
+    heard: u64,
+    /// Those that are not to be confirmed again, and in which epoch they were retired.
+    retired: VecDeque<(SessionId, u64)>,
+    /// Those that were challenged of late, and when.
+    challenged: VecDeque<(SessionId, Micros)>,
+    pings: VecDeque<(Uri, Vec<u8>)>,
+}
+
+struct Peer {
+    session: SessionId,
+    window: Window,
+    heard: u64,
+}
+
+/// What to make of a datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is said for the first time.
+    Fresh,
+    /// It has been said before, or so long ago that nobody knows.
+    Replayed,
+    /// It may be a recording.
+    Unconfirmed,
+}
+
+/// A number for whom something is meant.
+pub fn address(uri: &str) -> u64 {
+    xxh3_64(uri.as_bytes())
+}
+
+/// The beginning of a session, by which it is challenged.
+fn beginning(session: &SessionId) -> u64 {
+    let first = session.first_chunk().expect("twice as long");
+    u64::from_be_bytes(*first)
+}
+
+const fn epoch(now: Now) -> u64 {
+    now.monotonic.0 / CHALLENGE_LIFE
+}
+
+impl Sessions {
+    /// Those of an engine that begins to live.
+    pub fn new(rng: &mut StdRng) -> Self {
+        let mut secret = Zeroizing::new([0; 32]);
+        rng.fill_bytes(&mut secret[..]);
+        Self {
+            own: rng.random(),
+            sent: 0,
+            heard_myself: Window::after(0),
+            secret,
+            generation: 0,
+            confirmed: IndexMap::new(),
+            heard: 0,
+            retired: VecDeque::new(),
+            challenged: VecDeque::new(),
+            pings: VecDeque::new(),
+        }
+    }
+
+    /// Forgets all others; nothing that they have said so far is ever believed again.
+    pub fn clear(&mut self) {
+        self.confirmed.clear();
+        self.pings.clear();
+        self.invalidate_challenges();
+    }
+
+    /// What the next datagram is sealed with.
+    pub fn stamp(&mut self) -> Stamp {
+        self.sent += 1;
+        Stamp {
+            session: self.own,
+            counter: self.sent,
+        }
+    }
+
+    /// Whether `sender` has shown that it lives now, with the session that it has now.
+    pub fn is_confirmed(&self, sender: &Uri, stamp: Stamp) -> bool {
+        let peer = self.confirmed.get(sender);
+        stamp.session == self.own || peer.is_some_and(|peer| peer.session == stamp.session)
+    }
+
+    /// What to make of a datagram of `sender` that is meant for me.
+    pub fn judge(
+        &mut self,
+        sender: &Uri,
+        stamp: Stamp,
+        response: Option<u64>,
+        members: usize,
+        now: Now,
+    ) -> Standing {
+        let Stamp { session, counter } = stamp;
+        self.heard += 1;
+        let peer = self.confirmed.get_mut(sender);
+        let window = if session == self.own {
+            Some(&mut self.heard_myself)
+        } else {
+            peer.filter(|peer| peer.session == session).map(|peer| {
+                peer.heard = self.heard;
+                &mut peer.window
+            })
+        };
+        match window.map(|window| window.admit(counter)) {
+            Some(true) => Standing::Fresh,
+            Some(false) => Standing::Replayed,
+            None if !self.is_answered(&session, response, now) => Standing::Unconfirmed,
+            None if self.is_retired(&session) => Standing::Replayed,
+            None => {
+                self.confirm(sender, stamp, members, now);
+                Standing::Fresh
+            }
+        }
+    }
+
+    /// A challenge for a session that is not confirmed, unless it has just had one.
+    pub fn challenge(&mut self, session: &SessionId, now: Now) -> Option<Challenge> {
+        let waits = |at: Micros| now.monotonic.0.saturating_sub(at.0) < CHALLENGE_PAUSE;
+        while self
+            .challenged
+            .pop_front_if(|(_, at)| !waits(*at))
+            .is_some()
+        {}
+        let recently = self.challenged.iter().any(|(known, _)| known == session);
+        if recently || self.challenged.len() == CHALLENGES_MAX {
+            return None;
+        }
+        self.challenged.push_back((*session, now.monotonic));
+        Some(Challenge {
+            of: beginning(session),
+            code: self.code(session, epoch(now)),
+        })
+    }
+
+    /// What to answer to a challenge: nothing if it is for somebody else, or a former life of mine.
+    pub fn response(&self, challenge: Option<Challenge>) -> Option<u64> {
+        let mine = challenge.filter(|challenge| challenge.of == beginning(&self.own));
+        mine.map(|challenge| challenge.code)
+    }
+
+    /// Remembers a ping, in case its recipient does not believe it yet.
+    pub fn remember_ping(&mut self, to: &Uri, data: &[u8]) {
+        if self.pings.len() == PINGS_MAX {
+            self.pings.pop_front();
+        }
+        self.pings.push_back((to.clone(), data.to_vec()));
+    }
+
+    /// The last ping to `to` that is remembered.
+    pub fn take_ping(&mut self, to: &Uri) -> Option<Vec<u8>> {
+        let last = self.pings.iter().rposition(|(known, _)| known == to)?;
+        self.pings.remove(last).map(|(_, data)| data)
+    }
+
+    /// Whether there are no more than there may be; for audits.
+    pub fn is_bounded(&self, members: usize) -> bool {
+        self.confirmed.len() <= members + STRANGERS_MAX
+            && self.retired.len() <= RETIRED_MAX
+            && self.challenged.len() <= CHALLENGES_MAX
+            && self.pings.len() <= PINGS_MAX
+    }
+
+    /// Only who knows the secret can tell it from any other number.
+    fn code(&self, session: &SessionId, epoch: u64) -> u64 {
+        let mut what = Vec::with_capacity(SESSION_SIZE + 16);
+        what.extend(session);
+        what.extend(self.generation.to_be_bytes());
+        what.extend(epoch.to_be_bytes());
+        let mut code = [0; 8];
+        let made = Hkdf::<Sha256>::from_prk(&*self.secret).map(|prk| prk.expand(&what, &mut code));
+        made.expect("the secret is as long as a hash")
+            .expect("HKDF yields as much as 255 hashes");
+        u64::from_be_bytes(code)
+    }
+
+    fn is_answered(&self, session: &SessionId, response: Option<u64>, now: Now) -> bool {
+        let epochs = [Some(epoch(now)), epoch(now).checked_sub(1)];
+        let mut codes = epochs
+            .into_iter()
+            .flatten()
+            .map(|epoch| self.code(session, epoch));
+        response.is_some_and(|response| codes.any(|code| code == response))
+    }
+
+    fn is_retired(&self, session: &SessionId) -> bool {
+        self.retired.iter().any(|(retired, _)| retired == session)
+    }
+
+    fn confirm(&mut self, sender: &Uri, stamp: Stamp, members: usize, now: Now) {
+        let peer = Peer {
+            session: stamp.session,
+            window: Window::after(stamp.counter),
+            heard: self.heard,
+        };
+        if let Some(former) = self.confirmed.insert(sender.clone(), peer) {
+            self.retire(former.session, now);
+        }
+        while self.confirmed.len() > members + STRANGERS_MAX {
+            self.retire_one(now);
+        }
+    }
+
+    /// Forgets one of those that were not heard for long: of eight, from a place that nobody can choose.
+    fn retire_one(&mut self, now: Now) {
+        let start = self.code(&self.own, self.heard) as usize;
+        let places = (0..8).map(|step| start.wrapping_add(step) % self.confirmed.len());
+        let oldest = places.min_by_key(|place| self.confirmed[*place].heard);
+        let forgotten = oldest.and_then(|place| self.confirmed.swap_remove_index(place));
+        if let Some((_, peer)) = forgotten {
+            self.retire(peer.session, now);
+        }
+    }
+
+    fn retire(&mut self, session: SessionId, now: Now) {
+        let valid = |since: u64| epoch(now) - since < 2;
+        while self
+            .retired
+            .pop_front_if(|(_, since)| !valid(*since))
+            .is_some()
+        {}
+        if self.retired.len() == RETIRED_MAX {
+            self.invalidate_challenges();
+        } else {
+            self.retired.push_back((session, epoch(now)));
+        }
+    }
+
+    fn invalidate_challenges(&mut self) {
+        self.generation += 1;
+        self.retired.clear();
+        self.challenged.clear();
+    }
+}

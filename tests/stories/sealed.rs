@@ -1,0 +1,283 @@
+//! Groups that authenticate what they say.
+
+use membership::sim::world::Recording;
+use membership::swim::claim::Status::NonDecryptable as Undecryptable;
+use membership::swim::seal::Cipher;
+use membership::swim::wire::Malformed;
+
+use crate::*;
+
+const KEY: &[u8] = b"a key for tests";
+
+/// Members that authenticate everything, and have not met.
+fn strangers(count: u32, seed: u64) -> World {
+    let mut world = World::new(seed);
+    world.config.encryption_cipher = Cipher::Aead;
+    world.key = Some(KEY.to_vec());
+    world.populate(count);
+    world
+}
+
+fn group(count: u32, seed: u64) -> World {
+    let mut world = strangers(count, seed);
+    world.acquaint();
+    world
+}
+
+fn malformed(world: &World, id: Id, why: Malformed) -> u64 {
+    swim(world, id).stats().malformed[why as usize]
+}
+
+#[test]
+fn members_meet_and_a_payload_gets_around_at_once() {
+    story(|seed| {
+        let mut world = strangers(5, seed);
+        for id in [B, C, D, E] {
+            world.introduce(A, id);
+        }
+        let met = |world: &World| {
+            let ids = [A, B, C, D, E];
+            ids.into_iter().all(|id| world.everyone_sees(id, Alive))
+        };
+        assert!(world.run_until(2 * PERIOD, met).is_some());
+        world.set_payload(C, 7);
+        world.run(MOMENT);
+        let known = payload(7);
+        for id in [A, B, D, E] {
+            let shown = world
+                .engine(id)
+                .and_then(|engine| engine.shown_payload(&uri(&world, C)));
+            assert_eq!(shown.map(Payload::bytes), Some(&known[..]), "{seed}");
+        }
+    });
+}
+
+#[test]
+fn a_user_gets_his_answer_from_a_stranger_within_the_ack_timeout() {
+    story(|seed| {
+        let mut world = strangers(2, seed);
+        let target = uri(&world, B);
+        let ticket = world.act(A, "probes", |engine, now| {
+            engine.swim_mut().expect("ours").probe(&target, now)
+        });
+        let ticket = ticket.expect("it runs").expect("it takes part");
+        world.run(ACK_TIMEOUT);
+        assert_eq!(swim(&world, A).outcome(ticket), Outcome::Answered);
+    });
+}
+
+#[test]
+fn a_death_is_found_and_a_quick_restart_is_not_taken_for_one() {
+    story(|seed| {
+        let mut world = group(5, seed);
+        world.kill(C);
+        world.start(C);
+        world.introduce(C, A);
+        world.run(MOMENT);
+        assert!(world.everyone_sees(C, Alive), "{seed}");
+        world.settle();
+        world.kill(C);
+        let dead = |world: &World| world.everyone_sees(C, Dead);
+        let limit = round(5) + PERIOD + SUSPICION + MOMENT;
+        assert!(world.run_until(limit, dead).is_some(), "{seed}");
+    });
+}
+
+#[test]
+fn what_is_not_sealed_with_the_key_changes_nothing_not_even_for_the_dead() {
+    story(|seed| {
+        let mut world = group(3, seed);
+        world.kill(C);
+        let dead = |world: &World| world.everyone_sees(C, Dead);
+        assert!(world.run_until(seconds(30), dead).is_some());
+        let before = swim(&world, A).version();
+        let lie = hearsay(&uri(&world, C), &uri(&world, B), Dead, 9);
+        let mut forged = vec![0xc1, 1];
+        forged.extend([0; 200]);
+        for datagram in [&lie[..], b"noise", b"", &[0x5a; 64], &forged] {
+            world.inject(C, A, datagram);
+        }
+        assert_eq!(swim(&world, A).version(), before);
+        assert_ne!(world.status(A, C), Some(Undecryptable));
+        assert_eq!(malformed(&world, A, Malformed::NotSealed), 4);
+        assert_eq!(malformed(&world, A, Malformed::OtherGroup), 0);
+        assert_eq!(malformed(&world, A, Malformed::UnknownKey), 1);
+    });
+}
+
+/// What a member knows: who there is, as what, with which payload, by which clock.
+fn knowledge(world: &World, id: Id) -> Vec<(Uri, Claim, Option<Vec<u8>>)> {
+    let members = swim(world, id).members().from(0);
+    let mut known: Vec<_> = members
+        .map(|member| {
+            let payload = member
+                .payload
+                .as_ref()
+                .map(|payload| payload.bytes().to_vec());
+            (member.uri.clone(), member.claim, payload)
+        })
+        .collect();
+    known.sort_by(|one, other| one.0.cmp(&other.0));
+    known
+}
+
+/// The whole life of a group, as somebody who listens everywhere has it on tape: members meet, speak,
+/// are suspected, die, come back, leave, and are forgotten: whoever believed any of it again would
+/// remember them.
+fn recorded_life(seed: u64) -> (World, Vec<Recording>) {
+    let mut world = strangers(4, seed);
+    world.tape = Some(Vec::new());
+    world.acquaint();
+    world.set_payload(A, 1);
+    world.pause(B, 3 * PERIOD);
+    world.run(seconds(5));
+    world.kill(C);
+    let dead = |world: &World| world.everyone_sees(C, Dead);
+    assert!(world.run_until(seconds(30), dead).is_some());
+    world.start(C);
+    world.introduce(C, A);
+    world.set_payload(C, 2);
+    world.settle();
+    world.leave(D);
+    world.settle();
+    let tape = world.tape.take().expect("it was put in");
+    world.run(seconds(5));
+    let gone = uri(&world, D);
+    for id in [A, B, C] {
+        world.act(id, "forgets", |engine, _now| {
+            engine.swim_mut().expect("ours").remove_member(&gone);
+        });
+    }
+    (world, tape)
+}
+
+/// The tape as it was, backwards, and in no order.
+fn orders(tape: &[Recording], seed: u64) -> [Vec<Recording>; 3] {
+    let backwards = tape.iter().rev().cloned().collect();
+    let mut shuffled = tape.to_vec();
+    let mut number = seed;
+    for place in (1..shuffled.len()).rev() {
+        number = number
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        shuffled.swap(place, (number >> 33) as usize % (place + 1));
+    }
+    [tape.to_vec(), backwards, shuffled]
+}
+
+/// Plays the tape to these, each datagram to each of them, whomever it was for.
+fn replay(world: &mut World, tape: &[Recording], audience: &[Id]) {
+    for Recording { from, datagram, .. } in tape {
+        for to in audience {
+            let before = swim(world, *to).version();
+            world.inject(*from, *to, datagram);
+            assert_eq!(
+                swim(world, *to).version(),
+                before,
+                "{to} has believed something"
+            );
+        }
+    }
+}
+
+/// Plays it, lets what comes of it happen, and looks whether anybody knows anything else then.
+fn replay_in_vain(world: &mut World, tape: &[Recording], audience: &[Id]) {
+    let know = |world: &World| {
+        audience
+            .iter()
+            .map(|id| knowledge(world, *id))
+            .collect::<Vec<_>>()
+    };
+    let before = know(world);
+    replay(world, tape, audience);
+    world.run(seconds(5));
+    assert_eq!(know(world), before);
+}
+
+#[test]
+fn a_recorded_life_played_to_those_who_have_lived_it_changes_nothing() {
+    (0..3).for_each(|seed| {
+        let (mut world, tape) = recorded_life(seed);
+        assert!(tape.len() > 100, "it was a life");
+        for order in orders(&tape, seed) {
+            replay_in_vain(&mut world, &order, &[A, B, C]);
+        }
+    });
+}
+
+#[test]
+fn a_recorded_life_played_to_members_who_have_been_restarted_changes_nothing() {
+    (0..3).for_each(|seed| {
+        let (mut world, tape) = recorded_life(seed);
+        for order in orders(&tape, seed) {
+            world.kill(A);
+            world.start(A);
+            replay(&mut world, &order, &[A]);
+            world.introduce(A, B);
+            world.settle();
+            replay_in_vain(&mut world, &order, &[A, B, C]);
+        }
+        // Nobody of those who have spoken on the tape is there any more.
+        [A, B, C].into_iter().for_each(|id| world.kill(id));
+        [A, B, C].into_iter().for_each(|id| world.start(id));
+        for order in orders(&tape, seed) {
+            replay_in_vain(&mut world, &order, &[A, B, C]);
+        }
+        assert_eq!(swim(&world, A).members().len(), 1, "they have not even met");
+    });
+}
+
+#[test]
+fn a_recorded_life_played_to_another_group_with_the_same_key_changes_nothing() {
+    (0..3).for_each(|seed| {
+        let (_, tape) = recorded_life(seed);
+        let mut world = strangers(4, seed + 1000);
+        for order in orders(&tape, seed) {
+            replay_in_vain(&mut world, &order, &[A, B, C, D]);
+        }
+        world.acquaint();
+        for order in orders(&tape, seed) {
+            replay_in_vain(&mut world, &order, &[A, B, C, D]);
+        }
+    });
+}
+
+#[test]
+fn two_groups_with_other_labels_that_are_introduced_to_each_other_do_not_merge() {
+    let labels: [(&[u8], &[u8]); 2] = [(b"one", b"other"), (b"", b"other")];
+    let ciphers = [
+        (Cipher::Cbc, None),
+        (Cipher::Cbc, Some(KEY.to_vec())),
+        (Cipher::Aead, Some(KEY.to_vec())),
+        (Cipher::PlainAndAead, Some(KEY.to_vec())),
+    ];
+    for (seed, (cipher, key)) in ciphers.into_iter().enumerate() {
+        for (one, other) in labels {
+            let mut world = World::new(seed as u64);
+            (world.config.encryption_cipher, world.key) = (cipher, key.clone());
+            world.config.group_label = one.to_vec();
+            world.populate(2);
+            world.config.group_label = other.to_vec();
+            world.populate(2);
+            world.introduce(A, B);
+            world.introduce(C, D);
+            world.run(seconds(5));
+            world.introduce(A, C);
+            world.introduce(D, B);
+            world.run(seconds(30));
+            for (id, friend, strangers) in [(A, B, [C, D]), (B, A, [C, D]), (C, D, [A, B])] {
+                assert_eq!(world.status(id, friend), Some(Alive), "{id} {friend}");
+                assert_eq!(incarnation(&world, id, friend), 1, "never in doubt");
+                for stranger in strangers {
+                    let met = world.status(id, stranger);
+                    assert!(
+                        met.is_none_or(|status| status == Dead),
+                        "{id} {stranger} {met:?}"
+                    );
+                }
+            }
+            assert!(malformed(&world, C, Malformed::OtherGroup) > 0);
+            assert!(malformed(&world, B, Malformed::OtherGroup) > 0);
+        }
+    }
+}
