@@ -253,7 +253,7 @@ function membership.set_payload(key, value)
     return true
 end
 
---- The key as it is used: cut to 32 bytes, or padded with spaces on the left.
+--- The key that is sent with, as the Lua rock uses it: cut to 32 bytes, or padded with spaces on the left.
 ---@return string|nil
 function membership.get_encryption_key()
     watch.ensure()
@@ -262,14 +262,79 @@ function membership.get_encryption_key()
 end
 
 --- Encrypts what is sent from now on, and understands nothing else any more.
----@param key string|nil nil ends that
+---@param key string|string[]|nil of a list, the first is sent with, and all are understood; nil ends encryption
 function membership.set_encryption_key(key)
-    if key ~= nil and type(key) ~= 'string' then
+    local keys = {}
+    if type(key) == 'table' then
+        for i, one in ipairs(key) do
+            keys[i] = type(one) == 'string' and one or nil
+        end
+    elseif key ~= nil then
+        keys[1] = type(key) == 'string' and key or nil
+    end
+    if key ~= nil and #keys == 0 then
         check.fail(1, 'set_encryption_key', '?string', key)
+    elseif type(key) == 'table' then
+        for i in pairs(key) do
+            if keys[i] == nil then -- left out, it would be one key less than was meant
+                check.fail(1, 'set_encryption_key', 'list of strings', key)
+            end
+        end
     end
     watch.ensure()
-    check.result(core.set_encryption_key(key ~= nil and key or nil))
+    local why = check.result(core.set_encryption_keys(keys))
+    if why ~= nil then
+        error(why, 2)
+    end
     log.info('Membership encryption %s', key ~= nil and 'enabled' or 'disabled')
+end
+
+--- Understands one more key. This and the following two replace a key without any member being missed.
+---@param key string
+---@return boolean|nil true
+---@return string|nil why not
+function membership.add_encryption_key(key)
+    if type(key) ~= 'string' then
+        check.fail(1, 'add_encryption_key', 'string', key)
+    end
+    watch.ensure()
+    local why = check.result(core.add_encryption_key(key))
+    if why ~= nil then
+        return nil, why
+    end
+    return true
+end
+
+--- Sends with this key from now on. It has to be understood already, here and by all others.
+---@param key string
+---@return boolean|nil true
+---@return string|nil why not
+function membership.use_encryption_key(key)
+    if type(key) ~= 'string' then
+        check.fail(1, 'use_encryption_key', 'string', key)
+    end
+    watch.ensure()
+    local why = check.result(core.use_encryption_key(key))
+    if why ~= nil then
+        return nil, why
+    end
+    return true
+end
+
+--- Does not understand this key any more. It must not be the one that is sent with.
+---@param key string
+---@return boolean|nil true
+---@return string|nil why not
+function membership.remove_encryption_key(key)
+    if type(key) ~= 'string' then
+        check.fail(1, 'remove_encryption_key', 'string', key)
+    end
+    watch.ensure()
+    local why = check.result(core.remove_encryption_key(key))
+    if why ~= nil then
+        return nil, why
+    end
+    return true
 end
 
 --- Makes a `fiber.cond` that is broadcast whenever a status, incarnation or payload changes, and when a member is gone.

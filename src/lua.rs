@@ -17,12 +17,14 @@ mod splice;
 use std::fmt::Display;
 use std::os::fd::RawFd;
 
-use mlua::{BString, FromLuaMulti, IntoLua, Lua, Table, Value};
+use mlua::{BString, FromLua, FromLuaMulti, IntoLua, Lua, Table, Value};
+use zeroize::Zeroizing;
 
 use crate::node::interfaces::interfaces;
 use crate::node::node;
 use crate::swim::claim::{Incarnation, Status};
 use crate::swim::config::{Config, Setting};
+use crate::swim::seal::keyring::BadKey;
 use crate::swim::time::Micros;
 use crate::swim::uri::{Uri, UriError};
 use crate::swim::{Outcome, Swim, Ticket};
@@ -60,7 +62,10 @@ fn membership_core(lua: &Lua) -> mlua::Result<Table> {
     export(lua, &core, "options", options)?;
     export(lua, &core, "set_option", set_option)?;
     export(lua, &core, "encryption_key", encryption_key)?;
-    export(lua, &core, "set_encryption_key", set_encryption_key)?;
+    export(lua, &core, "set_encryption_keys", set_encryption_keys)?;
+    export(lua, &core, "add_encryption_key", add_encryption_key)?;
+    export(lua, &core, "use_encryption_key", use_encryption_key)?;
+    export(lua, &core, "remove_encryption_key", remove_encryption_key)?;
     export(lua, &core, "bell", bell)?;
     export(lua, &core, "beat", beat)?;
     export(lua, &core, "end_beats", end_beats)?;
@@ -283,12 +288,38 @@ fn encryption_key(_: &Lua, (): ()) -> Answer<Option<BString>> {
     Ok(key.map_err(message)?.map(BString::from))
 }
 
-fn set_encryption_key(_: &Lua, key: Option<BString>) -> Answer<bool> {
-    let key = key.as_ref().map(|key| &key[..]);
-    node()
-        .with_swim(|swim, _| swim.set_encryption_key(key))
-        .map_err(message)?;
-    Ok(true)
+/// A key, of which nothing is left in memory when we are done with it.
+struct Secret(Zeroizing<Vec<u8>>);
+
+impl FromLua for Secret {
+    fn from_lua(value: Value, lua: &Lua) -> mlua::Result<Self> {
+        let text = BString::from_lua(value, lua)?;
+        Ok(Self(Zeroizing::new(text.into())))
+    }
+}
+
+/// Replaces all keys: the first is the one to send with, and none ends encryption.
+fn set_encryption_keys(_: &Lua, keys: Vec<Secret>) -> Answer<Option<String>> {
+    let keys: Vec<&[u8]> = keys.iter().map(|key| &key.0[..]).collect();
+    change_keys(|swim| swim.set_encryption_keys(&keys))
+}
+
+fn add_encryption_key(_: &Lua, key: Secret) -> Answer<Option<String>> {
+    change_keys(|swim| swim.add_encryption_key(&key.0))
+}
+
+fn use_encryption_key(_: &Lua, key: Secret) -> Answer<Option<String>> {
+    change_keys(|swim| swim.use_encryption_key(&key.0))
+}
+
+fn remove_encryption_key(_: &Lua, key: Secret) -> Answer<Option<String>> {
+    change_keys(|swim| swim.remove_encryption_key(&key.0))
+}
+
+/// Nil, or why the keys stay what they are.
+fn change_keys(change: impl FnOnce(&mut Swim) -> Result<(), BadKey>) -> Answer<Option<String>> {
+    let changed = node().with_swim(|swim, _| change(swim));
+    Ok(changed.map_err(message)?.err().map(message))
 }
 
 /// The bell of a Lua state; it goes away with it.

@@ -85,6 +85,9 @@ end
 ---@field MAX_PACKET_SIZE number no datagram is larger, in bytes
 ---@field GOSSIP_INTERVAL_SECONDS number how often news is pushed while there is any
 ---@field RETRANSMIT_MULTIPLIER number how often news is sent: so many times the logarithm of the number of members
+---@field ENCRYPTION_INIT string the initialisation vector of aes-256-cbc, 16 bytes
+---@field ENCRYPTION_CIPHER string aes-256-cbc, xchacha20-poly1305, or both on the way: plain+… or aes-256-cbc+…
+---@field GROUP_LABEL string who has another one is ignored; at most 64 bytes, and none by default
 ---@field MAX_MEMBERS number strangers beyond so many are refused
 ---@field TX_STALL_TIMEOUT_SECONDS number how long this thread may hang before it counts as dead: 0 or from 0.25
 ---@field log_debug fun(format: string, ...) where debug lines go
