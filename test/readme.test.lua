@@ -116,16 +116,19 @@ function Reader:try_console(block)
     end
 end
 
-suite.fact('each snippet does what is said of it', function(t, cluster)
-    local reader = new_reader(t, cluster)
-    for _, block in ipairs(document.read(README, translate_to(reader.first_port)).blocks) do
-        if block.language == 'lua' and document.file_name(block) == nil then
-            reader:try_lua(block)
-        elseif block.language == 'console' then
-            reader:try_console(block)
+for _, name in ipairs({'README.md', 'SECURITY.md'}) do
+    suite.fact(('each snippet of %s does what is said of it'):format(name), function(t, cluster)
+        local reader = new_reader(t, cluster)
+        local path = fio.pathjoin(ROOT, name)
+        for _, block in ipairs(document.read(path, translate_to(reader.first_port)).blocks) do
+            if block.language == 'lua' and document.file_name(block) == nil then
+                reader:try_lua(block)
+            elseif block.language == 'console' then
+                reader:try_console(block)
+            end
         end
-    end
-end)
+    end)
+end
 
 --- The blocks that are files, by name.
 local function read_files(translate)

@@ -8,7 +8,7 @@ local function read_blocks(text)
     local number = 0
     for line in (text .. '\n'):gmatch('(.-)\n') do
         number = number + 1
-        local info = line:match('^```(.*)$')
+        local info = line:match('^%s*```(.*)$')
         if info == nil then
             if block ~= nil then
                 table.insert(block.lines, line)
