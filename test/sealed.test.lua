@@ -108,7 +108,7 @@ fact('a group changes from plain to authenticated while it runs, and nobody is e
     t:ok(cluster:everyone_sees(members[4].uri, 'dead', {members[1], members[2], members[3]}), 'and so do deaths')
 end)
 
-fact("a group changes from the Lua rock's encryption to authenticated, and nobody is ever in doubt", function(t, cluster)
+fact("a group goes from the Lua rock's encryption to authenticated, and nobody is ever in doubt", function(t, cluster)
     local members = change_form(t, cluster, 'aes-256-cbc', true)
     members[2].membership.set_payload('word', 'swordfish')
     t:ok(cluster:everyone_sees_payload(members[2].uri, {word = 'swordfish'}, members), 'news gets around')
