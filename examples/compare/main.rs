@@ -26,7 +26,10 @@ struct Arguments {
     /// Leaves out one mechanism after the other, instead of comparing with the Lua rock.
     #[arg(long)]
     without: bool,
-    /// Which rows, by their first words; by default all.
+    /// Which columns, by what is above them; by default all.
+    #[arg(long, value_delimiter = ',')]
+    columns: Vec<String>,
+    /// Which rows, by the names that --json shows; by default all.
     #[arg(long, value_delimiter = ',')]
     rows: Vec<String>,
     /// How many seeds are tried; the table shows medians.
@@ -68,11 +71,17 @@ pub struct Figure {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let columns = columns(arguments.without);
+    let mut columns = columns(arguments.without);
+    if !arguments.columns.is_empty() {
+        columns.retain(|column| arguments.columns.iter().any(|name| name == column.name));
+    }
     let rows: Vec<&Row> = ROWS.iter().filter(|row| wanted(row, &arguments)).collect();
-    if rows.is_empty() {
+    if rows.is_empty() || columns.is_empty() {
         let names: Vec<&str> = ROWS.iter().map(|row| row.key).collect();
-        eprintln!("no such rows; there are {}", names.join(", "));
+        eprintln!(
+            "nothing to measure; there are the rows {}",
+            names.join(", ")
+        );
         return ExitCode::FAILURE;
     }
     let figures = measure(&rows, &columns, &arguments);

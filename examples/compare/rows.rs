@@ -231,6 +231,15 @@ pub const ROWS: &[Row] = &[
     ),
     Row::new(
         (
+            "accused",
+            "the same: how often anybody accused one who was never paused",
+        ),
+        "",
+        128,
+        accused,
+    ),
+    Row::new(
+        (
             "deaf",
             "one of 40 hears nobody, 10 min: how often another took a third for suspect",
         ),
@@ -359,6 +368,15 @@ fn paused(group: &Group, longest: Duration) -> Option<f64> {
     let mut errors = Errors::among(well, Status::Dead);
     world.try_pauses(&ill, longest, seconds(600), |world| errors.look(world));
     Some(errors.count as f64)
+}
+
+/// How often one who is never paused was suspected, by whomever.
+fn accused(group: &Group) -> Option<f64> {
+    let ill = group.some(16);
+    let calm = group
+        .world()
+        .try_pauses(&ill, seconds(2), seconds(600), |_world| {});
+    Some(calm.wronged as f64)
 }
 
 /// How often one of those who hear took another of them for suspect.

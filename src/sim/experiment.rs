@@ -139,10 +139,9 @@ impl World {
         let start = self.now();
         while self.now().since(start) < lasting {
             for id in some {
-                let share = rng.random_range(0.0..1.0);
-                self.pause(*id, longest.mul_f64(share));
+                self.pause(*id, longest.mul_f64(rng.random_range(0.5..1.0)));
             }
-            let next = self.now() + longest;
+            let next = self.now() + longest + BREATH.mul_f64(rng.random_range(0.0..1.0));
             while self.now() < next {
                 self.run(2 * LOOK_PERIOD);
                 look(self);
@@ -254,6 +253,9 @@ impl World {
         })
     }
 }
+
+/// For how long, at most, those run who are paused again and again.
+const BREATH: Duration = Duration::from_millis(500);
 
 /// How often an experiment looks whether it is over.
 const LOOK_PERIOD: Duration = Duration::from_millis(50);
