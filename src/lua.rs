@@ -283,9 +283,10 @@ fn set_option(_: &Lua, (name, value): (BString, Value)) -> Answer<bool> {
 }
 
 /// The key as it is used, or nil.
-fn encryption_key(_: &Lua, (): ()) -> Answer<Option<BString>> {
-    let key = node().view(|swim| swim.encryption_key().map(<[u8]>::to_vec));
-    Ok(key.map_err(message)?.map(BString::from))
+fn encryption_key(_: &Lua, (): ()) -> Answer<Option<Secret>> {
+    let copy = |key: &[u8]| Secret(Zeroizing::new(key.to_vec()));
+    let key = node().view(|swim| swim.encryption_key().map(copy));
+    key.map_err(message)
 }
 
 /// A key, of which nothing is left in memory when we are done with it.
@@ -295,6 +296,12 @@ impl FromLua for Secret {
     fn from_lua(value: Value, lua: &Lua) -> mlua::Result<Self> {
         let text = BString::from_lua(value, lua)?;
         Ok(Self(Zeroizing::new(text.into())))
+    }
+}
+
+impl IntoLua for Secret {
+    fn into_lua(self, lua: &Lua) -> mlua::Result<Value> {
+        lua.create_string(&self.0[..]).map(Value::String)
     }
 }
 

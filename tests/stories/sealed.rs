@@ -1,7 +1,10 @@
 //! Groups that authenticate what they say.
 
+use std::collections::BTreeSet;
+
 use membership::sim::world::Recording;
 use membership::swim::claim::Status::NonDecryptable as Undecryptable;
+use membership::swim::config::Setting;
 use membership::swim::seal::Cipher;
 use membership::swim::wire::Malformed;
 
@@ -280,4 +283,131 @@ fn two_groups_with_other_labels_that_are_introduced_to_each_other_do_not_merge()
             assert!(malformed(&world, B, Malformed::OtherGroup) > 0);
         }
     }
+}
+
+#[test]
+fn no_nonce_is_used_twice_not_even_by_who_is_restarted_or_forks() {
+    let nonce = |datagram: &[u8]| datagram[10..34].to_vec();
+    (0..3).for_each(|seed| {
+        let (_, tape) = recorded_life(seed);
+        let nonces: BTreeSet<_> = tape.iter().map(|played| nonce(&played.datagram)).collect();
+        assert_eq!(nonces.len(), tape.len());
+        let sessions: BTreeSet<_> = nonces.iter().map(|nonce| nonce[..16].to_vec()).collect();
+        assert_eq!(sessions.len(), 5, "C has lived twice");
+    });
+    let mut world = group(2, 1);
+    world.tape = Some(Vec::new());
+    world.run(3 * PERIOD);
+    world.act(A, "forks", |engine, _now| {
+        engine.swim_mut().expect("ours").part_ways(2);
+    });
+    world.run(3 * PERIOD);
+    let tape = world.tape.take().expect("it was put in");
+    let of_a = tape.iter().filter(|played| played.from == A);
+    let sessions: BTreeSet<_> = of_a
+        .map(|played| nonce(&played.datagram)[..16].to_vec())
+        .collect();
+    assert_eq!(sessions.len(), 2, "parent and child");
+    assert!(
+        world.everyone_sees(A, Alive) && incarnation(&world, B, A) == 1,
+        "unnoticed"
+    );
+}
+
+#[test]
+fn who_greets_everybody_gets_acquainted() {
+    story(|seed| {
+        let mut world = strangers(2, seed);
+        let greeting = world.act(A, "greets", |engine, now| {
+            engine.swim_mut().expect("ours").greeting(now)
+        });
+        let greeting = greeting.flatten().expect("it takes part");
+        world.inject(A, B, &greeting);
+        world.run(MOMENT);
+        assert_eq!(world.status(A, B), Some(Alive));
+        assert_eq!(world.status(B, A), Some(Alive));
+    });
+}
+
+#[test]
+fn the_largest_payload_gets_around_in_every_form() {
+    for cipher in Cipher::ALL {
+        let mut world = World::new(1);
+        world.config.encryption_cipher = cipher;
+        world.config.group_label = vec![b'x'; 64];
+        world.key = Some(KEY.to_vec());
+        world.populate(3);
+        world.acquaint();
+        let limit = swim(&world, A).payload_limit();
+        let mut payload = vec![0x91, 0xc5];
+        payload.extend((limit as u16 - 4).to_be_bytes());
+        payload.resize(limit, 7);
+        world.act(A, "says much", |engine, now| {
+            engine.set_payload(&payload, now)
+        });
+        world.run(MOMENT);
+        for id in [B, C] {
+            let shown = world
+                .engine(id)
+                .and_then(|engine| engine.shown_payload(&uri(&world, A)));
+            assert_eq!(shown.map(Payload::bytes), Some(&payload[..]), "{cipher:?}");
+        }
+    }
+}
+
+fn set_cipher(world: &mut World, id: Id, cipher: Cipher) {
+    let name = Setting::Text(cipher.name().into());
+    let set = world.act(id, "changes its cipher", |engine, now| {
+        engine
+            .swim_mut()
+            .expect("ours")
+            .assign("ENCRYPTION_CIPHER", name, now)
+    });
+    assert_eq!(set, Some(Ok(())));
+}
+
+#[test]
+fn a_group_changes_its_form_though_datagrams_are_lost_and_nobody_is_in_doubt() {
+    story(|seed| {
+        for (old, both) in [
+            (Cipher::Cbc, Cipher::CbcAndAead),
+            (Cipher::PlainAndAead, Cipher::PlainAndAead),
+        ] {
+            let mut world = World::new(seed);
+            world.config.encryption_cipher = old;
+            world.key = Some(KEY.to_vec());
+            world.populate(5);
+            world.acquaint();
+            world.network.weather.loss = 0.02;
+            for cipher in [both, Cipher::Aead, both, old] {
+                for id in [C, A, E, D, B] {
+                    set_cipher(&mut world, id, cipher);
+                    world.run(MOMENT);
+                }
+                world.run(round(5));
+            }
+            world.network.weather.loss = 0.0;
+            world.settle();
+            for id in [A, B, C, D, E] {
+                assert!(world.everyone_sees(id, Alive), "{seed} {id} {old:?}");
+                assert_eq!(
+                    incarnation(&world, A, id),
+                    1,
+                    "{seed} {id} {old:?}: in doubt"
+                );
+            }
+        }
+    });
+}
+
+#[test]
+fn who_is_still_on_the_way_meets_those_who_have_arrived() {
+    story(|seed| {
+        let mut world = group(3, seed);
+        world.config.encryption_cipher = Cipher::PlainAndAead;
+        world.populate(1);
+        world.introduce(D, A);
+        let met = |world: &World| world.everyone_sees(D, Alive) && world.everyone_sees(A, Alive);
+        assert!(world.run_until(PERIOD, met).is_some(), "{seed}");
+    });
 }

@@ -290,3 +290,124 @@ impl Sessions {
         self.challenged.clear();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+
+    use super::*;
+
+    fn sessions(seed: u64) -> Sessions {
+        Sessions::new(&mut StdRng::seed_from_u64(seed))
+    }
+
+    fn at(seconds: u64) -> Now {
+        Now {
+            monotonic: Micros(seconds * 1_000_000),
+            wall: Micros(0),
+        }
+    }
+
+    fn uri(port: u16) -> Uri {
+        Uri::new("a", port).expect("a URI")
+    }
+
+    const PEER: Stamp = Stamp {
+        session: [1; 16],
+        counter: 7,
+    };
+
+    const fn later(counter: u64) -> Stamp {
+        Stamp {
+            session: PEER.session,
+            counter,
+        }
+    }
+
+    #[test]
+    fn who_answers_is_believed_from_then_on_and_once() {
+        let mut mine = sessions(1);
+        let mut judge = |stamp, response| mine.judge(&uri(1), stamp, response, 1, at(1));
+        assert_eq!(judge(PEER, None), Standing::Unconfirmed);
+        assert_eq!(judge(PEER, Some(0)), Standing::Unconfirmed);
+        let code = mine.challenge(&PEER.session, at(1)).map(|asked| asked.code);
+        let mut judge = |stamp, response| mine.judge(&uri(1), stamp, response, 1, at(1));
+        assert_eq!(judge(PEER, code), Standing::Fresh);
+        assert_eq!(judge(PEER, code), Standing::Replayed);
+        assert_eq!(judge(later(6), None), Standing::Replayed, "from before");
+        assert_eq!(judge(later(8), None), Standing::Fresh);
+        let by_another_name = mine.judge(&uri(2), later(9), None, 1, at(1));
+        assert_eq!(by_another_name, Standing::Unconfirmed);
+    }
+
+    #[test]
+    fn a_challenge_is_for_one_session_one_challenger_and_some_seconds() {
+        let mut mine = sessions(1);
+        let code = mine.challenge(&PEER.session, at(5)).map(|asked| asked.code);
+        let other = Stamp {
+            session: [2; 16],
+            ..PEER
+        };
+        let unconfirmed = Standing::Unconfirmed;
+        assert_eq!(mine.judge(&uri(1), other, code, 1, at(5)), unconfirmed);
+        assert_eq!(
+            sessions(2).judge(&uri(1), PEER, code, 1, at(5)),
+            unconfirmed
+        );
+        assert_eq!(mine.judge(&uri(1), PEER, code, 1, at(26)), unconfirmed);
+        assert_eq!(mine.judge(&uri(1), PEER, code, 1, at(14)), Standing::Fresh);
+    }
+
+    #[test]
+    fn who_was_restarted_cannot_be_impersonated_by_what_it_said_before() {
+        let mut mine = sessions(1);
+        let code = mine.challenge(&PEER.session, at(1)).map(|asked| asked.code);
+        assert_eq!(mine.judge(&uri(1), PEER, code, 1, at(1)), Standing::Fresh);
+        let reborn = Stamp {
+            session: [2; 16],
+            counter: 1,
+        };
+        let new = mine
+            .challenge(&reborn.session, at(2))
+            .map(|asked| asked.code);
+        assert_eq!(mine.judge(&uri(1), reborn, new, 1, at(2)), Standing::Fresh);
+        assert_eq!(
+            mine.judge(&uri(1), PEER, code, 1, at(2)),
+            Standing::Replayed
+        );
+        assert_eq!(
+            mine.judge(&uri(1), later(8), None, 1, at(2)),
+            Standing::Unconfirmed
+        );
+    }
+
+    #[test]
+    fn a_challenge_to_somebody_else_or_a_former_life_is_not_answered() {
+        let (mut mine, mut theirs, former) = (sessions(1), sessions(2), sessions(3));
+        let challenge = theirs.challenge(&mine.stamp().session, at(1));
+        assert_eq!(mine.response(challenge), challenge.map(|asked| asked.code));
+        assert_eq!(former.response(challenge), None);
+        assert_eq!(mine.response(None), None);
+    }
+
+    #[test]
+    fn nothing_grows_with_what_strangers_send() {
+        let mut mine = sessions(1);
+        for number in 0..5000_u64 {
+            let stamp = Stamp {
+                session: u128::from(number + 1).to_be_bytes(),
+                counter: 1,
+            };
+            let now = at(number / 1000);
+            let code = mine.code(&stamp.session, epoch(now));
+            let sender = uri(1 + (number % 3000) as u16);
+            assert_eq!(
+                mine.judge(&sender, stamp, Some(code), 10, now),
+                Standing::Fresh
+            );
+            let _asked = mine.challenge(&stamp.session, now);
+            mine.remember_ping(&sender, b"");
+            assert!(mine.is_bounded(10), "{number}");
+        }
+    }
+}
