@@ -13,11 +13,11 @@ use std::thread;
 use std::time::Duration;
 
 use membership::node::{Node, clock, node};
-use membership::swim::Outcome;
 use membership::swim::claim::Status;
 use membership::swim::config::Setting;
 use membership::swim::member::Member;
 use membership::swim::uri::Uri;
+use membership::swim::{Outcome, Refused};
 use rustix::event::{PollFd, PollFlags, poll};
 
 const OBSERVER_PORT: u16 = 33_300;
@@ -158,8 +158,21 @@ fn fork_and_exit() {
     }
 }
 
+/// As a child must not go on where its parent is: with the same numbers.
+fn authenticate(node: &Node) {
+    let cipher = Setting::Text(b"xchacha20-poly1305".to_vec());
+    node.with_swim(|swim, now| {
+        swim.assign("ENCRYPTION_CIPHER", cipher, now)?;
+        swim.set_encryption_key(Some(b"a key"));
+        Ok::<_, Refused>(())
+    })
+    .unwrap()
+    .unwrap();
+}
+
 fn join(port: u16) {
     let observer = uri(OBSERVER_PORT);
+    authenticate(node());
     node().init("localhost", port, None).unwrap();
     node()
         .with_swim(|swim, now| swim.add_member(observer.clone(), now))
@@ -218,6 +231,7 @@ fn uri(port: u16) -> Uri {
 
 fn observer() -> Node {
     let observer = Node::new();
+    authenticate(&observer);
     observer.init("localhost", OBSERVER_PORT, None).unwrap();
     be_patient(&observer);
     observer

@@ -401,6 +401,35 @@ fn a_group_changes_its_form_though_datagrams_are_lost_and_nobody_is_in_doubt() {
 }
 
 #[test]
+fn a_hurried_change_of_form_leaves_nobody_in_doubt_either() {
+    story(|seed| {
+        let mut world = World::new(seed);
+        world.config.encryption_cipher = Cipher::Cbc;
+        world.key = Some(KEY.to_vec());
+        world.populate(8);
+        world.acquaint();
+        for cipher in [
+            Cipher::CbcAndAead,
+            Cipher::Aead,
+            Cipher::CbcAndAead,
+            Cipher::Cbc,
+        ] {
+            let ids: Vec<Id> = world.ids().collect();
+            ids.iter()
+                .for_each(|id| set_cipher(&mut world, *id, cipher));
+            world.run(MOMENT);
+        }
+        world.run(round(8));
+        for id in world.ids() {
+            assert!(world.everyone_sees(id, Alive), "{seed} {id}");
+            assert_eq!(incarnation(&world, A, id), 1, "{seed} {id} was in doubt");
+        }
+        let failed = world.ids().map(|id| swim(&world, id).stats().probes_failed);
+        assert_eq!(failed.sum::<u64>(), 0, "{seed}");
+    });
+}
+
+#[test]
 fn who_is_still_on_the_way_meets_those_who_have_arrived() {
     story(|seed| {
         let mut world = group(3, seed);
