@@ -4,6 +4,7 @@
 
 local codec = require('membership.codec')
 local core = require('membership.core')
+local journal = require('membership.journal')
 local lines = require('membership.lines')
 local payloads = require('membership.payload')
 
@@ -36,7 +37,6 @@ if state == nil then
         myself = nil, -- my URI
         list = {}, -- of records, in no order: loops over it can be compiled
         by_uri = {},
-        news = 0, -- how many changes there were that subscribers are to hear of
     }
     core.lasting.mirror = state
 end
@@ -52,7 +52,7 @@ local function remove(uri)
         state.list[record.at] = last
     end
     state.by_uri[uri] = nil
-    state.news = state.news + 1
+    journal.note_gone(uri)
 end
 
 local function given(value)
@@ -92,7 +92,7 @@ end
 local function put(record, before)
     local claim_is_new = before == nil or before.number ~= record.number or before.incarnation ~= record.incarnation
     if claim_is_new or before.bytes ~= record.bytes then
-        state.news = state.news + 1
+        journal.note(record.uri)
     end
     record.at = state.by_uri[record.uri] and before.at or #state.list + 1
     state.list[record.at] = record
@@ -103,13 +103,19 @@ local function put(record, before)
     end
 end
 
+-- Who was there before, and is not any more.
+local function note_missing(before)
+    for uri in pairs(before) do
+        if state.by_uri[uri] == nil then
+            journal.note_gone(uri)
+        end
+    end
+end
+
 local function apply(blob)
     local version, reset, changed, gone, myself = unpack(codec.decode(blob), 1, 5)
     local before = state.by_uri
     if reset then
-        if #changed < #state.list then
-            state.news = state.news + 1
-        end
         state.list, state.by_uri = {}, {}
     end
     for _, uri in ipairs(gone) do
@@ -119,11 +125,14 @@ local function apply(blob)
         local known = before[raw[1]]
         put(to_record(raw, known), known)
     end
+    if reset then
+        note_missing(before)
+    end
     state.version, state.myself = tonumber(version), given(myself)
 end
 
 --- Catches up with the core.
----@return {list: membership.Record[], by_uri: table<string, membership.Record>, myself?: string, news: number}|nil
+---@return {list: membership.Record[], by_uri: table<string, membership.Record>, myself?: string}|nil
 ---@return string|nil err
 local function current()
     local blob, err = core.changes(state.version)

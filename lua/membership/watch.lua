@@ -10,6 +10,7 @@ local socket = require('socket')
 
 local codec = require('membership.codec')
 local core = require('membership.core')
+local journal = require('membership.journal')
 local lines = require('membership.lines')
 local mirror = require('membership.mirror')
 
@@ -24,6 +25,10 @@ if state == nil then
         subscribers = setmetatable({}, {__mode = 'k'}),
         -- Wakes those who wait for the outcome of a probe.
         decided = fiber.cond(),
+        -- Wakes those who wait for a change.
+        changed = fiber.cond(),
+        -- What the first of them has seen of the journal; nil if nobody waits.
+        seen = nil,
         -- How many changes subscribers have been told of.
         told = 0,
     }
@@ -32,13 +37,23 @@ end
 
 local watch = {}
 
---- Wakes the subscribers if there is news for them.
+local function wake_waiting()
+    state.seen = nil
+    state.changed:broadcast()
+end
+
+--- Wakes the subscribers, and those who wait for a change, if there is news for them.
 function watch.tell()
-    local table_now = mirror.current()
-    if table_now == nil or table_now.news == state.told then
+    if mirror.current() == nil then
+        return wake_waiting() -- nothing will change any more: they find out why
+    end
+    if state.seen ~= nil and state.seen ~= journal.number() then
+        wake_waiting()
+    end
+    if state.told == journal.number() then
         return
     end
-    state.told = table_now.news
+    state.told = journal.number()
     for cond in pairs(state.subscribers) do
         cond:broadcast()
     end
@@ -78,6 +93,7 @@ local function main()
     local ok, err = pcall(turn_until_the_end)
     state.running = false
     core.end_beats() -- whoever killed this fiber does not mean that the thread hangs
+    wake_waiting() -- and start it again
     if not ok then
         error(err, 0)
     end
@@ -101,6 +117,14 @@ end
 
 function watch.unsubscribe(cond)
     state.subscribers[cond] = nil
+end
+
+--- Waits until there is more in the journal than by now.
+---@param timeout? number
+function watch.wait_for_change(timeout)
+    state.seen = state.seen or journal.number()
+    state.changed:wait(timeout)
+    fiber.testcancel() -- a cancelled fiber wakes from wait() as if it were broadcast to
 end
 
 --- Waits until the fiber has something new, which may have been the outcome of a probe.
