@@ -36,6 +36,10 @@ struct Arguments {
     /// Which share of the members runs the Lua rock; of several shares each is tried.
     #[arg(long, value_delimiter = ',', default_value = "0")]
     old_share: Vec<f64>,
+    /// Larger groups in which the Lua rock runs are left out: it works through its whole table for
+    /// each datagram.
+    #[arg(long, default_value_t = 1000)]
+    old_most: u32,
     /// Which share of all datagrams is lost.
     #[arg(long, default_value_t = 0.0)]
     loss: f64,
@@ -121,7 +125,8 @@ fn plans(arguments: &Arguments) -> Vec<Plan> {
     };
     let mut plans = Vec::new();
     for &members in &arguments.members {
-        for &old_share in &arguments.old_share {
+        let feasible = |share: &&f64| **share == 0.0 || members <= arguments.old_most;
+        for &old_share in arguments.old_share.iter().filter(feasible) {
             for seed in (arguments.seed..).take(arguments.runs as usize) {
                 let weather = weather.clone();
                 let (config, payload) = (Config::default(), arguments.payload);

@@ -165,7 +165,18 @@ fn over_sizes(panel: &Panel<'_>, title: &str, trials: &[Trial], figures: &[usize
     mesh.x_desc("members")
         .light_line_style(WHITE)
         .label_style((FONT, 13))
+        .x_label_formatter(&plain)
+        .y_label_formatter(&plain)
         .draw()?;
+    if none(trials, figures) {
+        let middle = panel.get_pixel_range();
+        let middle = (
+            (middle.0.end - middle.0.start) / 2,
+            (middle.1.end - middle.1.start) / 2,
+        );
+        let style = (FONT, 20).into_font().color(&BLACK.mix(0.5));
+        panel.draw(&Text::new("none", middle, style))?;
+    }
     for kin in kin(trials) {
         for (place, figure) in figures.iter().enumerate() {
             points(&mut chart, &kin, *figure, place == 0, bottom)?;
@@ -176,7 +187,23 @@ fn over_sizes(panel: &Panel<'_>, title: &str, trials: &[Trial], figures: &[usize
             }
         }
     }
-    legend(&mut chart, SeriesLabelPosition::MiddleLeft)
+    Ok(())
+}
+
+/// A number on an axis.
+fn plain(value: &f64) -> String {
+    format!("{}", (value * 1e6).round() / 1e6)
+}
+
+/// Whether all of it is zero.
+fn none(trials: &[Trial], figures: &[usize]) -> bool {
+    let of_trial = |trial| {
+        figures
+            .iter()
+            .map(move |figure| (FIGURES[*figure].of)(trial))
+    };
+    let mut values = trials.iter().flat_map(of_trial);
+    values.all(|value| value == Some(0.0))
 }
 
 /// From half of the least to twice the most; what is zero does not count.
@@ -215,11 +242,7 @@ fn points(
     let medians = points
         .iter()
         .map(|(size, spread)| (*size, clip(spread.median)));
-    let line = chart.draw_series(LineSeries::new(medians.clone(), color.stroke_width(2)))?;
-    if first {
-        let sample = move |(x, y)| PathElement::new([(x, y), (x + 18, y)], color.stroke_width(2));
-        line.label(kin.name.clone()).legend(sample);
-    }
+    chart.draw_series(LineSeries::new(medians.clone(), color.stroke_width(2)))?;
     chart.draw_series(points.iter().map(
         |(
             size,
@@ -256,9 +279,11 @@ where
     Ok(())
 }
 
-/// The share of the largest group that knows, over time; a line for each seed.
+/// The share of the largest group that knows, over time; a line for each seed, and one for theory.
 fn news(panel: &Panel<'_>, trials: &[Trial]) -> Drawn {
-    let Some(members) = trials.iter().map(|trial| trial.group.members).max() else {
+    // Where all can be seen side by side.
+    let largest = |kin: Kin<'_>| kin.trials.iter().map(|trial| trial.group.members).max();
+    let Some(members) = kin(trials).into_iter().filter_map(largest).min() else {
         return Ok(());
     };
     let largest = |trial: &&Trial| trial.group.members == members;
@@ -268,7 +293,9 @@ fn news(panel: &Panel<'_>, trials: &[Trial]) -> Drawn {
         .filter_map(|trial| trial.news.last())
         .max();
     let end = last.map_or(1.0, |last| last.as_secs_f64() * 1.2);
-    let title = format!("{members} members, one sets a payload: share of them that know it");
+    let title = format!(
+        "{members} members, one sets a payload: share of them that know it (dashed: theory)"
+    );
     let mut chart = ChartBuilder::on(panel)
         .caption(title, (FONT, 16))
         .margin(12)
@@ -279,6 +306,8 @@ fn news(panel: &Panel<'_>, trials: &[Trial]) -> Drawn {
     mesh.x_desc("seconds")
         .light_line_style(WHITE)
         .label_style((FONT, 13))
+        .x_label_formatter(&plain)
+        .y_label_formatter(&plain)
         .draw()?;
     for kin in kin(trials) {
         let color = kin.color;
