@@ -114,6 +114,33 @@ fact("a group goes from the Lua rock's encryption to authenticated, and nobody i
     t:ok(cluster:everyone_sees_payload(members[2].uri, {word = 'swordfish'}, members), 'news gets around')
 end)
 
+fact('a group changes by restarts, one by one, and nobody is taken for one with another key', function(t, cluster)
+    local members = {cluster:group(3)}
+    for _, cipher in ipairs({'plain+' .. SEALED, SEALED}) do
+        for i, member in ipairs(members) do
+            local others = {members[i % 3 + 1], members[(i + 1) % 3 + 1]}
+            for _, other in ipairs(others) do
+                cluster:record(other)
+            end
+            member:kill()
+            cluster:everyone_sees(member.uri, 'dead', others)
+            member:restart()
+            set_cipher(member, cipher)
+            member.membership.set_encryption_key('the key')
+            cluster:init(member)
+            member.membership.add_member(others[1].uri)
+            cluster:acquaint(members)
+            for _, other in ipairs(others) do
+                local marks = table.concat(cluster:recorded(other, member.uri), ', ')
+                t:ok(not marks:find('non', 1, true), ('%s saw %s'):format(other.uri, marks))
+                local next_ = other == others[1] and others[2] or others[1]
+                marks = table.concat(cluster:recorded(other, next_.uri), ', ')
+                t:ok(not marks:find(',', 1, true), ('and of the third one %s'):format(marks))
+            end
+        end
+    end
+end)
+
 for _, case in ipairs({{'authenticated', SEALED}, {"the Lua rock's", 'aes-256-cbc'}}) do
     local name, cipher = unpack(case)
     fact(('a group with %s encryption changes its key while it runs, and nobody is ever in doubt'):format(name),

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use membership::sim::world::Recording;
-use membership::swim::claim::Status::NonDecryptable as Undecryptable;
 use membership::swim::config::Setting;
 use membership::swim::seal::Cipher;
 use membership::swim::wire::Malformed;
@@ -101,7 +100,7 @@ fn what_is_not_sealed_with_the_key_changes_nothing_not_even_for_the_dead() {
             world.inject(C, A, datagram);
         }
         assert_eq!(swim(&world, A).version(), before);
-        assert_ne!(world.status(A, C), Some(Undecryptable));
+        assert_ne!(world.status(A, C), Some(NonDecryptable));
         assert_eq!(malformed(&world, A, Malformed::NotSealed), 4);
         assert_eq!(malformed(&world, A, Malformed::OtherGroup), 0);
         assert_eq!(malformed(&world, A, Malformed::UnknownKey), 1);
@@ -430,6 +429,26 @@ fn a_hurried_change_of_form_leaves_nobody_in_doubt_either() {
         }
         let failed = world.ids().map(|id| swim(&world, id).stats().probes_failed);
         assert_eq!(failed.sum::<u64>(), 0, "{seed}");
+    });
+}
+
+#[test]
+fn who_is_restarted_as_the_first_to_change_is_not_taken_for_one_with_another_key() {
+    story(|seed| {
+        let mut world = World::of(3, seed);
+        world.kill(C);
+        let dead = |world: &World| world.everyone_sees(C, Dead);
+        assert!(world.run_until(seconds(30), dead).is_some());
+        world.config.encryption_cipher = Cipher::PlainAndAead;
+        world.key = Some(KEY.to_vec());
+        world.start(C);
+        world.introduce(C, A);
+        let mistaken = |world: &World| {
+            let by = |id| world.status(id, C) == Some(NonDecryptable);
+            by(A) || by(B)
+        };
+        assert_eq!(world.run_until(round(3), mistaken), None, "{seed}");
+        assert!(world.everyone_sees(C, Alive), "{seed}");
     });
 }
 

@@ -164,6 +164,11 @@ pub fn seal(key: &Key, label: &[u8], stamp: Stamp, slip: &Slip, plain: &[u8]) ->
     datagram
 }
 
+/// Whether a datagram has the looks of being sealed, with whatever key.
+pub fn is_sealed(datagram: &[u8]) -> bool {
+    datagram.starts_with(&[MAGIC, VERSION])
+}
+
 /// The message in a datagram, and what was authenticated along with it.
 pub fn open(keys: &Keyring, label: &[u8], datagram: &[u8]) -> Result<(Sealed, Vec<u8>), Malformed> {
     let parts = datagram.split_first_chunk::<HEADER_SIZE>();

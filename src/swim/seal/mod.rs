@@ -151,6 +151,10 @@ impl Seal<'_> {
                 Err(malformed) => why = Some(malformed),
             }
         }
+        // Who has gone ahead in a change of form is not to be taken for one with another key.
+        if !self.takes_aead() && aead::is_sealed(datagram) {
+            why = Some(Malformed::UnknownKey);
+        }
         // What has the looks of it and is not right may still be in the old form, by chance.
         let forged = why.filter(|why| *why != Malformed::NotSealed);
         let plain = match self.old_form() {
