@@ -137,9 +137,10 @@ impl Swim {
     /// No answer yet: asks again, and asks others to ask (§3.1).
     ///
     /// The paper does this once, after a fixed time. Here it is done as soon as this member should
-    /// have answered, and over and over until the period ends, through other members each time: where
-    /// 30 of 100 datagrams are lost each way, one try fails 51 times in a hundred, and all of them
-    /// together twice in a million. It costs nothing while nothing is lost.
+    /// have answered, and over and over until the period ends, through other members each time. Where
+    /// 30 of 100 datagrams are lost each way, one ping fails 51 times in a hundred; with a try each
+    /// 0.2 s the whole probe fails 13 times in ten thousand, and with one each 0.05 s never in a
+    /// lifetime. It costs nothing while nothing is lost.
     pub(super) fn retry(&mut self, now: Now) {
         let Some(probe) = &self.prober.round else {
             return;
