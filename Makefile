@@ -30,7 +30,7 @@ pack: rock ## pack it: a binary .rock for this platform and a source .src.rock (
 test: setup rock ## check everything
 	@scripts/test.sh
 
-demo: rock ## watch five instances meet, die and return (SCENARIO=tour)
+demo: rock ## watch five instances meet, die and return (SCENARIO=tour, partition, loss, stall, rotate)
 	@tarantool examples/demo.lua $(SCENARIO)
 
 compare: setup rock ## measure real groups, and compare with the goals, the Lua rock and serf (ARGS="--runs 1 idle")

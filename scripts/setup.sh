@@ -40,6 +40,7 @@ need git command -v git
 need zip command -v zip
 need unzip command -v unzip
 need lua-check command -v luacheck
+need bsdutils command -v script
 need iproute2 command -v ip
 need util-linux command -v unshare
 need python3 python3 -c 'import tomllib'

@@ -38,9 +38,10 @@ within() {
     done
 }
 
+# start [SCENARIO]
 start() {
     : >"$log"
-    (cd "$dir" && exec tarantool "$root/examples/demo.lua") >"$log" 2>&1 &
+    (cd "$dir" && exec tarantool "$root/examples/demo.lua" "$@") >"$log" 2>&1 &
     demo=$!
 }
 
@@ -97,6 +98,66 @@ ok 'the leave was seen' shows '^E left: .* s$'
 ok 'no colours in a file' test -z "$(tr -dc '\033' <"$log")"
 leaves_nothing 'at the end'
 [ "$failed" -eq 0 ] || cat "$log"
+
+# plays SCENARIO: from beginning to end. Returns 3 where this machine cannot show it.
+plays() {
+    echo "# the scenario $1"
+    start "$1"
+    ok 'it ends by itself' end_of_demo 180
+    if [ "$code" = 3 ]; then
+        echo "ok - # SKIP $(cat "$log")"
+        return 3
+    fi
+    ok 'and says that all went well' test "$code" = 0
+    [ "$code" = 0 ] || cat "$log"
+    leaves_nothing 'at the end'
+}
+
+if plays partition; then
+    ok 'the split was seen' shows '^split: all on the other side are dead .* s$'
+    ok 'but nobody doubted his own side' shows 'nobody was suspected by his own side$'
+    ok 'so was the healing' shows '^healed: all alive for all, with what they missed .* s$'
+fi
+if plays loss; then
+    ok 'they met' shows '^everybody knows everybody .* s$'
+    ok 'nobody was called dead for it' shows 'nobody was called dead$'
+    ok 'but who was' shows '^C was killed: dead for everybody .* s$'
+fi
+plays stall
+ok 'nobody noticed the busy one' shows 'nobody noticed$'
+ok 'the one that hung was called dead' shows '^E hangs: dead for everybody .* s$'
+ok 'and came back' shows '^E runs again: alive for everybody .* s$'
+plays rotate
+ok 'nobody was suspected while the key changed' shows 'nobody was suspected$'
+ok 'who had the old one was not heard' shows "probe_uri(A) returns false, 'no response'\$"
+ok 'until it had the new one' shows '^E has the new key: all hear it again .* s$'
+
+echo '# a machine that lets nobody make a network'
+tarantool=$(command -v tarantool)
+(cd "$dir" && PATH=/nonexistent "$tarantool" "$root/examples/demo.lua" loss) >"$log" 2>&1
+ok 'has an exit code of its own' test $? = 3
+ok 'and is told why' shows 'neither root nor user namespaces'
+
+echo '# no such scenario'
+(cd "$dir" && tarantool "$root/examples/demo.lua" nonsense) >"$log" 2>&1
+ok 'is a wrong call' test $? = 2
+ok 'and is told which there are' shows '^  rotate '
+
+# on_terminal VARIABLE=VALUE...: plays the shortest scenario on a terminal.
+on_terminal() {
+    (cd "$dir" && script -qec "env -u CI -u NO_COLOR TERM=xterm $* tarantool '$root/examples/demo.lua' rotate" \
+        /dev/null) >"$log" 2>&1
+}
+
+echo '# on a terminal'
+ok 'it goes well' on_terminal
+ok 'and is redrawn in place' shows "$(printf '\033')\[[0-9]*A"
+ok 'and shows who sees whom' shows 'A  *.*alive.*alive.*alive.*alive.*alive'
+ok 'and gives the cursor back' shows "$(printf '\033')\[?25h"
+for variable in NO_COLOR=1 CI=true; do
+    ok "it goes well with $variable" on_terminal "$variable"
+    ok "and is a plain log with $variable" test -z "$(tr -dc '\033' <"$log")"
+done
 
 for signal in INT TERM; do
     echo "# SIG$signal"

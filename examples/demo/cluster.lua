@@ -6,12 +6,14 @@ local json = require('json')
 local popen = require('popen')
 local socket = require('socket')
 
+local Watch = require('demo.watch')
+
 local HOST = '127.0.0.1'
 local INSTANCE = debug.getinfo(1, 'S').source:match('^@(.*/)') .. 'instance.lua'
 
 -- What several instances report is put in the order of their clocks; their pipes lag behind by less than this.
 local REORDER_SECONDS = 0.02
-local ANSWER_SECONDS = 5
+local ANSWER_SECONDS = 15
 local LAST_WORDS = 20
 
 local Cluster = {}
@@ -162,7 +164,7 @@ function Cluster:take_in(message)
         self.answers[message.id] = message
     else
         for _, member in ipairs(message.news) do
-            instance.sees[member.uri] = member
+            instance.sees[member.uri] = member.status and member -- nil when it is gone
         end
         for watch in pairs(self.watches) do
             watch:look(instance, message.at)
@@ -230,7 +232,7 @@ function Cluster:tell(name, call, ...)
     return {id = id, name = name, call = call}
 end
 
---- When the call was made. Fails the scenario unless the call returned true.
+--- When the call was made, and when it returned. Fails the scenario unless the call returned true.
 function Cluster:answer(told)
     if not self:wait_for(ANSWER_SECONDS, function() return self.answers[told.id] end) then
         fail('%s does not return from %s() after %d s', told.name, told.call, ANSWER_SECONDS)
@@ -239,11 +241,29 @@ function Cluster:answer(told)
     if not answer.ok then
         fail('%s: %s() failed: %s', told.name, told.call, answer.err or 'it did not return true')
     end
-    return answer.at
+    return answer.at, answer.returned_at
 end
 
 function Cluster:call(name, call, ...)
     return self:answer(self:tell(name, call, ...))
+end
+
+--- The error of a call that has to fail.
+function Cluster:call_in_vain(name, call, ...)
+    local told = self:tell(name, call, ...)
+    if not self:wait_for(ANSWER_SECONDS, function() return self.answers[told.id] end) then
+        fail('%s does not return from %s() after %d s', name, call, ANSWER_SECONDS)
+    end
+    local answer = self.answers[told.id]
+    if answer.ok then
+        fail('%s: %s() succeeded, and should not have', name, call)
+    end
+    return answer.err
+end
+
+--- Lets time pass.
+function Cluster:rest(seconds)
+    self:wait_for(seconds, function() return false end)
 end
 
 --- Ends whatever still runs. For any time, and more than once.
@@ -264,6 +284,15 @@ function Cluster:view(name, of)
     return self.instances[name].sees[self.instances[of].uri]
 end
 
+--- The port of each of these.
+function Cluster:ports(names)
+    local ports = {}
+    for i, name in ipairs(names) do
+        ports[i] = self.instances[name].port
+    end
+    return ports
+end
+
 --- How many members the instance sees alive, itself included.
 function Cluster:count_alive(name)
     local count = 0
@@ -273,72 +302,11 @@ function Cluster:count_alive(name)
     return count
 end
 
-local Watch = {}
-Watch.__index = Watch
-
 --- Records how something changes in the eyes of the observers, from now on.
 -- Set it up before what is to be seen happens, then follow() it.
 -- @param value_of function(name): what that observer sees now, compared with ==
 function Cluster:watch(observers, value_of)
-    local watch = setmetatable(
-        {cluster = self, observers = observers, value_of = value_of, values = {}, sightings = {}}, Watch)
-    for _, name in ipairs(observers) do
-        watch.values[name] = {value_of(name)}
-    end
-    self.watches[watch] = true
-    return watch
-end
-
-function Watch:look(instance, at)
-    local name = instance.name
-    local held = self.values[name]
-    if held == nil then
-        return
-    end
-    local value = self.value_of(name)
-    if value ~= held[1] then
-        held[1] = value
-        table.insert(self.sightings, {name = name, at = at, value = value})
-    end
-end
-
---- Those who do not see this value now.
-function Watch:blind(value)
-    local blind = {}
-    for _, name in ipairs(self.observers) do
-        if self.values[name][1] ~= value then
-            table.insert(blind, name)
-        end
-    end
-    return blind
-end
-
---- Waits until all observers see this value, then ends the watch.
--- @param told function(sighting), called for each change that an observer saw: {name, at, value}
--- @return true, or false and the names of those who do not see it in time
-function Watch:follow(value, seconds, told)
-    local count = 0
-    local seen_by_all = self.cluster:wait_for(seconds, function()
-        while count < #self.sightings do
-            count = count + 1
-            told(self.sightings[count])
-        end
-        return #self:blind(value) == 0
-    end)
-    self.cluster.watches[self] = nil
-    return seen_by_all, self:blind(value)
-end
-
---- When observers first saw this value.
-function Watch:times(value)
-    local times, counted = {}, {}
-    for _, sighting in ipairs(self.sightings) do
-        if sighting.value == value and not counted[sighting.name] then
-            counted[sighting.name] = true
-            table.insert(times, sighting.at)
-        end
-    end
-    return times
+    return Watch.new(self, observers, value_of)
 end
 
 return Cluster

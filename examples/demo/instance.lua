@@ -1,4 +1,4 @@
---- One instance of the demo: a Tarantool without box.cfg that uses membership's public functions only.
+--- One instance of the demo: a Tarantool without box.cfg that uses what is public of membership only.
 -- usage: tarantool instance.lua HOST PORT
 -- Reads calls from stdin and writes what it sees to stdout, a JSON object a line. Ends when stdin is closed, so it
 -- cannot outlive whoever started it.
@@ -28,15 +28,34 @@ local function read_input(buffer)
     return size > 0 and ffi.string(buffer, size) or nil
 end
 
---- {id, call, args}: the name of a function of membership and its arguments.
+--- What an instance can do besides.
+local OWN = {}
+
+--- Computes without yielding: no other fiber can run.
+function OWN.compute(seconds)
+    local deadline = clock.monotonic() + seconds
+    while clock.monotonic() < deadline do end
+    return true
+end
+
+function OWN.authenticate(cipher, key)
+    require('membership.options').ENCRYPTION_CIPHER = cipher
+    membership.set_encryption_key(key)
+    return true
+end
+
+--- {id, call, args}: the name of a function of membership, or of an own one, and its arguments.
 local function obey(line)
     local command = json.decode(line)
     local called_at = clock.realtime()
-    local ok, result, err = pcall(membership[command.call], unpack(command.args))
+    local ok, result, err = pcall(OWN[command.call] or membership[command.call], unpack(command.args))
     if not ok then
         result, err = nil, result
     end
-    report({id = command.id, at = called_at, ok = result == true, err = err and tostring(err)})
+    report({
+        id = command.id, at = called_at, returned_at = clock.realtime(),
+        ok = result == true, err = err and tostring(err),
+    })
 end
 
 local function obey_all()
@@ -66,7 +85,15 @@ local function watch(changed)
             local seen = ('%s %s %s'):format(member.status, member.incarnation, payload)
             if reported[uri] ~= seen then
                 reported[uri] = seen
-                table.insert(news, {uri = uri, status = member.status, payload = member.payload})
+                table.insert(news, {
+                    uri = uri, status = member.status, incarnation = member.incarnation, payload = member.payload,
+                })
+            end
+        end
+        for uri in pairs(reported) do
+            if membership.get_member(uri) == nil then
+                reported[uri] = nil
+                table.insert(news, {uri = uri})
             end
         end
         if #news > 0 then
