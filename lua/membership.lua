@@ -5,8 +5,8 @@
 
 -- Whoever reloads this module means all of it.
 for _, name in ipairs({
-    'check', 'codec', 'events', 'journal', 'lines', 'members', 'mirror', 'network', 'options', 'payload', 'probe',
-    'wait', 'watch',
+    'check', 'codec', 'events', 'journal', 'lines', 'members', 'metrics', 'mirror', 'network', 'options',
+    'payload', 'probe', 'wait', 'watch',
 }) do
     package.loaded['membership.' .. name] = nil
 end
@@ -17,6 +17,7 @@ local new_table = require('table.new')
 local check = require('membership.check')
 local codec = require('membership.codec')
 local core = require('membership.core')
+local journal = require('membership.journal')
 local mirror = require('membership.mirror')
 local probe = require('membership.probe')
 local wait = require('membership.wait')
@@ -378,6 +379,16 @@ function membership.subscribe()
     watch.ensure()
     check.result(mirror.current())
     return watch.subscribe()
+end
+
+--- Counters since the process began, and gauges, for monitoring. Times are in seconds.
+---@return membership.Stats
+function membership.stats()
+    watch.ensure()
+    local stats = codec.decode(check.result(core.stats()))
+    check.result(mirror.current())
+    stats.version = journal.number()
+    return stats
 end
 
 --- Ends a subscription.

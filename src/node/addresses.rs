@@ -7,6 +7,7 @@ use core::time::Duration;
 use std::collections::VecDeque;
 
 use super::cache::Cache;
+use super::figures::Lookups;
 use super::resolver::{Answer, Question};
 use super::socket::Family;
 use crate::swim::Transmit;
@@ -63,6 +64,7 @@ pub struct AddressBook {
     questions_under_way: usize,
     questions: VecDeque<Question>,
     warnings: VecDeque<String>,
+    lookups: Lookups,
 }
 
 /// What is known of a host that has a name.
@@ -72,6 +74,8 @@ struct Host {
     address: Option<SocketAddr>,
     /// A question is under way.
     asking: bool,
+    /// When the last one was asked.
+    asked: Micros,
     /// When the last question was answered, and how long that answer holds.
     answered: Option<(Micros, Duration)>,
     /// Why the last question failed, if it did.
@@ -110,7 +114,13 @@ impl AddressBook {
             questions_under_way: 0,
             questions: VecDeque::new(),
             warnings: VecDeque::new(),
+            lookups: Lookups::default(),
         }
+    }
+
+    /// What was asked so far.
+    pub const fn lookups(&self) -> Lookups {
+        self.lookups
     }
 
     /// Serves a socket of this family from now on.
@@ -118,6 +128,7 @@ impl AddressBook {
         if self.family != family {
             *self = Self {
                 questions_under_way: self.questions_under_way,
+                lookups: self.lookups,
                 ..Self::new(family)
             };
         }
@@ -136,7 +147,8 @@ impl AddressBook {
         let full = self.questions_under_way >= QUESTIONS_MAX;
         let host = self.hosts.entry(to.host());
         if !full && host.is_due(transmit.anew, now) {
-            host.asking = true;
+            (host.asking, host.asked) = (true, now);
+            self.lookups.queries += 1;
             self.questions_under_way += 1;
             self.questions.push_back(Question {
                 about: to.clone(),
@@ -166,6 +178,8 @@ impl AddressBook {
             return Vec::new();
         }
         if let Some(host) = self.hosts.get_mut(about.host()) {
+            let took = now.since(host.asked);
+            self.lookups.note_answer(result.is_ok(), took);
             host.learn(result, now);
             self.warnings.extend(host.complaint(&about));
         }

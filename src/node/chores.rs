@@ -1,6 +1,7 @@
 //! What is left to do once the lock is released: the system calls.
 
 use core::net::SocketAddr;
+use std::io;
 use std::sync::Arc;
 
 use super::doorbell::Bell;
@@ -31,14 +32,14 @@ pub struct Chores {
 }
 
 impl Chores {
-    /// Does them. Waits for room in the send buffer until `give_up` at most. Returns whom nothing
-    /// can be sent to.
-    pub fn run(self, give_up: Micros) -> Vec<Uri> {
+    /// Does them. Waits for room in the send buffer until `give_up` at most. Returns what could not
+    /// be sent: to whom, and why.
+    pub fn run(self, give_up: Micros) -> Vec<(Uri, io::Error)> {
         let mut unsent = Vec::new();
         if let Some(socket) = self.socket {
             for (address, Transmit { to, datagram, .. }) in self.sends {
-                if socket.send(&datagram, address, give_up).is_err() && !unsent.contains(&to) {
-                    unsent.push(to);
+                if let Err(error) = socket.send(&datagram, address, give_up) {
+                    unsent.push((to, error));
                 }
             }
         }

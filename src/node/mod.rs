@@ -10,6 +10,7 @@
 //! | [`interfaces`](mod@interfaces) | which networks there are |
 //! | `lines` | what Lua is to log |
 //! | `watchdog` | whether Lua runs at all |
+//! | [`figures`] | what those who watch are shown |
 //! | `entropy` | what nobody can guess |
 //! | `fork` | how to survive `box.cfg{background = true}` |
 
@@ -21,6 +22,7 @@ mod doorbell;
 mod engine;
 mod entropy;
 mod failure;
+pub mod figures;
 mod fork;
 mod getaddrinfo;
 pub mod interfaces;
@@ -161,15 +163,11 @@ impl Node {
         self.shared.visit(|state, now| act(&mut state.swim, now))
     }
 
-    /// Looks at the protocol. Cheaper than [`Self::with_swim`]: no clock is read, nothing is sent.
+    /// Looks at the protocol. Cheaper than [`Self::with_swim`]: nothing is sent.
     ///
     /// `look` runs under the lock: it must not touch a Lua value, nor call the node.
     pub fn view<T>(&self, look: impl FnOnce(&Swim) -> T) -> Result<T, Failure> {
-        let state = self.shared.lock();
-        match &state.failure {
-            Some(failure) => Err(failure.clone()),
-            None => Ok(look(&state.swim)),
-        }
+        self.shared.look(|state| look(&state.swim))
     }
 
     /// Whether something for `uri` has not been sent yet, because its name is being resolved.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::chores::Chores;
+use super::clock;
 use super::engine::{Engine, Wait};
 use super::failure::Failure;
 use super::socket::Inbox;
@@ -67,6 +68,18 @@ impl Shared {
         result
     }
 
+    /// Looks at the state under the lock.
+    pub fn look<T>(&self, look: impl FnOnce(&State) -> T) -> Result<T, Failure> {
+        let mut state = self.lock();
+        if let Some(failure) = &state.failure {
+            return Err(failure.clone());
+        }
+        let began = clock::monotonic();
+        let seen = look(&state);
+        state.note_hold(began);
+        Ok(seen)
+    }
+
     /// A turn of the engine: what has come, what is due, and what to wait for next. Fails when it
     /// is to end.
     pub fn turn(&self, inbox: &Inbox, timers: bool) -> Result<Wait, Failure> {
@@ -108,7 +121,9 @@ impl Shared {
                 state.unpark();
             }
             let answer = act(&mut state, now);
-            (answer, state.settle(caller, now))
+            let chores = state.settle(caller, now);
+            state.note_hold(now.monotonic);
+            (answer, chores)
         }));
         match done {
             Ok((answer, chores)) => {
@@ -142,9 +157,7 @@ impl Shared {
             if unsent.is_empty() {
                 return;
             }
-            let tell = |state: &mut State, _: Now| {
-                unsent.iter().for_each(|uri| state.swim.handle_unsent(uri));
-            };
+            let tell = |state: &mut State, now: Now| state.handle_unsent(&unsent, now);
             (_, chores) = self.enter(Caller::Visitor, tell);
         }
         let _given_up = chores.run(give_up);

@@ -2,11 +2,13 @@
 
 use core::mem;
 use core::net::SocketAddr;
+use core::time::Duration;
+use std::io;
 use std::sync::Arc;
 
 use super::addresses::{AddressBook, Route};
 use super::chores::Chores;
-use super::clock::{Clock, ThreadClock};
+use super::clock::{self, Clock, ThreadClock};
 use super::doorbell::{Bell, Chime, Noise};
 use super::failure::Failure;
 use super::lines::{Lines, Topic};
@@ -41,6 +43,10 @@ pub struct State {
     pub parked_until: Option<Micros>,
     /// Until when the engine sleeps, if nothing wakes it; `None` is for ever.
     sleeps_until: Option<Micros>,
+    /// Datagrams that the system refused to send.
+    pub send_errors: u64,
+    /// The longest time for which the lock was held.
+    pub longest_hold: Duration,
     /// Why nothing works any more.
     pub failure: Option<Failure>,
     /// Datagrams that are ready to be sent.
@@ -83,6 +89,8 @@ impl State {
             beater: None,
             parked_until: None,
             sleeps_until: None,
+            send_errors: 0,
+            longest_hold: Duration::ZERO,
             failure: None,
             outbox: Vec::new(),
             stuck: Vec::new(),
@@ -134,6 +142,20 @@ impl State {
         if timers && due {
             self.swim.handle_timeout(now);
         }
+    }
+
+    /// These could not be sent.
+    pub fn handle_unsent(&mut self, unsent: &[(Uri, io::Error)], _now: Now) {
+        self.send_errors += unsent.len() as u64;
+        for (uri, _error) in unsent {
+            self.swim.handle_unsent(uri);
+        }
+    }
+
+    /// The lock is held since `began`, and about to be released.
+    pub fn note_hold(&mut self, began: Micros) {
+        let held = clock::monotonic().since(began);
+        self.longest_hold = self.longest_hold.max(held);
     }
 
     /// Lua runs, on the thread that calls, and its clock shows `lua_time`.

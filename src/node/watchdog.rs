@@ -42,6 +42,8 @@ pub struct Watchdog {
     /// When it looked last.
     looked: Micros,
     stalled: bool,
+    /// The longest stall that has ended.
+    longest: Duration,
 }
 
 impl Watchdog {
@@ -52,12 +54,22 @@ impl Watchdog {
         self.rings = false;
         let asked = self.asked.take();
         let ended = core::mem::take(&mut self.stalled);
-        asked.filter(|_| ended).map(|asked| now.since(asked))
+        let stall = asked.filter(|_| ended).map(|asked| now.since(asked));
+        self.longest = self.longest.max(stall.unwrap_or_default());
+        stall
     }
 
     /// Nobody beats any more: that proves nothing from here on.
     pub fn dismiss(&mut self) {
-        *self = Self::default();
+        *self = Self {
+            longest: self.longest,
+            ..Self::default()
+        };
+    }
+
+    /// How long the longest stall was, of those that have ended.
+    pub const fn longest(&self) -> Duration {
+        self.longest
     }
 
     /// The process was not running, or is not expected to, before `now`.

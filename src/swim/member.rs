@@ -1,6 +1,7 @@
 //! What is known of one member.
 
 use super::claim::{Claim, Incarnation};
+use super::evidence::Evidence;
 use super::payload::Payload;
 use super::rtt::RoundTrip;
 use super::seal::keyring::KeyId;
@@ -25,6 +26,8 @@ pub struct Member {
     pub clock_delta: Option<f64>,
     /// How long its answers take.
     pub round_trip: Option<RoundTrip>,
+    /// What probes of it have come to.
+    pub evidence: Evidence,
     /// What its datagrams show it to be.
     pub dialect: Dialect,
     /// With which key it seals what it sends, if it authenticates it or offers to.
@@ -48,7 +51,7 @@ pub enum Dialect {
 
 impl Member {
     /// One of whom nothing but a claim is known.
-    pub const fn new(uri: Uri, claim: Claim, since: Micros) -> Self {
+    pub fn new(uri: Uri, claim: Claim, since: Micros) -> Self {
         Self {
             uri,
             claim,
@@ -57,6 +60,7 @@ impl Member {
             since,
             clock_delta: None,
             round_trip: None,
+            evidence: Evidence::default(),
             dialect: Dialect::Unknown,
             seals_with: None,
         }

@@ -9,6 +9,7 @@ use rand::rngs::StdRng;
 
 use super::claim::{Claim, Status};
 use super::digest::{Digest, fingerprint};
+use super::evidence::Evidence;
 use super::history::{History, Missed};
 use super::member::{Dialect, Member};
 use super::payload::Payload;
@@ -157,6 +158,11 @@ impl Members {
         if let Some(member) = self.table.get_mut(uri) {
             member.round_trip = Some(RoundTrip::after(member.round_trip, took));
         }
+    }
+
+    /// What probes of `uri` have come to, to be added to.
+    pub fn evidence(&mut self, uri: &str) -> Option<&mut Evidence> {
+        self.table.get_mut(uri).map(|member| &mut member.evidence)
     }
 
     /// Notes what the last datagram of `uri` shows it to be.

@@ -19,6 +19,7 @@
 //! | [`mechanisms`] | what of this plain SWIM does not have, and what it is good for |
 //! | `admission`, `session` | whether a datagram may be believed: of my group, fresh, and meant for me |
 //! | `history` | what changed since a reader last looked |
+//! | [`stats`], [`evidence`] | what those who watch are told |
 
 mod admission;
 mod audit;
@@ -26,6 +27,7 @@ pub mod claim;
 pub mod config;
 mod digest;
 mod enquiry;
+pub mod evidence;
 mod gossip;
 mod hear;
 mod hearing;
@@ -352,11 +354,6 @@ impl Swim {
     /// The options.
     pub const fn config(&self) -> &Config {
         &self.config
-    }
-
-    /// The counters.
-    pub const fn stats(&self) -> &Stats {
-        &self.stats
     }
 
     /// What has become of a probe; [`Outcome::Waiting`] for ever when it is forgotten.

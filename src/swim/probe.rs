@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use super::Swim;
 use super::claim::Status;
+use super::evidence::Answer;
 use super::member::Member;
 use super::report::Report;
 use super::rtt::RoundTrip;
@@ -63,6 +64,11 @@ impl Prober {
     /// Forgets the probes of the rounds: nobody could have heard an answer.
     pub fn give_up(&mut self) {
         (self.round, self.apart) = (None, None);
+    }
+
+    /// How long answers take, whoever gives them.
+    pub const fn round_trip(&self) -> Option<RoundTrip> {
+        self.round_trip
     }
 
     /// Whether `uri` owes me an answer that others would have given by now.
@@ -244,6 +250,7 @@ impl Swim {
             return;
         };
         self.stats.probes_failed += 1;
+        self.note_answer(&dst, Answer::Missing, now);
         self.notice_deafness(began);
         let Some(claim) = self
             .members
@@ -292,8 +299,14 @@ impl Swim {
         self.tell(Kind::Ping, &data, to);
     }
 
-    /// An answer to a question of mine.
-    pub(super) fn hear_answer(&mut self, echo: &Echo<'_>, now: Now) {
+    fn note_answer(&mut self, uri: &Uri, answer: Answer, now: Now) {
+        if let Some(evidence) = self.members.evidence(uri) {
+            evidence.note(answer, now.monotonic);
+        }
+    }
+
+    /// An answer to a question of mine, from the one it is about or through a relay.
+    pub(super) fn hear_answer(&mut self, sender: &Uri, echo: &Echo<'_>, now: Now) {
         let round = self
             .prober
             .round
@@ -302,10 +315,19 @@ impl Swim {
             self.timers.stop(Timer::Retry);
             self.stats.probes_answered += 1;
             let took = now.monotonic.since(probe.began);
-            self.stats.round_trip = took;
+            self.stats.round_trips.note(took);
+            let dst = &probe.question.dst;
+            let relayed = sender != dst;
+            self.stats.probes_answered_by_relay += u64::from(relayed);
+            let answer = match (relayed, probe.overdue) {
+                (true, _) => Answer::Relayed,
+                (false, true) => Answer::Late,
+                (false, false) => Answer::Prompt,
+            };
+            self.note_answer(dst, answer, now);
             if !probe.overdue {
                 self.prober.round_trip = Some(RoundTrip::after(self.prober.round_trip, took));
-                self.members.note_round_trip(&probe.question.dst, took);
+                self.members.note_round_trip(dst, took);
             }
         }
         let apart = self

@@ -40,6 +40,7 @@ impl Swim {
         }
         self.note_form(&sender, &message, opened.sealed);
         self.note_dialect(&sender, &message, now);
+        self.note_doubt(&sender, &message);
         // Somebody new has come to us, or we to him: the sooner we know whom he knows, the better.
         if strange && message.trailer.is_none() && self.members.get(&sender).is_some() {
             self.sync_with(&sender, now);
@@ -62,7 +63,9 @@ impl Swim {
                 self.answer(sender, echo, now)
             }
             Body::Ping(echo) => self.relay_ping(sender, echo),
-            Body::Ack(echo) if echo.src == self.myself.as_deref() => self.hear_answer(echo, now),
+            Body::Ack(echo) if echo.src == self.myself.as_deref() => {
+                self.hear_answer(sender, echo, now);
+            }
             Body::Ack(echo) => self.relay_answer(echo),
             Body::SyncReq(records) => self.answer_sync(sender, records, now),
             Body::SyncAck(records) => match note {
@@ -93,6 +96,18 @@ impl Swim {
         // come and cannot wait for its turn.
         if !matches!(message.body, Body::Ping(_)) || self.repair.is_joining() {
             self.compare_digest(sender, digest, now);
+        }
+    }
+
+    /// Notes whether the sender says of itself that it is suspect.
+    fn note_doubt(&mut self, sender: &Uri, message: &Message<'_>) {
+        let doubts =
+            |event: &&Event<'_>| event.claim.status == Status::Suspect && event.uri == &**sender;
+        let doubt = message.events.iter().find(doubts);
+        if let Some(doubt) = doubt
+            && let Some(evidence) = self.members.evidence(sender)
+        {
+            evidence.note_doubt(doubt.claim.incarnation);
         }
     }
 

@@ -169,6 +169,7 @@ impl Swim {
         if !last {
             return self.rest(now);
         }
+        self.stats.repairs_answered += 1;
         let known: IndexMap<&str, &Event<'_>> =
             records.iter().map(|record| (record.uri, record)).collect();
         let better = |member: &Member| {

@@ -19,6 +19,10 @@ pub struct Rumors {
     rumors: IndexMap<Uri, Rumor, RandomState>,
     queue: BTreeMap<Rank, Uri>,
     started: u64,
+    /// How often rumors were sent.
+    sent: u64,
+    /// Rumors that were sent often enough.
+    dropped: u64,
 }
 
 #[derive(Debug)]
@@ -84,6 +88,11 @@ impl Rumors {
         self.rumors.len()
     }
 
+    /// How often rumors were sent, and how many were sent often enough.
+    pub const fn tally(&self) -> (u64, u64) {
+        (self.sent, self.dropped)
+    }
+
     /// Whether there is nothing to tell.
     pub fn is_empty(&self) -> bool {
         self.rumors.is_empty()
@@ -140,7 +149,9 @@ impl Rumors {
             return;
         };
         rumor.rank.sent += 1;
+        self.sent += 1;
         if rumor.rank.sent >= limit {
+            self.dropped += 1;
             self.rumors.swap_remove_index(index);
         } else {
             self.queue.insert(rumor.rank, uri);

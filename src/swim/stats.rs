@@ -1,10 +1,12 @@
-//! Counters, for monitoring.
+//! Counters and gauges, for monitoring. Nothing here decides anything.
 
 use core::time::Duration;
 
+use super::Swim;
+use super::claim::Status;
 use super::wire::{Kind, Malformed};
 
-/// What has happened since the process began. Nothing here decides anything.
+/// What has happened since the process began.
 #[derive(Clone, Debug, Default)]
 pub struct Stats {
     /// Datagrams handed out.
@@ -23,10 +25,12 @@ pub struct Stats {
     pub probes: u64,
     /// Those of them that were answered in time.
     pub probes_answered: u64,
-    /// Those of them that were not.
+    /// Those of the answers that a relay has passed on.
+    pub probes_answered_by_relay: u64,
+    /// Those of the probes that were not answered.
     pub probes_failed: u64,
-    /// From the first ping to the answer, in the last probe that was answered.
-    pub round_trip: Duration,
+    /// How long the answers took.
+    pub round_trips: RoundTrips,
     /// Answers to no question of ours.
     pub answers_stray: u64,
     /// Pings passed on for others.
@@ -49,8 +53,12 @@ pub struct Stats {
     pub stalls: u64,
     /// Tables exchanged with somebody who is not known to be one of ours.
     pub syncs: u64,
+    /// Those of them that were answered.
+    pub syncs_answered: u64,
     /// Tables compared with one of ours, bucket by bucket.
     pub repairs: u64,
+    /// Those of them that were answered.
+    pub repairs_answered: u64,
     /// Strangers that were not let into the full table.
     pub members_refused: u64,
 }
@@ -72,5 +80,114 @@ impl Traffic {
     /// Datagrams and bytes of this type.
     pub const fn of(&self, kind: Kind) -> (u64, u64) {
         self.counts[kind as usize]
+    }
+}
+
+/// How long the last probes took that were answered, from the first ping on.
+#[derive(Clone, Debug, Default)]
+pub struct RoundTrips {
+    /// In µs, the last one at `(count - 1) % KEPT`.
+    last: Vec<u32>,
+    count: usize,
+}
+
+/// Of so many probes the slowest ones are told: some four minutes.
+const KEPT: usize = 256;
+
+impl RoundTrips {
+    /// Notes one more.
+    pub fn note(&mut self, took: Duration) {
+        let took = u32::try_from(took.as_micros()).unwrap_or(u32::MAX);
+        match self.last.get_mut(self.count % KEPT) {
+            Some(oldest) => *oldest = took,
+            None => self.last.push(took),
+        }
+        self.count += 1;
+    }
+
+    /// The last one.
+    pub fn last(&self) -> Option<Duration> {
+        let index = self.count.checked_sub(1)? % KEPT;
+        Some(micros(self.last[index]))
+    }
+
+    /// What 99 of 100 do not exceed.
+    pub fn p99(&self) -> Option<Duration> {
+        let mut sorted = self.last.clone();
+        let index = (sorted.len() * 99).div_ceil(100).checked_sub(1)?;
+        let (_, value, _) = sorted.select_nth_unstable(index);
+        Some(micros(*value))
+    }
+}
+
+fn micros(micros: u32) -> Duration {
+    Duration::from_micros(micros.into())
+}
+
+/// How things are at this moment.
+#[derive(Clone, Debug)]
+pub struct Gauges {
+    /// Members, by status.
+    pub members: [(Status, usize); Status::ALL.len()],
+    /// How long answers take, smoothed, whoever gives them.
+    pub round_trip: Option<Duration>,
+    /// Rumors that are being spread.
+    pub rumors: usize,
+    /// How often rumors were sent.
+    pub rumors_sent: u64,
+    /// Rumors that were sent often enough.
+    pub rumors_dropped: u64,
+    /// Whether nobody is heard.
+    pub deaf: bool,
+}
+
+impl Swim {
+    /// The counters.
+    pub const fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// The gauges.
+    pub fn gauges(&self) -> Gauges {
+        let (rumors_sent, rumors_dropped) = self.rumors.tally();
+        Gauges {
+            members: Status::ALL.map(|status| (status, self.members.count(status))),
+            round_trip: self
+                .prober
+                .round_trip()
+                .map(super::rtt::RoundTrip::smoothed),
+            rumors: self.rumors.len(),
+            rumors_sent,
+            rumors_dropped,
+            deaf: self.hearing.is_deaf(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(took: impl IntoIterator<Item = u64>) -> (Option<Duration>, Option<Duration>) {
+        let mut round_trips = RoundTrips::default();
+        took.into_iter()
+            .for_each(|ms| round_trips.note(Duration::from_millis(ms)));
+        (round_trips.last(), round_trips.p99())
+    }
+
+    #[test]
+    fn one_slow_answer_in_two_hundred_is_none_of_the_99_of_100_and_three_are() {
+        let ms = |ms| Some(Duration::from_millis(ms));
+        assert_eq!(after([]), (None, None));
+        assert_eq!(after([7]), (ms(7), ms(7)));
+        let usual = || core::iter::repeat_n(1, 200);
+        assert_eq!(after([90].into_iter().chain(usual())), (ms(1), ms(1)));
+        assert_eq!(after(usual().chain([90; 3])), (ms(90), ms(90)));
+    }
+
+    #[test]
+    fn what_was_long_ago_does_not_count_any_more() {
+        let took = core::iter::repeat_n(90, 1000).chain(core::iter::repeat_n(1, KEPT));
+        assert_eq!(after(took).1, Some(Duration::from_millis(1)));
     }
 }

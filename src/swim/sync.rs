@@ -83,6 +83,7 @@ impl Swim {
         }
         if self.syncing {
             self.syncing = false;
+            self.stats.syncs_answered += 1;
             let config = &self.config;
             let pause = if learnt {
                 config.protocol_period

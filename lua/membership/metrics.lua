@@ -1,0 +1,161 @@
+--- The counters of `membership.stats()` for the rock `metrics`: `require('membership.metrics').enable()`.
+--
+-- Nothing is copied before somebody collects: then a callback reads all of them at once. Names and units follow the
+-- conventions of Prometheus. The rock is looked for when it is wanted, and not before.
+
+local core = require('membership.core')
+local membership = require('membership')
+
+local PREFIX = 'tnt_membership_'
+
+--- What is shown: the name, what it is, where it is in the stats, and by which label if it is a table there.
+local COUNTERS = {
+    {'members_refused_total', 'Strangers not let into the full table', 'members_refused'},
+    {'datagrams_sent_total', 'Datagrams sent', 'sent.datagrams', 'type'},
+    {'datagrams_received_total', 'Datagrams understood', 'received.datagrams', 'type'},
+    {'sent_bytes_total', 'Bytes sent', 'sent.bytes', 'type'},
+    {'received_bytes_total', 'Bytes of datagrams understood', 'received.bytes', 'type'},
+    {'malformed_total', 'Datagrams dropped', 'malformed', 'reason'},
+    {'challenges_total', 'Senders asked to show that they live now', 'challenges'},
+    {'events_skipped_total', 'Pieces of datagrams that made no sense', 'events_skipped'},
+    {'answers_stray_total', 'Answers to no question of ours', 'answers_stray'},
+    {'oversized_total', 'Datagrams too large to be sent', 'oversized'},
+    {'send_errors_total', 'Datagrams the system refused to send', 'send_errors'},
+    {'probes_sent_total', 'Probes begun', 'probes.sent'},
+    {'probes_answered_directly_total', 'Probes answered by their target', 'probes.answered_directly'},
+    {'probes_answered_by_relay_total', 'Probes answered through a relay', 'probes.answered_by_relay'},
+    {'probes_failed_total', 'Probes without an answer', 'probes.failed'},
+    {'relayed_total', 'Pings passed on for others', 'relays.passed_on'},
+    {'relays_refused_total', 'Pings not passed on: too many', 'relays.refused'},
+    {'suspicions_raised_total', 'Suspicions raised by this instance', 'suspicions.raised'},
+    {'suspicions_refuted_total', 'Suspicions refuted by their subject', 'suspicions.refuted'},
+    {'suspicions_turned_dead_total', 'Suspicions that turned into deaths', 'suspicions.turned_dead'},
+    {'refutations_total', 'What was said of this instance and contradicted', 'refutations'},
+    {'rumors_sent_total', 'Rumors sent', 'rumors.sent'},
+    {'rumors_dropped_total', 'Rumors that were sent often enough', 'rumors.dropped'},
+    {'syncs_begun_total', 'Tables exchanged with the Lua rock', 'syncs.begun'},
+    {'syncs_answered_total', 'Those that were answered', 'syncs.answered'},
+    {'repairs_begun_total', 'Tables compared', 'repairs.begun'},
+    {'repairs_answered_total', 'Those that were answered', 'repairs.answered'},
+    {'stalls_total', 'TX thread did not respond', 'stalls.count'},
+    {'pauses_total', 'Process did not run for a while', 'pauses'},
+    {'deafness_total', 'Nobody was heard for a while', 'deafness.count'},
+    {'resolver_queries_total', 'Names looked up', 'resolver.queries'},
+    {'resolver_failures_total', 'Names that did not resolve', 'resolver.failures'},
+}
+
+local GAUGES = {
+    {'up', 'Whether the engine works', 'up'},
+    {'members', 'Members', 'members', 'status'},
+    {'version', 'Version of the member table', 'version'},
+    {'rumors_queued', 'Rumors being spread', 'rumors.queued'},
+    {'round_trip_last_seconds', 'Round trip of the last probe', 'round_trip.last_seconds'},
+    {'round_trip_smoothed_seconds', 'Round trip, smoothed', 'round_trip.smoothed_seconds'},
+    {'round_trip_p99_seconds', 'Round trip of 99 of 100 probes', 'round_trip.p99_seconds'},
+    {'stall_longest_seconds', 'Longest time without response of the TX thread', 'stalls.longest_seconds'},
+    {'deaf', 'Whether nobody is heard', 'deafness.now'},
+    {'resolver_longest_seconds', 'Slowest answer of the resolver', 'resolver.longest_seconds'},
+    {'lock_longest_seconds', 'Longest hold of the engine lock', 'lock.longest_seconds'},
+}
+
+-- Outlives a reload of this file. What is enabled, if it is: `rock`, `collectors`, `callback`, and by whom.
+local state = core.lasting.metrics
+if state == nil then
+    state = {}
+    core.lasting.metrics = state
+end
+
+local function at(stats, path)
+    for name in path:gmatch('[^.]+') do
+        stats = stats[name]
+    end
+    return stats
+end
+
+local function each_value(value, label, put)
+    if label == nil then
+        if value ~= nil then -- what has not been measured yet
+            put(type(value) == 'boolean' and (value and 1 or 0) or tonumber(value), {})
+        end
+        return
+    end
+    for name, item in pairs(value) do
+        put(tonumber(item), {[label] = name})
+    end
+end
+
+-- A counter of the rock can only be added to, or begun anew.
+local function set_counter(collector, value, labels)
+    collector:reset(labels)
+    collector:inc(value, labels)
+end
+
+local function set_gauge(collector, value, labels)
+    collector:set(value, labels)
+end
+
+-- Other modules have callbacks, too: whatever is wrong with the engine, they are to be called.
+local function collect(collectors)
+    local ok, stats = pcall(membership.stats)
+    stats = ok and stats or {}
+    stats.up = ok
+    for _, one in ipairs(collectors) do
+        if ok or one.path == 'up' then
+            each_value(at(stats, one.path), one.label, function(value, labels)
+                one.set(one.collector, value, labels)
+            end)
+        end
+    end
+end
+
+local function make(collectors, kind, set, rows)
+    for _, row in ipairs(rows) do
+        local name, help, path, label = unpack(row, 1, 4)
+        table.insert(collectors, {
+            collector = kind(PREFIX .. name, help),
+            set = set,
+            path = path,
+            label = label,
+        })
+    end
+end
+
+local metrics = {}
+
+--- Registers all counters and gauges with the rock `metrics`. Does nothing if they are.
+---@return boolean true
+function metrics.enable()
+    local ok, rock = pcall(require, 'metrics')
+    if not ok then
+        error("the rock 'metrics' is not installed: " .. tostring(rock):match('[^\n]*'), 2)
+    end
+    -- What was enabled before a reload, of the rock or of this file, is replaced.
+    if state.rock == rock and state.owner == metrics then
+        return true
+    end
+    metrics.disable()
+    local collectors = {}
+    make(collectors, rock.counter, set_counter, COUNTERS)
+    make(collectors, rock.gauge, set_gauge, GAUGES)
+    local function callback()
+        collect(collectors)
+    end
+    rock.register_callback(callback)
+    state.rock, state.owner, state.collectors, state.callback = rock, metrics, collectors, callback
+    return true
+end
+
+--- Takes them out of the registry again. Does nothing if they are not in it.
+---@return boolean true
+function metrics.disable()
+    if state.rock ~= nil then
+        state.rock.unregister_callback(state.callback)
+        for _, one in ipairs(state.collectors) do
+            state.rock.registry:unregister(one.collector)
+        end
+        state.rock, state.owner, state.collectors, state.callback = nil, nil, nil, nil
+    end
+    return true
+end
+
+return metrics

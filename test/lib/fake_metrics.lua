@@ -1,0 +1,98 @@
+--- As much of the rock `metrics` as membership.metrics uses, with the same names, rules and shapes.
+
+local clock = require('clock')
+
+local registry = {collectors = {}, callbacks = {}}
+
+function registry:find_or_create(kind, name, help)
+    local found = self.collectors[kind.name .. name]
+    if found == nil then
+        found = setmetatable({name = name, help = help, kind = kind.name, observations = {}}, {__index = kind})
+        self.collectors[kind.name .. name] = found
+    end
+    return found
+end
+
+function registry:unregister(collector)
+    self.collectors[collector.kind .. collector.name] = nil
+end
+
+local function key_of(labels)
+    local parts = {}
+    for name, value in pairs(labels) do
+        table.insert(parts, name .. '\t' .. value)
+    end
+    table.sort(parts)
+    return table.concat(parts, '\n')
+end
+
+local function set(self, value, labels)
+    assert(type(tonumber(value)) == 'number', 'a value is a number')
+    labels = labels or {}
+    self.observations[key_of(labels)] = {
+        label_pairs = labels,
+        timestamp = clock.time64(),
+        metric_name = self.name,
+        value = value,
+    }
+end
+
+local gauge = {name = 'gauge', set = set}
+
+local counter = {name = 'counter'}
+
+function counter:inc(value, labels)
+    assert(value >= 0, 'Counter increment should not be negative')
+    local held = self.observations[key_of(labels or {})]
+    set(self, (held and held.value or 0) + value, labels)
+end
+
+function counter:reset(labels)
+    set(self, 0, labels)
+end
+
+local metrics = {registry = registry}
+
+function metrics.counter(name, help)
+    return registry:find_or_create(counter, name, help)
+end
+
+function metrics.gauge(name, help)
+    return registry:find_or_create(gauge, name, help)
+end
+
+function metrics.register_callback(callback)
+    for _, registered in ipairs(registry.callbacks) do
+        if registered == callback then
+            return
+        end
+    end
+    table.insert(registry.callbacks, callback)
+end
+
+function metrics.unregister_callback(callback)
+    for i, registered in ipairs(registry.callbacks) do
+        if registered == callback then
+            table.remove(registry.callbacks, i)
+            return
+        end
+    end
+end
+
+function metrics.invoke_callbacks()
+    for _, callback in ipairs(registry.callbacks) do
+        callback()
+    end
+end
+
+function metrics.collect()
+    local all = {}
+    for _, collector in pairs(registry.collectors) do
+        for _, observation in pairs(collector.observations) do
+            table.insert(all, observation)
+        end
+    end
+    return all
+end
+
+return metrics

@@ -1,0 +1,171 @@
+-- membership.metrics: the counters, for the rock `metrics`; a model of it stands in for it.
+
+package.path = arg[0]:gsub('[^/]*$', 'lib/?.lua;') .. package.path
+local fio = require('fio')
+local json = require('json')
+local suite = require('suite')
+
+local fact = suite.fact
+
+local DASHBOARD = fio.pathjoin(fio.dirname(fio.abspath(arg[0])), '..', 'doc', 'grafana', 'membership.json')
+
+--- What a scraper would read: values by name, with labels as in `name{label=value}`.
+local function scrape(node)
+    return node:call(function()
+        local metrics, values = require('metrics'), {}
+        metrics.invoke_callbacks()
+        for _, observation in ipairs(metrics.collect()) do
+            local label, value = next(observation.label_pairs)
+            local name = observation.metric_name .. (label and ('{%s=%s}'):format(label, value) or '')
+            values[name] = observation.value
+        end
+        return values
+    end)
+end
+
+local function install(node)
+    node:call(function()
+        package.preload['metrics'] = function() return require('fake_metrics') end
+    end)
+end
+
+local function enable(node)
+    return node:call(function()
+        return require('membership.metrics').enable()
+    end)
+end
+
+local function count_callbacks(node)
+    return node:call(function()
+        return #require('metrics').registry.callbacks
+    end)
+end
+
+fact('without the rock it says so, at the line of the caller', function(t, cluster)
+    local ok, err, here = cluster:node():call(function()
+        local function try()
+            require('membership.metrics').enable()
+        end
+        local ok, err = pcall(try)
+        return ok, err, debug.getinfo(try, 'S').linedefined
+    end)
+    t:is(ok, false, 'it raises')
+    local expected = (":%d: the rock 'metrics' is not installed: module 'metrics' not found"):format(here + 1)
+    t:like(err, expected, 'what is wrong')
+end)
+
+fact('once enabled, each collection shows what is so', function(t, cluster)
+    local a, b = cluster:group(2)
+    install(a)
+    t:is(enable(a), true, 'it is enabled')
+    local first = scrape(a)
+    t:is(first['tnt_membership_members{status=alive}'], 2, 'members')
+    t:is(first['tnt_membership_members{status=dead}'], 0, 'by status')
+    t:is(first['tnt_membership_up'], 1, 'the engine works')
+    b:kill()
+    cluster:everyone_sees(b.uri, 'dead', {a})
+    local second = scrape(a)
+    t:is(second['tnt_membership_members{status=dead}'], 1, 'a gauge follows')
+    t:is(second['tnt_membership_suspicions_turned_dead_total'], 1, 'a counter counts')
+    local pings = 'tnt_membership_datagrams_sent_total{type=PING}'
+    t:ok(second[pings] > first[pings], 'and goes on counting where it was')
+    t:is(scrape(a)['tnt_membership_suspicions_turned_dead_total'], 1, 'to look at it does not change it')
+end)
+
+fact('all that stats has is there, and the names are as Prometheus wants them', function(t, cluster)
+    local a = cluster:group(2)
+    install(a)
+    enable(a)
+    cluster:wait('a round trip', function() return a.membership.stats().round_trip.last_seconds end)
+    local expected = 0
+    local function count(value)
+        if type(value) == 'table' then
+            for _, item in pairs(value) do
+                count(item)
+            end
+        else
+            expected = expected + 1
+        end
+    end
+    count(a.membership.stats())
+    local shown = 0
+    for name in pairs(scrape(a)) do
+        shown = shown + 1
+        if not name:match('^tnt_membership_[%l_%d]+') then
+            t:fail(name)
+        end
+    end
+    t:is(shown, expected + 1, 'each number, and whether the engine is up')
+    for _, collector in pairs(a:call(function()
+        local kinds = {}
+        for _, collector in pairs(require('metrics').registry.collectors) do
+            table.insert(kinds, {name = collector.name, kind = collector.kind, help = collector.help})
+        end
+        return kinds
+    end)) do
+        t:is(collector.name:endswith('_total'), collector.kind == 'counter', collector.name)
+        t:ok(#collector.help > 0, 'has a help text')
+    end
+end)
+
+fact('to enable it twice, or after a reload, is to enable it once', function(t, cluster)
+    local a = cluster:member()
+    install(a)
+    enable(a)
+    enable(a)
+    t:is(count_callbacks(a), 1, 'twice')
+    a:call(function()
+        package.loaded['membership'] = nil
+        require('membership')
+    end)
+    enable(a)
+    t:is(count_callbacks(a), 1, 'after a reload')
+    t:is(scrape(a)['tnt_membership_members{status=alive}'], 1, 'it works')
+end)
+
+fact('disabled, it leaves nothing behind', function(t, cluster)
+    local a = cluster:member()
+    install(a)
+    enable(a)
+    scrape(a)
+    local function disable()
+        return a:call(function()
+            return require('membership.metrics').disable()
+        end)
+    end
+    t:is(disable(), true, 'it is disabled')
+    t:is_deeply(scrape(a), {}, 'nothing is collected')
+    t:is(count_callbacks(a), 0, 'and nobody is called')
+    t:is(disable(), true, 'twice is no error')
+    enable(a)
+    t:is(scrape(a)['tnt_membership_up'], 1, 'it can be enabled again')
+end)
+
+fact('each metric that the dashboard names is there', function(t, cluster)
+    local a = cluster:group(2)
+    install(a)
+    enable(a)
+    cluster:wait('a round trip', function() return a.membership.stats().round_trip.last_seconds end)
+    local known = {}
+    for name in pairs(scrape(a)) do
+        known[name:match('^[%w_]+')] = name:match('{(%l+)=') or 'none'
+    end
+    local file = assert(fio.open(DASHBOARD, {'O_RDONLY'}))
+    local dashboard = json.decode(file:read())
+    file:close()
+    local expressions = 0
+    for _, panel in ipairs(dashboard.panels) do
+        for _, target in ipairs(panel.targets or {}) do
+            expressions = expressions + 1
+            for name in target.expr:gmatch('tnt_[%w_]+') do
+                t:ok(known[name], ('%s: %s'):format(panel.title, name))
+                for label in (target.legendFormat or ''):gmatch('{{(%l+)}}') do
+                    t:ok(label == 'alias' or label == known[name], 'its label ' .. label)
+                end
+            end
+        end
+    end
+    t:ok(expressions >= 10, 'there are some')
+end)
+
+suite.run()
