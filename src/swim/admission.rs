@@ -88,7 +88,8 @@ impl Swim {
         if sealed.slip.challenge.is_some() && response.is_none() {
             return;
         }
-        let Some(challenge) = self.sessions.challenge(&sealed.stamp.session, now) else {
+        let session = &sealed.stamp.session;
+        let Some(challenge) = self.sessions.challenge(session, response.is_some(), now) else {
             return;
         };
         self.stats.challenges += 1;

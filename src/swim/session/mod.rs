@@ -62,8 +62,8 @@ pub struct Sessions {
     heard: u64,
     /// Those that are not to be confirmed again, and in which epoch they were retired.
     retired: VecDeque<(SessionId, u64)>,
-    /// Those that were challenged of late, and when.
-    challenged: VecDeque<(SessionId, Micros)>,
+    /// Those that were challenged of late, whether while answering a challenge of theirs, and when.
+    challenged: VecDeque<(SessionId, bool, Micros)>,
     pings: VecDeque<(Uri, Vec<u8>)>,
 }
 
@@ -172,19 +172,22 @@ impl Sessions {
         }
     }
 
-    /// A challenge for a session that is not confirmed, unless it has just had one.
-    pub fn challenge(&mut self, session: &SessionId, now: Now) -> Option<Challenge> {
+    /// A challenge for a session that is not confirmed, unless it has just had one. What answers a
+    /// challenge is another matter: it must not fail for want of a pause.
+    pub fn challenge(&mut self, session: &SessionId, answers: bool, now: Now) -> Option<Challenge> {
         let waits = |at: Micros| now.monotonic.0.saturating_sub(at.0) < CHALLENGE_PAUSE;
         while self
             .challenged
-            .pop_front_if(|(_, at)| !waits(*at))
+            .pop_front_if(|(_, _, at)| !waits(*at))
             .is_some()
         {}
-        let recently = self.challenged.iter().any(|(known, _)| known == session);
+        let same = |(known, answered, _): &(_, _, _)| known == session && *answered == answers;
+        let recently = self.challenged.iter().any(same);
         if recently || self.challenged.len() == CHALLENGES_MAX {
             return None;
         }
-        self.challenged.push_back((*session, now.monotonic));
+        self.challenged
+            .push_back((*session, answers, now.monotonic));
         Some(Challenge {
             of: beginning(session),
             code: self.code(session, epoch(now)),
@@ -330,7 +333,9 @@ mod tests {
         let mut judge = |stamp, response| mine.judge(&uri(1), stamp, response, 1, at(1));
         assert_eq!(judge(PEER, None), Standing::Unconfirmed);
         assert_eq!(judge(PEER, Some(0)), Standing::Unconfirmed);
-        let code = mine.challenge(&PEER.session, at(1)).map(|asked| asked.code);
+        let code = mine
+            .challenge(&PEER.session, false, at(1))
+            .map(|asked| asked.code);
         let mut judge = |stamp, response| mine.judge(&uri(1), stamp, response, 1, at(1));
         assert_eq!(judge(PEER, code), Standing::Fresh);
         assert_eq!(judge(PEER, code), Standing::Replayed);
@@ -343,7 +348,9 @@ mod tests {
     #[test]
     fn a_challenge_is_for_one_session_one_challenger_and_some_seconds() {
         let mut mine = sessions(1);
-        let code = mine.challenge(&PEER.session, at(5)).map(|asked| asked.code);
+        let code = mine
+            .challenge(&PEER.session, false, at(5))
+            .map(|asked| asked.code);
         let other = Stamp {
             session: [2; 16],
             ..PEER
@@ -361,14 +368,16 @@ mod tests {
     #[test]
     fn who_was_restarted_cannot_be_impersonated_by_what_it_said_before() {
         let mut mine = sessions(1);
-        let code = mine.challenge(&PEER.session, at(1)).map(|asked| asked.code);
+        let code = mine
+            .challenge(&PEER.session, false, at(1))
+            .map(|asked| asked.code);
         assert_eq!(mine.judge(&uri(1), PEER, code, 1, at(1)), Standing::Fresh);
         let reborn = Stamp {
             session: [2; 16],
             counter: 1,
         };
         let new = mine
-            .challenge(&reborn.session, at(2))
+            .challenge(&reborn.session, false, at(2))
             .map(|asked| asked.code);
         assert_eq!(mine.judge(&uri(1), reborn, new, 1, at(2)), Standing::Fresh);
         assert_eq!(
@@ -384,7 +393,7 @@ mod tests {
     #[test]
     fn a_challenge_to_somebody_else_or_a_former_life_is_not_answered() {
         let (mut mine, mut theirs, former) = (sessions(1), sessions(2), sessions(3));
-        let challenge = theirs.challenge(&mine.stamp().session, at(1));
+        let challenge = theirs.challenge(&mine.stamp().session, false, at(1));
         assert_eq!(mine.response(challenge), challenge.map(|asked| asked.code));
         assert_eq!(former.response(challenge), None);
         assert_eq!(mine.response(None), None);
@@ -405,7 +414,7 @@ mod tests {
                 mine.judge(&sender, stamp, Some(code), 10, now),
                 Standing::Fresh
             );
-            let _asked = mine.challenge(&stamp.session, now);
+            let _asked = mine.challenge(&stamp.session, false, now);
             mine.remember_ping(&sender, b"");
             assert!(mine.is_bounded(10), "{number}");
         }
