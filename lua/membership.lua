@@ -5,8 +5,8 @@
 
 -- Whoever reloads this module means all of it.
 for _, name in ipairs({
-    'check', 'codec', 'events', 'journal', 'lines', 'members', 'metrics', 'mirror', 'network', 'options',
-    'payload', 'probe', 'wait', 'watch',
+    'check', 'codec', 'events', 'insight', 'journal', 'lines', 'members', 'metrics', 'mirror', 'network',
+    'options', 'payload', 'probe', 'wait', 'watch',
 }) do
     package.loaded['membership.' .. name] = nil
 end
@@ -17,7 +17,7 @@ local new_table = require('table.new')
 local check = require('membership.check')
 local codec = require('membership.codec')
 local core = require('membership.core')
-local journal = require('membership.journal')
+local insight = require('membership.insight')
 local mirror = require('membership.mirror')
 local probe = require('membership.probe')
 local wait = require('membership.wait')
@@ -340,36 +340,9 @@ function membership.remove_encryption_key(key)
     return true
 end
 
-local function is_from_zero(value)
-    return type(value) ~= 'number' or value >= 0 -- which NaN is not
-end
-
---- Waits until the member table is newer than `version`, as `subscribe` tells of changes; but none is missed between
--- two calls.
----@param version? number what the last call has returned; 0 or nil to begin with the table as it is
----@param timeout? number seconds; nil waits for ever
----@return number|nil version of the table as it is now; nil when the time was over
----@return table<string, membership.MemberInfo|false>|nil changed by URI; false is a member that is gone
----@return boolean|nil all true if `changed` is the whole table, and whoever is not in it is gone
-function membership.wait(version, timeout)
-    if version ~= nil and type(version) ~= 'number' then
-        check.fail(1, 'wait', '?number', version)
-    elseif not is_from_zero(version) then
-        check.fail_value(1, 'wait', 'version', version)
-    elseif timeout ~= nil and type(timeout) ~= 'number' then
-        check.fail(2, 'wait', '?number', timeout)
-    elseif not is_from_zero(timeout) then
-        check.fail_value(2, 'wait', 'number of seconds', timeout)
-    end
-    watch.ensure()
-    -- Not `or`: box.NULL is equal to nil, but true.
-    local err, new_version, changed, all = wait.run(version ~= nil and version or 0, timeout ~= nil and timeout or nil)
-    check.result(nil, err)
-    if new_version == nil then
-        return nil
-    end
-    return new_version, changed, all
-end
+membership.wait = wait
+membership.stats = insight.stats
+membership.diagnose = insight.diagnose
 
 --- Makes a `fiber.cond` that is broadcast whenever a status, incarnation or payload changes, and when a member is gone.
 --
@@ -379,16 +352,6 @@ function membership.subscribe()
     watch.ensure()
     check.result(mirror.current())
     return watch.subscribe()
-end
-
---- Counters since the process began, and gauges, for monitoring. Times are in seconds.
----@return membership.Stats
-function membership.stats()
-    watch.ensure()
-    local stats = codec.decode(check.result(core.stats()))
-    check.result(mirror.current())
-    stats.version = journal.number()
-    return stats
 end
 
 --- Ends a subscription.

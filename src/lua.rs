@@ -12,6 +12,7 @@
 //! own, and all of them one node.
 
 mod blob;
+mod diagnosis;
 mod figures;
 mod splice;
 mod tree;
@@ -68,7 +69,8 @@ fn membership_core(lua: &Lua) -> mlua::Result<Table> {
     export(lua, &core, "add_encryption_key", add_encryption_key)?;
     export(lua, &core, "use_encryption_key", use_encryption_key)?;
     export(lua, &core, "remove_encryption_key", remove_encryption_key)?;
-    export(lua, &core, "stats", stats)?;
+    export(lua, &core, "stats", figures::stats)?;
+    export(lua, &core, "diagnose", diagnosis::diagnose)?;
     export(lua, &core, "bell", bell)?;
     export(lua, &core, "beat", beat)?;
     export(lua, &core, "end_beats", end_beats)?;
@@ -245,12 +247,6 @@ fn broadcast(_: &Lua, port: u16) -> Answer<BString> {
 /// The networks of this machine, see [`blob::interfaces`].
 fn getifaddrs(_: &Lua, (): ()) -> Answer<BString> {
     Ok(blob::interfaces(&interfaces()?).into())
-}
-
-/// The counters and gauges, see [`figures::figures`].
-fn stats(_: &Lua, (): ()) -> Answer<BString> {
-    let figures = node().figures().map_err(message)?;
-    Ok(figures::figures(&figures).into())
 }
 
 /// The value of an option; nil if there is no such option.

@@ -129,7 +129,7 @@ fn text_or_nil(blob: &mut Vec<u8>, words: Option<&String>) {
     }
 }
 
-fn array(blob: &mut Vec<u8>, count: usize) {
+pub fn array(blob: &mut Vec<u8>, count: usize) {
     infallible(msgpack::write_array_len(blob, length(count)));
 }
 

@@ -1,13 +1,22 @@
 //! The counters and gauges, as a tree for Lua.
 
+use mlua::{BString, Lua};
+
 use super::tree::Node;
 use super::tree::Node::{Count, Flag, Table};
+use super::{Answer, message};
 use crate::node::figures::Figures;
+use crate::node::node;
 use crate::swim::stats::{Stats, Traffic};
 use crate::swim::wire::{Kind, Malformed};
 
 /// All of them: nested maps with numbers, times being in seconds.
-pub fn figures(figures: &Figures) -> Vec<u8> {
+pub fn stats(_: &Lua, (): ()) -> Answer<BString> {
+    let figures = node().figures().map_err(message)?;
+    Ok(encode(&figures).into())
+}
+
+fn encode(figures: &Figures) -> Vec<u8> {
     let mut entries = protocol(figures);
     entries.extend(traffic(figures));
     entries.extend(machine(figures));

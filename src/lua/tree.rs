@@ -4,13 +4,15 @@ use core::time::Duration;
 
 use rmp::encode as msgpack;
 
-use super::blob::{infallible, map, text};
+use super::blob::{array, infallible, map, text};
 
 /// What a name stands for.
 pub enum Node {
     Count(u64),
     Number(f64),
     Flag(bool),
+    List(Vec<Self>),
+    Text(String),
     Table(Vec<(&'static str, Self)>),
     /// What is not known: left out.
     Unknown,
@@ -38,6 +40,11 @@ impl Node {
             Self::Count(count) => infallible(msgpack::write_uint(blob, *count)),
             Self::Number(number) => infallible(msgpack::write_f64(blob, *number)),
             Self::Flag(flag) => infallible(msgpack::write_bool(blob, *flag)),
+            Self::Text(words) => text(blob, words.as_bytes()),
+            Self::List(items) => {
+                array(blob, items.len());
+                items.iter().for_each(|item| item.write(blob));
+            }
             Self::Table(entries) => {
                 let known = |(_, node): &&(_, Self)| !matches!(node, Self::Unknown);
                 map(blob, entries.iter().filter(known).count());

@@ -213,6 +213,20 @@ impl AddressBook {
         }
     }
 
+    /// Why nothing can be sent to `to`, in words, if that is so.
+    pub fn trouble(&self, to: &Uri) -> Option<String> {
+        match literal(to) {
+            Some(address) if Family::of(address.ip()) != self.family => {
+                Some("it has an address of the other kind, IPv4 or IPv6".into())
+            }
+            Some(_) => None,
+            None => {
+                let reason = self.hosts.peek(to.host())?.failure.as_ref()?;
+                Some(format!("its name does not resolve: {reason}"))
+            }
+        }
+    }
+
     /// Whether something waits for the address of `uri`.
     pub fn is_resolving(&self, uri: &str) -> bool {
         self.waiting

@@ -10,7 +10,7 @@
 //! | [`interfaces`](mod@interfaces) | which networks there are |
 //! | `lines` | what Lua is to log |
 //! | `watchdog` | whether Lua runs at all |
-//! | [`figures`] | what those who watch are shown |
+//! | [`figures`], `troubles`, `diagnosis` | what those who watch are shown |
 //! | `entropy` | what nobody can guess |
 //! | `fork` | how to survive `box.cfg{background = true}` |
 
@@ -18,6 +18,7 @@ mod addresses;
 mod cache;
 mod chores;
 pub mod clock;
+mod diagnosis;
 mod doorbell;
 mod engine;
 mod entropy;
@@ -33,6 +34,7 @@ mod shared;
 mod socket;
 mod state;
 mod threads;
+mod troubles;
 mod watchdog;
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4};

@@ -10,10 +10,11 @@ use super::addresses::{AddressBook, Route};
 use super::chores::Chores;
 use super::clock::{self, Clock, ThreadClock};
 use super::doorbell::{Bell, Chime, Noise};
-use super::failure::Failure;
+use super::failure::{Failure, system_text};
 use super::lines::{Lines, Topic};
 use super::resolver::{Lookup, Resolver};
 use super::socket::{Family, Inbox, Socket};
+use super::troubles::{Trouble, Troubles};
 use super::watchdog::{Ran, Watchdog};
 use crate::swim::report::Level;
 use crate::swim::time::{Micros, Now};
@@ -43,6 +44,8 @@ pub struct State {
     pub parked_until: Option<Micros>,
     /// Until when the engine sleeps, if nothing wakes it; `None` is for ever.
     sleeps_until: Option<Micros>,
+    /// What was wrong with members of late.
+    pub troubles: Troubles,
     /// Datagrams that the system refused to send.
     pub send_errors: u64,
     /// The longest time for which the lock was held.
@@ -89,6 +92,7 @@ impl State {
             beater: None,
             parked_until: None,
             sleeps_until: None,
+            troubles: Troubles::default(),
             send_errors: 0,
             longest_hold: Duration::ZERO,
             failure: None,
@@ -116,6 +120,9 @@ impl State {
         }
         for (datagram, source) in inbox.iter() {
             let taken = self.swim.handle_datagram(datagram, now);
+            if let Err(why) = taken {
+                self.note_dropped(source, why, now);
+            }
             if let Some(advice) = taken.err().and_then(Malformed::advice) {
                 let line = format!("Ignoring datagrams from {source}: {advice}");
                 self.lines
@@ -129,6 +136,7 @@ impl State {
         }
         for recipient in inbox.refusals() {
             for uri in self.addresses.residents(recipient) {
+                self.troubles.note(&uri, Trouble::Refused, now.monotonic);
                 self.swim.handle_refused(&uri, now);
             }
         }
@@ -144,10 +152,24 @@ impl State {
         }
     }
 
+    /// A datagram was dropped. What a key or a label explains is worth to be remembered.
+    fn note_dropped(&mut self, source: SocketAddr, why: Malformed, now: Now) {
+        let explains = why.smells_of_another_key() || why.advice().is_some();
+        if !explains {
+            return;
+        }
+        for uri in self.addresses.residents(source) {
+            let trouble = Trouble::Dropped(why);
+            self.troubles.note(&uri, trouble, now.monotonic);
+        }
+    }
+
     /// These could not be sent.
-    pub fn handle_unsent(&mut self, unsent: &[(Uri, io::Error)], _now: Now) {
+    pub fn handle_unsent(&mut self, unsent: &[(Uri, io::Error)], now: Now) {
         self.send_errors += unsent.len() as u64;
-        for (uri, _error) in unsent {
+        for (uri, error) in unsent {
+            let trouble = Trouble::Unsent(system_text(error));
+            self.troubles.note(uri, trouble, now.monotonic);
             self.swim.handle_unsent(uri);
         }
     }

@@ -128,6 +128,9 @@ impl Members {
             Entry::Vacant(_) => None,
         };
         let member = entry.or_insert_with(|| Member::new(uri.clone(), claim, since));
+        if claim.status.is_live() && !member.claim.status.is_live() {
+            member.evidence = Evidence::default(); // that of its last life
+        }
         (member.claim, member.since) = (claim, since);
         if payload.is_some() {
             member.payload = payload;

@@ -19,12 +19,13 @@
 //! | [`mechanisms`] | what of this plain SWIM does not have, and what it is good for |
 //! | `admission`, `session` | whether a datagram may be believed: of my group, fresh, and meant for me |
 //! | `history` | what changed since a reader last looked |
-//! | [`stats`], [`evidence`] | what those who watch are told |
+//! | [`stats`], [`evidence`], [`diagnosis`] | what those who watch are told |
 
 mod admission;
 mod audit;
 pub mod claim;
 pub mod config;
+pub mod diagnosis;
 mod digest;
 mod enquiry;
 pub mod evidence;

@@ -1,0 +1,152 @@
+//! What is known of a member that may be sick, and what to make of it: for people, in words.
+//!
+//! Nothing here decides anything, and nothing is said without evidence.
+
+use core::time::Duration;
+
+use super::Swim;
+use super::claim::Status;
+use super::evidence::Answer;
+use super::member::Member;
+use super::pause::Application;
+use super::time::Now;
+use super::uri::Uri;
+
+/// What is known of one member.
+#[derive(Clone, Debug)]
+pub struct Diagnosis {
+    /// Who it is.
+    pub uri: Uri,
+    /// What it is held to be.
+    pub status: Status,
+    /// How long its answers take, smoothed.
+    pub round_trip: Option<Duration>,
+    /// How long ago it has answered a probe.
+    pub silence: Option<Duration>,
+    /// How far its clock is ahead of ours, in µs.
+    pub clock_delta: Option<f64>,
+    /// What the last probes of it have come to, if there were any.
+    pub probes: Option<Probes>,
+    /// What is wrong with it, as far as can be told from here.
+    pub hints: Vec<String>,
+}
+
+/// Which part of the last probes of a member, from 0 to 1, was not answered at once.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Probes {
+    /// It has answered, but not to the first ping, or late.
+    pub late: f32,
+    /// An answer came, but through somebody else.
+    pub relayed: f32,
+    /// No answer came.
+    pub failed: f32,
+}
+
+/// Clocks that differ by less, in µs, are worth no words.
+const CLOCK_DELTA_MAX: f64 = 1e6;
+
+/// From which part of the probes on one can speak of loss: one that was lost, of the last four or more.
+const LOSS_MIN: f32 = 0.25;
+
+/// How many probes it takes to speak of loss.
+const PROBES_MIN: f32 = 3.0;
+
+impl Swim {
+    /// What is known of `uri`.
+    pub fn diagnose(&self, uri: &str, now: Now) -> Option<Diagnosis> {
+        let member = self.members.get(uri)?;
+        let evidence = &member.evidence;
+        let probes = Probes {
+            late: evidence.share(Answer::Late),
+            relayed: evidence.share(Answer::Relayed),
+            failed: evidence.share(Answer::Missing),
+        };
+        let hints = if Some(&member.uri) == self.myself.as_ref() {
+            self.own_hints(member)
+        } else {
+            hints(member, probes)
+        };
+        Some(Diagnosis {
+            uri: member.uri.clone(),
+            status: member.claim.status,
+            round_trip: member.round_trip.map(super::rtt::RoundTrip::smoothed),
+            silence: evidence.silence(now.monotonic),
+            clock_delta: member.clock_delta,
+            probes: (evidence.probes() > 0.0).then_some(probes),
+            hints,
+        })
+    }
+
+    fn own_hints(&self, own: &Member) -> Vec<String> {
+        let mut hints = Vec::new();
+        if self.hearing.is_deaf() {
+            hints.push("nobody answers us, and nobody asks: does a firewall keep UDP out?".into());
+        }
+        if let Application::Stalled(_) = self.application {
+            hints.push("our Tarantool thread does not respond".into());
+        } else if own.claim.status == Status::Suspect {
+            hints.push("our own address does not lead to us: is it the right one?".into());
+        }
+        hints
+    }
+}
+
+fn hints(member: &Member, probes: Probes) -> Vec<String> {
+    let said = [
+        says_so_itself(member),
+        undecodable(member),
+        one_way(member, probes),
+        lossy(member, probes),
+        clock_is_off(member),
+    ];
+    said.into_iter().flatten().collect()
+}
+
+fn says_so_itself(member: &Member) -> Option<String> {
+    let doubted = member.evidence.is_doubted(member.claim.incarnation);
+    let trouble = matches!(member.claim.status, Status::Suspect | Status::Dead);
+    (doubted && trouble).then(|| {
+        "it says so itself: its Tarantool thread does not respond, or its address does not lead to it"
+            .into()
+    })
+}
+
+fn undecodable(member: &Member) -> Option<String> {
+    (member.claim.status == Status::NonDecryptable)
+        .then(|| "what it sends cannot be decoded: has it another encryption key?".into())
+}
+
+fn is_one_way(member: &Member, probes: Probes) -> bool {
+    member.evidence.probes() >= 2.0 && probes.relayed >= 0.5
+}
+
+fn one_way(member: &Member, probes: Probes) -> Option<String> {
+    let alive = member.claim.status == Status::Alive;
+    if is_one_way(member, probes) {
+        Some("it answers through others, and not us: what it and we send each other is lost".into())
+    } else if alive && probes.failed >= LOSS_MIN {
+        let words =
+            "it contradicts when it is suspected, but does not answer: what it sends us is lost";
+        Some(words.into())
+    } else {
+        None
+    }
+}
+
+fn lossy(member: &Member, probes: Probes) -> Option<String> {
+    let share = probes.late + probes.relayed;
+    let enough = member.evidence.probes() >= PROBES_MIN && share >= LOSS_MIN;
+    (enough && !is_one_way(member, probes)).then(|| {
+        let percent = 100.0 * share;
+        format!(
+            "{percent:.0} % of the last probes took more than one ping: datagrams are lost, or it is slow"
+        )
+    })
+}
+
+fn clock_is_off(member: &Member) -> Option<String> {
+    let delta = member.clock_delta?;
+    let direction = if delta > 0.0 { "ahead of" } else { "behind" };
+    let seconds = delta.abs() / 1e6;
+    (delta.abs() > CLOCK_DELTA_MAX).then(|| format!("its clock is {seconds:.1} s {direction} ours"))
+}
