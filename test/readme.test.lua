@@ -8,6 +8,7 @@ local suite = require('suite')
 
 local ROOT = fio.abspath(fio.pathjoin(fio.dirname(arg[0]), '..'))
 local README = fio.pathjoin(ROOT, 'README.md')
+local OPERATIONS = fio.pathjoin(ROOT, 'doc', 'operations.md')
 local SNIPPET_TIMEOUT_SECONDS = 10
 
 -- The README has ports 33xx; this test has its own.
@@ -119,11 +120,16 @@ end
 
 --- README.md and all others, by their paths from the root.
 local function documents()
-    local names = {'README.md', 'SECURITY.md'}
+    local names = {'README.md', 'SECURITY.md', 'CONTRIBUTING.md', 'CHANGELOG.md'}
     for _, path in ipairs(fio.glob(fio.pathjoin(ROOT, 'doc', '*.md'))) do
         table.insert(names, 'doc/' .. fio.basename(path))
     end
     return names
+end
+
+--- What other programs print is compared where those are tested.
+local function is_for_another_test(block)
+    return block.lines[1]:match('^%$ membershipctl ') ~= nil
 end
 
 for _, name in ipairs(documents()) do
@@ -133,17 +139,17 @@ for _, name in ipairs(documents()) do
         for _, block in ipairs(document.read(path, translate_to(reader.first_port)).blocks) do
             if block.language == 'lua' and document.file_name(block) == nil then
                 reader:try_lua(block)
-            elseif block.language == 'console' then
+            elseif block.language == 'console' and not is_for_another_test(block) then
                 reader:try_console(block)
             end
         end
     end)
 end
 
---- The blocks that are files, by name.
-local function read_files(translate)
+--- The blocks of a document that are files, by name.
+local function read_files(path, translate)
     local files = {}
-    for _, block in ipairs(document.read(README, translate).blocks) do
+    for _, block in ipairs(document.read(path, translate).blocks) do
         local name = document.file_name(block)
         if name ~= nil then
             files[name] = table.concat(block.lines, '\n') .. '\n'
@@ -160,7 +166,7 @@ suite.fact('init.lua is a member before box.cfg and after it, and leaves when it
         port = first_port + 3,
         program = {arg[-1], 'start.lua'},
         files = {
-            ['init.lua'] = read_files(translate_to(first_port))['init.lua'],
+            ['init.lua'] = read_files(README, translate_to(first_port))['init.lua'],
             ['start.lua'] = 'dofile(os.getenv("MEMBERSHIP_TEST_LIB") .. "instance.lua") dofile("init.lua")',
         },
     })
@@ -174,6 +180,25 @@ suite.fact('init.lua is a member before box.cfg and after it, and leaves when it
     end), 'it logs who is alive')
     program:signal('TERM')
     t:ok(cluster:everyone_sees(program.uri, 'left', {observer}), 'it leaves')
+end)
+
+suite.fact('storage.lua goes by the name of its pod, and needs nobody to be there', function(t, cluster)
+    local port = cluster:port()
+    local pod = cluster:node({
+        port = port,
+        program = {arg[-1], 'start.lua'},
+        files = {
+            ['storage.lua'] = read_files(OPERATIONS, translate_to(port - 1))['storage.lua'],
+            ['start.lua'] = 'dofile(os.getenv("MEMBERSHIP_TEST_LIB") .. "instance.lua") dofile("storage.lua")',
+        },
+    })
+    cluster:wait('box.cfg to be done', function()
+        return pod:call(function() return type(box.cfg) == 'table' end)
+    end)
+    t:is(pod.membership.myself().uri, ('storage-0.storage:%d'):format(port), 'it is a member')
+    t:ok(pod.membership.get_member(('storage-1.storage:%d'):format(port)), 'it has been told of others')
+    pod:signal('TERM')
+    t:is(pod:wait_exit(), 0, 'it ends when it is told to')
 end)
 
 --- What the module has, by the name of what has it.
@@ -208,7 +233,7 @@ end)
 --- The rows of the table of options, by name: `default`, and `least` and `most` of numbers.
 local function read_options()
     local options = {}
-    for name, default, bounds in document.read(README).text:gmatch('\n| `([%u_]+)` |[^|]*| ([^|]*) |([^|]*)|') do
+    for name, default, bounds in document.read(OPERATIONS).text:gmatch('\n| `([%u_]+)` |[^|]*| ([^|]*) |([^|]*)|') do
         local least, most = bounds:match('(%S+) … (%S+)')
         options[name] = {default = loadstring('return ' .. default)(), least = tonumber(least), most = tonumber(most)}
     end
@@ -304,7 +329,7 @@ end
 suite.fact('the rockspec is one', function(t)
     local name = 'my-project-scm-1.rockspec'
     local rockspec = {}
-    setfenv(assert(loadstring(read_files()[name])), rockspec)()
+    setfenv(assert(loadstring(read_files(README)[name])), rockspec)()
     t:is(('%s-%s.rockspec'):format(rockspec.package, rockspec.version), name, 'it has the right name')
     t:is_deeply(rockspec.dependencies, {'membership'}, 'it depends on membership')
 end)
