@@ -8,13 +8,13 @@
 use std::any::Any;
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
 
 use clap::Parser;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ParallelProgressIterator, ProgressBar, ProgressStyle};
 use membership::sim::swarm::{Outcome, Swarm};
+use rayon::ThreadPoolBuilder;
+use rayon::prelude::*;
 
 /// Plays worlds that nobody has thought of, and looks whether all rules hold.
 #[derive(Parser)]
@@ -75,36 +75,26 @@ fn message(panic: Box<dyn Any + Send>) -> String {
 /// Plays many worlds, on all cores, and says how many went wrong.
 fn play_many(arguments: &Arguments) -> usize {
     let bar = ProgressBar::new(arguments.seeds).with_style(style());
-    let next = AtomicU64::new(arguments.from);
-    let end = arguments.from + arguments.seeds;
-    let failures = Mutex::new(Vec::new());
+    let seeds = arguments.from..arguments.from + arguments.seeds;
     let turned = AtomicU64::new(0);
-    let cores = thread::available_parallelism().map_or(1, usize::from);
-    let work = || {
-        while let Some(seed) = Some(next.fetch_add(1, Ordering::Relaxed)).filter(|seed| *seed < end)
-        {
-            match play(Swarm::new(seed)) {
-                Ok(outcome) => {
-                    turned.fetch_add(outcome.lasted.as_secs(), Ordering::Relaxed);
-                }
-                Err(violation) => {
-                    bar.suspend(|| {
-                        println!("seed {seed}: {violation}");
-                        println!("  cargo run --release --example swarm -- --replay {seed}");
-                    });
-                    failures.lock().expect("nobody panics with it").push(seed);
-                }
-            }
-            bar.inc(1);
+    let goes_wrong = |seed: &u64| match play(Swarm::new(*seed)) {
+        Ok(outcome) => {
+            turned.fetch_add(outcome.lasted.as_secs(), Ordering::Relaxed);
+            false
+        }
+        Err(violation) => {
+            bar.suspend(|| {
+                println!("seed {seed}: {violation}");
+                println!("  cargo run --release --example swarm -- --replay {seed}");
+            });
+            true
         }
     };
-    thread::scope(|scope| {
-        for _ in 0..arguments.threads.unwrap_or(cores) {
-            scope.spawn(work);
-        }
-    });
+    let threads = ThreadPoolBuilder::new().num_threads(arguments.threads.unwrap_or(0));
+    let pool = threads.build().expect("threads");
+    let worlds = seeds.into_par_iter().progress_with(bar.clone());
+    let failures = pool.install(|| worlds.filter(goes_wrong).count());
     bar.finish_and_clear();
-    let failures = failures.into_inner().expect("nobody panics with it").len();
     let hours = turned.into_inner() as f64 / 3600.0;
     println!(
         "{} worlds, {hours:.1} hours in them: {failures} went wrong",

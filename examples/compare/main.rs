@@ -11,13 +11,12 @@ mod rows;
 mod table;
 
 use std::process::ExitCode;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
 use clap::Parser;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ParallelProgressIterator, ProgressBar, ProgressStyle};
 use membership::swim::mechanisms::Mechanisms;
+use rayon::ThreadPoolBuilder;
+use rayon::prelude::*;
 use rows::{ROWS, Row};
 
 /// Compares this implementation with the Lua rock, or with itself when it lacks a mechanism.
@@ -164,28 +163,15 @@ fn measure(rows: &[&Row], columns: &[Column], arguments: &Arguments) -> Vec<Figu
         }
     }
     let bar = ProgressBar::new(plans.len() as u64).with_style(style());
-    let (next, figures) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
-    let work = || {
-        while let Some(&(row, column, seed)) = plans.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let value = rows[row].measure(&columns[column], seed);
-            let figure = Figure {
-                row,
-                column,
-                seed,
-                value,
-            };
-            figures.lock().expect("nobody panics with it").push(figure);
-            bar.inc(1);
-        }
+    let try_one = |&(row, column, seed): &(usize, usize, u64)| Figure {
+        row,
+        column,
+        seed,
+        value: rows[row].measure(&columns[column], seed),
     };
-    let cores = thread::available_parallelism().map_or(1, usize::from);
-    thread::scope(|scope| {
-        for _ in 0..arguments.threads.unwrap_or(cores) {
-            scope.spawn(work);
-        }
-    });
-    bar.finish_and_clear();
-    figures.into_inner().expect("nobody panics with it")
+    let threads = ThreadPoolBuilder::new().num_threads(arguments.threads.unwrap_or(0));
+    let pool = threads.build().expect("threads");
+    pool.install(|| plans.par_iter().progress_with(bar).map(try_one).collect())
 }
 
 fn style() -> ProgressStyle {

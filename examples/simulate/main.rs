@@ -16,15 +16,15 @@ mod trial;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 use std::time::Duration;
 
 use clap::Parser;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ParallelProgressIterator, ProgressBar, ProgressStyle};
 use membership::sim::Weather;
 use membership::sim::experiment::Group;
 use membership::swim::config::Config;
+use rayon::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuilder};
 use trial::{Plan, Trial};
 
 /// Tries one thing with simulated groups of many sizes, and shows in figures how they do.
@@ -154,27 +154,20 @@ fn plans(arguments: &Arguments) -> Vec<Plan> {
 fn run(arguments: &Arguments) -> Vec<Trial> {
     let plans = plans(arguments);
     let bar = ProgressBar::new(plans.len() as u64).with_style(style());
-    let (next, large) = (AtomicUsize::new(0), Mutex::new(()));
-    let trials = Mutex::new(Vec::new());
-    let work = || {
-        while let Some(plan) = plans.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let alone = (plan.group.members > LARGE).then(|| large.lock());
-            let trial = plan.make();
-            drop(alone);
-            trials.lock().expect("nobody panics with it").push(trial);
-            bar.inc(1);
-        }
+    let large = Mutex::new(());
+    let make = |plan: &Plan| {
+        let _alone = (plan.group.members > LARGE).then(|| large.lock());
+        plan.make()
     };
-    let cores = thread::available_parallelism().map_or(1, usize::from);
-    thread::scope(|scope| {
-        for _ in 0..arguments.threads.unwrap_or(cores) {
-            scope.spawn(work);
-        }
-    });
-    bar.finish_and_clear();
-    let mut trials = trials.into_inner().expect("nobody panics with it");
+    let mut trials: Vec<Trial> =
+        pool(arguments.threads).install(|| plans.par_iter().progress_with(bar).map(make).collect());
     trials.sort_by(|one, other| one.order().partial_cmp(&other.order()).expect("numbers"));
     trials
+}
+
+fn pool(threads: Option<usize>) -> ThreadPool {
+    let builder = ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0));
+    builder.build().expect("threads")
 }
 
 fn style() -> ProgressStyle {
