@@ -10,6 +10,7 @@
 //! - [`sim`] runs many of them in one process and in virtual time.
 //! - [`node`] is the machine around it: a thread, a lock, a socket, a resolver, two clocks.
 //! - `lua` (feature `module`) hands Lua's arguments in and results out.
+//! - `src/bin/membershipctl` (feature `ctl`) is a program that asks instances from outside.
 //!
 //! Each knows of the one below it and of nothing else.
 

@@ -157,6 +157,12 @@ pub enum Filled {
     Broken,
 }
 
+impl Default for Inbox {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Inbox {
     /// How many datagrams are handled at a time, under one hold of the lock: some hundred µs.
     pub const DATAGRAMS_MAX: usize = 32;

@@ -51,7 +51,7 @@ mod round;
 pub mod rtt;
 mod rumors;
 pub mod seal;
-mod session;
+pub mod session;
 pub mod stats;
 mod suspicion;
 mod sync;

@@ -1,0 +1,103 @@
+//! `membershipctl`: asks the instances of a group whom they see as what, without joining it.
+//!
+//! | file | part |
+//! |---|---|
+//! | `args`, `trouble` | what is wanted; what is in the way |
+//! | `client`, `envelope` | sockets, deadlines, keys |
+//! | `table`, `echo` | talks: an instance tells its table, or is pinged; without a socket or a clock |
+//! | `members`, `watch`, `ping`, `diff` | the commands |
+//! | `views` | where views differ |
+//! | `output` | how things look |
+
+mod args;
+mod client;
+mod diff;
+mod echo;
+mod envelope;
+mod members;
+mod output;
+mod ping;
+mod table;
+mod trouble;
+mod views;
+mod watch;
+
+use core::sync::atomic::Ordering;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use args::{Command, CommandLine};
+use client::{Client, INTERRUPTED};
+use trouble::Failure;
+
+/// What a command that was carried out has found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// All is well.
+    Well,
+    /// Somebody is not alive, views differ, or a ping was lost.
+    Unwell,
+}
+
+impl Verdict {
+    /// That it is so if all `is_well`.
+    pub const fn of(is_well: bool) -> Self {
+        if is_well { Self::Well } else { Self::Unwell }
+    }
+}
+
+fn main() -> ExitCode {
+    let line = CommandLine::parse();
+    match run(&line) {
+        Ok(Verdict::Well) => ExitCode::SUCCESS,
+        Ok(Verdict::Unwell) => ExitCode::from(1),
+        // Who reads no further has seen enough.
+        Err(Failure::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(failure) => {
+            let wrong = output::styled(output::WRONG, "membershipctl");
+            anstream::eprintln!("{wrong}: {failure}");
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+fn run(line: &CommandLine) -> Result<Verdict, Failure> {
+    let out = &mut anstream::stdout().lock();
+    if let Command::Completions { shell } = &line.command {
+        let mut script = Vec::new();
+        clap_complete::generate(
+            *shell,
+            &mut CommandLine::command(),
+            "membershipctl",
+            &mut script,
+        );
+        out.write_all(&script)?;
+        return Ok(Verdict::Well);
+    }
+    let client = Client::new(&line.access)?;
+    let interrupt = || INTERRUPTED.store(true, Ordering::Relaxed);
+    ctrlc::set_handler(interrupt).map_err(io::Error::other)?;
+    let verdict = match &line.command {
+        Command::Members { node, json, probe } => members::run(&client, node, *json, *probe, out),
+        Command::Watch {
+            node,
+            json,
+            interval,
+        } => watch::run(&client, node, *json, *interval, out),
+        Command::Ping {
+            node,
+            count,
+            interval,
+        } => ping::run(&client, node, *count, *interval, out),
+        Command::Diff {
+            nodes,
+            json,
+            patience,
+        } => diff::run(&client, nodes, *json, *patience, out),
+        Command::Completions { .. } => Ok(Verdict::Well),
+    }?;
+    out.flush()?;
+    Ok(verdict)
+}
