@@ -19,7 +19,7 @@ setup: ## install what is missing (Debian packages; cargo must be there)
 	@scripts/setup.sh
 
 build: setup ## build the native part: target/release/libmembership.so
-	@cargo build --release --features module --locked
+	@cargo build --release --features module,ctl --locked
 
 rock: setup ## build the rock and install it into ./.rocks
 	@scripts/rock.sh make

@@ -21,6 +21,7 @@ build = {
     variables = {
         TARANTOOL_INSTALL_LIBDIR = '$(LIBDIR)',
         TARANTOOL_INSTALL_LUADIR = '$(LUADIR)',
+        TARANTOOL_INSTALL_BINDIR = '$(BINDIR)',
     },
     -- No directory: the rock carries README and LICENSE instead of all of doc/.
     copy_directories = {},

@@ -29,10 +29,10 @@ check() {
 
 check 'rustfmt' cargo fmt --check
 check 'clippy' cargo clippy --locked --all-targets -- -D warnings
-check 'clippy, with the Lua binding' cargo clippy --locked --all-targets --features module -- -D warnings
-check 'rustdoc' env RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items --features module
+check 'clippy, with the Lua binding and the tool' cargo clippy --locked --all-targets --all-features -- -D warnings
+check 'rustdoc' env RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items --all-features
 check 'luacheck' luacheck --quiet --codes .
-check 'cargo test' cargo test --locked
+check 'cargo test' cargo test --locked --features ctl
 check 'tap tests' test/run
 check 'packaging' test/packaging.sh
 check 'demo' test/demo.sh

@@ -4,7 +4,7 @@
 set -u
 cd "$(dirname "$0")/.."
 
-SIZE_MAX=$((2 * 1024 * 1024)) # bytes, of the native part
+SIZE_MAX=$((2 * 1024 * 1024)) # bytes, of each native part
 
 root=$PWD
 work=$(mktemp -d)
@@ -70,6 +70,7 @@ try_rock() { # ROCK TREE: installs the rock into an empty tree, runs two instanc
     mkdir -p "$2"
     ok 'it installs into an empty tree' in_dir "$2" offline tarantoolctl rocks install --tree "$2/.rocks" "$1"
     ok 'two instances that run on it meet' in_dir "$2" offline tarantool "$root/test/packaging/mesh.lua"
+    ok 'it brings membershipctl' "$2/.rocks/bin/membershipctl" --version
 }
 
 # A project that pins a version of the Lua rock, with a stand-in for that installed.
@@ -91,6 +92,7 @@ END
 
 clone=$work/clone
 core=$clone/.rocks/lib/tarantool/membership/core.so
+tool=$clone/.rocks/bin/membershipctl
 rock=$work/membership-scm-1.$(uname -s | tr '[:upper:]' '[:lower:]')-$(uname -m).rock
 src_rock=$work/membership-scm-1.src.rock
 pinned_rock=$work/membership-2.5.3-1.$(uname -s | tr '[:upper:]' '[:lower:]')-$(uname -m).rock
@@ -100,6 +102,8 @@ ok 'it can be cloned' git clone --quiet --no-hardlinks . "$clone"
 ok 'tarantoolctl rocks make' in_dir "$clone" offline tarantoolctl rocks make
 ok 'the native part is smaller than 2 MB' is_small "$core"
 ok 'it is stripped' is_stripped "$core"
+ok 'membershipctl is smaller than 2 MB' is_small "$tool"
+ok 'it is stripped, too' is_stripped "$tool"
 ok 'it is never unloaded under its running thread' stays_loaded "$core"
 ok 'every Lua file is installed' has_lua_files "$clone/lua" "$clone/.rocks/share/tarantool"
 ok 'tarantoolctl rocks pack membership' in_dir "$clone" offline tarantoolctl rocks pack membership
