@@ -101,6 +101,14 @@ fn only_the_binding_knows_lua() {
     }
 }
 
+#[test]
+fn the_tool_knows_neither_lua_nor_the_simulator_and_nobody_else_the_command_line() {
+    assert_knows_nothing_of("src/bin", &["mlua", "membership::sim"]);
+    for layer in ["src/swim", "src/sim", "src/node", "src/lua"] {
+        assert_knows_nothing_of(layer, &["clap", "anstream", "ctrlc"]);
+    }
+}
+
 /// A file is about one thing, and one thing is not longer than this, tests and comments apart.
 const LINES_MAX: usize = 400;
 
