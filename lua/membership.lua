@@ -25,6 +25,7 @@ local watch = require('membership.watch')
 
 local PORT_MAX = 65535
 
+---@class membership
 local membership = {}
 
 local function is_port(number)
@@ -109,6 +110,8 @@ function membership.members()
 end
 
 --- Iterates over all members: `for uri, info in membership.pairs() do`.
+---@return fun(members: table, uri?: string): string, membership.MemberInfo
+---@return table<string, membership.MemberInfo>
 function membership.pairs()
     watch.ensure()
     local state = check.result(mirror.current())

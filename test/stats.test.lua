@@ -1,6 +1,7 @@
 -- membership.stats: the counters rise by what has happened, and by nothing else.
 
 package.path = arg[0]:gsub('[^/]*$', 'lib/?.lua;') .. package.path
+local fio = require('fio')
 local scene = require('scene')
 local suite = require('suite')
 
@@ -65,6 +66,29 @@ fact('what is said and heard is counted, by type, and so is who is there', funct
         'and not more than one is under way')
     b.membership.leave()
     rises(t, cluster, a, 'members.left', 1)
+end)
+
+fact('editors are told of each field that there is, and of no other', function(t, cluster)
+    local stats = cluster:node().membership.stats()
+    local path = fio.pathjoin(fio.dirname(fio.abspath(arg[0])), '..', 'lua', 'membership', 'insight.lua')
+    local file = assert(fio.open(path, {'O_RDONLY'}))
+    local class = file:read():match('@class membership.Stats[^\n]*\n(.-)\n\n')
+    file:close()
+    local described = {}
+    for name, rest in class:gmatch('@field ([%l_]+) ([^\n]+)') do
+        described[name] = true
+        for field in rest:gmatch('([%l%d_]+)%??: ') do
+            t:ok(field:endswith('_seconds') or stats[name][field] ~= nil, name .. '.' .. field)
+        end
+        for field in pairs(type(stats[name]) == 'table' and rest:startswith('{') and stats[name] or {}) do
+            t:ok(rest:find(field .. '%f[?:]'), name .. '.' .. field .. ' is described')
+        end
+    end
+    for name in pairs(stats) do
+        t:ok(described[name], name .. ' is described')
+        described[name] = nil
+    end
+    t:is_deeply(described, {}, 'and nothing else')
 end)
 
 fact('a death leaves its traces', function(t, cluster)

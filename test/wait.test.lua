@@ -188,6 +188,32 @@ fact('thousands who wait do nothing while nothing happens, and are all woken by 
     t:is(same, 0, 'in a table of its own')
 end)
 
+fact('who has missed more than anybody remembers gets the whole table', function(t, cluster)
+    local a = cluster:node()
+    a.membership.add_member('127.0.0.1:1')
+    local version = a.membership.wait()
+    a:call(function()
+        local membership = require('membership')
+        membership.add_member('127.0.0.1:2')
+        membership.remove_member('127.0.0.1:1')
+        for i = 1, 70000 do
+            local uri = ('127.0.%d.%d:1'):format(i / 250, i % 250)
+            membership.add_member(uri)
+            membership.remove_member(uri)
+        end
+    end)
+    local newer, changed, all = a.membership.wait(version)
+    t:is(all, true, 'it is all')
+    t:is(changed['127.0.0.1:2'].status, 'alive', 'who is there')
+    changed['127.0.0.1:2'] = nil
+    t:is_deeply(changed, {}, 'and nobody else')
+    a.membership.remove_member('127.0.0.1:2')
+    newer, changed, all = a.membership.wait(newer)
+    t:is(newer, (a.membership.wait()), 'the version is the last one')
+    t:is_deeply(changed, {['127.0.0.1:2'] = false}, 'after that, what has changed')
+    t:is(all, nil, 'is returned again')
+end)
+
 fact('one that began before a reload goes on after it', function(t, cluster)
     local a, b = cluster:group(2)
     follow(a)

@@ -43,12 +43,14 @@ function events.generate(uri, status, incarnation, payload)
 end
 
 --- As `membership.subscribe`.
+---@return table a fiber.cond
 function events.subscribe()
     watch.ensure()
     return watch.subscribe()
 end
 
 --- As `membership.unsubscribe`.
+---@param cond table what `subscribe` returned
 function events.unsubscribe(cond)
     if cond == nil then
         error('table index is nil', 2)

@@ -7,6 +7,34 @@ local journal = require('membership.journal')
 local mirror = require('membership.mirror')
 local watch = require('membership.watch')
 
+---@alias membership.ByType table<'PING'|'ACK'|'SYNC_REQ'|'SYNC_ACK'|'LEAVE', number>
+
+---@class membership.Stats counters and gauges; README.md says what each means
+---@field version number
+---@field members table<'alive'|'suspect'|'dead'|'left'|'non-decryptable', number>
+---@field members_refused number
+---@field sent {datagrams: membership.ByType, bytes: membership.ByType}
+---@field received {datagrams: membership.ByType, bytes: membership.ByType}
+---@field malformed table<string, number> by reason
+---@field events_skipped number
+---@field challenges number
+---@field answers_stray number
+---@field oversized number
+---@field send_errors number
+---@field probes {sent: number, answered_directly: number, answered_by_relay: number, failed: number}
+---@field round_trip {last_seconds?: number, smoothed_seconds?: number, p99_seconds?: number}
+---@field relays {passed_on: number, refused: number}
+---@field suspicions {raised: number, refuted: number, turned_dead: number}
+---@field refutations number
+---@field rumors {queued: number, sent: number, dropped: number}
+---@field syncs {begun: number, answered: number}
+---@field repairs {begun: number, answered: number}
+---@field stalls {count: number, longest_seconds: number}
+---@field pauses number
+---@field deafness {count: number, now: boolean}
+---@field resolver {queries: number, failures: number, longest_seconds: number}
+---@field lock {longest_seconds: number}
+
 ---@class membership.Diagnosis
 ---@field uri string
 ---@field status string
@@ -19,7 +47,7 @@ local watch = require('membership.watch')
 local insight = {}
 
 --- Counters since the process began, and gauges, for monitoring. Times are in seconds.
----@return table<string, any> see README.md
+---@return membership.Stats
 function insight.stats()
     watch.ensure()
     local stats = codec.decode(check.result(core.stats()))
@@ -30,7 +58,9 @@ end
 
 --- What this instance knows of a member that may be sick, or of all of them, and what to make of it.
 ---@param uri? string
----@return membership.Diagnosis|table<string, membership.Diagnosis>|nil of this member, nil if it is not known; by URI
+---@return membership.Diagnosis|table<string, membership.Diagnosis>|nil of this member, if it is known; or by URI
+---@overload fun(): table<string, membership.Diagnosis>
+---@overload fun(uri: string): membership.Diagnosis|nil
 function insight.diagnose(uri)
     if uri ~= nil and type(uri) ~= 'string' then
         check.fail(1, 'diagnose', '?string', uri)

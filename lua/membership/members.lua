@@ -30,6 +30,8 @@ function members.get(uri)
 end
 
 --- Iterates over all members: `for uri, info in members.pairs() do`.
+---@return fun(members: table, uri?: string): string, membership.InternalInfo
+---@return table<string, membership.InternalInfo>
 function members.pairs()
     local state = check.result(mirror.current())
     local result = {}

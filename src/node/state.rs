@@ -121,17 +121,12 @@ impl State {
         for (datagram, source) in inbox.iter() {
             let taken = self.swim.handle_datagram(datagram, now);
             if let Err(why) = taken {
-                self.note_dropped(source, why, now);
+                self.handle_dropped(source, why, now);
             }
             if let Some(advice) = taken.err().and_then(Malformed::advice) {
                 let line = format!("Ignoring datagrams from {source}: {advice}");
                 self.lines
                     .tell(Topic::Stranger, Level::Warn, line, now.monotonic);
-            }
-            if taken.is_err_and(Malformed::smells_of_another_key) {
-                for uri in self.addresses.residents(source) {
-                    self.swim.handle_gibberish(&uri, now);
-                }
             }
         }
         for recipient in inbox.refusals() {
@@ -152,8 +147,9 @@ impl State {
         }
     }
 
-    /// A datagram was dropped. What a key or a label explains is worth to be remembered.
-    fn note_dropped(&mut self, source: SocketAddr, why: Malformed, now: Now) {
+    /// A datagram was dropped. Where that has to do with a key or a label, whoever has the address is
+    /// told of, and perhaps it is why it is dead.
+    fn handle_dropped(&mut self, source: SocketAddr, why: Malformed, now: Now) {
         let explains = why.smells_of_another_key() || why.advice().is_some();
         if !explains {
             return;
@@ -161,6 +157,9 @@ impl State {
         for uri in self.addresses.residents(source) {
             let trouble = Trouble::Dropped(why);
             self.troubles.note(&uri, trouble, now.monotonic);
+            if why.smells_of_another_key() {
+                self.swim.handle_gibberish(&uri, now);
+            }
         }
     }
 

@@ -48,6 +48,9 @@ const CLOCK_DELTA_MAX: f64 = 1e6;
 /// From which part of the probes on one can speak of loss: one that was lost, of the last four or more.
 const LOSS_MIN: f32 = 0.25;
 
+/// One missing answer may have been a pause: two weigh more than this.
+const ONE_MISS: f32 = 1.5;
+
 /// How many probes it takes to speak of loss.
 const PROBES_MIN: f32 = 3.0;
 
@@ -122,9 +125,10 @@ fn is_one_way(member: &Member, probes: Probes) -> bool {
 
 fn one_way(member: &Member, probes: Probes) -> Option<String> {
     let alive = member.claim.status == Status::Alive;
+    let misses = probes.failed * member.evidence.probes();
     if is_one_way(member, probes) {
         Some("it answers through others, and not us: what it and we send each other is lost".into())
-    } else if alive && probes.failed >= LOSS_MIN {
+    } else if alive && probes.failed >= LOSS_MIN && misses > ONE_MISS {
         let words =
             "it contradicts when it is suspected, but does not answer: what it sends us is lost";
         Some(words.into())
