@@ -19,49 +19,58 @@ pub enum Answer {
 }
 
 /// What the last probes of a member have come to: weights that fade with each further probe.
-///
-/// Single precision is enough to tell some from many.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+// Every member has one of these: 24 bytes, where options and floats would take twice as many.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Evidence {
-    weights: [f32; 4],
-    answered: Option<Micros>,
-    /// At which incarnation it has said itself that it is suspect.
-    doubted: Option<Incarnation>,
+    weights: [u16; 4],
+    /// When it has answered last; 0 if it never has.
+    answered: Micros,
+    /// At which incarnation it has said itself that it is suspect; 0 if it never has.
+    doubted: u64,
 }
 
-/// How much of the weight of a probe is left after the next one: the last eight or so count.
-const FADING: f32 = 7.0 / 8.0;
+/// What a probe weighs at first.
+const WEIGHT: u16 = 4096;
+
+/// One in so many parts of the weight of a probe is gone after the next one: the last eight or so
+/// count.
+const FADING: u16 = 8;
+
+const _: () = assert!(WEIGHT <= u16::MAX / FADING, "the weights fit");
 
 impl Evidence {
     /// One more probe was decided.
     pub fn note(&mut self, answer: Answer, now: Micros) {
-        self.weights.iter_mut().for_each(|weight| *weight *= FADING);
-        self.weights[answer as usize] += 1.0;
+        for weight in &mut self.weights {
+            *weight -= weight.div_ceil(FADING);
+        }
+        self.weights[answer as usize] += WEIGHT;
         if answer != Answer::Missing {
-            self.answered = Some(now);
+            self.answered = now;
         }
     }
 
     /// It says itself that it is suspect.
     pub const fn note_doubt(&mut self, incarnation: Incarnation) {
-        self.doubted = Some(incarnation);
+        self.doubted = incarnation.get();
     }
 
     /// Whether it has said itself that it is suspect, at this incarnation.
-    pub fn is_doubted(&self, incarnation: Incarnation) -> bool {
-        self.doubted == Some(incarnation)
+    pub const fn is_doubted(&self, incarnation: Incarnation) -> bool {
+        self.doubted == incarnation.get()
     }
 
     /// Of how many probes this is: at most 8, the older ones counting for less.
     pub fn probes(&self) -> f32 {
-        self.weights.iter().sum()
+        let weights = self.weights.into_iter().map(f32::from);
+        weights.sum::<f32>() / f32::from(WEIGHT)
     }
 
     /// Which part of the probes, from 0 to 1, has come to that.
     pub fn share(&self, answer: Answer) -> f32 {
         let probes = self.probes();
         if probes > 0.0 {
-            self.weights[answer as usize] / probes
+            f32::from(self.weights[answer as usize]) / f32::from(WEIGHT) / probes
         } else {
             0.0
         }
@@ -69,7 +78,7 @@ impl Evidence {
 
     /// How long ago it has answered last.
     pub fn silence(&self, now: Micros) -> Option<Duration> {
-        self.answered.map(|answered| now.since(answered))
+        (self.answered > Micros(0)).then(|| now.since(self.answered))
     }
 }
 
@@ -82,7 +91,7 @@ mod tests {
         let mut evidence = Evidence::default();
         assert_eq!(evidence.share(Answer::Missing), 0.0);
         (0..50).for_each(|_| evidence.note(Answer::Prompt, Micros(3)));
-        assert!((7.9..=8.0).contains(&evidence.probes()));
+        assert!((7.9..8.1).contains(&evidence.probes()));
         evidence.note(Answer::Missing, Micros(4));
         assert!((0.12..0.13).contains(&evidence.share(Answer::Missing)));
         assert_eq!(evidence.silence(Micros(5)), Some(Duration::from_micros(2)));
