@@ -111,12 +111,16 @@ impl Swim {
 
     /// The sender of the datagram at hand has been dealt with; if it waits for a response and nothing
     /// was to be said to it, it gets that now.
+    ///
+    /// Of what I said before the response it believes nothing that arrives later. Should there be a
+    /// ping among that, it is asked again.
     pub(super) fn end_reply(&mut self, now: Now) {
-        let owed = |reply: &Reply| reply.response.is_some() && !reply.sent;
-        if self.reply.as_ref().is_some_and(owed)
-            && let Some(to) = self.reply.as_ref().map(|reply| reply.to.clone())
-        {
-            self.ping_again(&to, now);
+        let responds = |reply: &&Reply| reply.response.is_some();
+        if let Some(reply) = self.reply.as_ref().filter(responds) {
+            let (to, sent) = (reply.to.clone(), reply.sent);
+            if !sent || self.sessions.remembers_ping(&to) {
+                self.ping_again(&to, now);
+            }
         }
         self.reply = None;
     }

@@ -467,3 +467,20 @@ fn who_is_still_on_the_way_meets_those_who_have_arrived() {
         assert!(world.run_until(PERIOD, met).is_some(), "{seed}");
     });
 }
+
+#[test]
+fn a_ping_that_the_response_overtakes_is_asked_again() {
+    for seed in 0..200 {
+        let mut world = World::new(seed);
+        world.config.encryption_cipher = Cipher::Aead;
+        world.key = Some(KEY.to_vec());
+        // The verdict falls as soon as the ACK is due, so each datagram counts.
+        world.config.relays = 0;
+        world.network.weather.latency = Duration::from_millis(5);
+        world.network.weather.jitter = Duration::from_millis(25);
+        world.populate(6);
+        world.familiarize();
+        let doubt = |world: &World| world.ids().any(|id| !world.everyone_sees(id, Alive));
+        assert_eq!(world.run_until(round(6), doubt), None, "{seed}");
+    }
+}

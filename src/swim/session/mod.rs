@@ -208,6 +208,11 @@ impl Sessions {
         self.pings.push_back((to.clone(), data.to_vec()));
     }
 
+    /// Whether a ping to `to` is remembered.
+    pub fn remembers_ping(&self, to: &Uri) -> bool {
+        self.pings.iter().any(|(known, _)| known == to)
+    }
+
     /// The last ping to `to` that is remembered.
     pub fn take_ping(&mut self, to: &Uri) -> Option<Vec<u8>> {
         let last = self.pings.iter().rposition(|(known, _)| known == to)?;
