@@ -19,7 +19,7 @@ local function sides_of(name)
 end
 
 local function split(cluster, display)
-    display:step('the network splits: A, B, C | D, E; nothing gets through, and nobody is told')
+    display:step('the network splits: A, B, C | D, E; nobody is told')
     local watch = cluster:watch(story.NAMES, function(name)
         local _, others = sides_of(name)
         local seen, dead = {}, 0
@@ -45,7 +45,7 @@ local function split(cluster, display)
 end
 
 local function heal(cluster, display)
-    display:step("A sets its payload, which the other side cannot hear; and the network heals")
+    display:step("A sets its payload, unheard by the other side; then the network heals")
     local watch = cluster:watch(story.NAMES, function(name)
         local first = cluster:view(name, 'A')
         return cluster:count_alive(name) == #story.NAMES and first.payload.side == 'one' and 'alive' or nil

@@ -8,6 +8,7 @@ local Timeline = require('demo.timeline')
 local FRAMES_PER_SECOND = 10
 local EVENTS_SHOWN = 8
 local CELL_WIDTH = 9
+local LINE_WIDTH = 78
 
 -- Cursor and wrapping of long lines: off while frames are drawn, or they would not stay in place.
 local BEGIN, END = '\27[?25l\27[?7l', '\27[?25h\27[?7h'
@@ -56,20 +57,40 @@ function Screen:row(name)
     return table.concat(words)
 end
 
+--- A text in lines that every terminal has room for.
+local function wrap(text)
+    local lines = {''}
+    for word in text:gmatch('%S+') do
+        local line = lines[#lines]
+        if #line + 1 + #word > LINE_WIDTH then
+            table.insert(lines, word)
+        else
+            lines[#lines] = line == '' and word or line .. ' ' .. word
+        end
+    end
+    return lines
+end
+
 function Screen:lines()
     local timeline = self.timeline
     local head = {}
     for _, name in ipairs(self.cluster.names) do
         table.insert(head, cell(name))
     end
-    local lines = {
-        ('%s  %s'):format(timeline:paint('bold', self.name), self.scenario.about),
-        timeline:paint('dim', self.scenario.watch_for or ''),
+    local lines = {('%s  %s'):format(timeline:paint('bold', self.name), self.scenario.about)}
+    if self.scenario.watch_for ~= nil then
+        for _, line in ipairs(wrap('watch for: ' .. self.scenario.watch_for)) do
+            table.insert(lines, timeline:paint('dim', line))
+        end
+    end
+    for _, line in ipairs({
         '',
         ('%s  %s'):format(timeline:stamp(self.now()), timeline:paint('bold', self.title)),
         '',
         timeline:paint('dim', ('  %s%slast seen after'):format(cell('sees'), table.concat(head))),
-    }
+    }) do
+        table.insert(lines, line)
+    end
     for _, name in ipairs(self.cluster.names) do
         table.insert(lines, self:row(name))
     end
