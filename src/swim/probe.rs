@@ -161,15 +161,16 @@ impl Swim {
             return self.judge(now);
         }
         let fresh = self.relays_for(&question.dst, &asked);
+        // Before asking: one who owes an answer may have got another address.
+        if let Some(probe) = &mut self.prober.round {
+            probe.overdue = true;
+            let fresh = fresh.iter().filter(|relay| !asked.contains(relay));
+            probe.relays.extend(fresh.cloned());
+        }
         if retries {
             self.ask(&question, &question.dst);
         }
         fresh.iter().for_each(|relay| self.ask(&question, relay));
-        if let Some(probe) = &mut self.prober.round {
-            probe.overdue = true;
-            let fresh = fresh.into_iter().filter(|relay| !asked.contains(relay));
-            probe.relays.extend(fresh);
-        }
         let next = now.monotonic + patience.max(RETRY_PAUSE_MIN);
         if relays == 0 {
             self.timers.set(Timer::Retry, next.min(due));

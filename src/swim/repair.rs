@@ -137,8 +137,11 @@ impl Swim {
         let Some(buckets) = Buckets::differing(&mine, sums) else {
             return;
         };
-        // Its records come next, and a comparison of my own meanwhile would be the same again.
-        self.rest(now);
+        // Its records come next, and a comparison of my own meanwhile would be the same again; but a
+        // stranger may only be looking.
+        if self.members.get(peer).is_some() {
+            self.rest(now);
+        }
         let note = |last| {
             let buckets = buckets.clone();
             let note = Some(Note::Differ { buckets, last });
