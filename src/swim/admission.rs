@@ -144,6 +144,9 @@ impl Swim {
 
     /// Hands a datagram out.
     pub(super) fn post(&mut self, kind: Kind, draft: Draft, to: &Uri) {
+        if self.declines(to) {
+            return;
+        }
         let Some(plain) = draft.finish() else {
             self.stats.oversized += 1;
             return;
@@ -152,6 +155,7 @@ impl Swim {
         let status = member.map(|member| member.claim.status);
         let unheard = member.is_none_or(|member| member.dialect == Dialect::Unknown);
         let datagram = self.seal_for(to, plain);
+        self.count_courtesy(to, datagram.len());
         self.stats.sent.count(kind, datagram.len());
         let anew = status != Some(Status::Alive) || self.prober.waits_for(to);
         self.outbox.push_back(Transmit {

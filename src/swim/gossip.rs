@@ -16,7 +16,7 @@ use super::wire::{Draft, Kind, ping_data};
 const FANOUT: usize = 3;
 
 /// How long fresh news waits for company.
-const COALESCING: Duration = Duration::from_millis(10);
+pub(super) const COALESCING: Duration = Duration::from_millis(10);
 
 impl Swim {
     /// Spreads what is held of `uri`.
@@ -52,6 +52,7 @@ impl Swim {
         if self.rumors.is_empty() || !self.config.mechanisms.push {
             return;
         }
+        self.note_push(now);
         let myself = self.myself.as_ref();
         let others = |member: &Member| Some(&member.uri) != myself;
         let targets = self.members.sample(FANOUT, &mut self.rng, others);
@@ -65,7 +66,7 @@ impl Swim {
 
     /// Tells `to` what I think of it, what I am, and what is new.
     pub(super) fn push_to(&mut self, to: &Uri) {
-        let Some(myself) = self.myself.clone() else {
+        let Some(myself) = self.myself.clone().filter(|_| !self.declines(to)) else {
             return;
         };
         let draft = Draft::leave(&myself, self.datagram_capacity());
@@ -86,7 +87,7 @@ impl Swim {
     /// Sends a PING or an ACK with everything that rides on it: first what I think of the recipient,
     /// so that a suspect learns it from the next ping; then myself; then what is new.
     pub(super) fn tell(&mut self, kind: Kind, data: &[u8], to: &Uri) {
-        let Some(myself) = self.myself.clone() else {
+        let Some(myself) = self.myself.clone().filter(|_| !self.declines(to)) else {
             return;
         };
         if kind == Kind::Ping && self.seal().takes_aead() {
@@ -102,7 +103,10 @@ impl Swim {
                 self.tell_of_myself(&mut draft, &myself, limit);
             }
         }
-        self.rumors.board(&mut draft, limit, &[to, &myself]);
+        // Strangers would use up what members are to be told, and get more than they have asked for.
+        if self.members.get(to).is_some() {
+            self.rumors.board(&mut draft, limit, &[to, &myself]);
+        }
         self.post(kind, draft, to);
     }
 

@@ -169,7 +169,7 @@ impl Swim {
     pub(super) fn be_alive_again(&mut self, rumored: Incarnation, now: Now) {
         let Some(own) = self.own_claim() else { return };
         self.announce(Claim::alive(own.incarnation.beating(rumored)), now);
-        self.timers.set(Timer::Gossip, now.monotonic);
+        self.hurry_push(now);
     }
 
     /// My own address does not answer me: I say so, for others may see the same.

@@ -71,6 +71,11 @@ impl Member {
         matches!(self.dialect, Dialect::Ours { .. })
     }
 
+    /// Whether it has ever answered a ping of mine, and so is where it says.
+    pub const fn has_answered(&self) -> bool {
+        self.clock_delta.is_some()
+    }
+
     /// The payload, if it is known to be that of the present incarnation: only then may others be
     /// told of it.
     pub fn current_payload(&self) -> Option<&Payload> {

@@ -11,6 +11,7 @@
 //! | `probe`, `relay`, `enquiry` | ping, ping through others, verdict (§3.1); pings that users ask for |
 //! | `suspicion`, `hear` | what to make of what is heard; refutation (§4.2) |
 //! | `rtt` | how long to wait for an answer (RFC 6298) |
+//! | `courtesy` | how much is sent at the word of strangers |
 //! | `pause`, `hearing` | not to blame others for my own absence, or deafness; not to look alive when I am not |
 //! | `rumors`, `gossip` | what to tell, to whom, how often (§4.1) |
 //! | `identity`, `roster` | what the application wants: to be somebody, to leave, to add and remove others |
@@ -25,6 +26,7 @@ mod admission;
 mod audit;
 pub mod claim;
 pub mod config;
+mod courtesy;
 pub mod diagnosis;
 mod digest;
 mod enquiry;
@@ -112,6 +114,7 @@ pub struct Swim {
     prober: probe::Prober,
     enquiries: enquiry::Enquiries,
     errands: relay::Errands,
+    courtesy: courtesy::Courtesy,
     timers: Timers,
     stats: Stats,
     repair: repair::Repair,
@@ -231,6 +234,7 @@ impl Swim {
             prober: probe::Prober::default(),
             enquiries: enquiry::Enquiries::default(),
             errands: relay::Errands::default(),
+            courtesy: courtesy::Courtesy::default(),
             timers: Timers::default(),
             stats: Stats::default(),
             repair: repair::Repair::default(),
@@ -254,7 +258,7 @@ impl Swim {
             match timer {
                 Timer::Period => self.begin_period(now),
                 Timer::Retry => self.retry(now),
-                Timer::Suspicion => self.bury(now),
+                Timer::Suspicion => self.oblige(now, |swim| swim.bury(now)),
                 Timer::Gossip => self.push(now),
                 Timer::AntiEntropy => self.sync_with_someone(now),
             }

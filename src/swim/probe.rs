@@ -185,7 +185,7 @@ impl Swim {
     /// them, or there is none and it is the same again, the verdict falls early: it is a suspicion
     /// still, to be refuted by whoever is there after all.
     pub fn handle_refused(&mut self, uri: &Uri, now: Now) {
-        self.nack(uri);
+        self.oblige(now, |swim| swim.nack(uri));
         let probe = self
             .prober
             .round

@@ -4,6 +4,7 @@ use super::Swim;
 use super::claim::Status;
 use super::member::Dialect;
 use super::report::Report;
+use super::seal::aead::Sealed;
 use super::time::Now;
 use super::uri::Uri;
 use super::wire::{Body, Echo, Event, Kind, Malformed, Message, Note, ack_data, decode};
@@ -31,22 +32,33 @@ impl Swim {
         if self.myself.as_ref() != Some(&sender) {
             self.hearing.heard(now.monotonic);
         }
-        let strange = self.members.get(&sender).is_none();
         self.refuted = false;
-        self.act(&sender, &message, now);
+        if opened.sealed.is_some() {
+            self.react(&sender, &message, opened.sealed, now);
+        } else {
+            self.oblige(now, |swim| {
+                swim.react(&sender, &message, None, now);
+            });
+        }
+        Ok(())
+    }
+
+    /// Does what comes of a message that may be believed.
+    fn react(&mut self, sender: &Uri, message: &Message<'_>, sealed: Option<Sealed>, now: Now) {
+        let strange = self.members.get(sender).is_none();
+        self.act(sender, message, now);
         // Who has told me what is not so shall be the first to hear it; an ACK says it anyway.
         if self.refuted && !matches!(message.body, Body::Ping(_)) {
-            self.push_to(&sender);
+            self.push_to(sender);
         }
-        self.note_form(&sender, &message, opened.sealed);
-        self.note_dialect(&sender, &message, now);
-        self.note_doubt(&sender, &message);
+        self.note_form(sender, message, sealed);
+        self.note_dialect(sender, message, now);
+        self.note_doubt(sender, message);
         // Somebody new has come to us, or we to him: the sooner we know whom he knows, the better.
-        if strange && message.trailer.is_none() && self.members.get(&sender).is_some() {
-            self.sync_with(&sender, now);
+        if strange && message.trailer.is_none() && self.members.get(sender).is_some() {
+            self.sync_with(sender, now);
         }
         self.end_reply(now);
-        Ok(())
     }
 
     fn act(&mut self, sender: &Uri, message: &Message<'_>, now: Now) {

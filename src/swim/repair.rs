@@ -133,6 +133,9 @@ impl Swim {
 
     /// `peer` wants to know where our tables differ: shows it what is in those buckets here.
     pub(super) fn show_differing(&mut self, peer: &Uri, sums: &[u32], now: Now) {
+        if self.declines(peer) {
+            return;
+        }
         let mine = self.members.digest().sums(sums.len());
         let Some(buckets) = Buckets::differing(&mine, sums) else {
             return;
@@ -171,6 +174,9 @@ impl Swim {
         self.hear_records(records, now);
         if !last {
             return self.rest(now);
+        }
+        if self.declines(peer) {
+            return;
         }
         self.stats.repairs_answered += 1;
         let known: IndexMap<&str, &Event<'_>> =

@@ -37,6 +37,8 @@ pub struct Stats {
     pub relayed: u64,
     /// Pings not passed on: too many.
     pub relays_refused: u64,
+    /// Datagrams not sent: too much at the word of strangers.
+    pub declined: u64,
     /// Suspicions that this node has raised.
     pub suspicions: u64,
     /// Suspicions, whoever raised them, that their subject has refuted.

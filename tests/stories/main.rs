@@ -1,6 +1,7 @@
 //! Small groups in virtual time, one fact each, and each under several seeds.
 
 mod bounds;
+mod courtesy;
 mod failing;
 mod hostile;
 mod joining;
