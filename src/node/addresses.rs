@@ -234,6 +234,11 @@ impl AddressBook {
             .any(|waiting| *waiting.transmit.to == *uri)
     }
 
+    /// Whether a member may be at this address.
+    pub fn knows(&self, address: SocketAddr) -> bool {
+        self.residents.peek(&address).is_some()
+    }
+
     /// Who has this address.
     pub fn residents(&self, address: SocketAddr) -> Vec<Uri> {
         let former = self.residents.peek(&address).into_iter().flatten();

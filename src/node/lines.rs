@@ -37,6 +37,8 @@ pub enum Topic {
     Gibberish,
     /// Somebody who is not of this group.
     Stranger,
+    /// More datagrams than there is time for.
+    Flood,
     /// A name that does not resolve.
     Resolver,
     /// What was said of this node.
@@ -44,7 +46,7 @@ pub enum Topic {
 }
 
 impl Topic {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Deafness,
         Self::Suspicion,
         Self::Silence,
@@ -52,6 +54,7 @@ impl Topic {
         Self::Removal,
         Self::Gibberish,
         Self::Stranger,
+        Self::Flood,
         Self::Resolver,
         Self::Refutation,
     ];
@@ -60,7 +63,7 @@ impl Topic {
     const fn burst(self) -> u32 {
         match self {
             // There are few different ones, and strangers send as many datagrams as they like.
-            Self::Refutation | Self::Stranger => 5,
+            Self::Refutation | Self::Stranger | Self::Flood => 5,
             // Each names another member: when a rack loses power, people want to know who was in it.
             _ => 100,
         }

@@ -6,6 +6,7 @@
 //! | `shared`, `state`, `chores` | the one door: act under the lock, then send without it |
 //! | `engine` | the thread: waits for datagrams and deadlines |
 //! | `socket`, `refusals`, [`clock`], `doorbell`, `threads` | what the system offers, as we need it |
+//! | `gate` | whom to listen to when too much comes |
 //! | `addresses`, `cache`, `resolver`, `getaddrinfo` | from names to addresses, and back |
 //! | [`interfaces`](mod@interfaces) | which networks there are |
 //! | `lines` | what Lua is to log |
@@ -25,6 +26,7 @@ pub mod entropy;
 mod failure;
 pub mod figures;
 mod fork;
+mod gate;
 pub mod getaddrinfo;
 pub mod interfaces;
 mod lines;

@@ -143,6 +143,7 @@ pub struct Inbox {
     buffer: Box<[u8]>,
     datagrams: Vec<(Range<usize>, SocketAddr)>,
     refusals: Vec<SocketAddr>,
+    full: bool,
 }
 
 /// Why an inbox was not filled any further.
@@ -185,6 +186,7 @@ impl Inbox {
             buffer: vec![0; size].into(),
             datagrams: Vec::with_capacity(Self::DATAGRAMS_MAX),
             refusals: Vec::new(),
+            full: false,
         }
     }
 
@@ -192,7 +194,9 @@ impl Inbox {
     pub fn fill(&mut self, socket: &Socket, trouble: bool) -> Filled {
         self.clear();
         let explained = trouble && self.take_words(socket);
-        match self.take_datagrams(socket) {
+        let filled = self.take_datagrams(socket);
+        self.full = filled == Filled::Full;
+        match filled {
             // Waiting for it again would be to spin.
             Filled::Dry if trouble && !explained && self.datagrams.is_empty() => Filled::Broken,
             filled => filled,
@@ -241,6 +245,7 @@ impl Inbox {
     pub fn clear(&mut self) {
         self.datagrams.clear();
         self.refusals.clear();
+        self.full = false;
     }
 
     /// The datagrams that have come, and from where.
@@ -248,6 +253,11 @@ impl Inbox {
         self.datagrams
             .iter()
             .map(|(range, source)| (&self.buffer[range.clone()], *source))
+    }
+
+    /// Whether more may be waiting.
+    pub const fn is_full(&self) -> bool {
+        self.full
     }
 
     /// Where datagrams of ours have found the port closed.

@@ -11,6 +11,7 @@ use super::chores::Chores;
 use super::clock::{self, Clock, ThreadClock};
 use super::doorbell::{Bell, Chime, Noise};
 use super::failure::{Failure, system_text};
+use super::gate::Gate;
 use super::lines::{Lines, Topic};
 use super::resolver::{Lookup, Resolver};
 use super::socket::{Family, Inbox, Socket};
@@ -28,6 +29,7 @@ pub struct State {
     pub clock: Clock,
     /// Open from `init` to `leave`, unless the engine fails.
     pub socket: Option<Arc<Socket>>,
+    gate: Gate,
     pub addresses: AddressBook,
     pub resolver: Option<Resolver>,
     lookup: Lookup,
@@ -81,6 +83,7 @@ impl State {
             swim,
             clock: Clock::default(),
             socket: None,
+            gate: Gate::default(),
             addresses: AddressBook::new(Family::V4),
             resolver: None,
             lookup,
@@ -119,6 +122,10 @@ impl State {
             }
         }
         for (datagram, source) in inbox.iter() {
+            let known = self.addresses.knows(source);
+            if inbox.is_full() && !self.gate.admits(source, known, now.monotonic) {
+                continue;
+            }
             let taken = self.swim.handle_datagram(datagram, now);
             if let Err(why) = taken {
                 self.handle_dropped(source, why, now);
@@ -128,6 +135,11 @@ impl State {
                 self.lines
                     .tell(Topic::Stranger, Level::Warn, line, now.monotonic);
             }
+        }
+        if self.gate.take_turned_away() > 0 {
+            let line = "Too many datagrams at once: some are left out, of strangers first";
+            self.lines
+                .tell(Topic::Flood, Level::Warn, line, now.monotonic);
         }
         for recipient in inbox.refusals() {
             for uri in self.addresses.residents(recipient) {
