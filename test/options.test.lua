@@ -44,6 +44,7 @@ fact('a value that makes no sense raises, and the old one is kept', function(t, 
         SUSPICIOUSNESS = {0, 'false', {}},
         NUM_FAILURE_DETECTION_SUBGROUPS = {'3', -1, 0 / 0, 1.5},
         MAX_PACKET_SIZE = {'1472', 0, -1, 0 / 0, 1e9},
+        REAP_TIMEOUT_SECONDS = {'1', -1, 0 / 0, math.huge},
         log_debug = {'print', 1},
     }
     for name, values in pairs(nonsense) do

@@ -89,6 +89,7 @@ end
 ---@field ENCRYPTION_CIPHER string aes-256-cbc, xchacha20-poly1305, or both on the way: plain+… or aes-256-cbc+…
 ---@field GROUP_LABEL string who has another one is ignored; at most 64 bytes, and none by default
 ---@field MAX_MEMBERS number strangers beyond so many are refused
+---@field REAP_TIMEOUT_SECONDS number after this, who is dead or has left is forgotten; 0 is never
 ---@field TX_STALL_TIMEOUT_SECONDS number how long this thread may hang before it counts as dead: 0 or from 0.25
 ---@field log_debug fun(format: string, ...) where debug lines go
 ---@field STATUS_NAMES string[]

@@ -24,6 +24,12 @@ impl World {
         let participants: Vec<Id> = self.participants().collect();
         let strict = !self.is_mixed();
         let first = *participants.first()?;
+        // Not all forget those who are gone at the same time, and who comes later never hears of them.
+        let reaps = !self.config.reap_timeout.is_zero();
+        let live = |view: Option<(Claim, u64)>| view.filter(|(claim, _)| claim.status.is_live());
+        let differs = |one: Option<(Claim, u64)>, other| {
+            one != other && !(reaps && live(one).is_none() && live(other).is_none())
+        };
         for subject in self.subjects() {
             let place = participants
                 .iter()
@@ -31,14 +37,14 @@ impl World {
             for &observer in &participants {
                 let view = self.held(observer, &subject);
                 let wrong = match (view, place) {
-                    (None, _) => Some("is not known to"),
+                    (None, place) if place.is_some() || !reaps => Some("is not known to"),
                     (Some((claim, _)), Some(_)) if claim.status != Status::Alive => {
                         Some("takes part, but not as seen by")
                     }
                     (Some((claim, _)), None) if claim.status.is_live() => {
                         Some("is gone, but not as seen by")
                     }
-                    (view, _) if strict && view != self.held(first, &subject) => {
+                    (view, _) if strict && differs(view, self.held(first, &subject)) => {
                         Some("looks different to others than to")
                     }
                     _ => None,

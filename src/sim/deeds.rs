@@ -63,7 +63,9 @@ impl World {
     /// `id` is told of `newcomer`.
     pub fn introduce(&mut self, id: Id, newcomer: Id) {
         let uri = self.host(newcomer).uri.clone();
-        let held = self.claim(id, &uri);
+        let grave = |swim: &Swim| swim.members().grave(&uri).map(|grave| grave.claim);
+        let forgotten = self.engine(id).and_then(Engine::swim).and_then(grave);
+        let held = self.claim(id, &uri).or(forgotten);
         if let Some(checks) = &mut self.checks {
             checks.grant(&uri, held);
         }

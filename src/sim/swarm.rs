@@ -75,6 +75,8 @@ impl Swarm {
         let settled = self.world.now().since(healed);
         // The probes that began amid the trouble may yet fail.
         self.world.run(self.world.config.protocol_period * 2);
+        // Those who are gone may be forgotten meanwhile.
+        self.world.run(self.world.config.reap_timeout);
         self.world.settle();
         self.world.expect_quiet();
         Outcome {
@@ -331,6 +333,7 @@ fn config(rng: &mut StdRng) -> Config {
         relays: [3, 3, 3, 0, 1, 2, 5][rng.random_range(0..7)],
         retransmit_multiplier: rng.random_range(1..=4),
         max_packet_size: [1472, 1472, 512, 8192][rng.random_range(0..4)],
+        reap_timeout: period * [0, 0, 0, 1, 5, 20][rng.random_range(0..6)],
         ..Config::default()
     }
 }

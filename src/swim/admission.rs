@@ -238,6 +238,11 @@ impl Swim {
         }
     }
 
+    /// The key to send with, as the Lua rock uses it: 32 bytes.
+    pub fn encryption_key(&self) -> Option<&[u8]> {
+        self.keys.sending().map(|key| &key.block()[..])
+    }
+
     /// Replaces all keys, the first being the one to send with; none ends encryption.
     pub fn set_encryption_keys(&mut self, keys: &[&[u8]]) -> Result<(), BadKey> {
         self.change_keys(|swim| swim.keys.set(keys.iter().copied()))

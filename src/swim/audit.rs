@@ -14,8 +14,10 @@ impl Swim {
         let suspects = count(Status::Suspect) - usize::from(own == Some(Status::Suspect));
         let live = count(Status::Alive) + count(Status::Suspect);
         let unreachable = count(Status::Dead) + count(Status::NonDecryptable);
+        let gone = count(Status::Dead) + count(Status::Left);
         let digest = members
             .from(0)
+            .chain(members.graves())
             .fold(0_u64, |sum, member| sum.wrapping_add(fingerprint(member)));
         let statements = [
             (
@@ -43,6 +45,17 @@ impl Swim {
             (
                 self.suspicions.len() == suspects,
                 "every suspicion has its timer",
+            ),
+            (
+                self.departures.len() == gone,
+                "of all who are gone it is known since when",
+            ),
+            (
+                members
+                    .graves()
+                    .all(|grave| members.get(&grave.uri).is_none())
+                    && members.buried() <= self.config.max_members,
+                "who is forgotten is not in the table, and there is a bound to that too",
             ),
             (
                 members.digest().total() == digest,

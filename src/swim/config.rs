@@ -36,6 +36,8 @@ pub struct Config {
     pub group_label: Vec<u8>,
     /// `MAX_MEMBERS`: strangers beyond so many are refused.
     pub max_members: usize,
+    /// `REAP_TIMEOUT_SECONDS`: who is dead or has left is forgotten after this; zero is never.
+    pub reap_timeout: Duration,
     /// `TX_STALL_TIMEOUT_SECONDS`: how long the application may hang before this member says itself
     /// that it is suspect; zero is for ever, and less than 0.25 s is refused: it shows that it runs
     /// four times a second. Watched by whoever knows the application.
@@ -61,6 +63,7 @@ impl Default for Config {
             encryption_cipher: Cipher::default(),
             group_label: Vec::new(),
             max_members: 65_536,
+            reap_timeout: Duration::ZERO,
             tx_stall_timeout: Duration::from_secs(3),
             mechanisms: Mechanisms::ALL,
         }
@@ -110,7 +113,7 @@ const PACKET_SIZES: RangeInclusive<usize> = 256..=65_507;
 
 impl Config {
     /// Every name, in the order in which they are documented.
-    pub const NAMES: [&str; 14] = [
+    pub const NAMES: [&str; 15] = [
         "PROTOCOL_PERIOD_SECONDS",
         "ACK_TIMEOUT_SECONDS",
         "ANTI_ENTROPY_PERIOD_SECONDS",
@@ -124,6 +127,7 @@ impl Config {
         "GOSSIP_INTERVAL_SECONDS",
         "RETRANSMIT_MULTIPLIER",
         "MAX_MEMBERS",
+        "REAP_TIMEOUT_SECONDS",
         "TX_STALL_TIMEOUT_SECONDS",
     ];
 
@@ -142,6 +146,7 @@ impl Config {
             "ENCRYPTION_CIPHER" => Field::Cipher(&mut self.encryption_cipher),
             "GROUP_LABEL" => Field::Label(&mut self.group_label),
             "MAX_MEMBERS" => Field::Count(&mut self.max_members, 1..=1 << 24),
+            "REAP_TIMEOUT_SECONDS" => Field::Wait(&mut self.reap_timeout),
             "TX_STALL_TIMEOUT_SECONDS" => Field::Stall(&mut self.tx_stall_timeout),
             _ => return None,
         })
@@ -365,6 +370,7 @@ mod tests {
         let mut config = Config::default();
         for (name, seconds) in [
             ("ACK_TIMEOUT_SECONDS", 0.0),
+            ("REAP_TIMEOUT_SECONDS", 0.0),
             ("TX_STALL_TIMEOUT_SECONDS", 0.0),
             ("TX_STALL_TIMEOUT_SECONDS", 0.25),
         ] {

@@ -43,17 +43,33 @@ impl Digest {
         if before.is_none() {
             bucket.members.push(place);
         }
-        let difference = fingerprint(member).wrapping_sub(before.unwrap_or(0));
-        bucket.sum = bucket.sum.wrapping_add(difference);
-        self.total = self.total.wrapping_add(difference);
+        self.shift(
+            member,
+            fingerprint(member).wrapping_sub(before.unwrap_or(0)),
+        );
     }
 
     /// Takes a record out, `member` being as it was when it was put in.
     pub fn remove(&mut self, place: Place, member: &Member) {
         let bucket = &mut self.buckets[bucket_of(&member.uri)];
         bucket.members.retain(|other| *other != place);
-        bucket.sum = bucket.sum.wrapping_sub(fingerprint(member));
-        self.total = self.total.wrapping_sub(fingerprint(member));
+        self.subtract(member);
+    }
+
+    /// Adds the record of one who has no place in the table.
+    pub fn add(&mut self, member: &Member) {
+        self.shift(member, fingerprint(member));
+    }
+
+    /// Takes out what [`Self::add`] has added.
+    pub fn subtract(&mut self, member: &Member) {
+        self.shift(member, fingerprint(member).wrapping_neg());
+    }
+
+    fn shift(&mut self, member: &Member, difference: u64) {
+        let bucket = &mut self.buckets[bucket_of(&member.uri)];
+        bucket.sum = bucket.sum.wrapping_add(difference);
+        self.total = self.total.wrapping_add(difference);
     }
 
     /// `member` has moved from place `from` of the table to place `to`.
@@ -91,7 +107,8 @@ impl Digest {
 /// URI, incarnation, status, and meaning of the payload.
 const RECORD_SIZE_MAX: usize = Uri::LENGTH_MAX + 8 + 1 + 8;
 
-fn bucket_of(uri: &str) -> usize {
+/// In which of [`BUCKETS_MAX`] buckets the record of `uri` is.
+pub fn bucket_of(uri: &str) -> usize {
     xxh3_64(uri.as_bytes()) as usize % BUCKETS_MAX
 }
 

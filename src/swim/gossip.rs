@@ -166,6 +166,11 @@ impl Swim {
         Some(self.seal_for(&myself, plain))
     }
 
+    /// How many rumors are being spread.
+    pub fn rumors(&self) -> usize {
+        self.rumors.len()
+    }
+
     /// How many bytes of MessagePack a datagram can hold.
     pub(super) fn datagram_capacity(&self) -> usize {
         self.seal().capacity(self.config.max_packet_size)

@@ -34,6 +34,7 @@ impl Swim {
         match self.members.hear(event, now.wall, self.config.max_members) {
             Heard::News { before } => {
                 self.watch_suspicion(event, before, now);
+                self.watch_departure(event, now);
                 self.spread(event.uri, now);
             }
             Heard::Payload => self.spread(event.uri, now),
@@ -44,7 +45,7 @@ impl Swim {
 
     /// The event, without its payload if no datagram of mine could hold both. What cannot be passed on
     /// is not taken in: the rest would wait for room for ever, and keep other news from spreading.
-    fn portable<'a>(&self, event: &Event<'a>) -> Event<'a> {
+    pub(super) fn portable<'a>(&self, event: &Event<'a>) -> Event<'a> {
         let uris = event.uri.len() + self.myself.as_ref().map_or(0, |myself| myself.len());
         let room = self
             .datagram_capacity()

@@ -18,6 +18,7 @@ impl Swim {
     ///
     /// Members, payload and incarnation stay as they are.
     pub fn init(&mut self, uri: Uri, now: Now) {
+        self.exhume(&uri, now);
         let old = self.myself.replace(uri.clone()).filter(|old| *old != uri);
         let old = old.and_then(|old| self.members.get(&old).cloned());
         let incarnation = self.first_incarnation(&uri, old.as_ref());
@@ -37,6 +38,7 @@ impl Swim {
             );
         }
         self.suspicions.stop(&uri);
+        self.departures.stop(&uri);
         if self.own_claim() != Some(Claim::alive(incarnation)) {
             self.announce(Claim::alive(incarnation), now);
         }
@@ -85,6 +87,7 @@ impl Swim {
         self.former = Some((myself, own.incarnation));
         self.members.clear();
         self.suspicions.clear();
+        self.departures.clear();
         self.rumors.clear();
         self.prober.give_up();
         self.enquiries.clear();

@@ -10,6 +10,7 @@ use rand::rngs::StdRng;
 use super::claim::{Claim, Status};
 use super::digest::{Digest, fingerprint};
 use super::evidence::Evidence;
+use super::graves::Graves;
 use super::history::{History, Missed};
 use super::member::{Dialect, Member};
 use super::payload::Payload;
@@ -34,7 +35,8 @@ pub struct Members {
     /// Those who are dead or non-decryptable: probed apart, so that they take no turns of the living.
     unreachable: Round,
     by_status: [usize; Status::ALL.len()],
-    digest: Digest,
+    pub(super) graves: Graves,
+    pub(super) digest: Digest,
     history: History,
     news: u64,
 }
@@ -97,9 +99,13 @@ impl Members {
     /// Hears an event about somebody else. At most `capacity` members are remembered.
     pub fn hear(&mut self, event: &Event<'_>, now: Micros, capacity: usize) -> Heard {
         let Some(member) = self.get(event.uri) else {
+            if self.is_past(event, now, capacity) {
+                return Heard::Stale;
+            }
             if self.len() >= capacity {
                 return Heard::Refused;
             }
+            self.open_grave(event.uri);
             let uri = Uri::from_wire(event.uri).expect("checked when decoded");
             self.put(&uri, event.claim, admit(event.payload, None), now);
             return Heard::News { before: None };
@@ -319,7 +325,7 @@ fn place(index: usize) -> Place {
 }
 
 /// The payload that was sent; not copied when it is the one that is `known`.
-fn admit(sent: Option<&[u8]>, known: Option<&Payload>) -> Option<Payload> {
+pub(super) fn admit(sent: Option<&[u8]>, known: Option<&Payload>) -> Option<Payload> {
     let sent = sent?;
     known
         .filter(|known| known.bytes() == sent)
@@ -328,7 +334,7 @@ fn admit(sent: Option<&[u8]>, known: Option<&Payload>) -> Option<Payload> {
 }
 
 /// The payload of an event that is no news otherwise, if it is to be taken all the same.
-fn better_payload(event: &Event<'_>, member: &Member) -> Option<Payload> {
+pub(super) fn better_payload(event: &Event<'_>, member: &Member) -> Option<Payload> {
     if event.claim.incarnation != member.claim.incarnation {
         return None;
     }

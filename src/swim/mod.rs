@@ -9,11 +9,12 @@
 //! | [`claim`] | which of two claims to believe (§4.2) |
 //! | [`uri`], [`payload`], [`member`], [`members`], `round` | who there is, and in which order they are probed (§4.3) |
 //! | `probe`, `relay`, `enquiry` | ping, ping through others, verdict (§3.1); pings that users ask for |
-//! | `suspicion`, `hear` | what to make of what is heard; refutation (§4.2) |
+//! | `hear`, `stopwatches` | what to make of what is heard; refutation (§4.2) |
 //! | `rtt` | how long to wait for an answer (RFC 6298) |
 //! | `courtesy` | how much is sent at the word of strangers |
 //! | `pause`, `hearing` | not to blame others for my own absence, or deafness; not to look alive when I am not |
 //! | `rumors`, `gossip` | what to tell, to whom, how often (§4.1) |
+//! | `reap`, `graves` | forgetting those who are gone for long, and not to be told of them again |
 //! | `identity`, `roster` | what the application wants: to be somebody, to leave, to add and remove others |
 //! | `digest`, `repair`, `sync` | anti-entropy, for what gossip has missed: among our own, and with the Lua rock |
 //! | [`wire`], [`msgpack`], [`seal`] | messages and bytes |
@@ -32,6 +33,7 @@ mod digest;
 mod enquiry;
 pub mod evidence;
 mod gossip;
+mod graves;
 mod hear;
 mod hearing;
 mod history;
@@ -43,6 +45,7 @@ pub mod msgpack;
 pub mod pause;
 pub mod payload;
 mod probe;
+mod reap;
 pub mod recall;
 mod receive;
 mod relay;
@@ -55,7 +58,7 @@ mod rumors;
 pub mod seal;
 pub mod session;
 pub mod stats;
-mod suspicion;
+mod stopwatches;
 mod sync;
 pub mod time;
 mod timers;
@@ -79,6 +82,7 @@ use report::Report;
 use seal::keyring::Keyring;
 use session::Sessions;
 use stats::Stats;
+use stopwatches::Stopwatches;
 use time::{Micros, Now};
 use timers::{Timer, Timers};
 use uri::Uri;
@@ -105,7 +109,8 @@ pub struct Swim {
     members: Members,
     /// Of whom to remember anything but that they are alive; everybody, if there is none.
     allowed: IndexSet<Uri>,
-    suspicions: suspicion::Suspicions,
+    suspicions: Stopwatches,
+    departures: Stopwatches,
     rumors: rumors::Rumors,
     keys: Keyring,
     sessions: Sessions,
@@ -226,7 +231,8 @@ impl Swim {
             former: None,
             members: Members::default(),
             allowed: IndexSet::new(),
-            suspicions: suspicion::Suspicions::default(),
+            suspicions: Stopwatches::default(),
+            departures: Stopwatches::default(),
             rumors: rumors::Rumors::default(),
             keys: Keyring::default(),
             sessions,
@@ -261,6 +267,7 @@ impl Swim {
                 Timer::Suspicion => self.oblige(now, |swim| swim.bury(now)),
                 Timer::Gossip => self.push(now),
                 Timer::AntiEntropy => self.sync_with_someone(now),
+                Timer::Reap => self.reap(now),
             }
         }
     }
@@ -318,6 +325,7 @@ impl Swim {
             self.timers
                 .advance(Timer::AntiEntropy, now.monotonic + anti_entropy);
             self.watch_oldest_suspicion();
+            self.watch_oldest_departure(now);
         }
         self.show_form(form);
         Ok(())
@@ -330,16 +338,6 @@ impl Swim {
     }
 
     // Views.
-
-    /// How many rumors are being spread.
-    pub fn rumors(&self) -> usize {
-        self.rumors.len()
-    }
-
-    /// The key to send with, as the Lua rock uses it: 32 bytes.
-    pub fn encryption_key(&self) -> Option<&[u8]> {
-        self.keys.sending().map(|key| &key.block()[..])
-    }
 
     /// My identity, if I have one.
     pub const fn myself(&self) -> Option<&Uri> {

@@ -45,6 +45,7 @@ impl Swim {
 
     /// Does what comes of a message that may be believed.
     fn react(&mut self, sender: &Uri, message: &Message<'_>, sealed: Option<Sealed>, now: Now) {
+        self.exhume(sender, now);
         let strange = self.members.get(sender).is_none();
         self.act(sender, message, now);
         // Who has told me what is not so shall be the first to hear it; an ACK says it anyway.

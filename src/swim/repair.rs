@@ -214,10 +214,13 @@ impl Swim {
         // From another one each time, should there be more than may be sent at once.
         let start = self.rng.random_range(0..count);
         let (before, after): (Vec<_>, Vec<_>) = buckets.iter().partition(|index| *index < start);
+        let mut differs = vec![false; count];
+        buckets.iter().for_each(|index| differs[index] = true);
         let members = after
             .into_iter()
             .chain(before)
             .flat_map(|index| self.members.in_bucket(index, count))
+            .chain(self.members.graves_in(&differs))
             .filter(|member| wanted(member));
         let blank = || Draft::sync(Kind::SyncAck, &myself, limit).trailed_by(trailer);
         pack(blank, REPAIR_DATAGRAMS_MAX, members)

@@ -12,6 +12,7 @@ use super::wire::Event;
 impl Swim {
     /// Adds a member, by hearsay: it is taken for alive until it shows otherwise.
     pub fn add_member(&mut self, uri: Uri, now: Now) {
+        self.exhume(&uri, now);
         let claim = match self.members.claim(&uri) {
             None => Claim::alive(Incarnation::FIRST),
             Some(left) if left.status == Status::Left => Claim::alive(left.incarnation.next()),
@@ -61,6 +62,7 @@ impl Swim {
     pub fn remove_member(&mut self, uri: &str) {
         if self.myself.as_deref() != Some(uri) {
             self.suspicions.stop(uri);
+            self.departures.stop(uri);
             self.rumors.stop(uri);
             self.members.remove(uri);
         }
@@ -89,6 +91,7 @@ impl Swim {
         payload: Option<&[u8]>,
         now: Now,
     ) {
+        self.exhume(uri, now);
         let known = self.members.claim(uri).map(|claim| claim.incarnation);
         let incarnation = incarnation.or(known).unwrap_or(Incarnation::FIRST);
         let claim = Claim {

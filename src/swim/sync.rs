@@ -55,7 +55,7 @@ impl Swim {
         );
         self.stats.syncs += 1;
         let about_others = |member: &Member| member.uri != *partner;
-        for draft in self.pack_table(Kind::SyncReq, 1, about_others) {
+        for draft in self.pack_table(Kind::SyncReq, 1, &[], about_others) {
             self.post(Kind::SyncReq, draft, partner);
         }
     }
@@ -73,7 +73,8 @@ impl Swim {
         let news = |member: &Member| {
             member.uri != *partner && member.claim.overrides(known.get(&*member.uri).copied())
         };
-        for draft in self.pack_table(Kind::SyncAck, ANSWER_DATAGRAMS_MAX, news) {
+        let graves = self.tombstones_against(records, partner);
+        for draft in self.pack_table(Kind::SyncAck, ANSWER_DATAGRAMS_MAX, &graves, news) {
             self.post(Kind::SyncAck, draft, partner);
         }
     }
@@ -108,6 +109,9 @@ impl Swim {
 
     /// Hears a record, which differs from an event in how it is to be passed on.
     fn hear_record(&mut self, record: &Event<'_>, now: Now) {
+        if self.takes_for_tombstone(record, now) {
+            return;
+        }
         let held = self.members.claim(record.uri);
         let lives = held.is_some_and(|held| held.status.is_live());
         let claim = match record.claim.status {
@@ -130,11 +134,13 @@ impl Swim {
         }
     }
 
-    /// As much of the table as goes into so many datagrams, from a random place on.
+    /// As much of the table as goes into so many datagrams, from a random place on, behind those who
+    /// come `first`.
     fn pack_table(
         &mut self,
         kind: Kind,
         datagrams_max: usize,
+        first: &[Member],
         wanted: impl Fn(&Member) -> bool,
     ) -> Vec<Draft> {
         let Some(myself) = self.myself.clone() else {
@@ -143,11 +149,8 @@ impl Swim {
         let (limit, trailer) = (self.datagram_capacity(), self.trailer());
         let start = self.rng.random_range(0..self.members.len().max(1));
         let blank = || Draft::sync(kind, &myself, limit).trailed_by(&trailer);
-        pack(
-            blank,
-            datagrams_max,
-            self.members.from(start).filter(|member| wanted(member)),
-        )
+        let members = self.members.from(start).filter(|member| wanted(member));
+        pack(blank, datagrams_max, first.iter().chain(members))
     }
 }
 

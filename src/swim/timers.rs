@@ -15,15 +15,18 @@ pub enum Timer {
     Gossip,
     /// Time to compare tables with somebody.
     AntiEntropy,
+    /// Somebody is gone for long enough to be forgotten.
+    Reap,
 }
 
 impl Timer {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Period,
         Self::Retry,
         Self::Suspicion,
         Self::Gossip,
         Self::AntiEntropy,
+        Self::Reap,
     ];
 }
 

@@ -1,4 +1,4 @@
-//! When a suspect is to be called dead (§4.2).
+//! Since when something is so of some members: that they are suspect (§4.2), that they are gone.
 
 use core::time::Duration;
 use std::collections::BTreeSet;
@@ -8,15 +8,15 @@ use indexmap::IndexMap;
 use super::time::Micros;
 use super::uri::Uri;
 
-/// The suspects, and since when *this* node has known of each suspicion.
+/// Those of whom it is so, and since when *this* node has known that.
 #[derive(Debug, Default)]
-pub struct Suspicions {
+pub struct Stopwatches {
     since: IndexMap<Uri, Micros>,
     queue: BTreeSet<(Micros, Uri)>,
 }
 
-impl Suspicions {
-    /// Suspects `uri` from now on, unless it is suspected already.
+impl Stopwatches {
+    /// It is so of `uri` from now on, unless it was before.
     pub fn start(&mut self, uri: &Uri, now: Micros) {
         if !self.since.contains_key(uri) {
             self.since.insert(uri.clone(), now);
@@ -24,14 +24,14 @@ impl Suspicions {
         }
     }
 
-    /// No longer suspects `uri`.
+    /// It is no longer so of `uri`.
     pub fn stop(&mut self, uri: &str) {
         if let Some((uri, since)) = self.since.swap_remove_entry(uri) {
             self.queue.remove(&(since, uri));
         }
     }
 
-    /// Gives every suspect that much more time.
+    /// Gives everybody that much more time.
     pub fn postpone(&mut self, by: Duration) {
         self.since
             .values_mut()
@@ -40,17 +40,17 @@ impl Suspicions {
         self.queue = since.map(|(uri, since)| (*since, uri.clone())).collect();
     }
 
-    /// How many suspects there are.
+    /// Of how many it is so.
     pub fn len(&self) -> usize {
         self.since.len()
     }
 
-    /// When the next one has been suspected for `timeout`.
+    /// When it has been so of the next one for `timeout`.
     pub fn next(&self, timeout: Duration) -> Option<Micros> {
         self.queue.first().map(|(since, _uri)| *since + timeout)
     }
 
-    /// Takes one that has been suspected for `timeout`.
+    /// Takes one of whom it has been so for `timeout`.
     pub fn pop_ripe(&mut self, timeout: Duration, now: Micros) -> Option<Uri> {
         self.next(timeout).filter(|deadline| *deadline <= now)?;
         let (_since, uri) = self.queue.first()?;
@@ -74,7 +74,7 @@ mod tests {
     fn suspicions_ripen_in_order_and_are_not_prolonged_by_repetition() {
         let [a, b] = [1, 2].map(|port| Uri::new("a", port).unwrap());
         let timeout = Duration::from_micros(10);
-        let mut suspicions = Suspicions::default();
+        let mut suspicions = Stopwatches::default();
         suspicions.start(&b, Micros(3));
         suspicions.start(&a, Micros(5));
         suspicions.start(&b, Micros(9));

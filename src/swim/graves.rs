@@ -1,0 +1,150 @@
+//! Tombstones: who was forgotten since he was gone for long, and what was known of him.
+//!
+//! Others forget him sooner or later, and the Lua rock never does: what they go on saying of him must
+//! not bring him back. His record stays part of the digest, or those who have forgotten and those who
+//! have not would compare their tables for ever; and it is shown to whoever claims that he lives.
+
+use foldhash::fast::RandomState;
+use indexmap::IndexMap;
+
+use super::digest::bucket_of;
+use super::member::Member;
+use super::members::{Members, Place, admit, better_payload};
+use super::time::Micros;
+use super::uri::Uri;
+use super::wire::Event;
+
+/// The last records of those who were forgotten.
+#[derive(Debug, Default)]
+pub struct Graves {
+    graves: IndexMap<Uri, Member, RandomState>,
+    /// Where to make room next, when there is none.
+    hand: Place,
+}
+
+impl Graves {
+    /// The last record of `uri`.
+    pub fn get(&self, uri: &str) -> Option<&Member> {
+        self.graves.get(uri)
+    }
+
+    /// All of them, in no order that means anything.
+    pub fn iter(&self) -> impl Iterator<Item = &Member> {
+        self.graves.values()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.graves.len()
+    }
+
+    /// Adds one, or replaces it. Returns what it replaces, or who had to make room so that there are no
+    /// more than `capacity`.
+    pub fn insert(&mut self, member: Member, capacity: usize) -> Option<Member> {
+        let replaced = self.graves.insert(member.uri.clone(), member);
+        if replaced.is_some() || self.graves.len() <= capacity {
+            return replaced;
+        }
+        // From one end to the other: whoever moves into the empty place has just come.
+        let hand = self.hand as usize % (self.graves.len() - 1).max(1);
+        self.hand = self.hand.wrapping_add(1);
+        self.graves
+            .swap_remove_index(hand)
+            .map(|(_, member)| member)
+    }
+
+    /// Takes one out.
+    pub fn remove(&mut self, uri: &str) -> Option<Member> {
+        self.graves.swap_remove(uri)
+    }
+}
+
+impl Members {
+    /// The last record of one who was forgotten.
+    pub fn grave(&self, uri: &str) -> Option<&Member> {
+        self.graves.get(uri)
+    }
+
+    /// The last records of all who were forgotten.
+    pub fn graves(&self) -> impl Iterator<Item = &Member> {
+        self.graves.iter()
+    }
+
+    /// How many were forgotten whose records are kept.
+    pub fn buried(&self) -> usize {
+        self.graves.len()
+    }
+
+    /// The last records of those who were forgotten, if they are in the buckets that are
+    /// `wanted`.
+    pub fn graves_in(&self, wanted: &[bool]) -> impl Iterator<Item = &Member> {
+        self.graves()
+            .filter(|grave| wanted[bucket_of(&grave.uri) % wanted.len()])
+    }
+
+    /// Forgets `uri`, and keeps its record; `capacity` of them at most.
+    pub fn bury(&mut self, uri: &str, capacity: usize) {
+        if let Some(member) = self.get(uri).cloned() {
+            self.remove(uri);
+            self.dig(member, capacity);
+        }
+    }
+
+    /// Keeps the record of one who is not in the table.
+    pub fn note_grave(&mut self, record: &Event<'_>, now: Micros, capacity: usize) {
+        if !self.is_past(record, now, capacity) {
+            let uri = Uri::from_wire(record.uri).expect("checked when decoded");
+            let payload = admit(record.payload, None);
+            let member = Member::new(uri, record.claim, now);
+            self.dig(Member { payload, ..member }, capacity);
+        }
+    }
+
+    /// Puts `uri` back into the table as it was when it was forgotten, unless the table is full, and
+    /// says whether it did.
+    pub fn exhume(&mut self, uri: &str, capacity: usize) -> bool {
+        let opened = self.len() < capacity;
+        let Some(grave) = opened.then(|| self.open_grave(uri)).flatten() else {
+            return false;
+        };
+        let payload = grave.current_payload().cloned();
+        self.put(&grave.uri, grave.claim, payload, grave.since);
+        true
+    }
+
+    /// Whether an event says nothing of one who was forgotten but what may have been so before.
+    pub(super) fn is_past(&mut self, event: &Event<'_>, now: Micros, capacity: usize) -> bool {
+        let Some(grave) = self.graves.get(event.uri) else {
+            return false;
+        };
+        let mut grave = grave.clone();
+        if event.claim.overrides(Some(grave.claim)) {
+            if event.claim.status.is_live() {
+                return false;
+            }
+            let payload = admit(event.payload, grave.payload.as_ref());
+            (grave.claim, grave.since) = (event.claim, now);
+            if payload.is_some() {
+                (grave.payload, grave.payload_of) = (payload, event.claim.incarnation);
+            }
+            self.dig(grave, capacity);
+        } else if let Some(payload) = better_payload(event, &grave) {
+            (grave.payload, grave.payload_of) = (Some(payload), event.claim.incarnation);
+            self.dig(grave, capacity);
+        }
+        true
+    }
+
+    fn dig(&mut self, member: Member, capacity: usize) {
+        self.digest.add(&member);
+        let gone = self.graves.insert(member, capacity);
+        gone.iter().for_each(|gone| self.digest.subtract(gone));
+    }
+
+    /// Forgets the record of `uri` too.
+    pub(super) fn open_grave(&mut self, uri: &str) -> Option<Member> {
+        let opened = self.graves.remove(uri);
+        opened.iter().for_each(|grave| self.digest.subtract(grave));
+        opened
+    }
+}

@@ -1,0 +1,85 @@
+//! Forgetting those who are gone for long (`REAP_TIMEOUT_SECONDS`), and knowing them again.
+
+use super::Swim;
+use super::claim::Status;
+use super::member::Member;
+use super::time::Now;
+use super::timers::Timer;
+use super::uri::Uri;
+use super::wire::Event;
+
+impl Swim {
+    /// Something is said of `event.uri` that is believed: notes since when it is gone, if it is.
+    pub(super) fn watch_departure(&mut self, event: &Event<'_>, now: Now) {
+        self.departures.stop(event.uri);
+        if is_gone(event.claim.status)
+            && let Some(uri) = Uri::from_wire(event.uri)
+        {
+            self.departures.start(&uri, now.monotonic);
+        }
+        self.watch_oldest_departure(now);
+    }
+
+    /// Waits for the next one to be forgotten.
+    pub(super) fn watch_oldest_departure(&mut self, now: Now) {
+        let timeout = self.config.reap_timeout;
+        let next = self.departures.next(timeout);
+        let next = next.filter(|_| !timeout.is_zero());
+        // What was due during a pause is due now.
+        let next = next.map(|next| next.max(now.monotonic));
+        self.timers.set_to(Timer::Reap, next);
+    }
+
+    /// Forgets those who are gone for long enough.
+    pub(super) fn reap(&mut self, now: Now) {
+        let (timeout, capacity) = (self.config.reap_timeout, self.config.max_members);
+        while !timeout.is_zero()
+            && let Some(uri) = self.departures.pop_ripe(timeout, now.monotonic)
+        {
+            self.members.bury(&uri, capacity);
+        }
+        self.watch_oldest_departure(now);
+    }
+
+    /// Takes a record of somebody else's table for a tombstone, if it is about somebody who was gone
+    /// before he was ever heard of here: there is nobody to be missed.
+    pub(super) fn takes_for_tombstone(&mut self, record: &Event<'_>, now: Now) -> bool {
+        let known = self.members.get(record.uri).is_some() || self.is_myself(record.uri);
+        let past = is_gone(record.claim.status) && record.claim.is_refutable();
+        if known || !past || self.config.reap_timeout.is_zero() {
+            return false;
+        }
+        let (record, capacity) = (self.portable(record), self.config.max_members);
+        self.members.note_grave(&record, now.wall, capacity);
+        true
+    }
+
+    /// Knows `uri` again as what it was when it was forgotten: it is there after all, or is wanted
+    /// back. It is told what it was taken for, and contradicts.
+    pub(super) fn exhume(&mut self, uri: &Uri, now: Now) {
+        if self.members.exhume(uri, self.config.max_members) {
+            self.departures.start(uri, now.monotonic);
+            self.watch_oldest_departure(now);
+        }
+    }
+
+    /// The tombstones of those whom somebody takes for live.
+    pub(super) fn tombstones_against(&self, records: &[Event<'_>], but: &Uri) -> Vec<Member> {
+        let mistaken = records.iter().filter_map(|record| {
+            let grave = self.members.grave(record.uri)?;
+            let wrong = record.claim.status.is_live() && grave.claim > record.claim;
+            (wrong && grave.uri != *but).then(|| grave.clone())
+        });
+        mistaken.collect()
+    }
+
+    fn is_myself(&self, uri: &str) -> bool {
+        self.myself.as_deref() == Some(uri)
+    }
+}
+
+/// Whether one who is thus is forgotten in the end. At the address of one who is not understood
+/// somebody still is.
+pub(super) const fn is_gone(status: Status) -> bool {
+    matches!(status, Status::Dead | Status::Left)
+}
