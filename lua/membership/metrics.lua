@@ -20,6 +20,7 @@ local COUNTERS = {
     {'events_skipped_total', 'Pieces of datagrams that made no sense', 'events_skipped'},
     {'answers_stray_total', 'Answers to no question of ours', 'answers_stray'},
     {'oversized_total', 'Datagrams too large to be sent', 'oversized'},
+    {'declined_total', 'Datagrams not sent: too much at the word of strangers', 'declined'},
     {'send_errors_total', 'Datagrams the system refused to send', 'send_errors'},
     {'probes_sent_total', 'Probes begun', 'probes.sent'},
     {'probes_answered_directly_total', 'Probes answered by their target', 'probes.answered_directly'},

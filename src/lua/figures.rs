@@ -88,6 +88,7 @@ fn traffic(figures: &Figures) -> Entries {
         ("challenges", Count(stats.challenges)),
         ("answers_stray", Count(stats.answers_stray)),
         ("oversized", Count(stats.oversized)),
+        ("declined", Count(stats.declined)),
         ("send_errors", Count(figures.send_errors)),
         ("relays", Node::counts(relays)),
     ]

@@ -43,19 +43,12 @@ impl Swim {
                 "all who are unreachable are in theirs",
             ),
             (
-                self.suspicions.len() == suspects,
-                "every suspicion has its timer",
+                self.suspicions.len() == suspects && self.departures.len() == gone,
+                "every suspicion and every departure has its timer",
             ),
             (
-                self.departures.len() == gone,
-                "of all who are gone it is known since when",
-            ),
-            (
-                members
-                    .graves()
-                    .all(|grave| members.get(&grave.uri).is_none())
-                    && members.buried() <= self.config.max_members,
-                "who is forgotten is not in the table, and there is a bound to that too",
+                members.is_sound_in_graves(self.config.max_members),
+                "who is forgotten is not in the table, and is no more than may be",
             ),
             (
                 members.digest().total() == digest,

@@ -70,6 +70,12 @@ impl Members {
         self.graves.iter()
     }
 
+    /// Whether there are no more than there may be, and none of them in the table; for audits.
+    pub fn is_sound_in_graves(&self, capacity: usize) -> bool {
+        let gone = |grave: &Member| self.get(&grave.uri).is_none();
+        self.buried() <= capacity && self.graves().all(gone)
+    }
+
     /// How many were forgotten whose records are kept.
     pub fn buried(&self) -> usize {
         self.graves.len()
