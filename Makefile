@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup build rock pack test demo compare clean
+.PHONY: help setup build rock pack test demo compare soak clean
 
 SCENARIO ?= tour
 ARGS ?=
@@ -35,6 +35,9 @@ demo: rock ## watch five instances meet, die and return (SCENARIO=tour, partitio
 
 compare: setup rock ## measure real groups, and compare with the goals, the Lua rock and serf (ARGS="--runs 1 idle")
 	@lab/compare $(ARGS)
+
+soak: setup rock ## half an hour of trouble for real processes, checked after each heap (SOAK_MINUTES, SOAK_INSTANCES, SOAK_SEED)
+	@lab/soak
 
 clean: ## remove what was built
 	@rm -rf target .rocks build.luarocks membership-scm-1.tar.gz ./*.rock
