@@ -14,6 +14,10 @@ use crate::swim::uri::Uri;
 /// How often [`World::settle`] looks: comparing all tables takes time.
 const LOOK_PERIOD: Duration = Duration::from_millis(100);
 
+/// How often those who have lost one another are introduced anew. Once is enough, unless one of them
+/// forgets whom it is told of.
+const REUNIONS_MAX: u32 = 2;
+
 impl World {
     /// In what somebody who takes part is wrong, or has another view than the others; `None` when
     /// all tables say the same, and say it of everybody.
@@ -89,12 +93,16 @@ impl World {
     ///
     /// # Panics
     ///
-    /// When they do not agree within [`World::settling_time`].
+    /// When they do not agree within [`World::settling_time`], nor after [`REUNIONS_MAX`] such
+    /// introductions.
     pub fn settle(&mut self) {
         let mut end = self.now() + self.settling_time();
+        let mut reunions = 0;
         while let Some(disagreement) = self.disagreement() {
             if self.now() >= end {
-                assert!(self.reunite(), "not settled: {disagreement}");
+                let again = reunions < REUNIONS_MAX && self.reunite();
+                assert!(again, "not settled: {disagreement}");
+                reunions += 1;
                 end = self.now() + self.settling_time();
             }
             self.run(LOOK_PERIOD);
