@@ -58,7 +58,14 @@ impl Swim {
     /// back. It is told what it was taken for, and contradicts.
     pub(super) fn exhume(&mut self, uri: &Uri, now: Now) {
         if self.members.exhume(uri, self.config.max_members) {
-            self.departures.start(uri, now.monotonic);
+            // Unless it was heard of meanwhile that there is somebody who is not understood.
+            if self
+                .members
+                .claim(uri)
+                .is_some_and(|claim| is_gone(claim.status))
+            {
+                self.departures.start(uri, now.monotonic);
+            }
             self.watch_oldest_departure(now);
         }
     }

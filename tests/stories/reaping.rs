@@ -207,3 +207,25 @@ fn the_memory_of_the_forgotten_has_a_bound_too() {
     }
     assert_eq!((swim.members().len(), swim.members().buried()), (1, 50));
 }
+
+#[test]
+fn who_was_not_understood_after_it_was_forgotten_may_come_back_too() {
+    story(|seed| {
+        let mut world = group(4, seed);
+        let held = world.claim(A, &uri(&world, D)).expect("known");
+        world.kill(D);
+        forget(&mut world, D);
+        let incarnation = held.incarnation.get();
+        let rumor = hearsay(
+            &uri(&world, A),
+            &uri(&world, D),
+            NonDecryptable,
+            incarnation,
+        );
+        world.inject(A, B, &rumor);
+        world.start(D);
+        world.introduce(D, B);
+        world.settle();
+        assert!(world.everyone_sees(D, Alive));
+    });
+}
