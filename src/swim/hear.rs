@@ -173,10 +173,13 @@ impl Swim {
         self.hurry_push(now);
     }
 
-    /// My own address does not answer me: I say so, for others may see the same.
+    /// Says that I am suspect myself: my own address does not answer me, or my application hangs.
+    // At the last incarnation nobody would believe it, and nothing could take it back.
     pub(super) fn doubt_myself(&mut self, now: Now) {
-        let Some(own) = self.own_claim() else { return };
-        self.announce(own.with(Status::Suspect), now);
+        let own = self.own_claim().map(|own| own.with(Status::Suspect));
+        if let Some(doubt) = own.filter(|doubt| doubt.is_refutable()) {
+            self.announce(doubt, now);
+        }
     }
 
     /// My own address has answered me.

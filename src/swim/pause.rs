@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::Swim;
-use super::claim::{Incarnation, Status};
+use super::claim::Incarnation;
 use super::time::Now;
 use super::timers::Timer;
 
@@ -55,7 +55,7 @@ impl Swim {
             (Application::Running, true) => {
                 self.stats.stalls += 1;
                 self.application = Application::Stalled(own.incarnation);
-                self.announce(own.with(Status::Suspect), now);
+                self.doubt_myself(now);
             }
             (Application::Stalled(rumored), false) => {
                 self.application = Application::Running;

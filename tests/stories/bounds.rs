@@ -132,3 +132,25 @@ fn when_incarnations_are_used_up_nobody_is_told_otherwise() {
             .is_some_and(|own| own.claim == last)
     );
 }
+
+#[test]
+fn who_stalls_at_the_last_incarnation_says_nothing_that_it_could_not_take_back() {
+    let mut swim = listener();
+    let last = Incarnation::from_wire((1 << 53) - 2).expect("the last one");
+    let rumor = Claim {
+        incarnation: Incarnation::from_wire(last.get() - 1).expect("the one before"),
+        status: Dead,
+    };
+    swim.handle_datagram(&leave(&uri(1), &uri(13301), rumor, None), at(1))
+        .expect("well formed");
+    drain(&mut swim);
+    let own = |swim: &Swim| swim.member("localhost:13301").map(|own| own.claim);
+    assert_eq!(own(&swim), Some(Claim::alive(last)), "it has refuted");
+    swim.set_stalled(true, at(2));
+    drain(&mut swim);
+    assert_eq!(own(&swim), Some(Claim::alive(last)));
+    // As who it was it would be suspect for ever.
+    swim.init(uri(2), at(3));
+    drain(&mut swim);
+    assert_eq!(swim.audit(), Ok(()));
+}
