@@ -1,0 +1,159 @@
+//! All that a user can ask of a member, and all that its machine tells it.
+
+use arbitrary::Result;
+use membership::swim::config::{Config, Setting};
+use membership::swim::seal::Cipher;
+use membership::swim::time::Now;
+use membership::swim::uri::Uri;
+use membership::swim::{Swim, Ticket};
+
+use super::{Bytes, KEYS, messages};
+
+/// Numbers that mean something to one option or another, and some that mean nothing to any.
+const NUMBERS: [f64; 16] = [
+    0.0,
+    0.001,
+    0.25,
+    1.0,
+    2.0,
+    3.0,
+    8.0,
+    64.0,
+    256.0,
+    320.0,
+    1472.0,
+    65_507.0,
+    31_536_000.0,
+    -1.0,
+    f64::NAN,
+    f64::INFINITY,
+];
+
+/// Remembers what it has asked for.
+#[derive(Default)]
+pub struct Commander {
+    ticket: Option<Ticket>,
+}
+
+impl Commander {
+    /// Asks for something. That it is refused is fine.
+    pub fn command(
+        &mut self,
+        bytes: &mut Bytes<'_>,
+        names: &[Uri],
+        swim: &mut Swim,
+        now: Now,
+    ) -> Result<()> {
+        let uri = bytes.choose(names)?.clone();
+        match bytes.int_in_range(0..=15)? {
+            // The user's own name is entered even into a full table; the bound is one for all others.
+            0 if is_full(swim) && swim.member(&uri).is_none() => {}
+            0 => swim.init(uri, now),
+            1 => drop(swim.leave()),
+            2 => set_payload(bytes, swim, now)?,
+            3 | 4 => assign(bytes, swim, now)?,
+            5 => {
+                self.ticket = swim.probe(&uri, now).ok();
+                let _outcome = self.ticket.map(|ticket| swim.outcome(ticket));
+            }
+            6 => self
+                .ticket
+                .take()
+                .into_iter()
+                .for_each(|ticket| swim.forget_probe(ticket)),
+            7 => swim.add_member(uri, now),
+            8 => drop(swim.mark_left(&uri, now)),
+            9 => swim.remove_member(&uri),
+            10 => {
+                let (from, to) = (
+                    bytes.choose_index(names.len())?,
+                    bytes.choose_index(names.len())?,
+                );
+                let allowed = names.get(from..to).unwrap_or_default();
+                swim.set_allowed_members(allowed.iter().cloned().collect());
+            }
+            11 => {
+                let (claim, payload) = (messages::claim(bytes)?, messages::payload(bytes)?);
+                let incarnation = bytes.arbitrary::<bool>()?.then_some(claim.incarnation);
+                let payload = payload.as_ref().map(|payload| payload.bytes());
+                swim.generate(&uri, claim.status, incarnation, payload, now);
+            }
+            12 | 13 => change_keys(bytes, swim)?,
+            14 => swim.part_ways(bytes.arbitrary::<u64>()?),
+            _ => hear_machine(bytes, &uri, swim, now)?,
+        }
+        Ok(())
+    }
+}
+
+fn is_full(swim: &Swim) -> bool {
+    swim.members().len() >= swim.config().max_members
+}
+
+fn set_payload(bytes: &mut Bytes<'_>, swim: &mut Swim, now: Now) -> Result<()> {
+    let size = swim.payload_limit();
+    let payload = match bytes.int_in_range(0..=3)? {
+        // As large as it may be, or too large by a byte.
+        over @ 0..=1 if size > 4 => {
+            let text = vec![b'x'; size + over - 4];
+            let [high, low] = u16::try_from(text.len()).unwrap_or_default().to_be_bytes();
+            [&[0x91, 0xda, high, low], &text[..]].concat()
+        }
+        2 => bytes.bytes(bytes.len().min(8))?.to_vec(),
+        _ => messages::payload(bytes)?.map_or(Vec::new(), |payload| payload.bytes().to_vec()),
+    };
+    let _refused = swim.set_payload(&payload, now);
+    Ok(())
+}
+
+fn assign(bytes: &mut Bytes<'_>, swim: &mut Swim, now: Now) -> Result<()> {
+    let name = *bytes.choose(&Config::NAMES)?;
+    let setting = match swim.config().get(name) {
+        Some(Setting::Number(_)) => {
+            let number = *bytes.choose(&NUMBERS)?;
+            // Who is in the table stays there: the bound is one for those who come.
+            if name == "MAX_MEMBERS" && number < swim.members().len() as f64 {
+                return Ok(());
+            }
+            Setting::Number(number)
+        }
+        Some(Setting::Flag(flag)) => Setting::Flag(!flag),
+        Some(Setting::Text(_)) if name == "ENCRYPTION_CIPHER" => {
+            Setting::Text(bytes.choose(&Cipher::ALL)?.name().into())
+        }
+        Some(Setting::Text(_)) => {
+            let texts: [&[u8]; 4] = [b"", b"blue", b"init-key-16-byte", &[b'x'; 64]];
+            Setting::Text(bytes.choose(&texts)?.to_vec())
+        }
+        None => panic!("{name} is an option"),
+    };
+    let _refused = swim.assign(name, setting, now);
+    Ok(())
+}
+
+fn change_keys(bytes: &mut Bytes<'_>, swim: &mut Swim) -> Result<()> {
+    let key = *bytes.choose(&KEYS)?;
+    let _refused = match bytes.int_in_range(0..=5)? {
+        0 | 1 => swim.set_encryption_keys(&[key]),
+        2 => swim.set_encryption_keys(&[]),
+        3 => swim.add_encryption_key(key),
+        4 => swim.use_encryption_key(key),
+        _ => swim.remove_encryption_key(key),
+    };
+    Ok(())
+}
+
+fn hear_machine(bytes: &mut Bytes<'_>, uri: &Uri, swim: &mut Swim, now: Now) -> Result<()> {
+    match bytes.int_in_range(0..=4)? {
+        0 => swim.handle_unsent(uri),
+        1 => swim.handle_gibberish(uri, now),
+        2 => swim.handle_refused(uri, now),
+        3 => swim.set_stalled(bytes.arbitrary()?, now),
+        _ => {
+            let greeting = swim.greeting(now);
+            let limit = swim.config().max_packet_size;
+            assert!(greeting.is_none_or(|datagram| datagram.len() <= limit));
+        }
+    }
+    Ok(())
+}

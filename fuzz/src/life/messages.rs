@@ -1,0 +1,144 @@
+//! Messages that are well formed, whatever they say: chance alone would hardly ever hit on one.
+
+use arbitrary::Result;
+use membership::swim::Swim;
+use membership::swim::claim::{Claim, Incarnation, Status};
+use membership::swim::payload::Payload;
+use membership::swim::seal::Seal;
+use membership::swim::seal::aead::{Challenge, Slip, Stamp};
+use membership::swim::seal::keyring::{Key, Keyring};
+use membership::swim::session::address;
+use membership::swim::uri::Uri;
+use membership::swim::wire::{Buckets, Draft, Kind, Note, Trailer, ping_data};
+
+use super::{Bytes, KEYS};
+
+/// Room for everything.
+const LIMIT: usize = 65_507;
+
+/// A datagram for `to`: plain, or in a form that `to` may take.
+pub fn message(bytes: &mut Bytes<'_>, names: &[Uri], to: &Swim) -> Result<Vec<u8>> {
+    let plain = plain(bytes, names)?;
+    let mut keys = Keyring::default();
+    let key = *bytes.choose(&KEYS)?;
+    keys.set([key]).expect("a single key");
+    let seal = Seal {
+        keys: &keys,
+        cipher: to.config().encryption_cipher,
+        iv: &to.config().encryption_init,
+        label: &to.config().group_label,
+    };
+    Ok(match bytes.int_in_range(0..=2)? {
+        0 => plain,
+        1 => seal.seal_old(plain),
+        _ => {
+            let (stamp, slip) = going_with(bytes, to)?;
+            seal.seal(stamp, &slip, plain)
+        }
+    })
+}
+
+fn going_with(bytes: &mut Bytes<'_>, to: &Swim) -> Result<(Stamp, Slip)> {
+    let stamp = Stamp {
+        session: [bytes.int_in_range(0..=2)?; 16],
+        counter: *bytes.choose(&[0, 1, 2, 3, 64, 65, 1000, u64::MAX - 1, u64::MAX])?,
+    };
+    let challenge: Option<(u64, u64)> = bytes.arbitrary()?;
+    let slip = Slip {
+        to: to.myself().map_or(0, |myself| address(myself)),
+        challenge: challenge.map(|(of, code)| Challenge { of, code }),
+        response: bytes.arbitrary()?,
+    };
+    Ok((stamp, slip))
+}
+
+fn plain(bytes: &mut Bytes<'_>, names: &[Uri]) -> Result<Vec<u8>> {
+    let sender = bytes.choose(names)?;
+    let kind = *bytes.choose(&Kind::ALL)?;
+    let is_sync = matches!(kind, Kind::SyncReq | Kind::SyncAck);
+    let mut draft = match kind {
+        Kind::Ping | Kind::Ack => {
+            let ts = bytes.arbitrary()?;
+            let data = ping_data(ts, bytes.choose(names)?, bytes.choose(names)?);
+            Draft::with_data(kind, sender, &data, LIMIT)
+        }
+        Kind::SyncReq | Kind::SyncAck => Draft::sync(kind, sender, LIMIT),
+        Kind::Leave => Draft::leave(sender, LIMIT),
+    };
+    if bytes.arbitrary()? {
+        draft = draft.trailed_by(&trailer(bytes, names)?);
+    }
+    for _ in 0..bytes.int_in_range(0..=6)? {
+        let (about, claim) = (bytes.choose(names)?, claim(bytes)?);
+        let payload = payload(bytes)?;
+        let _fits = if is_sync {
+            draft.record(about, claim, payload.as_ref())
+        } else {
+            draft.event(about, claim, payload.as_ref(), 0)
+        };
+    }
+    Ok(draft.finish().expect("it is not that long"))
+}
+
+/// Something to be said of somebody.
+pub fn claim(bytes: &mut Bytes<'_>) -> Result<Claim> {
+    let last = (1 << 53) - 2;
+    let some = 1 + u64::from(bytes.arbitrary::<u8>()?) % 5;
+    let incarnation = *bytes.choose(&[1, 2, some, some, some, last - 1, last])?;
+    Ok(Claim {
+        incarnation: Incarnation::from_wire(incarnation).expect("within bounds"),
+        status: *bytes.choose(&Status::ALL)?,
+    })
+}
+
+/// None, one of a few, or a long one.
+pub fn payload(bytes: &mut Bytes<'_>) -> Result<Option<Payload>> {
+    let one: u8 = bytes.arbitrary()?;
+    let payload = match bytes.int_in_range(0..=3)? {
+        0 => return Ok(None),
+        1 => Payload::empty(),
+        2 => Payload::new(&[0x91, one & 0x7f]).expect("an array of a number"),
+        _ => {
+            let text = [
+                &b"\x91\xda"[..],
+                &[one & 7, 0],
+                &vec![b'x'; usize::from(one & 7) << 8],
+            ];
+            Payload::new(&text.concat()).expect("an array of a text")
+        }
+    };
+    Ok(Some(payload))
+}
+
+fn trailer(bytes: &mut Bytes<'_>, names: &[Uri]) -> Result<Trailer> {
+    let note = match bytes.int_in_range(0..=3)? {
+        0 => None,
+        1 => Some(Note::Nack {
+            ts: bytes.arbitrary()?,
+            dst: bytes.choose(names)?.clone(),
+        }),
+        2 => Some(Note::Compare(sums(bytes)?)),
+        _ => {
+            let one = sums(bytes)?;
+            let zeros = vec![0; one.len()];
+            Some(Note::Differ {
+                buckets: Buckets::differing(&one, &zeros).expect("as many"),
+                last: bytes.arbitrary()?,
+            })
+        }
+    };
+    let key = Key::new(bytes.choose(&KEYS)?);
+    Ok(Trailer {
+        digest: bytes.arbitrary()?,
+        note,
+        offers: bytes.arbitrary::<bool>()?.then(|| key.id()),
+        label: bytes.choose(&[&b""[..], b"", b"", b"blue"])?.to_vec(),
+    })
+}
+
+fn sums(bytes: &mut Bytes<'_>) -> Result<Vec<u32>> {
+    let count = *bytes.choose(&[8, 16, 64, 256])?;
+    (0..count)
+        .map(|_| Ok(bytes.arbitrary::<u8>()?.into()))
+        .collect()
+}

@@ -1,0 +1,56 @@
+//! Somebody who reads the table as it changes, and what is to hold of what he sees.
+
+use std::collections::BTreeMap;
+
+use membership::swim::Swim;
+use membership::swim::claim::Claim;
+use membership::swim::member::Member;
+use membership::swim::payload::Payload;
+use membership::swim::time::Now;
+use membership::swim::uri::Uri;
+
+/// Has read all changes up to a version.
+#[derive(Default)]
+pub struct Watcher {
+    version: u64,
+    news: u64,
+    table: BTreeMap<Uri, (Claim, Option<Payload>)>,
+}
+
+fn seen(member: &Member) -> (Uri, (Claim, Option<Payload>)) {
+    (member.uri.clone(), (member.claim, member.payload.clone()))
+}
+
+impl Watcher {
+    /// Reads on, and panics if something is not as it must be.
+    pub fn watch(&mut self, swim: &Swim, names: &[Uri], now: Now) {
+        assert_eq!(swim.audit(), Ok(()));
+        assert!(swim.version() >= self.version, "versions rise");
+        assert!(swim.news() >= self.news, "so do those of news");
+        self.news = swim.news();
+        self.read_on(swim);
+        let table: BTreeMap<_, _> = swim.members().from(0).map(seen).collect();
+        assert_eq!(self.table, table, "who reads all changes knows the table");
+        assert!(
+            swim.myself().is_none() || swim.next_deadline().is_some(),
+            "who takes part waits for something"
+        );
+        for name in names {
+            let diagnosis = swim.diagnose(name, now);
+            assert_eq!(diagnosis.is_some(), swim.member(name).is_some());
+        }
+        let _gauges = swim.gauges();
+    }
+
+    fn read_on(&mut self, swim: &Swim) {
+        let changes = swim.changes_since(self.version);
+        if changes.reset {
+            self.table.clear();
+        }
+        for gone in &changes.gone {
+            self.table.remove(gone);
+        }
+        self.table.extend(changes.members.into_iter().map(seen));
+        self.version = changes.version;
+    }
+}

@@ -1,0 +1,46 @@
+//! What real peers of the Lua rock sent, as input of each target.
+
+use serde_json::Value;
+
+use super::{life, open};
+
+/// A recorded datagram: as it was sent, and what is sealed in it.
+struct Recording {
+    name: String,
+    sent: Vec<u8>,
+    plain: Vec<u8>,
+}
+
+fn recordings() -> impl Iterator<Item = Recording> {
+    let lines = include_str!("../../test/vectors/old-rock.jsonl").lines();
+    lines.map(|line| {
+        let line: Value = serde_json::from_str(line).expect("JSON");
+        let bytes = |field: &str| line[field].as_str().map(unhex);
+        let sent = bytes("hex").expect("a datagram");
+        Recording {
+            name: line["name"].as_str().expect("a name").to_owned(),
+            plain: bytes("plain_hex").unwrap_or_else(|| sent.clone()),
+            sent,
+        }
+    })
+}
+
+fn unhex(hex: &str) -> Vec<u8> {
+    let digits = hex.as_bytes().chunks(2);
+    let byte = |pair| u8::from_str_radix(str::from_utf8(pair).expect("ASCII"), 16).expect("hex");
+    digits.map(byte).collect()
+}
+
+/// What the target of this name begins with, each with a name of its own.
+pub fn of(target: &str) -> Vec<(String, Vec<u8>)> {
+    let seed = |recording: Recording| {
+        let bytes = match target {
+            "decode" => recording.plain,
+            "open" => open::input(&recording.sent),
+            "life" => life::input(&recording.plain),
+            _ => panic!("no target is called {target}"),
+        };
+        (recording.name, bytes)
+    };
+    recordings().map(seed).collect()
+}
