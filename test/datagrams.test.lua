@@ -71,7 +71,7 @@ end
 
 mixed.fact('no datagram is larger than MAX_PACKET_SIZE, whatever there is to tell', function(t, cluster, key)
     local ours, near = crowded(cluster, key)
-    for _, size in ipairs({1472, 700, 1200, 256}) do
+    for _, size in ipairs({1472, 700, 1200, 512}) do
         ours:call(function(wanted)
             require('membership').set_payload({}) -- one that fits no more would be in the way
             require('membership.options').MAX_PACKET_SIZE = wanted

@@ -62,8 +62,10 @@ impl Topic {
     /// How many lines are told as they come, after a quiet time.
     const fn burst(self) -> u32 {
         match self {
+            // There is one only, and a flood may be a short one that comes again and again.
+            Self::Flood => 1,
             // There are few different ones, and strangers send as many datagrams as they like.
-            Self::Refutation | Self::Stranger | Self::Flood => 5,
+            Self::Refutation | Self::Stranger => 5,
             // Each names another member: when a rack loses power, people want to know who was in it.
             _ => 100,
         }

@@ -108,8 +108,9 @@ const WAIT_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// The longest label, in bytes: it goes with every datagram.
 const LABEL_SIZE_MAX: usize = 64;
 
-/// The smallest datagram that IPv4 must deliver is 576 bytes; the largest UDP can hold 65,507.
-const PACKET_SIZES: RangeInclusive<usize> = 256..=65_507;
+/// Every IPv4 host takes datagrams of 576 bytes, headers included; in less than 512 there is no room for
+/// a payload, once URIs and authentication have theirs. The largest UDP can hold 65,507.
+const PACKET_SIZES: RangeInclusive<usize> = 512..=65_507;
 
 impl Config {
     /// Every name, in the order in which they are documented.
@@ -352,7 +353,7 @@ mod tests {
                 "MAX_PACKET_SIZE",
                 number(70_000.0),
                 BadOption::Count {
-                    least: 256,
+                    least: 512,
                     most: 65_507,
                 },
             ),
