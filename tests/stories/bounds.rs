@@ -154,3 +154,16 @@ fn who_stalls_at_the_last_incarnation_says_nothing_that_it_could_not_take_back()
     drain(&mut swim);
     assert_eq!(swim.audit(), Ok(()));
 }
+
+#[test]
+fn questions_differ_at_the_end_of_time_too() {
+    let mut swim = listener();
+    let last = Now {
+        wall: Micros(u64::MAX),
+        ..at(1)
+    };
+    let mut ask = || swim.probe(&uri(2), last).expect("it takes part");
+    let _tickets = [ask(), ask()];
+    let mut asked = std::iter::from_fn(|| swim.poll_transmit()).map(|sent| sent.datagram);
+    assert_ne!(asked.next(), asked.next());
+}
