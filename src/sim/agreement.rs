@@ -93,7 +93,7 @@ impl World {
     ///
     /// # Panics
     ///
-    /// When they do not agree within [`World::settling_time`], nor after [`REUNIONS_MAX`] such
+    /// When they do not agree within [`World::settling_time`], nor after two such
     /// introductions.
     pub fn settle(&mut self) {
         let mut end = self.now() + self.settling_time();
