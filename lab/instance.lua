@@ -5,20 +5,16 @@
 --
 -- It does nothing by itself: whoever watches the table more often than it changes measures his own watching.
 
+package.path = arg[0]:gsub('[^/]*$', '?.lua;') .. package.path
 require('table.clear') -- the Lua rock needs it, and Tarantool 2.6.0 does not load it by itself
 
 local clock = require('clock')
-local ffi = require('ffi')
 local fiber = require('fiber')
 local json = require('json')
-local socket = require('socket')
+local stdin = require('stdin')
 
 local membership = require('membership')
 
-ffi.cdef('ssize_t read(int fd, void *buffer, size_t size);')
-
-local STDIN = 0
-local CHUNK_SIZE = 65536
 local MARK_SHOWN_MAX = 24 -- bytes: of a large payload, its size tells enough
 
 local HOST, PORT, ROLE = arg[1], tonumber(arg[2]), arg[3]
@@ -93,26 +89,9 @@ local function obey(line)
     commands[name](argument)
 end
 
-local function obey_all()
-    local buffer = ffi.new('char[?]', CHUNK_SIZE)
-    local pending = ''
-    while true do
-        socket.iowait(STDIN, 'R')
-        local size = tonumber(ffi.C.read(STDIN, buffer, CHUNK_SIZE))
-        if size <= 0 then
-            os.exit(0)
-        end
-        pending = pending .. ffi.string(buffer, size)
-        for line in pending:gmatch('([^\n]*)\n') do
-            obey(line)
-        end
-        pending = pending:match('[^\n]*$')
-    end
-end
-
 if ROLE == 'member' then
     membership.init(HOST, PORT)
 end
 fiber.create(watch)
-fiber.create(obey_all)
+fiber.create(stdin.serve, obey)
 report({event = 'up', source = debug.getinfo(membership.init, 'S').source})

@@ -2,21 +2,17 @@
 -- usage: tarantool survivor.lua HOST PORT
 -- Reads commands from stdin, `NAME JSON` a line, and answers each by a line of JSON on stdout. Its log is stderr.
 
+package.path = arg[0]:gsub('[^/]*$', '?.lua;') .. package.path
 require('table.clear') -- Tarantool 2.6.0 does not load it by itself
 
 local ffi = require('ffi')
 local fiber = require('fiber')
 local json = require('json')
 local log = require('log')
-local socket = require('socket')
+local stdin = require('stdin')
 
-ffi.cdef([[
-    ssize_t read(int fd, void *buffer, size_t size);
-    int prctl(int option, unsigned long argument);
-]])
+ffi.cdef('int prctl(int option, unsigned long argument);')
 
-local STDIN = 0
-local CHUNK_SIZE = 65536
 local PR_SET_PDEATHSIG = 1
 local SIGKILL = 9
 
@@ -96,19 +92,4 @@ local function obey(line)
     io.stdout:flush()
 end
 
-fiber.create(function()
-    local buffer = ffi.new('char[?]', CHUNK_SIZE)
-    local pending = ''
-    while true do
-        socket.iowait(STDIN, 'R')
-        local size = tonumber(ffi.C.read(STDIN, buffer, CHUNK_SIZE))
-        if size <= 0 then
-            os.exit(0)
-        end
-        pending = pending .. ffi.string(buffer, size)
-        for line in pending:gmatch('([^\n]*)\n') do
-            obey(line)
-        end
-        pending = pending:match('[^\n]*$')
-    end
-end)
+fiber.create(stdin.serve, obey)
