@@ -7,23 +7,6 @@ local suite = require('suite')
 
 local fact = suite.fact
 
---- Counts, in the process, how often a subscriber is woken. The function that is returned tells how often so far.
-local function count_wakes(node)
-    node:call(function()
-        local changed = require('membership').subscribe()
-        rawset(_G, 'wakes', 0)
-        require('fiber').create(function()
-            while true do
-                changed:wait()
-                rawset(_G, 'wakes', rawget(_G, 'wakes') + 1)
-            end
-        end)
-    end)
-    return function()
-        return node:call(function() return rawget(_G, 'wakes') end)
-    end
-end
-
 --- Waits until the observer has forgotten a member.
 local function wait_until_forgotten(cluster, observer, uri)
     return cluster:wait(uri .. ' to be forgotten by ' .. observer.uri, function()
@@ -40,7 +23,7 @@ fact('all others are forgotten at once, but never myself', function(t, cluster)
         a.membership.add_member(absent[i])
         cluster:everyone_sees(absent[i], 'dead')
     end
-    local wakes = count_wakes(a)
+    local wakes = a:count_wakes()
     t:is(a:call(function(uri)
         return select('#', require('membership').set_allowed_members({uri}))
     end, absent[2]), 0, 'set_allowed_members returns nothing')
@@ -93,7 +76,7 @@ fact('a rumour about one who is forgotten wakes and is logged once, however ofte
     local gossip = scene.listener(cluster, '127.0.0.1:' .. cluster:port())
     stranger.answers = true
     a.membership.set_allowed_members({a.uri})
-    local wakes = count_wakes(a)
+    local wakes = a:count_wakes()
     logged.begin(a)
     for _, case in ipairs({{3, 'dead'}, {5, 'left'}, {2, 'suspect'}}) do
         local status, name = unpack(case)

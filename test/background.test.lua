@@ -12,26 +12,6 @@ local function go_into_background(node)
     return code
 end
 
---- A subscriber that waits through the fork, and counts how often it is woken.
-local function count_wakes(node)
-    node:call(function()
-        local changed = require('membership').subscribe()
-        rawset(_G, 'wakes', 0)
-        require('fiber').create(function()
-            while true do
-                changed:wait()
-                rawset(_G, 'wakes', rawget(_G, 'wakes') + 1)
-            end
-        end)
-    end)
-end
-
-local function wakes(node)
-    return node:call(function()
-        return rawget(_G, 'wakes')
-    end)
-end
-
 fact('a member that goes into the background after init is not missed', function(t, cluster)
     local a, b, c = cluster:group(3, {options = {}})
     cluster:record(a)
@@ -48,7 +28,7 @@ end)
 fact('in the background it does all that it did before', function(t, cluster)
     local a, b, c = cluster:group(3)
     c.membership.set_payload('life', 'foreground')
-    count_wakes(c)
+    local wakes = c:count_wakes() -- by a subscriber that waits through the fork
     go_into_background(c)
 
     t:is(a.membership.probe_uri(c.uri), true, 'it answers')
@@ -57,11 +37,11 @@ fact('in the background it does all that it did before', function(t, cluster)
     c.membership.set_payload('life', 'background')
     t:ok(cluster:everyone_sees_payload(c.uri, {life = 'background'}), 'it is heard')
 
-    local before = wakes(c)
+    local before = wakes()
     a.membership.set_payload('news', true)
     t:ok(cluster:everyone_sees_payload(a.uri, {news = true}, {c}), 'it hears')
     cluster:wait('the subscriber to be woken', function()
-        return wakes(c) > before
+        return wakes() > before
     end)
     t:ok(true, 'and a subscriber from before is woken')
 

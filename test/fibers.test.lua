@@ -44,29 +44,16 @@ end)
 
 fact('the next call heals it', function(t, cluster)
     local a, b = cluster:group(2)
-    a:call(function()
-        local changed = require('membership').subscribe()
-        rawset(_G, 'wakes', 0)
-        require('fiber').create(function()
-            while true do
-                changed:wait()
-                rawset(_G, 'wakes', rawget(_G, 'wakes') + 1)
-            end
-        end)
-    end)
+    local wakes = a:count_wakes()
     for _, heal in ipairs({'members', 'myself', 'subscribe'}) do
         kill_main_fiber(cluster, a)
         a:call(function(name)
             require('membership')[name]()
         end, heal)
-        local before = a:call(function()
-            return rawget(_G, 'wakes')
-        end)
+        local before = wakes()
         b.membership.set_payload('after', heal)
         t:ok(cluster:wait('the subscriber to be woken', function()
-            return a:call(function()
-                return rawget(_G, 'wakes')
-            end) > before
+            return wakes() > before
         end), 'a subscriber is woken after ' .. heal .. '()')
     end
     kill_main_fiber(cluster, a)
@@ -113,22 +100,13 @@ end
 fact('a log function that takes its time makes nobody wait, nor the instance look as if it hung', function(t, cluster)
     local a, b = cluster:group(2, {options = {TX_STALL_TIMEOUT_SECONDS = 1}})
     log_slowly(a, 3600)
-    a:call(function()
-        local changed = require('membership').subscribe()
-        rawset(_G, 'wakes', 0)
-        require('fiber').create(function()
-            while true do
-                changed:wait()
-                rawset(_G, 'wakes', rawget(_G, 'wakes') + 1)
-            end
-        end)
-    end)
+    local wakes = a:count_wakes()
     cluster:record(b)
     for n = 1, 3 do
-        local before = a:call(function() return rawget(_G, 'wakes') end)
+        local before = wakes()
         b.membership.set_payload('n', n)
         t:ok(cluster:wait('the subscriber to be woken', function()
-            return a:call(function() return rawget(_G, 'wakes') end) > before
+            return wakes() > before
         end), 'a subscriber is woken')
     end
     t:is(a.membership.probe_uri(b.uri), true, 'a probe is answered')

@@ -130,6 +130,23 @@ function Node:status_of(uri)
     return member and member.status
 end
 
+--- Counts in the process how often a subscriber is woken. The function that is returned tells how often so far.
+function Node:count_wakes()
+    self:call(function()
+        local changed = require('membership').subscribe()
+        rawset(_G, 'wakes', 0)
+        require('fiber').create(function()
+            while true do
+                changed:wait()
+                rawset(_G, 'wakes', rawget(_G, 'wakes') + 1)
+            end
+        end)
+    end)
+    return function()
+        return self:call(function() return rawget(_G, 'wakes') end)
+    end
+end
+
 function Node:signal(name)
     ffi.C.kill(self.pid, SIGNALS[name])
 end
