@@ -17,7 +17,7 @@ use indicatif::{ParallelProgressIterator, ProgressBar, ProgressStyle};
 use membership::swim::mechanisms::Mechanisms;
 use rayon::ThreadPoolBuilder;
 use rayon::prelude::*;
-use rows::{ROWS, Row};
+use rows::{EXPERIMENTS, Experiment, Row};
 
 /// Compares this implementation with the Lua rock, or with itself when it lacks a mechanism.
 #[derive(Parser)]
@@ -61,7 +61,7 @@ pub struct Column {
 
 /// What was measured in one group.
 pub struct Figure {
-    row: usize,
+    row: &'static str,
     column: usize,
     seed: u64,
     /// In the unit of the row; nothing if what was waited for did not happen.
@@ -74,18 +74,22 @@ fn main() -> ExitCode {
     if !arguments.columns.is_empty() {
         columns.retain(|column| arguments.columns.iter().any(|name| name == column.name));
     }
-    let rows: Vec<&Row> = ROWS.iter().filter(|row| wanted(row, &arguments)).collect();
+    let fits = |experiment: &&Experiment| experiment.members <= arguments.most;
+    let experiments: Vec<&Experiment> = EXPERIMENTS.iter().filter(fits).collect();
+    let rows = experiments.iter().flat_map(|experiment| experiment.rows);
+    let rows: Vec<&Row> = rows.filter(|row| wanted(row, &arguments)).collect();
     if rows.is_empty() || columns.is_empty() {
-        let names: Vec<&str> = ROWS.iter().map(|row| row.key).collect();
+        let rows = EXPERIMENTS.iter().flat_map(|experiment| experiment.rows);
+        let names: Vec<&str> = rows.map(|row| row.key).collect();
         eprintln!(
             "nothing to measure; there are the rows {}",
             names.join(", ")
         );
         return ExitCode::FAILURE;
     }
-    let figures = measure(&rows, &columns, &arguments);
+    let figures = measure(&experiments, &columns, &arguments);
     if arguments.json {
-        table::print_json(&rows, &columns, &figures);
+        table::print_json(&columns, &figures);
     } else {
         println!("{}", table::table(&rows, &columns, &figures));
     }
@@ -94,7 +98,7 @@ fn main() -> ExitCode {
 
 fn wanted(row: &Row, arguments: &Arguments) -> bool {
     let named = |name: &String| row.key == name;
-    (arguments.rows.is_empty() || arguments.rows.iter().any(named)) && row.members <= arguments.most
+    arguments.rows.is_empty() || arguments.rows.iter().any(named)
 }
 
 fn columns(without: bool) -> Vec<Column> {
@@ -151,27 +155,37 @@ fn columns(without: bool) -> Vec<Column> {
     ]
 }
 
-/// Measures everything, on all cores.
-fn measure(rows: &[&Row], columns: &[Column], arguments: &Arguments) -> Vec<Figure> {
+/// Measures all that is wanted, on all cores.
+fn measure(experiments: &[&Experiment], columns: &[Column], arguments: &Arguments) -> Vec<Figure> {
     let mut plans = Vec::new();
-    for (row, which) in rows.iter().enumerate() {
+    for &experiment in experiments {
+        let wanted = experiment.rows.iter().any(|row| wanted(row, arguments));
         for (column, who) in columns.iter().enumerate() {
-            if which.applies(who) {
+            if wanted && experiment.applies(who) {
                 let seeds = (arguments.seed..).take(arguments.runs as usize);
-                plans.extend(seeds.map(|seed| (row, column, seed)));
+                plans.extend(seeds.map(|seed| (experiment, column, seed)));
             }
         }
     }
     let bar = ProgressBar::new(plans.len() as u64).with_style(style());
-    let try_one = |&(row, column, seed): &(usize, usize, u64)| Figure {
-        row,
-        column,
-        seed,
-        value: rows[row].measure(&columns[column], seed),
+    let try_one = |&(experiment, column, seed): &(&Experiment, usize, u64)| -> Vec<Figure> {
+        let values = experiment.measure(&columns[column], seed);
+        let figures = experiment.rows.iter().zip(values);
+        let wanted = figures.filter(|(row, _)| wanted(row, arguments));
+        let figure = |(row, value): (&Row, Option<f64>)| Figure {
+            row: row.key,
+            column,
+            seed,
+            value,
+        };
+        wanted.map(figure).collect()
     };
     let threads = ThreadPoolBuilder::new().num_threads(arguments.threads.unwrap_or(0));
     let pool = threads.build().expect("threads");
-    pool.install(|| plans.par_iter().progress_with(bar).map(try_one).collect())
+    pool.install(|| {
+        let figures = plans.par_iter().progress_with(bar);
+        figures.flat_map_iter(try_one).collect()
+    })
 }
 
 fn style() -> ProgressStyle {

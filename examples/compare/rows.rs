@@ -19,13 +19,16 @@ pub struct Row {
     pub name: &'static str,
     /// What is to be reached.
     pub goal: &'static str,
+}
+
+/// What is tried with a group, and the rows that it fills.
+pub struct Experiment {
+    /// In the order of the figures.
+    pub rows: &'static [Row],
     /// How many members there are.
     pub members: u32,
-    /// Whether it takes too long with the Lua rock, which works through its whole table for each
-    /// datagram.
-    ours_only: bool,
-    /// How it is measured.
-    experiment: fn(&Group) -> Option<f64>,
+    /// How it is done. Nothing stands for what was waited for in vain.
+    try_with: fn(&Group) -> Vec<Option<f64>>,
 }
 
 /// For how long anything is waited for.
@@ -35,36 +38,36 @@ const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-impl Row {
+const fn row(key: &'static str, name: &'static str, goal: &'static str) -> Row {
+    Row { key, name, goal }
+}
+
+impl Experiment {
     const fn new(
-        (key, name): (&'static str, &'static str),
-        goal: &'static str,
         members: u32,
-        experiment: fn(&Group) -> Option<f64>,
+        rows: &'static [Row],
+        try_with: fn(&Group) -> Vec<Option<f64>>,
     ) -> Self {
-        let ours_only = members > 1000;
         Self {
-            key,
-            name,
-            goal,
+            rows,
             members,
-            ours_only,
-            experiment,
+            try_with,
         }
     }
 
-    /// Whether it is measured for this column.
+    /// Whether it is tried for this column: with the Lua rock, which works through its whole table for
+    /// each datagram, a large group takes too long.
     pub fn applies(&self, column: &Column) -> bool {
-        column.old_share == 0.0 || !self.ours_only
+        column.old_share == 0.0 || self.members <= 1000
     }
 
-    /// Measures it in one group; nothing if what is waited for does not happen.
-    pub fn measure(&self, column: &Column, seed: u64) -> Option<f64> {
+    /// Tries it in one group: a figure for each row.
+    pub fn measure(&self, column: &Column, seed: u64) -> Vec<Option<f64>> {
         let config = Config {
             mechanisms: column.mechanisms,
             ..Config::default()
         };
-        (self.experiment)(&Group {
+        (self.try_with)(&Group {
             members: self.members,
             old_share: column.old_share,
             weather: lan(0.0),
@@ -85,249 +88,264 @@ fn lan(loss: f64) -> Weather {
     }
 }
 
-/// All rows.
-pub const ROWS: &[Row] = &[
-    Row::new(
-        ("detect-10", "power off → first suspicion, N = 10, s"),
-        "equal",
+/// All experiments.
+pub const EXPERIMENTS: &[Experiment] = &[
+    Experiment::new(
         10,
-        first_suspicion,
+        &[
+            row(
+                "detect-10",
+                "power off → first suspicion, N = 10, s",
+                "equal",
+            ),
+            row("dead-10", "power off → dead at all, N = 10, s", "equal"),
+        ],
+        power_off,
     ),
-    Row::new(
-        ("detect-100", "the same, N = 100, s"),
-        "equal",
+    Experiment::new(
         100,
-        first_suspicion,
+        &[
+            row(
+                "detect-100",
+                "power off → first suspicion, N = 100, s",
+                "equal",
+            ),
+            row("dead-100", "power off → dead at all, N = 100, s", "equal"),
+        ],
+        power_off,
     ),
-    Row::new(
-        ("detect-1000", "the same, N = 1000, s"),
-        "equal",
+    Experiment::new(
         1000,
-        first_suspicion,
+        &[
+            row(
+                "detect-1000",
+                "power off → first suspicion, N = 1000, s",
+                "equal",
+            ),
+            row("dead-1000", "power off → dead at all, N = 1000, s", "equal"),
+        ],
+        power_off,
     ),
-    Row::new(
-        ("detect-10000", "the same, N = 10,000, s"),
-        "equal",
+    Experiment::new(
         10_000,
-        first_suspicion,
+        &[
+            row(
+                "detect-10000",
+                "power off → first suspicion, N = 10,000, s",
+                "equal",
+            ),
+            row(
+                "dead-10000",
+                "power off → dead at all, N = 10,000, s",
+                "equal",
+            ),
+        ],
+        power_off,
     ),
-    Row::new(
-        ("dead-10", "power off → dead at all, N = 10, s"),
-        "equal",
-        10,
-        dead_everywhere,
-    ),
-    Row::new(
-        ("dead-100", "the same, N = 100, s"),
-        "equal",
+    Experiment::new(
         100,
-        dead_everywhere,
-    ),
-    Row::new(
-        ("dead-1000", "the same, N = 1000, s"),
-        "equal",
-        1000,
-        dead_everywhere,
-    ),
-    Row::new(
-        ("dead-10000", "the same, N = 10,000, s"),
-        "equal",
-        10_000,
-        dead_everywhere,
-    ),
-    Row::new(
-        ("news-100", "payload → known to 99 %, N = 100, s"),
-        "≤ 1",
-        100,
+        &[row(
+            "news-100",
+            "payload → known to 99 %, N = 100, s",
+            "≤ 1",
+        )],
         news,
     ),
-    Row::new(("news-1000", "the same, N = 1000, s"), "≤ 1", 1000, news),
-    Row::new(
-        ("news-10000", "the same, N = 10,000, s"),
-        "≤ 1",
-        10_000,
+    Experiment::new(
+        1000,
+        &[row(
+            "news-1000",
+            "payload → known to 99 %, N = 1000, s",
+            "≤ 1",
+        )],
         news,
     ),
-    Row::new(
-        ("bytes-10", "idle, N = 10, bytes / member s"),
-        "",
-        10,
-        bytes,
-    ),
-    Row::new(
-        ("bytes-1000", "the same, N = 1000"),
-        "≤ 1.5 × N = 10",
-        1000,
-        bytes,
-    ),
-    Row::new(
-        ("bytes-10000", "the same, N = 10,000"),
-        "≤ 1.5 × N = 10",
+    Experiment::new(
         10_000,
+        &[row(
+            "news-10000",
+            "payload → known to 99 %, N = 10,000, s",
+            "≤ 1",
+        )],
+        news,
+    ),
+    Experiment::new(
+        10,
+        &[row("bytes-10", "idle, N = 10, bytes / member s", "")],
         bytes,
     ),
-    Row::new(
-        (
-            "join-1000",
-            "1000 join through one at once: all know all, s",
-        ),
-        "≤ 5",
+    Experiment::new(
         1000,
+        &[row(
+            "bytes-1000",
+            "idle, N = 1000, bytes / member s",
+            "≤ 1.5 × N = 10",
+        )],
+        bytes,
+    ),
+    Experiment::new(
+        10_000,
+        &[row(
+            "bytes-10000",
+            "idle, N = 10,000, bytes / member s",
+            "≤ 1.5 × N = 10",
+        )],
+        bytes,
+    ),
+    Experiment::new(
+        1000,
+        &[
+            row(
+                "join-1000",
+                "1000 join through one at once: all know all, s",
+                "≤ 5",
+            ),
+            row("settle-1000", "the 30 s after, bytes / member s", "idle"),
+        ],
         join,
     ),
-    Row::new(
-        ("settle-1000", "the 30 s after, bytes / member s"),
-        "idle",
-        1000,
-        settle,
-    ),
-    Row::new(
-        ("heal-100", "halves parted for 60 s: all alive for all, s"),
-        "≤ 3",
+    Experiment::new(
         100,
+        &[row(
+            "heal-100",
+            "halves parted for 60 s: all alive for all, s",
+            "≤ 3",
+        )],
         heal,
     ),
-    Row::new(
-        (
-            "suspect-10",
-            "10 % loss, N = 100: false suspicions / 1000 member h",
-        ),
-        "",
+    Experiment::new(
         100,
-        |group| wronged(group, 0.1),
+        &[
+            row(
+                "suspect-10",
+                "10 % loss, N = 100: false suspicions / 1000 member h",
+                "",
+            ),
+            row(
+                "bury-10",
+                "10 % loss, N = 100: false deaths / 1000 member h",
+                "0",
+            ),
+        ],
+        |group| lossy(group, 0.1),
     ),
-    Row::new(
-        ("bury-10", "10 % loss: false deaths / 1000 member h"),
-        "0",
+    Experiment::new(
         100,
-        |group| buried(group, 0.1),
+        &[
+            row(
+                "suspect-30",
+                "30 % loss, N = 100: false suspicions / 1000 member h",
+                "",
+            ),
+            row(
+                "bury-30",
+                "30 % loss, N = 100: false deaths / 1000 member h",
+                "0",
+            ),
+        ],
+        |group| lossy(group, 0.3),
     ),
-    Row::new(
-        ("suspect-30", "30 % loss: false suspicions / 1000 member h"),
-        "",
-        100,
-        |group| wronged(group, 0.3),
-    ),
-    Row::new(
-        ("bury-30", "30 % loss: false deaths / 1000 member h"),
-        "0",
-        100,
-        |group| buried(group, 0.3),
-    ),
-    Row::new(
-        (
-            "paused",
-            "16 of 128 paused for up to 16 s, again and again, 10 min: how often another took a third for dead",
-        ),
-        "0",
+    Experiment::new(
         128,
+        &[
+            row(
+                "paused",
+                "16 of 128 paused for up to 16 s, again and again, 10 min: how often another took a third for dead",
+                "0",
+            ),
+            row(
+                "accused",
+                "the same: how often anybody accused one who was never paused",
+                "",
+            ),
+        ],
         |group| paused(group, seconds(16)),
     ),
-    Row::new(
-        ("paused-briefly", "the same, for up to 2 s"),
-        "0",
+    Experiment::new(
         128,
+        &[
+            row(
+                "paused-briefly",
+                "16 of 128 paused for up to 2 s, again and again, 10 min: how often another took a third for dead",
+                "0",
+            ),
+            row(
+                "accused-briefly",
+                "the same: how often anybody accused one who was never paused",
+                "",
+            ),
+        ],
         |group| paused(group, seconds(2)),
     ),
-    Row::new(
-        (
-            "accused",
-            "the same: how often anybody accused one who was never paused",
-        ),
-        "",
-        128,
-        accused,
-    ),
-    Row::new(
-        (
+    Experiment::new(
+        40,
+        &[row(
             "deaf",
             "one of 40 hears nobody, 10 min: how often another took a third for suspect",
-        ),
-        "≤ 39",
-        40,
+            "≤ 39",
+        )],
         deaf,
     ),
-    Row::new(
-        (
-            "half",
-            "half of 40 paused for 10 s, within a second: false suspicions and deaths",
-        ),
-        "0",
+    Experiment::new(
         40,
+        &[
+            row(
+                "half",
+                "half of 40 paused for 10 s, within a second: false suspicions and deaths",
+                "0",
+            ),
+            row("half-back", "the same: all alive for all, s", "≤ 0.3"),
+        ],
         half_paused,
-    ),
-    Row::new(
-        ("half-back", "the same: all alive for all, s"),
-        "≤ 0.3",
-        40,
-        half_back,
     ),
 ];
 
-fn detection(group: &Group) -> membership::sim::experiment::Detection {
-    group.world().try_deaths(&group.some(1), LIMIT)
+fn in_seconds(time: Option<Duration>) -> Option<f64> {
+    time.map(|time| time.as_secs_f64())
 }
 
-fn first_suspicion(group: &Group) -> Option<f64> {
-    detection(group).suspected.map(|time| time.as_secs_f64())
+fn power_off(group: &Group) -> Vec<Option<f64>> {
+    let found = group.world().try_deaths(&group.some(1), LIMIT);
+    vec![
+        in_seconds(found.suspected),
+        in_seconds(found.dead_everywhere),
+    ]
 }
 
-fn dead_everywhere(group: &Group) -> Option<f64> {
-    detection(group)
-        .dead_everywhere
-        .map(|time| time.as_secs_f64())
-}
-
-fn news(group: &Group) -> Option<f64> {
+fn news(group: &Group) -> Vec<Option<f64>> {
     let times = group.world().try_news(group.some(1)[0], LIMIT);
     let count = (f64::from(group.members - 1) * 0.99).ceil() as usize;
-    times.get(count - 1).map(Duration::as_secs_f64)
+    vec![in_seconds(times.get(count - 1).copied())]
 }
 
-fn bytes(group: &Group) -> Option<f64> {
+fn bytes(group: &Group) -> Vec<Option<f64>> {
     let lasting = seconds(50_000 / u64::from(group.members)).max(seconds(5));
-    Some(group.world().try_calm(lasting).bytes)
+    vec![Some(group.world().try_calm(lasting).bytes)]
 }
 
-fn join(group: &Group) -> Option<f64> {
-    group
-        .strangers()
-        .try_join(LIMIT)
-        .map(|time| time.as_secs_f64())
-}
-
-fn settle(group: &Group) -> Option<f64> {
+fn join(group: &Group) -> Vec<Option<f64>> {
     let mut world = group.strangers();
-    world.try_join(LIMIT)?;
-    Some(world.try_calm(seconds(30)).bytes)
+    let joined = world.try_join(LIMIT);
+    let settled = joined.map(|_| world.try_calm(seconds(30)).bytes);
+    vec![in_seconds(joined), settled]
 }
 
-fn heal(group: &Group) -> Option<f64> {
-    let healed = group.world().try_split(seconds(60), LIMIT);
-    healed.map(|time| time.as_secs_f64())
+fn heal(group: &Group) -> Vec<Option<f64>> {
+    vec![in_seconds(group.world().try_split(seconds(60), LIMIT))]
 }
 
 /// 1000 member-hours of loss; whoever lacks something does not need as many to show what it does.
-fn lossy(group: &Group, loss: f64) -> membership::sim::experiment::Calm {
+fn lossy(group: &Group, loss: f64) -> Vec<Option<f64>> {
     let mut world = group.world();
     world.network.weather = lan(loss);
     let hours = match group.config.mechanisms {
         Mechanisms::ALL if group.old_share == 0.0 => 1000.0,
         _lacking => 20.0,
     };
-    world.try_calm(Duration::from_secs_f64(
-        hours * 3600.0 / f64::from(group.members),
-    ))
-}
-
-fn wronged(group: &Group, loss: f64) -> Option<f64> {
-    let calm = lossy(group, loss);
-    Some(calm.wronged as f64 * 1000.0 / calm.member_hours)
-}
-
-fn buried(group: &Group, loss: f64) -> Option<f64> {
-    let calm = lossy(group, loss);
-    Some(calm.buried as f64 * 1000.0 / calm.member_hours)
+    let lasting = Duration::from_secs_f64(hours * 3600.0 / f64::from(group.members));
+    let calm = world.try_calm(lasting);
+    let per_1000_hours = |count: usize| Some(count as f64 * 1000.0 / calm.member_hours);
+    vec![per_1000_hours(calm.wronged), per_1000_hours(calm.buried)]
 }
 
 /// Who takes whom for dead, or for suspect, though both are well.
@@ -360,27 +378,19 @@ impl Errors {
     }
 }
 
-/// How often one of those who are never paused took another of them for dead.
-fn paused(group: &Group, longest: Duration) -> Option<f64> {
+/// How often one of those who are never paused took another of them for dead; and how often one of them
+/// was suspected, by whomever.
+fn paused(group: &Group, longest: Duration) -> Vec<Option<f64>> {
     let mut world = group.world();
     let ill = group.some(16);
     let well = world.ids().filter(|id| !ill.contains(id)).collect();
     let mut errors = Errors::among(well, Status::Dead);
-    world.try_pauses(&ill, longest, seconds(600), |world| errors.look(world));
-    Some(errors.count as f64)
-}
-
-/// How often one who is never paused was suspected, by whomever.
-fn accused(group: &Group) -> Option<f64> {
-    let ill = group.some(16);
-    let calm = group
-        .world()
-        .try_pauses(&ill, seconds(2), seconds(600), |_world| {});
-    Some(calm.wronged as f64)
+    let calm = world.try_pauses(&ill, longest, seconds(600), |world| errors.look(world));
+    vec![Some(errors.count as f64), Some(calm.wronged as f64)]
 }
 
 /// How often one of those who hear took another of them for suspect.
-fn deaf(group: &Group) -> Option<f64> {
+fn deaf(group: &Group) -> Vec<Option<f64>> {
     let mut world = group.world();
     let deaf = group.some(1)[0];
     let well: Vec<Id> = world.ids().filter(|id| *id != deaf).collect();
@@ -392,11 +402,11 @@ fn deaf(group: &Group) -> Option<f64> {
         world.run(Duration::from_millis(20));
         errors.look(&world);
     }
-    Some(errors.count as f64)
+    vec![Some(errors.count as f64)]
 }
 
 /// Half of the group stands still for ten seconds, one after the other within a second.
-fn pause_half(group: &Group) -> World {
+fn half_paused(group: &Group) -> Vec<Option<f64>> {
     let mut world = group.world();
     let half = group.some(group.members as usize / 2);
     world.onlooker.count_anew([]);
@@ -405,17 +415,8 @@ fn pause_half(group: &Group) -> World {
         world.run(seconds(1) / group.members * 2);
     }
     world.run(seconds(10));
-    world
-}
-
-fn half_paused(group: &Group) -> Option<f64> {
-    let mut world = pause_half(group);
+    let back = world.try_reunion(LIMIT);
     world.run(seconds(20));
-    Some((world.onlooker.wronged.len() + world.onlooker.buried.len()) as f64)
-}
-
-fn half_back(group: &Group) -> Option<f64> {
-    pause_half(group)
-        .try_reunion(LIMIT)
-        .map(|time| time.as_secs_f64())
+    let errors = world.onlooker.wronged.len() + world.onlooker.buried.len();
+    vec![Some(errors as f64), in_seconds(back)]
 }

@@ -19,9 +19,9 @@ pub fn table(rows: &[&Row], columns: &[Column], figures: &[Figure]) -> String {
     text += "|---|--:|";
     text += &"--:|".repeat(columns.len() + 1);
     text.push('\n');
-    for (index, row) in rows.iter().enumerate() {
+    for row in rows {
         let medians: Vec<Option<Median>> = (0..columns.len())
-            .map(|column| median(figures, index, column))
+            .map(|column| median(figures, row.key, column))
             .collect();
         let _ = write!(text, "| {} | {} |", row.name, row.goal);
         for median in &medians {
@@ -34,7 +34,7 @@ pub fn table(rows: &[&Row], columns: &[Column], figures: &[Figure]) -> String {
 }
 
 /// Every figure as a line of JSON.
-pub fn print_json(rows: &[&Row], columns: &[Column], figures: &[Figure]) {
+pub fn print_json(columns: &[Column], figures: &[Figure]) {
     for Figure {
         row,
         column,
@@ -42,7 +42,7 @@ pub fn print_json(rows: &[&Row], columns: &[Column], figures: &[Figure]) {
         value,
     } in figures
     {
-        let (row, column) = (rows[*row].key, columns[*column].name);
+        let column = columns[*column].name;
         println!(
             "{}",
             json!({"row": row, "column": column, "seed": seed, "value": value})
@@ -53,7 +53,7 @@ pub fn print_json(rows: &[&Row], columns: &[Column], figures: &[Figure]) {
 /// The middle of the figures; without end if too often what was waited for did not happen.
 struct Median(f64);
 
-fn median(figures: &[Figure], row: usize, column: usize) -> Option<Median> {
+fn median(figures: &[Figure], row: &str, column: usize) -> Option<Median> {
     let mine = figures
         .iter()
         .filter(|figure| (figure.row, figure.column) == (row, column));
