@@ -2,6 +2,7 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use membership::swim::Swim;
 use membership::swim::claim::Status::{self, Alive, Dead, Suspect};
@@ -59,6 +60,9 @@ fn allocated_since(before: usize) -> usize {
     ALLOCATED.get().wrapping_sub(before)
 }
 
+/// Where its datagrams come from.
+const SOMEWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 3301);
+
 /// One who hears of all the others, and whatever else it takes.
 struct Listener {
     swim: Swim,
@@ -88,7 +92,7 @@ impl Listener {
 
     fn hear(&mut self, draft: Draft) {
         let datagram = draft.finish().expect("it fits");
-        let heard = self.swim.handle_datagram(&datagram, self.now);
+        let heard = self.swim.handle_datagram(&datagram, SOMEWHERE, self.now);
         heard.expect("it is well formed");
         self.drain();
     }

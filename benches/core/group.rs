@@ -1,6 +1,7 @@
 //! A group that has known one another for long, and what its members say.
 
 use std::iter;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use membership::swim::Swim;
@@ -17,6 +18,9 @@ pub const MEMBERS: usize = 10_000;
 
 /// `MAX_PACKET_SIZE`, by default.
 pub const DATAGRAM_SIZE: usize = 1472;
+
+/// Where its datagrams come from.
+pub const SOMEWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 3301);
 
 /// From a question to its answer.
 const ROUND_TRIP: Duration = Duration::from_millis(1);
@@ -108,7 +112,7 @@ impl Group {
         (self.next, self.incarnation) = (1, self.incarnation.next());
         while self.next <= count {
             let datagram = self.tell_of(count + 1 - self.next, Said::News);
-            let heard = swim.handle_datagram(&datagram, self.now);
+            let heard = swim.handle_datagram(&datagram, SOMEWHERE, self.now);
             heard.expect("it is well formed");
         }
         assert_eq!(swim.rumors(), count);
@@ -156,7 +160,7 @@ impl Group {
     pub fn ping(&mut self) -> Vec<u8> {
         self.next = self.next % (MEMBERS - 1) + 1;
         let from = &self.uris[self.next];
-        let data = ping_data(self.now.wall.0, from, &self.uris[0]);
+        let data = ping_data(self.now.wall.0, from, &self.uris[0], None);
         self.datagram(Kind::Ping, from, &data)
     }
 

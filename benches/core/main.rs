@@ -21,7 +21,7 @@ use membership::swim::seal::keyring::Keyring;
 use membership::swim::seal::{Cipher, Seal};
 
 use goals::{Goal, Goals};
-use group::{DATAGRAM_SIZE, Group, Said};
+use group::{DATAGRAM_SIZE, Group, SOMEWHERE, Said};
 
 /// What is measured, and how long it may take.
 const GOALS: [Goal; 8] = [
@@ -84,7 +84,7 @@ fn hear(criterion: &mut Criterion, name: &str, said: Said, uri: fn(usize) -> Str
                 let now = group.now();
                 timed(|| {
                     for datagram in &datagrams {
-                        let heard = swim.handle_datagram(black_box(datagram), now);
+                        let heard = swim.handle_datagram(black_box(datagram), SOMEWHERE, now);
                         heard.expect("it is well formed");
                     }
                 })
@@ -141,7 +141,7 @@ fn idle_period(group: &mut Group, swim: &mut Swim) -> Duration {
     let (ping, mut answer) = (group.ping(), None);
     elapsed += timed(|| {
         for datagram in [&ack, &ping] {
-            let heard = swim.handle_datagram(datagram, now);
+            let heard = swim.handle_datagram(datagram, SOMEWHERE, now);
             heard.expect("it is well formed");
         }
         answer = swim.poll_transmit();

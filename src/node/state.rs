@@ -126,7 +126,7 @@ impl State {
             if inbox.is_full() && !self.gate.admits(source, known, now.monotonic) {
                 continue;
             }
-            let taken = self.swim.handle_datagram(datagram, now);
+            let taken = self.swim.handle_datagram(datagram, source, now);
             if let Err(why) = taken {
                 self.handle_dropped(source, why, now);
             }

@@ -335,7 +335,7 @@ mod tests {
             .look_at_datagram(A, &engine, &uri(3), &rumor)
             .unwrap_err();
         assert!(found.contains("says"), "{found}");
-        engine.handle_datagram(&rumor, &uri(3), now);
+        engine.handle_datagram(&rumor, Id(3), &uri(3), now);
         while engine.poll_transmit().is_some() {}
         let found = checks.look(A, &engine, Input::Other, now).unwrap_err();
         assert!(found.contains("holds"), "{found}");

@@ -1,5 +1,6 @@
 //! The protocol that runs on a machine.
 
+use super::host::Id;
 use super::rock::Rock;
 use crate::swim::Swim;
 use crate::swim::Transmit;
@@ -46,8 +47,8 @@ impl Engine {
         }
     }
 
-    /// A datagram came from `source`.
-    pub fn handle_datagram(&mut self, datagram: &[u8], source: &Uri, now: Now) {
+    /// A datagram came from the machine `from`, which is to be reached as `source`.
+    pub fn handle_datagram(&mut self, datagram: &[u8], from: Id, source: &Uri, now: Now) {
         match self {
             Self::Swim(swim) => {
                 let gibberish = |why: &Malformed| {
@@ -55,7 +56,7 @@ impl Engine {
                     matches!(why, Undecryptable | NotMsgpack | NotAMessage)
                 };
                 if swim
-                    .handle_datagram(datagram, now)
+                    .handle_datagram(datagram, from.address(), now)
                     .is_err_and(|why| gibberish(&why))
                 {
                     swim.handle_gibberish(source, now);

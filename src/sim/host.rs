@@ -1,9 +1,11 @@
 //! One machine: its clocks, its socket, and whether it runs.
 
 use core::fmt;
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::collections::VecDeque;
 
 use super::engine::{Engine, Kind};
+use super::world::PORT;
 use crate::swim::time::{Micros, Now};
 use crate::swim::uri::Uri;
 
@@ -15,6 +17,12 @@ impl Id {
     /// Its number, for looking things up.
     pub const fn index(self) -> usize {
         self.0 as usize
+    }
+
+    /// Where its datagrams come from.
+    pub const fn address(self) -> SocketAddr {
+        let ip = Ipv4Addr::from_bits(Ipv4Addr::new(10, 0, 0, 0).to_bits() + self.0);
+        SocketAddr::new(IpAddr::V4(ip), PORT)
     }
 }
 

@@ -302,7 +302,7 @@ impl World {
             return;
         }
         self.input(to, Input::Other, |engine, now| {
-            engine.handle_datagram(datagram, &source, now)
+            engine.handle_datagram(datagram, from, &source, now)
         });
     }
 

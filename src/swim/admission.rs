@@ -3,6 +3,7 @@
 use super::Swim;
 use super::Transmit;
 use super::claim::Status;
+use super::gossip::Telling;
 use super::member::Dialect;
 use super::seal::aead::{Challenge, Sealed, Slip};
 use super::seal::keyring::{BadKey, KeyId};
@@ -10,7 +11,7 @@ use super::seal::{Opened, Seal};
 use super::session::{Standing, address};
 use super::time::Now;
 use super::uri::Uri;
-use super::wire::{Draft, Kind, Malformed, Message, ping_data};
+use super::wire::{Draft, Kind, Malformed, Message};
 
 /// What goes along with all that is said to the sender of an authenticated datagram while it is being
 /// dealt with.
@@ -102,7 +103,9 @@ impl Swim {
         // Perhaps this was the answer to a ping of mine: then it is to be answered again, so that both
         // the answer and the response come at once.
         match self.sessions.take_ping(sender) {
-            Some(data) => self.tell(Kind::Ping, &data, sender),
+            Some(data) => {
+                self.tell(Kind::Ping, &data, sender, Telling::News);
+            }
             None if response.is_some() => self.ping_again(sender, now),
             None => self.hail(sender),
         }
@@ -127,10 +130,15 @@ impl Swim {
 
     /// Repeats the last ping to `to`, which it did not believe.
     fn ping_again(&mut self, to: &Uri, now: Now) {
-        let Some(myself) = &self.myself else { return };
-        let data = self.sessions.take_ping(to);
-        let data = data.unwrap_or_else(|| ping_data(now.wall.0, myself, to));
-        self.tell(Kind::Ping, &data, to);
+        match self.sessions.take_ping(to) {
+            Some(data) => {
+                self.tell(Kind::Ping, &data, to, Telling::News);
+            }
+            None => {
+                let question = self.question(to, now);
+                self.ask(&question, to);
+            }
+        }
     }
 
     /// Sends a message that says nothing.
@@ -144,7 +152,7 @@ impl Swim {
 
     /// Hands a datagram out.
     pub(super) fn post(&mut self, kind: Kind, draft: Draft, to: &Uri) {
-        if self.declines(to) {
+        if self.is_blocked(to) {
             return;
         }
         let Some(plain) = draft.finish() else {
@@ -155,7 +163,14 @@ impl Swim {
         let status = member.map(|member| member.claim.status);
         let unheard = member.is_none_or(|member| member.dialect == Dialect::Unknown);
         let datagram = self.seal_for(to, plain);
-        self.count_courtesy(to, datagram.len());
+        if self
+            .bytes_left(to)
+            .is_some_and(|left| datagram.len() > left)
+        {
+            self.stats.declined += 1;
+            return;
+        }
+        self.spend(to, datagram.len());
         self.stats.sent.count(kind, datagram.len());
         let anew = status != Some(Status::Alive) || self.prober.waits_for(to);
         self.outbox.push_back(Transmit {

@@ -60,7 +60,9 @@ impl Swim {
                 "the table has its bound",
             ),
             (
-                self.enquiries.is_bounded() && self.errands.is_bounded(),
+                self.enquiries.is_bounded()
+                    && self.errands.is_bounded()
+                    && self.amplification.is_bounded(),
                 "what others ask for has its bounds",
             ),
             (

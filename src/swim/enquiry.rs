@@ -3,6 +3,7 @@
 use indexmap::IndexMap;
 
 use super::Swim;
+use super::gossip::Telling;
 use super::probe::Question;
 use super::time::Now;
 use super::uri::Uri;
@@ -104,10 +105,10 @@ impl Enquiries {
 }
 
 impl Swim {
-    /// Pings `uri` for a user, once.
+    /// Pings `uri` for a user, once. Once it has answered it knows the payload that I have now.
     pub(super) fn ask_for_user(&mut self, uri: &Uri, now: Now) -> Ticket {
         let question = self.question(uri, now);
-        self.ask(&question, uri);
+        self.ask_telling(&question, uri, Telling::All);
         self.enquiries.remember(question)
     }
 }

@@ -18,6 +18,15 @@ const FANOUT: usize = 3;
 /// How long fresh news waits for company.
 pub(super) const COALESCING: Duration = Duration::from_millis(10);
 
+/// What is said of sender and recipient in a PING or ACK.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Telling {
+    /// What the recipient is not known to know.
+    News,
+    /// All of it.
+    All,
+}
+
 impl Swim {
     /// Spreads what is held of `uri`.
     pub(super) fn spread(&mut self, uri: &str, now: Now) {
@@ -56,7 +65,9 @@ impl Swim {
         let myself = self.myself.as_ref();
         let others = |member: &Member| Some(&member.uri) != myself;
         let targets = self.members.sample(FANOUT, &mut self.rng, others);
-        targets.iter().for_each(|target| self.push_to(target));
+        self.because_of_others(|swim| {
+            targets.iter().for_each(|target| swim.push_to(target));
+        });
         // With nobody to tell, the news waits for somebody to come: that will be news as well.
         if !targets.is_empty() && !self.rumors.is_empty() {
             self.timers
@@ -66,10 +77,10 @@ impl Swim {
 
     /// Tells `to` what I think of it, what I am, and what is new.
     pub(super) fn push_to(&mut self, to: &Uri) {
-        let Some(myself) = self.myself.clone().filter(|_| !self.declines(to)) else {
+        let Some(myself) = self.myself.clone().filter(|_| !self.is_blocked(to)) else {
             return;
         };
-        let draft = Draft::leave(&myself, self.datagram_capacity());
+        let draft = Draft::leave(&myself, self.capacity_to(to));
         let mut draft = draft.trailed_by(&self.trailer());
         let limit = self.rumor_limit();
         let told: &[&str] = &[to];
@@ -86,35 +97,49 @@ impl Swim {
 
     /// Sends a PING or an ACK with everything that rides on it: first what I think of the recipient,
     /// so that a suspect learns it from the next ping; then myself; then what is new.
-    pub(super) fn tell(&mut self, kind: Kind, data: &[u8], to: &Uri) {
-        let Some(myself) = self.myself.clone().filter(|_| !self.declines(to)) else {
-            return;
+    ///
+    /// Of an ACK, sends nothing and returns false where the limit for addresses that are not validated
+    /// leaves no room for what I have to say of myself.
+    pub(super) fn tell(&mut self, kind: Kind, data: &[u8], to: &Uri, telling: Telling) -> bool {
+        let Some(myself) = self.myself.clone() else {
+            return true;
         };
+        let is_limited = self.bytes_left(to).is_some();
         if kind == Kind::Ping && self.seal().takes_aead() {
             self.sessions.remember_ping(to, data);
         }
-        let draft = Draft::with_data(kind, &myself, data, self.datagram_capacity());
+        let draft = Draft::with_data(kind, &myself, data, self.capacity_to(to));
         let mut draft = draft.trailed_by(&self.trailer());
         let limit = self.rumor_limit();
-        if !self.goes_without_saying(to) {
+        if telling == Telling::All || !self.goes_without_saying(to) {
             let room = event_size(&myself, &self.payload);
             self.tell_recipient(&mut draft, to, room, |_any| true);
-            if *to != myself {
-                self.tell_of_myself(&mut draft, &myself, limit);
+            let told = *to == myself || self.tell_of_myself(&mut draft, &myself, limit);
+            if !told && is_limited && kind == Kind::Ack {
+                return false;
             }
         }
-        // Strangers would use up what members are to be told, and get more than they have asked for.
-        if self.members.get(to).is_some() {
+        if self.may_be_told_news(to) {
             self.rumors.board(&mut draft, limit, &[to, &myself]);
         }
         self.post(kind, draft, to);
+        true
     }
 
-    /// Whether `to` and I are alive, and it would find out by the digest if it did not know that.
+    /// Whether `to` is known to know that it and I are alive, and what I say of myself.
     fn goes_without_saying(&self, to: &Uri) -> bool {
-        let is_ours = |uri: &Uri| self.members.get(uri).is_some_and(Member::is_ours);
         let both_alive = self.is_alive(Some(to)) && self.is_alive(self.myself.as_deref());
-        both_alive && (Some(to) == self.myself.as_ref() || is_ours(to))
+        both_alive && (Some(to) == self.myself.as_ref() || self.knows_me(to))
+    }
+
+    /// Whether `to`, one of ours, is known to have what I say of myself: its table was like mine, or it
+    /// has answered a ping that said it.
+    fn knows_me(&self, to: &Uri) -> bool {
+        let Some(member) = self.members.get(to).filter(|member| member.is_ours()) else {
+            return false;
+        };
+        let own = self.own_claim().map(|own| own.incarnation);
+        member.knows_my >= own || self.agrees(to)
     }
 
     /// Tells `to` what I think of it, if that is `worth` it, and leaves so many bytes of `room`.
@@ -141,23 +166,25 @@ impl Swim {
         worth(claim.status) && draft.event(to, claim, payload.as_ref(), 0)
     }
 
-    fn tell_of_myself(&mut self, draft: &mut Draft, myself: &Uri, limit: u32) {
+    fn tell_of_myself(&mut self, draft: &mut Draft, myself: &Uri, limit: u32) -> bool {
         let Some(member) = self.members.get(myself) else {
-            return;
+            return false;
         };
         let sent = self.rumors.sent(myself);
         let ttl = sent.map_or(0, |sent| limit.saturating_sub(sent + 1));
         // Without room for the payload nothing is said: peers would take mine for empty.
-        if draft.event(myself, member.claim, member.current_payload(), ttl) {
+        let told = draft.event(myself, member.claim, member.current_payload(), ttl);
+        if told {
             self.rumors.count(myself, limit);
         }
+        told
     }
 
     /// A PING that whoever receives it takes for an errand, and so pings me: for an address where
     /// nobody is known. `None` before [`Swim::init`].
     pub fn greeting(&mut self, now: Now) -> Option<Vec<u8>> {
         let myself = self.myself.clone()?;
-        let data = ping_data(now.wall.0, &myself, &myself);
+        let data = ping_data(now.wall.0, &myself, &myself, None);
         let draft = Draft::with_data(Kind::Ping, &myself, &data, self.datagram_capacity());
         let mut draft = draft.trailed_by(&self.trailer());
         let limit = self.rumor_limit();
@@ -174,6 +201,13 @@ impl Swim {
     /// How many bytes of MessagePack a datagram can hold.
     pub(super) fn datagram_capacity(&self) -> usize {
         self.seal().capacity(self.config.max_packet_size)
+    }
+
+    /// How many bytes of MessagePack a datagram to `to` can hold now.
+    fn capacity_to(&self, to: &Uri) -> usize {
+        let size = self.config.max_packet_size;
+        let left = self.bytes_left(to).unwrap_or(size);
+        self.seal().capacity(size.min(left))
     }
 }
 

@@ -20,6 +20,9 @@ impl Swim {
     pub fn init(&mut self, uri: Uri, now: Now) {
         self.exhume(&uri, now);
         let old = self.myself.replace(uri.clone()).filter(|old| *old != uri);
+        if old.is_some() {
+            self.members.forget_told();
+        }
         let old = old.and_then(|old| self.members.get(&old).cloned());
         let incarnation = self.first_incarnation(&uri, old.as_ref());
         if let Some(Member {
@@ -96,6 +99,7 @@ impl Swim {
         self.syncing = false;
         self.repair = Repair::default();
         self.sessions.clear();
+        self.amplification.clear();
         self.application = Application::default();
         self.hearing = Hearing::default();
         true

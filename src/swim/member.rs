@@ -1,5 +1,7 @@
 //! What is known of one member.
 
+use core::net::SocketAddr;
+
 use super::claim::{Claim, Incarnation};
 use super::evidence::Evidence;
 use super::payload::Payload;
@@ -30,6 +32,10 @@ pub struct Member {
     pub evidence: Evidence,
     /// What its datagrams show it to be.
     pub dialect: Dialect,
+    /// From where it has answered a question of mine with its cookie, in this life of its own.
+    pub validated: Option<SocketAddr>,
+    /// Up to which incarnation of mine it is known to know what I say of myself.
+    pub knows_my: Option<Incarnation>,
     /// With which key it seals what it sends, if it authenticates it or offers to.
     pub seals_with: Option<KeyId>,
 }
@@ -62,6 +68,8 @@ impl Member {
             round_trip: None,
             evidence: Evidence::default(),
             dialect: Dialect::Unknown,
+            validated: None,
+            knows_my: None,
             seals_with: None,
         }
     }
@@ -69,11 +77,6 @@ impl Member {
     /// Whether its last datagram was one of ours.
     pub const fn is_ours(&self) -> bool {
         matches!(self.dialect, Dialect::Ours { .. })
-    }
-
-    /// Whether it has ever answered a ping of mine, and so is where it says.
-    pub const fn has_answered(&self) -> bool {
-        self.clock_delta.is_some()
     }
 
     /// The payload, if it is known to be that of the present incarnation: only then may others be

@@ -1,5 +1,6 @@
 //! The table: everybody who was ever heard of, and the rounds in which they are probed.
 
+use core::net::SocketAddr;
 use core::time::Duration;
 
 use foldhash::fast::RandomState;
@@ -7,7 +8,7 @@ use indexmap::IndexMap;
 use indexmap::map::Entry;
 use rand::rngs::StdRng;
 
-use super::claim::{Claim, Status};
+use super::claim::{Claim, Incarnation, Status};
 use super::digest::{Digest, fingerprint};
 use super::evidence::Evidence;
 use super::graves::Graves;
@@ -136,6 +137,10 @@ impl Members {
         let member = entry.or_insert_with(|| Member::new(uri.clone(), claim, since));
         if claim.status.is_live() && !member.claim.status.is_live() {
             member.evidence = Evidence::default(); // that of its last life
+            member.validated = None;
+        }
+        if claim.incarnation != member.claim.incarnation {
+            member.knows_my = None; // perhaps it was restarted
         }
         (member.claim, member.since) = (claim, since);
         if payload.is_some() {
@@ -172,6 +177,39 @@ impl Members {
     /// What probes of `uri` have come to, to be added to.
     pub fn evidence(&mut self, uri: &str) -> Option<&mut Evidence> {
         self.table.get_mut(uri).map(|member| &mut member.evidence)
+    }
+
+    /// From where `uri`, if it is live, has answered a question with its cookie.
+    pub fn validated_at(&self, uri: &str) -> Option<SocketAddr> {
+        let member = self.get(uri)?;
+        member.validated.filter(|_| member.claim.status.is_live())
+    }
+
+    /// Notes that `uri` has answered a question from `source`, with its cookie.
+    pub fn set_validated(&mut self, uri: &str, source: SocketAddr) {
+        if let Some(member) = self.table.get_mut(uri) {
+            member.validated = Some(source);
+        }
+    }
+
+    /// Notes that `uri` knows what I say of myself at this incarnation.
+    pub fn note_told(&mut self, uri: &str, told: Incarnation) {
+        if let Some(member) = self.table.get_mut(uri) {
+            member.knows_my = member.knows_my.max(Some(told));
+        }
+    }
+
+    /// Forgets what others know of me: I am not who I was.
+    pub fn forget_told(&mut self) {
+        for member in self.table.values_mut() {
+            member.knows_my = None;
+        }
+    }
+
+    /// Whether the last datagram of `uri` was one of a peer of the Lua rock.
+    pub fn is_legacy(&self, uri: &str) -> bool {
+        self.get(uri)
+            .is_some_and(|member| member.dialect == Dialect::Rock)
     }
 
     /// Notes what the last datagram of `uri` shows it to be.

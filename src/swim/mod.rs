@@ -11,7 +11,7 @@
 //! | `probe`, `relay`, `enquiry` | ping, ping through others, verdict (§3.1); pings that users ask for |
 //! | `hear`, `stopwatches` | what to make of what is heard; refutation (§4.2) |
 //! | `rtt` | how long to wait for an answer (RFC 6298) |
-//! | `courtesy` | how much is sent at the word of strangers |
+//! | `amplification`, `cookie`, `secret` | whether an address is its member's own, and how much is sent to one that is not validated |
 //! | `pause`, `hearing` | not to blame others for my own absence, or deafness; not to look alive when I am not |
 //! | `rumors`, `gossip` | what to tell, to whom, how often (§4.1) |
 //! | `reap`, `graves` | forgetting those who are gone for long, and not to be told of them again |
@@ -24,13 +24,15 @@
 //! | [`stats`], [`evidence`], [`diagnosis`] | what those who watch are told |
 
 mod admission;
+mod amplification;
 mod audit;
 pub mod claim;
 pub mod config;
-mod courtesy;
+mod cookie;
 pub mod diagnosis;
 mod digest;
 mod enquiry;
+mod error;
 pub mod evidence;
 mod gossip;
 mod graves;
@@ -56,6 +58,7 @@ mod round;
 pub mod rtt;
 mod rumors;
 pub mod seal;
+mod secret;
 pub mod session;
 pub mod stats;
 mod stopwatches;
@@ -65,7 +68,6 @@ mod timers;
 pub mod uri;
 pub mod wire;
 
-use core::fmt;
 use std::collections::VecDeque;
 
 use indexmap::IndexSet;
@@ -73,8 +75,9 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use claim::Incarnation;
-use config::{BadOption, Config, Setting};
+use config::{Config, Setting};
 pub use enquiry::{Outcome, Ticket};
+pub use error::Refused;
 use member::Member;
 use members::Members;
 use payload::Payload;
@@ -119,7 +122,8 @@ pub struct Swim {
     prober: probe::Prober,
     enquiries: enquiry::Enquiries,
     errands: relay::Errands,
-    courtesy: courtesy::Courtesy,
+    amplification: amplification::Amplification,
+    cookies: cookie::Cookies,
     timers: Timers,
     stats: Stats,
     repair: repair::Repair,
@@ -175,54 +179,12 @@ pub struct Changes<'a> {
     pub gone: Vec<Uri>,
 }
 
-/// Why a command was not carried out: what the caller did wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refused {
-    /// It needs an identity.
-    NotInitialized,
-    /// The payload is no MessagePack map or array, or nests too deep.
-    PayloadMalformed,
-    /// The payload leaves no room in a datagram for what must go with it; both in bytes.
-    PayloadTooLarge {
-        /// Its size in MessagePack.
-        size: usize,
-        /// The largest that fits.
-        limit: usize,
-    },
-    /// There is no incarnation left to tell of a change with.
-    Exhausted,
-    /// The option cannot be that.
-    Option(BadOption),
-}
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotInitialized => write!(f, "membership is not initialized"),
-            Self::PayloadMalformed => {
-                write!(
-                    f,
-                    "payload is not a table, or nests deeper than {} levels",
-                    msgpack::NESTING_MAX
-                )
-            }
-            Self::PayloadTooLarge { size, limit } => {
-                write!(
-                    f,
-                    "payload is too large: {size} bytes encoded, at most {limit} fit a datagram"
-                )
-            }
-            Self::Exhausted => write!(f, "incarnations are used up: go on under another URI"),
-            Self::Option(bad) => bad.fmt(f),
-        }
-    }
-}
-
 impl Swim {
     /// One who is nobody yet, and knows nobody. Everything it does by chance follows from `seed`.
     pub fn new(config: Config, seed: impl Into<Seed>) -> Self {
         let mut rng = StdRng::from_seed(seed.into().0);
         let sessions = Sessions::new(&mut rng);
+        let cookies = cookie::Cookies::new(&mut rng);
         Self {
             config,
             rng,
@@ -240,7 +202,8 @@ impl Swim {
             prober: probe::Prober::default(),
             enquiries: enquiry::Enquiries::default(),
             errands: relay::Errands::default(),
-            courtesy: courtesy::Courtesy::default(),
+            amplification: amplification::Amplification::default(),
+            cookies,
             timers: Timers::default(),
             stats: Stats::default(),
             repair: repair::Repair::default(),
@@ -260,11 +223,12 @@ impl Swim {
     /// Time has passed. Early, late or twice does no harm.
     pub fn handle_timeout(&mut self, now: Now) {
         self.notice_pause(now);
+        self.amplification.advance(now);
         while let Some(timer) = self.timers.pop_due(now.monotonic) {
             match timer {
                 Timer::Period => self.begin_period(now),
                 Timer::Retry => self.retry(now),
-                Timer::Suspicion => self.oblige(now, |swim| swim.bury(now)),
+                Timer::Suspicion => self.because_of_others(|swim| swim.bury(now)),
                 Timer::Gossip => self.push(now),
                 Timer::AntiEntropy => self.sync_with_someone(now),
                 Timer::Reap => self.reap(now),
@@ -335,6 +299,7 @@ impl Swim {
     pub fn part_ways(&mut self, seed: impl Into<Seed>) {
         self.rng = StdRng::from_seed(seed.into().0);
         self.sessions = Sessions::new(&mut self.rng);
+        self.cookies = cookie::Cookies::new(&mut self.rng);
     }
 
     // Views.

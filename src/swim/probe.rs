@@ -3,8 +3,10 @@
 use core::time::Duration;
 
 use super::Swim;
-use super::claim::Status;
+use super::claim::{Incarnation, Status};
+use super::cookie::Path;
 use super::evidence::Answer;
+use super::gossip::Telling;
 use super::member::Member;
 use super::report::Report;
 use super::rtt::RoundTrip;
@@ -39,6 +41,8 @@ struct Probe {
     refusals: u32,
     /// Those of the relays who say that it is.
     nacks: Vec<Uri>,
+    /// My incarnation, which every ping of this probe tells unless it is known to be known.
+    told: Option<Incarnation>,
 }
 
 /// "Is `dst` there?", asked at `ts`: what an answer must repeat.
@@ -124,6 +128,7 @@ impl Swim {
                 relays: Vec::new(),
                 refusals: 0,
                 nacks: Vec::new(),
+                told: self.own_claim().map(|own| own.incarnation),
             });
             self.timers.set(Timer::Retry, now.monotonic + patience);
         }
@@ -185,7 +190,8 @@ impl Swim {
     /// them, or there is none and it is the same again, the verdict falls early: it is a suspicion
     /// still, to be refuted by whoever is there after all.
     pub fn handle_refused(&mut self, uri: &Uri, now: Now) {
-        self.oblige(now, |swim| swim.nack(uri));
+        self.amplification.advance(now);
+        self.because_of_others(|swim| swim.nack(uri));
         let probe = self
             .prober
             .round
@@ -293,11 +299,23 @@ impl Swim {
 
     /// Sends a question to `to`: the one it is about, or a relay.
     pub(super) fn ask(&mut self, question: &Question, to: &Uri) {
+        self.ask_telling(question, to, Telling::News);
+    }
+
+    /// Sends a question to `to`, with so much of sender and recipient.
+    pub(super) fn ask_telling(&mut self, question: &Question, to: &Uri, telling: Telling) {
         let Some(myself) = self.myself.clone() else {
             return;
         };
-        let data = ping_data(question.ts, &myself, &question.dst);
-        self.tell(Kind::Ping, &data, to);
+        let Question { dst, ts } = question;
+        let path = if dst == to {
+            Path::Direct
+        } else {
+            Path::Indirect
+        };
+        let cookie = self.cookies.make(*ts, dst, path);
+        let data = ping_data(*ts, &myself, dst, Some(cookie));
+        self.tell(Kind::Ping, &data, to, telling);
     }
 
     fn note_answer(&mut self, uri: &Uri, answer: Answer, now: Now) {
@@ -307,7 +325,7 @@ impl Swim {
     }
 
     /// An answer to a question of mine, from the one it is about or through a relay.
-    pub(super) fn hear_answer(&mut self, sender: &Uri, echo: &Echo<'_>, now: Now) {
+    pub(super) fn hear_answer(&mut self, sender: &Uri, echo: &Echo<'_>, path: Path, now: Now) {
         let round = self
             .prober
             .round
@@ -318,7 +336,7 @@ impl Swim {
             let took = now.monotonic.since(probe.began);
             self.stats.round_trips.note(took);
             let dst = &probe.question.dst;
-            let relayed = sender != dst;
+            let relayed = path == Path::Indirect || sender != dst;
             self.stats.probes_answered_by_relay += u64::from(relayed);
             let answer = match (relayed, probe.overdue) {
                 (true, _) => Answer::Relayed,
@@ -326,6 +344,9 @@ impl Swim {
                 (false, false) => Answer::Prompt,
             };
             self.note_answer(dst, answer, now);
+            if let (Path::Direct, Some(told)) = (path, probe.told) {
+                self.members.note_told(dst, told);
+            }
             if !probe.overdue {
                 self.prober.round_trip = Some(RoundTrip::after(self.prober.round_trip, took));
                 self.members.note_round_trip(dst, took);
@@ -339,7 +360,6 @@ impl Swim {
         self.decided += decided;
         let counts = round.is_some() || apart.is_some() || decided > 0;
         let (Some(dst), true) = (echo.dst, counts) else {
-            self.stats.answers_stray += 1;
             return;
         };
         if let (Some(ts), Some(ats)) = (echo.ts, echo.ats.filter(|ats| ats.is_finite())) {

@@ -1,7 +1,11 @@
 //! A datagram came: hear its events, then do what it asks for.
 
+use core::net::SocketAddr;
+
 use super::Swim;
 use super::claim::Status;
+use super::cookie::{self, Path};
+use super::gossip::Telling;
 use super::member::Dialect;
 use super::report::Report;
 use super::seal::aead::Sealed;
@@ -9,18 +13,38 @@ use super::time::Now;
 use super::uri::Uri;
 use super::wire::{Body, Echo, Event, Kind, Malformed, Message, Note, ack_data, decode};
 
+/// What is known of the datagram at hand.
+#[derive(Clone, Copy)]
+struct Rx<'a> {
+    /// Its sender, as it names itself.
+    sender: &'a Uri,
+    /// Where it came from.
+    source: SocketAddr,
+    /// The message, encoded.
+    plain: &'a [u8],
+    /// What was authenticated along with it.
+    sealed: Option<Sealed>,
+}
+
 impl Swim {
-    /// A datagram came. One that is malformed is counted, and changes nothing else.
-    pub fn handle_datagram(&mut self, datagram: &[u8], now: Now) -> Result<(), Malformed> {
+    /// A datagram came from `source`, as the system says. One that is malformed is counted, and
+    /// changes nothing else.
+    pub fn handle_datagram(
+        &mut self,
+        datagram: &[u8],
+        source: SocketAddr,
+        now: Now,
+    ) -> Result<(), Malformed> {
         if self.myself.is_none() {
             return Ok(());
         }
         self.notice_pause(now);
-        let taken = self.take(datagram, now);
+        self.amplification.advance(now);
+        let taken = self.take(datagram, source, now);
         taken.inspect_err(|why| self.stats.malformed[*why as usize] += 1)
     }
 
-    fn take(&mut self, datagram: &[u8], now: Now) -> Result<(), Malformed> {
+    fn take(&mut self, datagram: &[u8], source: SocketAddr, now: Now) -> Result<(), Malformed> {
         let opened = self.seal().open(datagram)?;
         let message = decode(&opened.plain)?;
         let sender = Uri::from_wire(message.sender).expect("checked when decoded");
@@ -32,22 +56,30 @@ impl Swim {
         if self.myself.as_ref() != Some(&sender) {
             self.hearing.heard(now.monotonic);
         }
-        self.refuted = false;
+        let rx = Rx {
+            sender: &sender,
+            source,
+            plain: &opened.plain,
+            sealed: opened.sealed,
+        };
         if opened.sealed.is_some() {
-            self.react(&sender, &message, opened.sealed, now);
+            self.members.set_validated(&sender, source);
+            self.react(&rx, &message, now);
         } else {
-            self.oblige(now, |swim| {
-                swim.react(&sender, &message, None, now);
+            self.with_limit(&sender, source, datagram.len(), |swim| {
+                swim.react(&rx, &message, now);
             });
         }
         Ok(())
     }
 
     /// Does what comes of a message that may be believed.
-    fn react(&mut self, sender: &Uri, message: &Message<'_>, sealed: Option<Sealed>, now: Now) {
+    fn react(&mut self, rx: &Rx<'_>, message: &Message<'_>, now: Now) {
+        let Rx { sender, sealed, .. } = *rx;
+        self.refuted = false;
         self.exhume(sender, now);
         let strange = self.members.get(sender).is_none();
-        self.act(sender, message, now);
+        self.act(rx, message, now);
         // Who has told me what is not so shall be the first to hear it; an ACK says it anyway.
         if self.refuted && !matches!(message.body, Body::Ping(_)) {
             self.push_to(sender);
@@ -55,14 +87,20 @@ impl Swim {
         self.note_form(sender, message, sealed);
         self.note_dialect(sender, message, now);
         self.note_doubt(sender, message);
-        // Somebody new has come to us, or we to him: the sooner we know whom he knows, the better.
-        if strange && message.trailer.is_none() && self.members.get(sender).is_some() {
-            self.sync_with(sender, now);
+        // A newcomer: the sooner each knows the members that the other knows, the better. What takes
+        // more than a few bytes waits until the address of the newcomer is validated.
+        if strange && self.members.get(sender).is_some() {
+            if self.amplification.is_limited() {
+                self.await_newcomer(sender, now);
+            } else if message.trailer.is_none() {
+                self.sync_with(sender, now);
+            }
         }
         self.end_reply(now);
     }
 
-    fn act(&mut self, sender: &Uri, message: &Message<'_>, now: Now) {
+    fn act(&mut self, rx: &Rx<'_>, message: &Message<'_>, now: Now) {
+        let sender = rx.sender;
         message
             .events
             .iter()
@@ -71,15 +109,15 @@ impl Swim {
             .trailer
             .as_ref()
             .and_then(|trailer| trailer.note.as_ref());
+        let is_for_me = |uri: Option<&str>| uri == self.myself.as_deref();
         match &message.body {
-            Body::Ping(echo) if echo.dst == self.myself.as_deref() => {
-                self.answer(sender, echo, now)
+            Body::Ping(echo) if is_for_me(echo.dst) => self.answer(rx, echo, now),
+            Body::Ack(echo) if is_for_me(echo.src) => self.hear_ack(rx, echo, now),
+            Body::Ack(echo) => self.relay_answer(echo),
+            Body::Ping(_) | Body::SyncReq(_) if self.amplification.is_limited() => {
+                self.set_aside(sender, rx.source, rx.plain, now);
             }
             Body::Ping(echo) => self.relay_ping(sender, echo),
-            Body::Ack(echo) if echo.src == self.myself.as_deref() => {
-                self.hear_answer(sender, echo, now);
-            }
-            Body::Ack(echo) => self.relay_answer(echo),
             Body::SyncReq(records) => self.answer_sync(sender, records, now),
             Body::SyncAck(records) => match note {
                 Some(Note::Differ { buckets, last }) => {
@@ -88,6 +126,9 @@ impl Swim {
                 _ => self.end_sync(records, now),
             },
             Body::Leave => match note {
+                Some(Note::Compare(_)) if self.amplification.is_limited() => {
+                    self.set_aside(sender, rx.source, rx.plain, now);
+                }
                 Some(Note::Compare(sums)) => self.show_differing(sender, sums, now),
                 Some(Note::Nack { ts, dst }) => self.hear_nack(sender, *ts, dst, now),
                 Some(Note::Differ { .. }) | None => {}
@@ -105,6 +146,11 @@ impl Swim {
         };
         let digest = trailer.digest;
         self.members.set_dialect(sender, Dialect::Ours { digest });
+        if self.agrees(sender)
+            && let Some(own) = self.own_claim()
+        {
+            self.members.note_told(sender, own.incarnation);
+        }
         // Of a prober and the probed, one is enough to begin: the prober, unless the other has just
         // come and cannot wait for its turn.
         if !matches!(message.body, Body::Ping(_)) || self.repair.is_joining() {
@@ -124,9 +170,44 @@ impl Swim {
         }
     }
 
-    fn answer(&mut self, asker: &Uri, echo: &Echo<'_>, now: Now) {
+    /// Answers a ping. If there is no room for my payload, since the address of the asker is not
+    /// validated, the answer has to wait until it is: the asker takes an answer to mean that it knows
+    /// the payload.
+    fn answer(&mut self, rx: &Rx<'_>, echo: &Echo<'_>, now: Now) {
         let data = ack_data(echo.raw, now.wall);
-        self.tell(Kind::Ack, &data, asker);
+        if !self.tell(Kind::Ack, &data, rx.sender, Telling::News) {
+            self.set_aside(rx.sender, rx.source, rx.plain, now);
+        }
+    }
+
+    /// An answer to a question of mine, from the member that it is about or through a relay. If it
+    /// validates the address of its sender, what that has asked for is served now.
+    fn hear_ack(&mut self, rx: &Rx<'_>, echo: &Echo<'_>, now: Now) {
+        let path = self.cookies.path(echo);
+        let Some(path) = path else {
+            self.stats.answers_stray += 1;
+            return;
+        };
+        self.hear_answer(rx.sender, echo, path, now);
+        let is_own = path == Path::Direct && echo.dst == Some(&**rx.sender);
+        if !is_own || !echo.ts.is_some_and(|ts| cookie::is_recent(ts, now.wall)) {
+            return;
+        }
+        let Some(waiting) = self.note_validated(rx.sender, rx.source) else {
+            return;
+        };
+        if waiting.is_newcomer && self.members.is_legacy(rx.sender) {
+            self.sync_with(rx.sender, now);
+        }
+        if let Some(request) = waiting.request
+            && let Ok(message) = decode(&request)
+        {
+            let rx = Rx {
+                plain: &request,
+                ..*rx
+            };
+            self.act(&rx, &message, now);
+        }
     }
 
     /// What came from the address of `uri` could not be decoded. If it is dead, that is why.

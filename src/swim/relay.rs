@@ -3,6 +3,7 @@
 use indexmap::IndexMap;
 
 use super::Swim;
+use super::gossip::Telling;
 use super::member::Member;
 use super::uri::Uri;
 use super::wire::{Echo, Kind, Note};
@@ -19,12 +20,13 @@ pub struct Errands {
     accepted: usize,
 }
 
-/// `src` asks for `dst` since `ts`.
+/// `src` asks for `dst` since `ts`, with this cookie.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Errand {
     src: String,
     dst: String,
     ts: Option<u64>,
+    cookie: Option<u64>,
 }
 
 /// How many errands a period are run for one sender. A prober that gets no answer asks k = 3 others up to
@@ -83,6 +85,7 @@ fn errand(echo: &Echo<'_>) -> Option<Errand> {
         src: echo.src?.to_owned(),
         dst: echo.dst?.to_owned(),
         ts: echo.ts,
+        cookie: echo.cookie,
     })
 }
 
@@ -98,7 +101,7 @@ impl Swim {
         };
         if errand(echo).is_some_and(|errand| self.errands.accept(sender, errand)) {
             self.stats.relayed += 1;
-            self.tell(Kind::Ping, echo.raw, &dst);
+            self.tell(Kind::Ping, echo.raw, &dst, Telling::News);
         } else {
             self.stats.relays_refused += 1;
         }
@@ -121,7 +124,8 @@ impl Swim {
             return;
         };
         if errand(echo).is_some_and(|errand| self.errands.knows(&errand)) {
-            self.tell(Kind::Ack, echo.raw, &src);
+            // Its address was validated when it asked.
+            self.because_of_others(|swim| swim.tell(Kind::Ack, echo.raw, &src, Telling::News));
         } else {
             self.stats.answers_stray += 1;
         }

@@ -133,7 +133,7 @@ impl Swim {
 
     /// `peer` wants to know where our tables differ: shows it what is in those buckets here.
     pub(super) fn show_differing(&mut self, peer: &Uri, sums: &[u32], now: Now) {
-        if self.declines(peer) {
+        if self.is_blocked(peer) {
             return;
         }
         let mine = self.members.digest().sums(sums.len());
@@ -175,7 +175,7 @@ impl Swim {
         if !last {
             return self.rest(now);
         }
-        if self.declines(peer) {
+        if self.is_blocked(peer) {
             return;
         }
         self.stats.repairs_answered += 1;

@@ -63,7 +63,7 @@ impl Swim {
     /// Hears the table of `partner`, and answers with what it does not know or knows less about.
     pub(super) fn answer_sync(&mut self, partner: &Uri, records: &[Event<'_>], now: Now) {
         self.hear_records(records, now);
-        if self.declines(partner) {
+        if self.is_blocked(partner) {
             return;
         }
         let known: IndexMap<&str, Claim> = records

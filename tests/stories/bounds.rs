@@ -38,7 +38,7 @@ fn leave(from: &Uri, about: &Uri, claim: Claim, payload: Option<&Payload>) -> Ve
 }
 
 fn ping(from: &Uri, dst: &Uri, ts: u64) -> Vec<u8> {
-    let draft = Draft::with_data(Kind::Ping, from, &ping_data(ts, from, dst), 1472);
+    let draft = Draft::with_data(Kind::Ping, from, &ping_data(ts, from, dst, None), 1472);
     draft.finish().expect("it fits")
 }
 
@@ -54,10 +54,13 @@ fn text(length: u16) -> Vec<u8> {
 #[test]
 fn errands_are_bounded_whoever_asks_and_however_often_the_same() {
     let mut swim = listener();
-    for sender in 1..=3000 {
+    acquaint(&mut swim, &uri(9), at(1));
+    for sender in 11..=3010 {
+        acquaint(&mut swim, &uri(sender), at(1));
         let ping = [ping(&uri(sender), &uri(9), 7), ping(&uri(9), &uri(10), 7)];
         for ping in ping {
-            swim.handle_datagram(&ping, at(1)).expect("well formed");
+            swim.handle_datagram(&ping, SOMEWHERE, at(1))
+                .expect("well formed");
         }
         drain(&mut swim);
         swim.audit().expect("bounded");
@@ -87,16 +90,20 @@ fn a_large_payload_of_the_asker_leaves_room_for_what_i_say_of_myself() {
     let asker = uri(13302);
     let claim = Claim::alive(Incarnation::FIRST);
     let payload = Payload::new(&text(700)).expect("an array");
+    acquaint(&mut swim, &asker, at(2));
     let hello = leave(&asker, &asker, claim, Some(&payload));
-    swim.handle_datagram(&hello, at(2)).expect("well formed");
+    swim.handle_datagram(&hello, SOMEWHERE, at(2))
+        .expect("well formed");
     drain(&mut swim);
     let doubt = leave(&asker, &uri(13301), claim.with(Suspect), None);
-    swim.handle_datagram(&doubt, at(3)).expect("well formed");
+    swim.handle_datagram(&doubt, SOMEWHERE, at(3))
+        .expect("well formed");
     drain(&mut swim);
     let question = ping(&asker, &uri(13301), 7);
-    swim.handle_datagram(&question, at(4)).expect("well formed");
-    let answer = swim.poll_transmit().expect("an ACK");
-    let message = decode(&answer.datagram).expect("ours");
+    swim.handle_datagram(&question, SOMEWHERE, at(4))
+        .expect("well formed");
+    let told = swim.poll_transmit().expect("an ACK");
+    let message = decode(&told.datagram).expect("ours");
     let subjects: Vec<_> = message.events.iter().map(|event| event.uri).collect();
     assert_eq!(subjects, ["localhost:13302", "localhost:13301"]);
 }
@@ -122,7 +129,8 @@ fn when_incarnations_are_used_up_nobody_is_told_otherwise() {
     let mut swim = listener();
     let last = Claim::alive(Incarnation::from_wire((1 << 53) - 2).expect("the last"));
     let rumor = leave(&uri(9), &uri(13301), last, None);
-    swim.handle_datagram(&rumor, at(1)).expect("well formed");
+    swim.handle_datagram(&rumor, SOMEWHERE, at(1))
+        .expect("well formed");
     assert_eq!(
         swim.set_payload(b"\x91\x01", at(2)),
         Err(Refused::Exhausted)
@@ -141,7 +149,7 @@ fn who_stalls_at_the_last_incarnation_says_nothing_that_it_could_not_take_back()
         incarnation: Incarnation::from_wire(last.get() - 1).expect("the one before"),
         status: Dead,
     };
-    swim.handle_datagram(&leave(&uri(1), &uri(13301), rumor, None), at(1))
+    swim.handle_datagram(&leave(&uri(1), &uri(13301), rumor, None), SOMEWHERE, at(1))
         .expect("well formed");
     drain(&mut swim);
     let own = |swim: &Swim| swim.member("localhost:13301").map(|own| own.claim);

@@ -137,6 +137,8 @@ fn when_half_of_the_group_stood_still_it_is_back_at_once_and_accuses_nobody() {
         world.run(seconds(10));
         let all_alive = |world: &World| world.ids().all(|id| world.everyone_sees(id, Alive));
         assert!(world.run_until(2 * MOMENT, all_alive).is_some(), "back");
+        // Some have yet to hear of the deaths, and of the refutations behind them.
+        world.run(MOMENT);
         let wronged = |world: &World| !all_alive(world);
         assert_eq!(world.run_until(seconds(20), wronged), None);
     });

@@ -64,7 +64,7 @@ fn what_is_malformed_changes_nothing_and_is_not_answered() {
         });
         for datagram in prefixes.chain(flips) {
             let before = state(&swim);
-            if swim.handle_datagram(&datagram, at(1)).is_err() {
+            if swim.handle_datagram(&datagram, SOMEWHERE, at(1)).is_err() {
                 assert_eq!(state(&swim), before, "{datagram:x?}");
                 assert_eq!(drain(&mut swim), 0, "{datagram:x?}");
                 rejected += 1;

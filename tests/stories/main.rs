@@ -1,7 +1,7 @@
 //! Small groups in virtual time, one fact each, and each under several seeds.
 
+mod amplification;
 mod bounds;
-mod courtesy;
 mod failing;
 mod hostile;
 mod joining;
@@ -11,15 +11,17 @@ mod reaping;
 mod sealed;
 mod tuning;
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use membership::sim::{Id, Kind as Implementation, World, payload};
 use membership::swim::claim::Status::{self, Alive, Dead, Left, NonDecryptable, Suspect};
 use membership::swim::claim::{Claim, Incarnation};
 use membership::swim::payload::Payload;
+use membership::swim::time::{Micros, Now};
 use membership::swim::uri::Uri;
-use membership::swim::wire::{Draft, Kind};
-use membership::swim::{Outcome, Swim};
+use membership::swim::wire::{Body, Draft, Kind, ack_data, decode};
+use membership::swim::{Outcome, Swim, Transmit};
 
 const A: Id = Id(0);
 const B: Id = Id(1);
@@ -34,6 +36,12 @@ const ACK_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// More than a datagram and its answer take, and than news takes to get around a small group.
 const MOMENT: Duration = Duration::from_millis(300);
+
+/// Where datagrams come from that no simulated machine has sent.
+const SOMEWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 3301);
+
+/// Another such place.
+const ELSEWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2)), 3301);
 
 const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -66,6 +74,29 @@ fn incarnation(world: &World, observer: Id, subject: Id) -> u64 {
         .expect("known")
         .incarnation
         .get()
+}
+
+/// What the recipient of `ping` answers.
+fn answer(ping: &Transmit) -> Vec<u8> {
+    let asked = decode(&ping.datagram).expect("ours");
+    let Body::Ping(echo) = asked.body else {
+        panic!("not a PING: {asked:?}");
+    };
+    let answer = Draft::with_data(Kind::Ack, &ping.to, &ack_data(echo.raw, Micros(1)), 1472);
+    answer.finish().expect("it fits")
+}
+
+/// Has `peer` join the group of `swim` from [`SOMEWHERE`], and answer the ping that it gets.
+fn acquaint(swim: &mut Swim, peer: &Uri, now: Now) {
+    let hello = hearsay(peer, peer, Alive, 1);
+    swim.handle_datagram(&hello, SOMEWHERE, now)
+        .expect("well formed");
+    let ping = swim.poll_transmit().expect("a ping");
+    assert_eq!(&ping.to, peer);
+    swim.handle_datagram(&answer(&ping), SOMEWHERE, now)
+        .expect("well formed");
+    while swim.poll_transmit().is_some() {}
+    while swim.poll_report().is_some() {}
 }
 
 /// A LEAVE in which `sender` says this of `subject`.

@@ -197,7 +197,8 @@ fn the_memory_of_the_forgotten_has_a_bound_too() {
         for port in 1..=40 {
             let uri = Uri::new(&format!("crowd-{crowd}"), port).expect("a URI");
             let rumor = hearsay(&own, &uri, Dead, 1);
-            swim.handle_datagram(&rumor, now).expect("well formed");
+            swim.handle_datagram(&rumor, SOMEWHERE, now)
+                .expect("well formed");
         }
         now.monotonic = now.monotonic + seconds(2);
         swim.handle_timeout(now);

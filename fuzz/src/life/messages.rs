@@ -59,7 +59,8 @@ fn plain(bytes: &mut Bytes<'_>, names: &[Uri]) -> Result<Vec<u8>> {
     let mut draft = match kind {
         Kind::Ping | Kind::Ack => {
             let ts = bytes.arbitrary()?;
-            let data = ping_data(ts, bytes.choose(names)?, bytes.choose(names)?);
+            let (src, dst) = (bytes.choose(names)?, bytes.choose(names)?);
+            let data = ping_data(ts, src, dst, bytes.arbitrary()?);
             Draft::with_data(kind, sender, &data, LIMIT)
         }
         Kind::SyncReq | Kind::SyncAck => Draft::sync(kind, sender, LIMIT),

@@ -6,6 +6,7 @@ mod messages;
 mod watcher;
 
 use std::collections::VecDeque;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use arbitrary::{Result, Unstructured};
@@ -142,7 +143,9 @@ impl World {
 
     fn hand_over(&mut self, who: usize, datagram: &[u8]) {
         // Why it was not taken shows in the counters.
-        let _taken = self.members[who].swim.handle_datagram(datagram, self.now);
+        let _taken = self.members[who]
+            .swim
+            .handle_datagram(datagram, address(1 - who), self.now);
         self.look_after(who);
     }
 
@@ -198,4 +201,9 @@ impl World {
         let surplus = self.on_their_way.len().saturating_sub(ON_THEIR_WAY_MAX);
         self.on_their_way.drain(..surplus);
     }
+}
+
+/// Where the datagrams of a member come from.
+fn address(who: usize) -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 1 + who as u16)
 }

@@ -13,7 +13,7 @@ use membership::node::getaddrinfo::getaddrinfo;
 use membership::node::socket::{Family, Filled, Inbox, Socket};
 use membership::swim::time::{Micros, Now};
 use membership::swim::uri::Uri;
-use membership::swim::wire::{Draft, Kind, Message, Note, decode, ping_data};
+use membership::swim::wire::{Body, Draft, Kind, Message, Note, ack_data, decode, ping_data};
 use rustix::event::{PollFd, PollFlags, poll};
 use socket2::SockRef;
 
@@ -204,7 +204,7 @@ impl Client {
                 Draft::leave(myself, capacity)
             }
             Request::Echo { ts, dst } => {
-                let data = ping_data(ts, myself, &dst);
+                let data = ping_data(ts, myself, &dst, None);
                 Draft::with_data(Kind::Ping, myself, &data, capacity)
             }
         };
@@ -222,12 +222,33 @@ impl Client {
             return talk.handle_trouble(Trouble::Unreadable { with_key });
         };
         match line.exchange.judge(&message, sealed, now) {
-            Credit::Believed => talk.handle_message(&message, now),
+            Credit::Believed => {
+                self.answer_ping(line, &message, talk, now);
+                talk.handle_message(&message, now);
+            }
             Credit::Refused => {}
             Credit::RepeatRequest => {
                 let datagram = self.envelope.seal_again(&mut line.exchange);
                 line.send(&datagram, talk);
             }
+        }
+    }
+
+    /// Answers a ping: the instance tells more than a few bytes only to an address that has shown to be
+    /// its asker's own.
+    fn answer_ping(&self, line: &mut Line, message: &Message<'_>, talk: &mut impl Talk, now: Now) {
+        let myself = line.exchange.myself();
+        let Body::Ping(echo) = &message.body else {
+            return;
+        };
+        if echo.dst != Some(&**myself) {
+            return;
+        }
+        let data = ack_data(echo.raw, now.wall);
+        let draft = Draft::with_data(Kind::Ack, myself, &data, self.envelope.capacity());
+        let draft = draft.trailed_by(&self.envelope.trailer());
+        if let Some(datagram) = self.envelope.seal_answer(&mut line.exchange, draft) {
+            line.send(&datagram, talk);
         }
     }
 

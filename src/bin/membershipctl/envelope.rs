@@ -126,6 +126,15 @@ impl Envelope {
     /// A datagram with the last request.
     pub fn seal_again(&self, exchange: &mut Exchange) -> Vec<u8> {
         let plain = exchange.last.clone();
+        self.seal_message(exchange, plain)
+    }
+
+    /// A datagram with an answer, which is not repeated.
+    pub fn seal_answer(&self, exchange: &mut Exchange, answer: Draft) -> Option<Vec<u8>> {
+        Some(self.seal_message(exchange, answer.finish()?))
+    }
+
+    fn seal_message(&self, exchange: &mut Exchange, plain: Vec<u8>) -> Vec<u8> {
         if !self.seal_now().takes_aead() {
             return self.seal_now().seal_old(plain);
         }

@@ -249,13 +249,17 @@ impl View {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use core::net::{IpAddr, Ipv4Addr, SocketAddr};
     use membership::swim::Swim;
     use membership::swim::config::{Config, Setting};
-    use membership::swim::wire::{Draft, Kind, Trailer, decode};
+    use membership::swim::wire::{Draft, Echo, Kind, Trailer, ack_data, decode};
     use rand::rngs::StdRng;
     use rand::{RngExt, SeedableRng};
 
     const TIMEOUT: Duration = Duration::from_secs(2);
+
+    /// Where the tool is.
+    const SOMEWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 9999);
 
     fn uri(port: u16) -> Uri {
         Uri::new("a", port).expect("a port")
@@ -293,6 +297,12 @@ mod tests {
         draft.finish().expect("it is short")
     }
 
+    fn answer(ping: &Echo<'_>, tool: &Uri) -> Vec<u8> {
+        let data = ack_data(ping.raw, Micros(1));
+        let draft = Draft::with_data(Kind::Ack, tool, &data, 1472);
+        draft.finish().expect("it is short")
+    }
+
     /// Lets them talk until it is over; of what the node says this share gets lost.
     fn talk(node: &mut Swim, lost: f64) -> (Result<View, Trouble>, usize) {
         let tool = uri(9999);
@@ -304,16 +314,21 @@ mod tests {
             let now = at(micros);
             node.handle_timeout(now);
             while let Some(asked) = table.poll_request(now) {
-                node.handle_datagram(&request(asked, &tool), now)
+                node.handle_datagram(&request(asked, &tool), SOMEWHERE, now)
                     .expect("a message");
             }
             while let Some(transmit) = node.poll_transmit() {
                 if transmit.to == tool {
-                    said += 1;
-                    if !chance.random_bool(lost) {
-                        let message = decode(&transmit.datagram).expect("a message");
-                        table.handle_message(&message, now);
+                    let message = decode(&transmit.datagram).expect("a message");
+                    said += usize::from(matches!(message.body, Body::SyncAck(_)));
+                    if chance.random_bool(lost) {
+                        continue;
                     }
+                    if let Body::Ping(echo) = &message.body {
+                        node.handle_datagram(&answer(echo, &tool), SOMEWHERE, now)
+                            .expect("a message");
+                    }
+                    table.handle_message(&message, now);
                 }
             }
             assert!(micros < 60_000_000, "it does not end");

@@ -71,7 +71,7 @@ impl Rock {
             ts,
             until,
         };
-        self.tell(Kind::Ping, &ping_data(ts, &myself, &uri), &uri);
+        self.tell(Kind::Ping, &ping_data(ts, &myself, &uri, None), &uri);
     }
 
     /// Calls those dead who have been suspect for too long, and have not answered since.
@@ -120,7 +120,7 @@ impl Rock {
         };
         let relays = self.alive_but([&myself, uri], self.options.relays);
         for relay in &relays {
-            self.tell(Kind::Ping, &ping_data(ts, &myself, uri), relay);
+            self.tell(Kind::Ping, &ping_data(ts, &myself, uri, None), relay);
         }
         let nobody = relays.is_empty();
         self.step.phase = Phase::Indirect {

@@ -13,15 +13,13 @@ mod window;
 
 use std::collections::VecDeque;
 
-use hkdf::Hkdf;
 use indexmap::IndexMap;
+use rand::RngExt;
 use rand::rngs::StdRng;
-use rand::{Rng, RngExt};
-use sha2::Sha256;
 use xxhash_rust::xxh3::xxh3_64;
-use zeroize::Zeroizing;
 
-use super::seal::aead::{Challenge, SESSION_SIZE, SessionId, Stamp};
+use super::seal::aead::{Challenge, SessionId, Stamp};
+use super::secret::Secret;
 use super::time::{Micros, Now};
 use super::uri::Uri;
 use window::Window;
@@ -53,7 +51,7 @@ pub struct Sessions {
     sent: u64,
     /// Of my own datagrams to myself.
     heard_myself: Window,
-    secret: Zeroizing<[u8; 32]>,
+    secret: Secret,
     /// Rises when all challenges become invalid.
     generation: u64,
     /// The sessions that are confirmed, one for each member.
@@ -102,8 +100,7 @@ const fn epoch(now: Now) -> u64 {
 impl Sessions {
     /// Those of an engine that begins to live.
     pub fn new(rng: &mut StdRng) -> Self {
-        let mut secret = Zeroizing::new([0; 32]);
-        rng.fill_bytes(&mut secret[..]);
+        let secret = Secret::draw(rng);
         Self {
             own: rng.random(),
             sent: 0,
@@ -229,15 +226,8 @@ impl Sessions {
 
     /// Only who knows the secret can tell it from any other number.
     fn code(&self, session: &SessionId, epoch: u64) -> u64 {
-        let mut what = Vec::with_capacity(SESSION_SIZE + 16);
-        what.extend(session);
-        what.extend(self.generation.to_be_bytes());
-        what.extend(epoch.to_be_bytes());
-        let mut code = [0; 8];
-        let made = Hkdf::<Sha256>::from_prk(&*self.secret).map(|prk| prk.expand(&what, &mut code));
-        made.expect("the secret is as long as a hash")
-            .expect("HKDF yields as much as 255 hashes");
-        u64::from_be_bytes(code)
+        let (generation, epoch) = (self.generation.to_be_bytes(), epoch.to_be_bytes());
+        self.secret.code(&[session, &generation, &epoch])
     }
 
     fn is_answered(&self, session: &SessionId, response: Option<u64>, now: Now) -> bool {

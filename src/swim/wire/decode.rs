@@ -65,6 +65,8 @@ pub struct Echo<'a> {
     pub src: Option<&'a str>,
     /// Who is asked for.
     pub dst: Option<&'a str>,
+    /// What an answer has to repeat: see `cookie`. Peers of the Lua rock ask without one.
+    pub cookie: Option<u64>,
 }
 
 /// Why a datagram was dropped. Says what the peer did wrong, never what we were doing.
@@ -283,6 +285,7 @@ fn echo(raw: &[u8]) -> Option<Echo<'_>> {
         ats: None,
         src: None,
         dst: None,
+        cookie: None,
     };
     for _ in 0..pairs {
         let (key, value) = (reader.value().ok()?, reader.value().ok()?);
@@ -291,6 +294,7 @@ fn echo(raw: &[u8]) -> Option<Echo<'_>> {
             Some("ats") => echo.ats = number(value).map(Number::float),
             Some("src") => echo.src = identity(value),
             Some("dst") => echo.dst = identity(value),
+            Some("c") => echo.cookie = number(value).and_then(Number::unsigned),
             _ => {}
         }
     }

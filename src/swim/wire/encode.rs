@@ -190,16 +190,23 @@ const fn array_head_size(count: u32) -> usize {
     }
 }
 
-/// The data of a PING: who asks for whom, and when.
-pub fn ping_data(ts: u64, src: &Uri, dst: &Uri) -> Vec<u8> {
-    let mut data = Vec::with_capacity(32 + src.len() + dst.len());
-    infallible(msgpack::write_map_len(&mut data, 3));
+/// The data of a PING: who asks for whom, when, and what an answer has to repeat besides.
+pub fn ping_data(ts: u64, src: &Uri, dst: &Uri, cookie: Option<u64>) -> Vec<u8> {
+    let mut data = Vec::with_capacity(48 + src.len() + dst.len());
+    infallible(msgpack::write_map_len(
+        &mut data,
+        3 + u32::from(cookie.is_some()),
+    ));
     infallible(msgpack::write_str(&mut data, "ts"));
     infallible(msgpack::write_u64(&mut data, ts));
     infallible(msgpack::write_str(&mut data, "src"));
     infallible(msgpack::write_str(&mut data, src));
     infallible(msgpack::write_str(&mut data, "dst"));
     infallible(msgpack::write_str(&mut data, dst));
+    if let Some(cookie) = cookie {
+        infallible(msgpack::write_str(&mut data, "c"));
+        infallible(msgpack::write_u64(&mut data, cookie));
+    }
     data
 }
 

@@ -309,7 +309,7 @@ fn our_pings_and_answers_have_the_form_of_the_recorded_ones() {
     let ping = find("ping_direct");
     let [src, dst] = [&ping.decoded[2]["src"], &ping.decoded[2]["dst"]]
         .map(|uri| Uri::from_wire(uri.as_str().unwrap()).unwrap());
-    let data = ping_data(ping.decoded[2]["ts"].as_u64().unwrap(), &src, &dst);
+    let data = ping_data(ping.decoded[2]["ts"].as_u64().unwrap(), &src, &dst, None);
     let mut draft = Draft::with_data(Kind::Ping, &src, &data, 1472);
     assert!(draft.event(&dst, Claim::alive(Incarnation::FIRST), None, 0));
     assert!(draft.event(
