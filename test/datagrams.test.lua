@@ -115,7 +115,10 @@ mixed.fact('each PING and ACK tells the recipient what is thought of it, then of
         local function ping()
             near:send(ours.uri, 'PING', {ts = fiber.time64(), src = near.uri, dst = ours.uri}, {})
         end
-        for type_, provoke in pairs({PING = false, ACK = ping}) do
+        for _, type_ in ipairs({'PING', 'ACK'}) do
+            local provoke = type_ == 'ACK' and ping
+            -- Without an answer from there, an ACK with a large payload would wait for one.
+            near.answers = near.answers or type_ == 'ACK'
             local strange = {}
             for _, events in ipairs(events_of(cluster, near, type_, 5, provoke)) do
                 local first, second = events[1] or {}, events[2] or {}
