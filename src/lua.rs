@@ -14,6 +14,7 @@
 mod blob;
 mod diagnosis;
 mod figures;
+mod options;
 mod splice;
 mod tree;
 
@@ -26,7 +27,6 @@ use zeroize::Zeroizing;
 use crate::node::interfaces::interfaces;
 use crate::node::node;
 use crate::swim::claim::{Incarnation, Status};
-use crate::swim::config::{Config, Setting};
 use crate::swim::seal::keyring::BadKey;
 use crate::swim::time::Micros;
 use crate::swim::uri::{Uri, UriError};
@@ -61,9 +61,9 @@ fn membership_core(lua: &Lua) -> mlua::Result<Table> {
     export(lua, &core, "is_resolving", is_resolving)?;
     export(lua, &core, "broadcast", broadcast)?;
     export(lua, &core, "getifaddrs", getifaddrs)?;
-    export(lua, &core, "option", option)?;
-    export(lua, &core, "options", options)?;
-    export(lua, &core, "set_option", set_option)?;
+    export(lua, &core, "option", options::option)?;
+    export(lua, &core, "options", options::options)?;
+    export(lua, &core, "set_option", options::set_option)?;
     export(lua, &core, "encryption_key", encryption_key)?;
     export(lua, &core, "set_encryption_keys", set_encryption_keys)?;
     export(lua, &core, "add_encryption_key", add_encryption_key)?;
@@ -247,44 +247,6 @@ fn broadcast(_: &Lua, port: u16) -> Answer<BString> {
 /// The networks of this machine, see [`blob::interfaces`].
 fn getifaddrs(_: &Lua, (): ()) -> Answer<BString> {
     Ok(blob::interfaces(&interfaces()?).into())
-}
-
-/// The value of an option; nil if there is no such option.
-fn option(_: &Lua, name: BString) -> Answer<Option<Setting>> {
-    let name = text(&name);
-    node()
-        .view(|swim| swim.config().get(&name))
-        .map_err(message)
-}
-
-impl IntoLua for Setting {
-    fn into_lua(self, lua: &Lua) -> mlua::Result<Value> {
-        match self {
-            Self::Number(number) => Ok(Value::Number(number)),
-            Self::Flag(flag) => Ok(Value::Boolean(flag)),
-            Self::Text(text) => lua.create_string(text).map(Value::String),
-        }
-    }
-}
-
-/// All options, see [`blob::options`].
-fn options(_: &Lua, (): ()) -> Answer<BString> {
-    let config: Config = node().view(|swim| swim.config().clone()).map_err(message)?;
-    Ok(blob::options(&config).into())
-}
-
-fn set_option(_: &Lua, (name, value): (BString, Value)) -> Answer<bool> {
-    let setting = match value {
-        Value::Boolean(flag) => Setting::Flag(flag),
-        Value::Integer(number) => Setting::Number(number as f64),
-        Value::Number(number) => Setting::Number(number),
-        Value::String(text) => Setting::Text(text.as_bytes().to_vec()),
-        other => return Err(format!("{} is no option", other.type_name())),
-    };
-    let name = text(&name);
-    let assigned = node().with_swim(|swim, now| swim.assign(&name, setting, now));
-    assigned.map_err(message)?.map_err(message)?;
-    Ok(true)
 }
 
 /// The key as it is used, or nil.

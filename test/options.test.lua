@@ -37,14 +37,18 @@ end)
 fact('a value that makes no sense raises, and the old one is kept', function(t, cluster)
     local a = cluster:node()
     local nonsense = {
-        PROTOCOL_PERIOD_SECONDS = {'1', true, 0 / 0, 0, -1, math.huge},
-        ACK_TIMEOUT_SECONDS = {'1', {}, 0 / 0, -0.1, math.huge},
-        ANTI_ENTROPY_PERIOD_SECONDS = {'1', false, 0 / 0, 0, -10},
+        PROTOCOL_PERIOD_SECONDS = {'1', true, 0 / 0, -1},
+        ACK_TIMEOUT_SECONDS = {'1', {}, 0 / 0, -0.1, -math.huge},
+        ANTI_ENTROPY_PERIOD_SECONDS = {'1', false, 0 / 0, -10},
         SUSPECT_TIMEOUT_SECONDS = {'1', {}, 0 / 0, -3},
         SUSPICIOUSNESS = {0, 'false', {}},
-        NUM_FAILURE_DETECTION_SUBGROUPS = {'3', -1, 0 / 0, 1.5},
-        MAX_PACKET_SIZE = {'1472', 0, -1, 0 / 0, 1e9},
+        NUM_FAILURE_DETECTION_SUBGROUPS = {'3', -1, 0 / 0},
+        MAX_PACKET_SIZE = {'1472', -1, 0 / 0},
+        GOSSIP_INTERVAL_SECONDS = {0, 1e9},
+        RETRANSMIT_MULTIPLIER = {0, 1.5, 65},
+        MAX_MEMBERS = {0, 1e9},
         REAP_TIMEOUT_SECONDS = {'1', -1, 0 / 0, math.huge},
+        TX_STALL_TIMEOUT_SECONDS = {0.1, 1e9},
         log_debug = {'print', 1},
     }
     for name, values in pairs(nonsense) do
@@ -63,6 +67,70 @@ fact('a value that makes no sense raises, and the old one is kept', function(t, 
             t:ok(kept, 'it is what it was')
         end
     end
+end)
+
+--- Assigns the values one after the other, and returns what was logged meanwhile.
+local function warnings(node, name, values)
+    return node:call(function(option, wanted)
+        local log, options = require('log'), require('membership.options')
+        local lines, warn = {}, log.warn
+        log.warn = function(...) table.insert(lines, string.format(...)) end
+        for _, value in ipairs(wanted) do
+            options[option] = value
+        end
+        log.warn = warn
+        return lines
+    end, name, values)
+end
+
+local function read(node, name)
+    return node:call(function(option) return require('membership.options')[option] end, name)
+end
+
+fact('of a number that the Lua rock takes, the nearest that can be is used, with a warning', function(t, cluster)
+    local a = cluster:node()
+    local YEAR = 365 * 24 * 3600
+    for _, case in ipairs({
+        {'PROTOCOL_PERIOD_SECONDS', 0, 0.001, 'seconds between 0.001 and 31536000 expected'},
+        {'ACK_TIMEOUT_SECONDS', 1e9, YEAR, 'seconds between 0 and 31536000 expected'},
+        {'ANTI_ENTROPY_PERIOD_SECONDS', 1e9, YEAR, 'seconds between 0.001 and 31536000 expected'},
+        {'SUSPECT_TIMEOUT_SECONDS', math.huge, YEAR, 'seconds between 0 and 31536000 expected'},
+        {'NUM_FAILURE_DETECTION_SUBGROUPS', 100, 64, 'whole number between 0 and 64 expected'},
+        {'NUM_FAILURE_DETECTION_SUBGROUPS', 2.5, 3, 'whole number between 0 and 64 expected'},
+        {'MAX_PACKET_SIZE', 500, 512, 'whole number between 512 and 65507 expected'},
+        {'MAX_PACKET_SIZE', 65536, 65507, 'whole number between 512 and 65507 expected'},
+    }) do
+        local name, given, used, expected = unpack(case)
+        local line = ('Option %s = %s: %s, so %s is used'):format(name, tostring(given), expected, tostring(used))
+        t:is_deeply(warnings(a, name, {given, given}), {line}, line)
+        t:is(read(a, name), used, 'it is read back')
+        t:is_deeply(warnings(a, name, {used, given}), {line}, 'what is taken as it is needs no warning')
+    end
+end)
+
+fact('an instance lives with what one may set by mistake', function(t, cluster)
+    for _, mistakes in ipairs({
+        {PROTOCOL_PERIOD_SECONDS = 0, ANTI_ENTROPY_PERIOD_SECONDS = 0, MAX_PACKET_SIZE = 0},
+        {SUSPECT_TIMEOUT_SECONDS = 1e9, NUM_FAILURE_DETECTION_SUBGROUPS = 100, MAX_PACKET_SIZE = 65536},
+    }) do
+        local a, b = cluster:group(2, {options = mistakes})
+        a.membership.set_payload('then', 1)
+        t:ok(cluster:everyone_sees_payload(a.uri, {['then'] = 1}, {b}), 'they hear one another')
+    end
+end)
+
+fact('a packet is never too small for the payload that is set', function(t, cluster)
+    local a = cluster:member()
+    a.membership.set_payload('k', ('x'):rep(800))
+    local lines = warnings(a, 'MAX_PACKET_SIZE', {600})
+    t:is(#lines, 1, 'one warning')
+    local used = read(a, 'MAX_PACKET_SIZE')
+    t:like(lines[1], ('^Option MAX_PACKET_SIZE = 600: payload is too large: .* so %d is used$'):format(used), lines[1])
+    t:ok(used > 800 and used < 1472, 'as small as can be')
+    t:is(a.membership.set_payload('n', nil), true, 'the payload can be set to what it is')
+    a.membership.set_payload('k', nil)
+    t:is_deeply(warnings(a, 'MAX_PACKET_SIZE', {600}), {}, 'without it, as small as was asked for')
+    t:is(read(a, 'MAX_PACKET_SIZE'), 600, 'which is read back')
 end)
 
 fact('a name that is not an option raises', function(t, cluster)

@@ -256,11 +256,14 @@ local function options_of(node)
     end)
 end
 
+--- Whether it can be that, and is not refused or taken as the nearest number that it can be.
 local function accepts(node, name, value)
     return node:call(function(option, wanted)
-        return pcall(function()
-            require('membership.options')[option] = wanted
+        local options = require('membership.options')
+        pcall(function()
+            options[option] = wanted
         end)
+        return options[option] == wanted
     end, name, value)
 end
 

@@ -1,7 +1,10 @@
 --- The tunables, and the constants that go with them: `require('membership.options')`.
 --
 -- A table that is read and assigned like any other. The values live in the engine, so they take effect at once and
--- outlive a reload. A value that makes no sense raises and changes nothing; so does an unknown name.
+-- outlive a reload. A value that makes no sense raises and changes nothing; so does an unknown name. A number that the
+-- Lua rock would take never raises: where it is out of bounds, the nearest one is used, and the log says so.
+
+local log = require('log')
 
 local codec = require('membership.codec')
 local core = require('membership.core')
@@ -16,6 +19,14 @@ local CONSTANTS = {
     NONDECRYPTABLE = 4,
     LEFT = 5,
 }
+
+-- Outlives a reload of this file. By name, what was assigned last, if another number is used for it: a program that
+-- assigns it over and over is warned once.
+local adjusted = core.lasting.adjusted_options
+if adjusted == nil then
+    adjusted = {}
+    core.lasting.adjusted_options = adjusted
+end
 
 local CALLER = 3 -- 1 is the function below, 2 the metamethod
 
@@ -57,9 +68,14 @@ function meta.__newindex(_, name, value)
     elseif type(value) ~= type(held) then
         fail(name, type(held), type(value))
     end
-    local ok, err = core.set_option(name, value)
-    if not ok then
+    local remark, err = core.set_option(name, value)
+    if err ~= nil then
         error(('bad option %s (%s, got %s)'):format(name, err, tostring(value)), 2)
+    end
+    local is_known = adjusted[name] == value
+    adjusted[name] = remark ~= nil and value or nil
+    if remark ~= nil and not is_known then
+        log.warn('Option %s = %s: %s', name, tostring(value), remark)
     end
 end
 

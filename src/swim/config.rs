@@ -112,6 +112,17 @@ const LABEL_SIZE_MAX: usize = 64;
 /// a payload, once URIs and authentication have theirs. The largest UDP can hold 65,507.
 const PACKET_SIZES: RangeInclusive<usize> = 512..=65_507;
 
+/// The options with numbers that the Lua rock has as well. It checks none of them, so programs assign what
+/// they like: what cannot be is taken as the nearest number that can.
+const LENIENT: [&str; 6] = [
+    "PROTOCOL_PERIOD_SECONDS",
+    "ACK_TIMEOUT_SECONDS",
+    "ANTI_ENTROPY_PERIOD_SECONDS",
+    "SUSPECT_TIMEOUT_SECONDS",
+    "NUM_FAILURE_DETECTION_SUBGROUPS",
+    "MAX_PACKET_SIZE",
+];
+
 impl Config {
     /// Every name, in the order in which they are documented.
     pub const NAMES: [&str; 15] = [
@@ -167,6 +178,25 @@ impl Config {
             Field::Label(label) => Setting::Text(label.clone()),
             Field::Count(count, _) => Setting::Number(*count as f64),
         })
+    }
+
+    /// The number nearest to `number` that [`Self::assign`] takes, for an option of the Lua rock.
+    ///
+    /// `None` for other options, and for what is no number of anything: NaN, or less than nothing.
+    pub fn nearest(&self, name: &str, number: f64) -> Option<f64> {
+        if !LENIENT.contains(&name) || number.is_nan() || number < 0.0 {
+            return None;
+        }
+        let (number, least, most) = match self.clone().field(name)? {
+            Field::Period(_) => (number, PERIOD_MIN.as_secs_f64(), WAIT_MAX.as_secs_f64()),
+            Field::Wait(_) => (number, 0.0, WAIT_MAX.as_secs_f64()),
+            Field::Count(_, range) => {
+                let (least, most) = range.into_inner();
+                (number.round(), least as f64, most as f64)
+            }
+            _ => return None,
+        };
+        Some(number.clamp(least, most))
     }
 
     /// Assigns an option, or says why not and leaves it as it was.
@@ -363,6 +393,46 @@ mod tests {
             let before = config.get(name);
             assert_eq!(config.assign(name, setting), Err(why), "{name}");
             assert_eq!(config.get(name), before, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_number_that_the_lua_rock_takes_has_a_nearest_one_here() {
+        let mut config = Config::default();
+        let year = 365.0 * 24.0 * 3600.0;
+        for (name, number, nearest) in [
+            ("PROTOCOL_PERIOD_SECONDS", 0.0, 0.001),
+            ("PROTOCOL_PERIOD_SECONDS", -0.0, 0.001),
+            ("PROTOCOL_PERIOD_SECONDS", 1e-300, 0.001),
+            ("ANTI_ENTROPY_PERIOD_SECONDS", f64::INFINITY, year),
+            ("ACK_TIMEOUT_SECONDS", f64::MAX, year),
+            ("SUSPECT_TIMEOUT_SECONDS", 1e9, year),
+            ("NUM_FAILURE_DETECTION_SUBGROUPS", 100.0, 64.0),
+            ("NUM_FAILURE_DETECTION_SUBGROUPS", 2.5, 3.0),
+            ("NUM_FAILURE_DETECTION_SUBGROUPS", f64::INFINITY, 64.0),
+            ("MAX_PACKET_SIZE", 500.0, 512.0),
+            ("MAX_PACKET_SIZE", 65_536.0, 65_507.0),
+            ("MAX_PACKET_SIZE", 1472.4, 1472.0),
+        ] {
+            let refused = config.assign(name, Setting::Number(number));
+            assert!(refused.is_err(), "{name} = {number}");
+            assert_eq!(config.nearest(name, number), Some(nearest), "{name}");
+            let assigned = config.assign(name, Setting::Number(nearest));
+            assert_eq!(assigned, Ok(()), "{name} = {nearest}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_of_anything_has_no_nearest_one_nor_has_a_new_option() {
+        let config = Config::default();
+        for name in LENIENT {
+            assert_eq!(config.nearest(name, f64::NAN), None, "{name}");
+            assert_eq!(config.nearest(name, -0.1), None, "{name}");
+            assert!(config.nearest(name, 0.0).is_some(), "{name}");
+        }
+        for name in Config::NAMES {
+            let is_lenient = config.nearest(name, 1e9).is_some();
+            assert_eq!(is_lenient, LENIENT.contains(&name), "{name}");
         }
     }
 

@@ -16,6 +16,8 @@
 //! | `rumors`, `gossip` | what to tell, to whom, how often (§4.1) |
 //! | `reap`, `graves` | forgetting those who are gone for long, and not to be told of them again |
 //! | `identity`, `roster` | what the application wants: to be somebody, to leave, to add and remove others |
+//! | [`config`], `tuning` | the options, and what assigning one does to a running member |
+//! | `clock_reading` | answers that wait for the clock of the application |
 //! | `digest`, `repair`, `sync` | anti-entropy, for what gossip has missed: among our own, and with the Lua rock |
 //! | [`wire`], [`msgpack`], [`seal`] | messages and bytes |
 //! | [`mechanisms`] | what of this plain SWIM does not have, and what it is good for |
@@ -65,6 +67,7 @@ mod stopwatches;
 mod sync;
 pub mod time;
 mod timers;
+mod tuning;
 pub mod uri;
 pub mod wire;
 
@@ -75,7 +78,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use claim::Incarnation;
-use config::{Config, Setting};
+use config::Config;
 pub use enquiry::{Outcome, Ticket};
 pub use error::Refused;
 use member::Member;
@@ -257,7 +260,7 @@ impl Swim {
         self.reports.push_back(report);
     }
 
-    // Commands; more of them in `identity` and `roster`.
+    // Commands; more of them in `identity`, `roster` and `tuning`.
 
     /// Pings `uri`, whoever that is. It joins the group if it answers.
     pub fn probe(&mut self, uri: &Uri, now: Now) -> Result<Ticket, Refused> {
@@ -270,29 +273,6 @@ impl Swim {
     /// Forgets a probe, whose outcome nobody waits for any more.
     pub fn forget_probe(&mut self, ticket: Ticket) {
         self.enquiries.forget(ticket);
-    }
-
-    /// Assigns an option. It takes effect at once: what is waited for is not waited for longer than it
-    /// says now.
-    pub fn assign(&mut self, name: &str, setting: Setting, now: Now) -> Result<(), Refused> {
-        let (before, form) = (self.config.clone(), self.form());
-        self.config.assign(name, setting).map_err(Refused::Option)?;
-        let (size, limit) = (self.payload.bytes().len(), self.payload_limit());
-        if size > limit {
-            self.config = before;
-            return Err(Refused::PayloadTooLarge { size, limit });
-        }
-        if self.myself.is_some() {
-            let config = &self.config;
-            let (period, anti_entropy) = (config.protocol_period, config.anti_entropy_period);
-            self.timers.advance(Timer::Period, now.monotonic + period);
-            self.timers
-                .advance(Timer::AntiEntropy, now.monotonic + anti_entropy);
-            self.watch_oldest_suspicion();
-            self.watch_oldest_departure(now);
-        }
-        self.show_form(form);
-        Ok(())
     }
 
     /// Goes on as another process that has forked off: what must not be used twice is drawn anew.

@@ -109,19 +109,48 @@ fn a_large_payload_of_the_asker_leaves_room_for_what_i_say_of_myself() {
 }
 
 #[test]
-fn a_packet_too_small_for_the_payload_is_refused() {
+fn packets_stay_large_enough_for_the_payload() {
     let mut swim = listener();
     swim.set_payload(&text(1000), at(1)).expect("it fits");
     let small = Setting::Number(512.0);
-    let refused = swim.assign("MAX_PACKET_SIZE", small.clone(), at(2));
+    let assigned = swim.assign("MAX_PACKET_SIZE", small.clone(), at(2));
     assert!(matches!(
-        refused,
-        Err(Refused::PayloadTooLarge { size: 1004, .. })
+        assigned,
+        Ok(Some(Refused::PayloadTooLarge { size: 1004, .. }))
     ));
-    assert_eq!(swim.config().max_packet_size, 1472, "as it was");
+    let room = swim.payload_limit();
+    assert!((1004..1020).contains(&room), "as large as it needs: {room}");
+    let taken = swim.config().max_packet_size;
+    let again = Setting::Number(taken as f64);
+    assert_eq!(swim.assign("MAX_PACKET_SIZE", again, at(2)), Ok(None));
+    assert_eq!(swim.config().max_packet_size, taken);
     swim.set_payload(b"\x90", at(3)).expect("it fits");
-    swim.assign("MAX_PACKET_SIZE", small, at(4))
-        .expect("it fits by now");
+    assert_eq!(swim.assign("MAX_PACKET_SIZE", small, at(4)), Ok(None));
+    assert_eq!(swim.config().max_packet_size, 512);
+}
+
+#[test]
+fn an_option_that_the_lua_rock_does_not_have_is_refused_where_the_payload_would_not_fit() {
+    let mut swim = listener();
+    let length = u16::try_from(swim.payload_limit() - 4).expect("a datagram");
+    swim.set_payload(&text(length), at(1)).expect("it fits");
+    let label = Setting::Text(b"a label".to_vec());
+    let refused = swim.assign("GROUP_LABEL", label, at(2));
+    assert!(matches!(refused, Err(Refused::PayloadTooLarge { .. })));
+    assert!(swim.config().group_label.is_empty(), "as it was");
+}
+
+#[test]
+fn a_number_out_of_bounds_is_assigned_as_the_nearest_one() {
+    let mut swim = listener();
+    let mut assign = |name, number| swim.assign(name, Setting::Number(number), at(1));
+    let bad = assign("SUSPECT_TIMEOUT_SECONDS", 1e9);
+    assert!(matches!(bad, Ok(Some(Refused::Option(_)))));
+    assert_eq!(assign("SUSPECT_TIMEOUT_SECONDS", 3.0), Ok(None));
+    assert!(assign("SUSPECT_TIMEOUT_SECONDS", f64::NAN).is_err());
+    assert!(assign("MAX_MEMBERS", 1e9).is_err());
+    let timeout = swim.config().suspect_timeout;
+    assert_eq!(timeout, Duration::from_secs(3));
 }
 
 #[test]

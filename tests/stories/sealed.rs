@@ -362,7 +362,7 @@ fn set_cipher(world: &mut World, id: Id, cipher: Cipher) {
             .expect("ours")
             .assign("ENCRYPTION_CIPHER", name, now)
     });
-    assert_eq!(set, Some(Ok(())));
+    assert_eq!(set, Some(Ok(None)));
 }
 
 #[test]

@@ -1,0 +1,77 @@
+//! Assigning options while the protocol runs.
+
+use super::config::Setting;
+use super::time::Now;
+use super::timers::Timer;
+use super::{Refused, Swim};
+
+/// The one option of the Lua rock on which it depends whether the payload fits.
+const PACKET_SIZE: &str = "MAX_PACKET_SIZE";
+
+impl Swim {
+    /// Assigns an option. It takes effect at once: what is waited for is not waited for longer than it
+    /// says now.
+    ///
+    /// A number that the Lua rock would take never fails: if it is out of bounds, the nearest one is
+    /// assigned instead, and the answer is why. [`Self::config`] shows which one.
+    pub fn assign(
+        &mut self,
+        name: &str,
+        setting: Setting,
+        now: Now,
+    ) -> Result<Option<Refused>, Refused> {
+        let (before, form) = (self.config.clone(), self.form());
+        let mut why = self.assign_nearest(name, setting)?;
+        let (size, limit) = (self.payload.bytes().len(), self.payload_limit());
+        if size > limit {
+            let too_large = Refused::PayloadTooLarge { size, limit };
+            if name != PACKET_SIZE {
+                self.config = before;
+                return Err(too_large);
+            }
+            self.enlarge_packets(before.max_packet_size);
+            why = Some(too_large);
+        }
+        if self.myself.is_some() {
+            let config = &self.config;
+            let (period, anti_entropy) = (config.protocol_period, config.anti_entropy_period);
+            self.timers.advance(Timer::Period, now.monotonic + period);
+            self.timers
+                .advance(Timer::AntiEntropy, now.monotonic + anti_entropy);
+            self.watch_oldest_suspicion();
+            self.watch_oldest_departure(now);
+        }
+        self.show_form(form);
+        Ok(why)
+    }
+
+    /// Assigns what is asked for, or else the number nearest to it. Says why it is not what was asked for.
+    fn assign_nearest(&mut self, name: &str, setting: Setting) -> Result<Option<Refused>, Refused> {
+        let number = match setting {
+            Setting::Number(number) => self.config.nearest(name, number),
+            Setting::Flag(_) | Setting::Text(_) => None,
+        };
+        let Err(bad) = self.config.assign(name, setting) else {
+            return Ok(None);
+        };
+        let bad = Refused::Option(bad);
+        let nearest = Setting::Number(number.ok_or(bad)?);
+        self.config.assign(name, nearest).map_err(Refused::Option)?;
+        Ok(Some(bad))
+    }
+
+    /// Makes packets no larger than the payload needs: between the present size, in which it does not
+    /// fit, and `most`, in which it did.
+    fn enlarge_packets(&mut self, most: usize) {
+        let (mut least, mut most) = (self.config.max_packet_size, most);
+        while least < most {
+            self.config.max_packet_size = least.midpoint(most);
+            if self.payload.bytes().len() <= self.payload_limit() {
+                most = self.config.max_packet_size;
+            } else {
+                least = self.config.max_packet_size + 1;
+            }
+        }
+        self.config.max_packet_size = most;
+    }
+}
