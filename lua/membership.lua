@@ -6,7 +6,7 @@
 -- Whoever reloads this module means all of it.
 for _, name in ipairs({
     'check', 'codec', 'events', 'insight', 'journal', 'lines', 'members', 'metrics', 'mirror', 'network',
-    'options', 'payload', 'probe', 'wait', 'watch',
+    'options', 'payload', 'probe', 'time', 'wait', 'watch',
 }) do
     package.loaded['membership.' .. name] = nil
 end

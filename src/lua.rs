@@ -20,10 +20,12 @@ mod tree;
 
 use std::fmt::Display;
 use std::os::fd::RawFd;
+use std::time::Duration;
 
 use mlua::{BString, FromLua, FromLuaMulti, IntoLua, Lua, Table, Value};
 use zeroize::Zeroizing;
 
+use crate::node::clock::LuaTime;
 use crate::node::interfaces::interfaces;
 use crate::node::node;
 use crate::swim::claim::{Incarnation, Status};
@@ -207,12 +209,15 @@ fn own_payload(swim: &Swim) -> &[u8] {
         .map_or(splice::EMPTY, |payload| payload.bytes())
 }
 
-/// Pings somebody. The ticket is for [`outcome`] and [`forget_probe`].
-fn probe(_: &Lua, uri: BString) -> Answer<f64> {
+/// Pings `uri`, by what Lua's clock shows. The ticket is for [`outcome`] and [`forget_probe`].
+fn probe(_: &Lua, (uri, shown, lag): (BString, Option<f64>, f64)) -> Answer<f64> {
     let uri = Uri::parse(&text(&uri)).map_err(|error| match error {
         UriError::Host => PARSE_ERROR,
         UriError::Port => PING_NOT_SENT,
     })?;
+    if let Some(lua_time) = lua_time(shown, lag) {
+        node().follow_clock(lua_time);
+    }
     let ticket = node().with_swim(|swim, now| swim.probe(&uri, now));
     Ok(ticket.map_err(message)?.map_err(message)?.0 as f64)
 }
@@ -318,9 +323,9 @@ fn bell(lua: &Lua, (): ()) -> Answer<RawFd> {
 /// Tells that Lua is running and what time it has, if it knows, and quiets the bell. Returns the
 /// lines that are to be logged, see [`blob::lines`], or nil.
 // Quiet before looking: what happens in between rings again.
-fn beat(_: &Lua, (bell, lua_time): (RawFd, Option<f64>)) -> Answer<Option<BString>> {
+fn beat(_: &Lua, (bell, shown, lag): (RawFd, Option<f64>, f64)) -> Answer<Option<BString>> {
     node().hush_bell(bell);
-    node().beat(lua_time.map(|time| Micros(time as u64)));
+    node().beat(lua_time(shown, lag));
     let (lines, left_out) = node().take_lines();
     if lines.is_empty() && left_out == 0 {
         return node().view(|_| None).map_err(message);
@@ -332,6 +337,13 @@ fn beat(_: &Lua, (bell, lua_time): (RawFd, Option<f64>)) -> Answer<Option<BStrin
 fn end_beats(_: &Lua, (): ()) -> Answer<bool> {
     node().end_beats();
     Ok(true)
+}
+
+/// What Lua's clock shows, in µs, and for how many seconds it has stood still.
+fn lua_time(shown: Option<f64>, lag: f64) -> Option<LuaTime> {
+    let shown = Micros(shown? as u64);
+    let lag = Duration::try_from_secs_f64(lag).unwrap_or_default();
+    Some(LuaTime { shown, lag })
 }
 
 /// What users compare with.

@@ -47,6 +47,43 @@ fact('a clock that is set is followed, forth and back, and wakes nobody', functi
     end
 end)
 
+fact('a clock that is set shows in the next probe_uri, on both sides', function(t, cluster)
+    local a, b = cluster:group(2)
+    for _, seconds in ipairs({-7, 3, -300, 0}) do
+        for _, set in ipairs({a, b}) do
+            local observer = set == a and b or a
+            cluster:let_pass(0.05) -- longer than a reading is good for
+            set_ahead(set, seconds)
+            t:is(observer.membership.probe_uri(set.uri), true, 'there is an answer')
+            local delta = observer.membership.get_member(set.uri).clock_delta / 1e6
+            t:ok(math.abs(delta - seconds) < 1, ('%d s ahead: %.3f, for who probes it'):format(seconds, delta))
+            t:is(set.membership.probe_uri(observer.uri), true, 'it probes itself')
+            delta = set.membership.get_member(observer.uri).clock_delta / 1e6
+            t:ok(math.abs(delta + seconds) < 1, ('%d s ahead: %.3f, when it probes'):format(seconds, delta))
+            set_ahead(set, 0)
+            observer.membership.probe_uri(set.uri)
+        end
+    end
+end)
+
+fact('one that computes answers a probe all the same', function(t, cluster)
+    local a, b = cluster:group(2)
+    local computed = b:begin(function()
+        local monotonic = require('clock').monotonic
+        local deadline = monotonic() + 2
+        while monotonic() < deadline do -- luacheck: ignore
+        end
+        return true
+    end)
+    cluster:let_pass(0.2)
+    local answered = 0
+    for _ = 1, 5 do
+        answered = answered + (a.membership.probe_uri(b.uri) and 1 or 0)
+    end
+    t:is(answered, 5, 'each time')
+    t:is(computed(), true, 'it computed meanwhile')
+end)
+
 fact('timestamps are by the same clock', function(t, cluster)
     local a, b = cluster:group(2, {options = {}})
     set_ahead(a, 3600)

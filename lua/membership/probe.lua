@@ -3,6 +3,7 @@
 local clock = require('clock')
 
 local core = require('membership.core')
+local time = require('membership.time')
 local watch = require('membership.watch')
 
 local probe = {}
@@ -28,7 +29,7 @@ end
 ---@return string|nil why there was no answer; nil if there was one
 ---@return string|nil err what is to be raised instead
 function probe.run(uri)
-    local ticket, err = core.probe(uri)
+    local ticket, err = core.probe(uri, time.read())
     if ticket == nil then
         if OUTCOMES[err] then
             return err

@@ -13,6 +13,7 @@ local core = require('membership.core')
 local journal = require('membership.journal')
 local lines = require('membership.lines')
 local mirror = require('membership.mirror')
+local time = require('membership.time')
 
 local FIBER_NAME = 'membership.main' -- fibers of this name survive a reload of Cartridge's roles
 
@@ -59,17 +60,10 @@ function watch.tell()
     end
 end
 
--- What Lua takes for the time, in µs. Nil if somebody has put a function in its place that does not tell it.
-local function lua_time()
-    local ok, time = pcall(fiber.time64)
-    time = ok and tonumber(time) or 0
-    return time > 0 and time or nil
-end
-
 -- One turn of the fiber: the bell has rung. Returns false when it was the last.
 -- It is found in `state`, so that after a reload the fiber that runs goes on with the new one.
 function state.turn(descriptor)
-    local blob, err = core.beat(descriptor, lua_time())
+    local blob, err = core.beat(descriptor, time.read())
     watch.tell()
     state.decided:broadcast()
     if blob ~= nil then

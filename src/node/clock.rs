@@ -6,17 +6,32 @@ use rustix::time::{ClockId, Timespec, clock_gettime};
 
 use crate::swim::time::{Micros, Now};
 
-/// The clock of Lua's event loop stands still between two turns of the loop. A difference below
-/// this is taken for that.
-const LAG: Duration = Duration::from_millis(50);
+/// Two readings of one clock are this far apart at most.
+const TOLERANCE: Duration = Duration::from_millis(50);
+
+/// What Lua programs see as the time: `fiber.time64()`, which a program may replace.
+#[derive(Clone, Copy, Debug)]
+pub struct LuaTime {
+    /// What it shows.
+    pub shown: Micros,
+    /// For how long the clock of the event loop has stood still: it does between two turns of the loop.
+    pub lag: Duration,
+}
+
+impl From<Micros> for LuaTime {
+    fn from(shown: Micros) -> Self {
+        Self {
+            shown,
+            lag: Duration::ZERO,
+        }
+    }
+}
 
 /// Reads time for the protocol. The wall clock follows the one that Lua programs see.
 #[derive(Debug, Default)]
 pub struct Clock {
     /// How far Lua's clock is ahead of the system's, in µs.
     offset: i64,
-    /// An offset that might be a lag, unless it is seen twice.
-    doubted: Option<i64>,
 }
 
 impl Clock {
@@ -25,34 +40,32 @@ impl Clock {
     /// To be read under the lock that guards the protocol: time must not go back from one input to
     /// the next.
     pub fn now(&self) -> Now {
-        let wall = micros(clock_gettime(ClockId::Realtime));
         Now {
             monotonic: monotonic(),
-            wall: Micros(wall.0.saturating_add_signed(self.offset)),
+            wall: self.wall(),
         }
+    }
+
+    /// The wall clock alone.
+    pub fn wall(&self) -> Micros {
+        let system = micros(clock_gettime(ClockId::Realtime));
+        Micros(system.0.saturating_add_signed(self.offset))
     }
 
     /// Lua's clock shows `lua`.
-    pub fn follow(&mut self, lua: Micros) {
+    pub fn follow(&mut self, lua: LuaTime) {
         self.compare(lua, micros(clock_gettime(ClockId::Realtime)));
     }
 
-    fn compare(&mut self, lua: Micros, system: Micros) {
-        let offset = difference(lua, system);
-        let doubted = self.doubted.take();
-        if near(offset, self.offset) {
+    /// A fiber that computes for long leaves the clock of the event loop behind. A program that has
+    /// replaced Lua's clock may have one that does not lag: either way it shows what it showed before.
+    fn compare(&mut self, lua: LuaTime, system: Micros) {
+        let lagging = difference(lua.shown, system);
+        let steady = difference(lua.shown + lua.lag, system);
+        if near(lagging, self.offset) || near(steady, self.offset) {
             return;
         }
-        // A fiber that computed for long leaves Lua's clock behind for this turn of the loop, but
-        // not for the next one. Nothing makes it run ahead but somebody who means it.
-        let meant = offset > self.offset || doubted.is_some_and(|doubted| near(offset, doubted));
-        if !meant {
-            self.doubted = Some(offset);
-        } else if near(offset, 0) {
-            self.offset = 0;
-        } else {
-            self.offset = offset;
-        }
+        self.offset = if near(steady, 0) { 0 } else { steady };
     }
 }
 
@@ -106,7 +119,7 @@ fn difference(one: Micros, other: Micros) -> i64 {
 }
 
 fn near(one: i64, other: i64) -> bool {
-    u128::from(one.abs_diff(other)) < LAG.as_micros()
+    u128::from(one.abs_diff(other)) < TOLERANCE.as_micros()
 }
 
 #[cfg(test)]
@@ -115,27 +128,34 @@ mod tests {
 
     const SECOND: u64 = 1_000_000;
 
-    #[test]
-    fn the_lag_of_an_event_loop_is_ignored() {
-        let mut clock = Clock::default();
-        clock.compare(Micros(100 * SECOND - 49_000), Micros(100 * SECOND));
-        assert_eq!(clock.offset, 0);
-        // One fiber hogs a turn of the loop; the next turn has the right time again.
-        clock.compare(Micros(100 * SECOND), Micros(103 * SECOND));
-        clock.compare(Micros(103 * SECOND), Micros(103 * SECOND));
-        clock.compare(Micros(104 * SECOND), Micros(107 * SECOND));
-        assert_eq!(clock.offset, 0);
+    fn lua(shown: u64, lag: u64) -> LuaTime {
+        LuaTime {
+            shown: Micros(shown),
+            lag: Duration::from_micros(lag),
+        }
     }
 
     #[test]
-    fn a_clock_that_was_set_is_followed() {
+    fn the_lag_of_an_event_loop_is_ignored() {
         let mut clock = Clock::default();
-        clock.compare(Micros(105 * SECOND), Micros(100 * SECOND));
-        assert_eq!(clock.offset, 5_000_000, "ahead: at once");
-        clock.compare(Micros(98 * SECOND), Micros(101 * SECOND));
-        clock.compare(Micros(99 * SECOND), Micros(102 * SECOND));
-        assert_eq!(clock.offset, -3_000_000, "behind: when it stays so");
-        clock.compare(Micros(103 * SECOND - 1000), Micros(103 * SECOND));
+        clock.compare(lua(100 * SECOND - 49_000, 0), Micros(100 * SECOND));
+        clock.compare(lua(100 * SECOND, 3 * SECOND), Micros(103 * SECOND));
+        assert_eq!(clock.offset, 0);
+        // Also that of a clock that was set, and where the clock that was set does not lag.
+        clock.compare(lua(105 * SECOND, 0), Micros(100 * SECOND));
+        clock.compare(lua(106 * SECOND, 2 * SECOND), Micros(103 * SECOND));
+        clock.compare(lua(109 * SECOND, 2 * SECOND), Micros(104 * SECOND));
+        assert_eq!(clock.offset, 5_000_000);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_is_followed_at_once() {
+        let mut clock = Clock::default();
+        clock.compare(lua(105 * SECOND, 0), Micros(100 * SECOND));
+        assert_eq!(clock.offset, 5_000_000);
+        clock.compare(lua(96 * SECOND, 2 * SECOND), Micros(101 * SECOND));
+        assert_eq!(clock.offset, -3_000_000);
+        clock.compare(lua(103 * SECOND - 1000, 0), Micros(103 * SECOND));
         assert_eq!(clock.offset, 0, "back to the system's");
     }
 
@@ -172,7 +192,7 @@ mod tests {
     fn the_wall_clock_shows_the_offset_and_the_monotonic_one_does_not() {
         let mut clock = Clock::default();
         let before = clock.now();
-        clock.follow(Micros(before.wall.0 + 3600 * SECOND));
+        clock.follow(lua(before.wall.0 + 3600 * SECOND, 0));
         let after = clock.now();
         assert!(after.wall.since(before.wall) > Duration::from_secs(3599));
         assert!(after.monotonic.since(before.monotonic) < Duration::from_secs(3599));

@@ -51,6 +51,7 @@ use crate::swim::report::Level;
 use crate::swim::time::{Micros, Now};
 use crate::swim::uri::{Uri, UriError};
 use crate::swim::{Seed, Swim};
+use clock::LuaTime;
 use doorbell::Bell;
 use engine::Engine;
 pub use failure::Failure;
@@ -224,10 +225,14 @@ impl Node {
     ///
     /// To be called on the thread that Lua runs on. Once it has beaten, it is expected to do so
     /// whenever its bell rings: see `TX_STALL_TIMEOUT_SECONDS`, [`Config::tx_stall_timeout`].
-    pub fn beat(&self, lua_time: impl Into<Option<Micros>>) {
-        let lua_time = lua_time.into();
+    pub fn beat(&self, lua_time: Option<LuaTime>) {
         // After a failure nobody counts the beats.
         let _ = self.shared.visit(|state, now| state.beat(lua_time, now));
+    }
+
+    /// Tells the node what Lua's clock shows, before something that depends on it.
+    pub fn follow_clock(&self, lua_time: LuaTime) {
+        let _ = self.shared.visit(|state, _| state.clock.follow(lua_time));
     }
 
     /// Tells the node that there will be no more beats, although Lua is running.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::addresses::{AddressBook, Route};
 use super::chores::Chores;
-use super::clock::{self, Clock, ThreadClock};
+use super::clock::{self, Clock, LuaTime, ThreadClock};
 use super::doorbell::{Bell, Chime, Noise};
 use super::failure::{Failure, system_text};
 use super::gate::Gate;
@@ -192,7 +192,7 @@ impl State {
     }
 
     /// Lua runs, on the thread that calls, and its clock shows `lua_time`.
-    pub fn beat(&mut self, lua_time: Option<Micros>, now: Now) {
+    pub fn beat(&mut self, lua_time: Option<LuaTime>, now: Now) {
         if let Some(lua_time) = lua_time {
             self.clock.follow(lua_time);
         }
@@ -207,6 +207,8 @@ impl State {
                 self.lines.push(Level::Warn, line);
             }
             self.swim.set_stalled(self.watchdog.is_stalled(), now);
+            let wall = self.clock.wall();
+            self.swim.note_clock(Now { wall, ..now });
         }
     }
 
@@ -214,6 +216,7 @@ impl State {
     pub fn end_beats(&mut self, now: Now) {
         self.watchdog.dismiss();
         self.swim.set_stalled(false, now);
+        self.swim.forget_clock(now);
     }
 
     /// Says good-bye to those whose addresses are known: there is no time to resolve any.
@@ -252,8 +255,9 @@ impl State {
             chores.sends = mem::take(&mut self.outbox);
             chores.socket = self.socket.clone();
         }
-        // Both are told that it rings.
-        if self.strikes(now.monotonic) | self.watchdog.poll_question() {
+        // All of them are told that it rings.
+        let asks_for_clock = self.swim.poll_clock_request();
+        if self.strikes(now.monotonic) | self.watchdog.poll_question() | asks_for_clock {
             chores.bells = self.bells.clone();
         }
         chores.deadline = self.next_deadline();

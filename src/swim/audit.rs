@@ -66,6 +66,10 @@ impl Swim {
                 "what others ask for has its bounds",
             ),
             (
+                self.clock_reading.is_bounded(),
+                "the ACKs that wait for the clock have their bound",
+            ),
+            (
                 self.sessions.is_bounded(members.len()),
                 "those who have shown that they live are no more than may be",
             ),

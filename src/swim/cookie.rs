@@ -70,6 +70,7 @@ mod tests {
             src: None,
             dst: Some(dst),
             cookie: Some(cookie),
+            wants_clock: false,
         }
     }
 

@@ -3,7 +3,6 @@
 use indexmap::IndexMap;
 
 use super::Swim;
-use super::gossip::Telling;
 use super::probe::Question;
 use super::time::Now;
 use super::uri::Uri;
@@ -108,7 +107,7 @@ impl Swim {
     /// Pings `uri` for a user, once. Once it has answered it knows the payload that I have now.
     pub(super) fn ask_for_user(&mut self, uri: &Uri, now: Now) -> Ticket {
         let question = self.question(uri, now);
-        self.ask_telling(&question, uri, Telling::All);
+        self.ask_in_full(&question);
         self.enquiries.remember(question)
     }
 }

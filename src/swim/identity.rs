@@ -1,6 +1,7 @@
 //! The life of an identity: becoming somebody, saying something of oneself, leaving.
 
 use super::claim::{Claim, Incarnation, Status};
+use super::clock_reading::ClockReading;
 use super::hearing::Hearing;
 use super::member::Member;
 use super::pause::Application;
@@ -101,6 +102,7 @@ impl Swim {
         self.sessions.clear();
         self.amplification.clear();
         self.application = Application::default();
+        self.clock_reading = ClockReading::default();
         self.hearing = Hearing::default();
         true
     }

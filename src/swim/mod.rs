@@ -29,6 +29,7 @@ mod admission;
 mod amplification;
 mod audit;
 pub mod claim;
+mod clock_reading;
 pub mod config;
 mod cookie;
 pub mod diagnosis;
@@ -131,6 +132,7 @@ pub struct Swim {
     stats: Stats,
     repair: repair::Repair,
     application: pause::Application,
+    clock_reading: clock_reading::ClockReading,
     hearing: hearing::Hearing,
     /// Whether a request for somebody's table is under way.
     syncing: bool,
@@ -211,6 +213,7 @@ impl Swim {
             stats: Stats::default(),
             repair: repair::Repair::default(),
             application: pause::Application::default(),
+            clock_reading: clock_reading::ClockReading::default(),
             hearing: hearing::Hearing::default(),
             syncing: false,
             refuted: false,
@@ -235,6 +238,7 @@ impl Swim {
                 Timer::Gossip => self.push(now),
                 Timer::AntiEntropy => self.sync_with_someone(now),
                 Timer::Reap => self.reap(now),
+                Timer::Clock => self.answer_waiting(now),
             }
         }
     }

@@ -13,7 +13,7 @@ use super::rtt::RoundTrip;
 use super::time::{Micros, Now};
 use super::timers::Timer;
 use super::uri::Uri;
-use super::wire::{Echo, Event, Kind, ping_data};
+use super::wire::{Echo, Event, Kind, clock_ping_data, ping_data};
 
 /// The probes in flight: one of the round, and one of a member that is not live.
 #[derive(Debug, Default)]
@@ -297,13 +297,8 @@ impl Swim {
         }
     }
 
-    /// Sends a question to `to`: the one it is about, or a relay.
+    /// Sends a question to `to`: the member that it is about, or a relay.
     pub(super) fn ask(&mut self, question: &Question, to: &Uri) {
-        self.ask_telling(question, to, Telling::News);
-    }
-
-    /// Sends a question to `to`, with so much of sender and recipient.
-    pub(super) fn ask_telling(&mut self, question: &Question, to: &Uri, telling: Telling) {
         let Some(myself) = self.myself.clone() else {
             return;
         };
@@ -315,7 +310,19 @@ impl Swim {
         };
         let cookie = self.cookies.make(*ts, dst, path);
         let data = ping_data(*ts, &myself, dst, Some(cookie));
-        self.tell(Kind::Ping, &data, to, telling);
+        self.tell(Kind::Ping, &data, to, Telling::News);
+    }
+
+    /// Sends a question of a user: the member that it is about is to read its clock for that, and is
+    /// told all that I say of it and of myself.
+    pub(super) fn ask_in_full(&mut self, question: &Question) {
+        let Some(myself) = self.myself.clone() else {
+            return;
+        };
+        let Question { dst, ts } = question;
+        let cookie = self.cookies.make(*ts, dst, Path::Direct);
+        let data = clock_ping_data(*ts, &myself, dst, Some(cookie));
+        self.tell(Kind::Ping, &data, dst, Telling::All);
     }
 
     fn note_answer(&mut self, uri: &Uri, answer: Answer, now: Now) {

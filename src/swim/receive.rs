@@ -174,6 +174,9 @@ impl Swim {
     /// validated, the answer has to wait until it is: the asker takes an answer to mean that it knows
     /// the payload.
     fn answer(&mut self, rx: &Rx<'_>, echo: &Echo<'_>, now: Now) {
+        if !self.amplification.is_limited() && self.waits_for_clock(rx.sender, echo, now) {
+            return;
+        }
         let data = ack_data(echo.raw, now.wall);
         if !self.tell(Kind::Ack, &data, rx.sender, Telling::News) {
             self.set_aside(rx.sender, rx.source, rx.plain, now);

@@ -17,16 +17,19 @@ pub enum Timer {
     AntiEntropy,
     /// Somebody is gone for long enough to be forgotten.
     Reap,
+    /// ACKs wait for the application's clock no longer.
+    Clock,
 }
 
 impl Timer {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Period,
         Self::Retry,
         Self::Suspicion,
         Self::Gossip,
         Self::AntiEntropy,
         Self::Reap,
+        Self::Clock,
     ];
 }
 

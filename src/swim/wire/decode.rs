@@ -2,7 +2,7 @@
 
 use core::str;
 
-use super::{Kind, Trailer};
+use super::{Kind, TRUE, Trailer};
 use crate::swim::claim::{Claim, Incarnation, Status};
 use crate::swim::msgpack::{Head, NotMsgpack, Number, Reader};
 use crate::swim::payload::is_table;
@@ -67,6 +67,8 @@ pub struct Echo<'a> {
     pub dst: Option<&'a str>,
     /// What an answer has to repeat: see `cookie`. Peers of the Lua rock ask without one.
     pub cookie: Option<u64>,
+    /// The answer is to show the clock of the application as it is by then.
+    pub wants_clock: bool,
 }
 
 /// Why a datagram was dropped. Says what the peer did wrong, never what we were doing.
@@ -286,6 +288,7 @@ fn echo(raw: &[u8]) -> Option<Echo<'_>> {
         src: None,
         dst: None,
         cookie: None,
+        wants_clock: false,
     };
     for _ in 0..pairs {
         let (key, value) = (reader.value().ok()?, reader.value().ok()?);
@@ -295,6 +298,7 @@ fn echo(raw: &[u8]) -> Option<Echo<'_>> {
             Some("src") => echo.src = identity(value),
             Some("dst") => echo.dst = identity(value),
             Some("c") => echo.cookie = number(value).and_then(Number::unsigned),
+            Some("clk") => echo.wants_clock = value == TRUE,
             _ => {}
         }
     }

@@ -192,11 +192,22 @@ const fn array_head_size(count: u32) -> usize {
 
 /// The data of a PING: who asks for whom, when, and what an answer has to repeat besides.
 pub fn ping_data(ts: u64, src: &Uri, dst: &Uri, cookie: Option<u64>) -> Vec<u8> {
+    ping_map(0, ts, src, dst, cookie)
+}
+
+/// The data of a PING that asks for a fresh reading of the clock of `dst`.
+pub fn clock_ping_data(ts: u64, src: &Uri, dst: &Uri, cookie: Option<u64>) -> Vec<u8> {
+    let mut data = ping_map(1, ts, src, dst, cookie);
+    data.extend_from_slice(CLK);
+    data.extend_from_slice(TRUE);
+    data
+}
+
+/// The map of a PING, which announces so many more pairs.
+fn ping_map(more: u32, ts: u64, src: &Uri, dst: &Uri, cookie: Option<u64>) -> Vec<u8> {
     let mut data = Vec::with_capacity(48 + src.len() + dst.len());
-    infallible(msgpack::write_map_len(
-        &mut data,
-        3 + u32::from(cookie.is_some()),
-    ));
+    let pairs = 3 + u32::from(cookie.is_some()) + more;
+    infallible(msgpack::write_map_len(&mut data, pairs));
     infallible(msgpack::write_str(&mut data, "ts"));
     infallible(msgpack::write_u64(&mut data, ts));
     infallible(msgpack::write_str(&mut data, "src"));
@@ -210,7 +221,8 @@ pub fn ping_data(ts: u64, src: &Uri, dst: &Uri, cookie: Option<u64>) -> Vec<u8> 
     data
 }
 
-/// The data of an ACK: that of the PING, with every key the asker put there, and the time.
+/// The data of an ACK: that of the PING, with every key the asker put there, and the time. A wish for
+/// a fresh reading is fulfilled by that: it would only take room from the payload.
 pub fn ack_data(ping: &[u8], answered: Micros) -> Vec<u8> {
     let mut reader = Reader::new(ping);
     let Ok(Head::Map(count)) = reader.head() else {
@@ -218,7 +230,7 @@ pub fn ack_data(ping: &[u8], answered: Micros) -> Vec<u8> {
     };
     let pairs: Vec<(&[u8], &[u8])> = (0..count)
         .map_while(|_| Some((reader.value().ok()?, reader.value().ok()?)))
-        .filter(|(key, _value)| *key != ATS)
+        .filter(|(key, _value)| ![ATS, CLK].contains(key))
         .collect();
     let mut data = Vec::with_capacity(ping.len() + 16);
     infallible(msgpack::write_map_len(&mut data, pairs.len() as u32 + 1));
@@ -235,6 +247,12 @@ pub fn ack_data(ping: &[u8], answered: Micros) -> Vec<u8> {
 
 /// The string "ats" in MessagePack.
 const ATS: &[u8] = b"\xa3ats";
+
+/// The string "clk" in MessagePack.
+const CLK: &[u8] = b"\xa3clk";
+
+/// What it is set to.
+pub(super) const TRUE: &[u8] = b"\xc3";
 
 /// Writing to memory cannot fail.
 pub(super) fn infallible<T, E: core::fmt::Debug>(written: Result<T, E>) {

@@ -20,7 +20,8 @@ mod encode;
 mod trailer;
 
 pub use decode::{Body, Echo, Event, Malformed, Message, decode};
-pub use encode::{Draft, Kind, ack_data, ping_data};
+use encode::TRUE;
+pub use encode::{Draft, Kind, ack_data, clock_ping_data, ping_data};
 pub use trailer::{Buckets, Note, Trailer};
 
 /// The largest UDP datagram there is; a receive buffer of this size truncates nothing.
