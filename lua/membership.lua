@@ -154,13 +154,14 @@ function membership.probe_uri(uri)
 end
 
 --- Gets acquainted with whoever has this port in the networks of this machine, as far as broadcasts reach. IPv4 only.
----@param port number 1..65535
+---@param port number 1..65535; for any other number nothing is sent
 ---@return boolean whether there is any network
 function membership.broadcast(port)
     if type(port) ~= 'number' then
         check.fail(1, 'broadcast', 'number', port)
-    elseif not is_port(port) then
-        check.fail_value(1, 'broadcast', 'port between 1 and ' .. PORT_MAX, port)
+    elseif not is_port(port) then -- a program that tries the neighbours of its own port comes to 0 and 65536
+        log.warn('Membership BROADCAST not sent: port between 1 and %d expected, got %s', PORT_MAX, tostring(port))
+        return false
     end
     watch.ensure()
     local greetings, impossible = unpack(codec.decode(check.result(core.broadcast(port))), 1, 2)
