@@ -14,6 +14,10 @@ end
 local log = require('log')
 local new_table = require('table.new')
 
+-- LuaJIT puts `table.clear` into `table` once somebody requires it. Newer versions of Tarantool do, 2.6.0 does not, and
+-- programs that ran on the Lua rock rely on it: Cartridge does.
+require('table.clear')
+
 local check = require('membership.check')
 local codec = require('membership.codec')
 local core = require('membership.core')

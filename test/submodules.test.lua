@@ -55,6 +55,13 @@ fact('membership.members has the statuses as numbers, and all else as members() 
     t:is(count, 4, 'count() counts all')
 end)
 
+fact('what programs on the Lua rock rely on is there: table.clear', function(t, cluster)
+    t:is(cluster:node():call(function()
+        require('membership')
+        return type(table.clear)
+    end), 'function', 'it is, without anybody else requiring it')
+end)
+
 fact('membership.members works before init, and what it returns can be edited', function(t, cluster)
     local a = cluster:node()
     local uri = '127.0.0.1:' .. cluster:port()
