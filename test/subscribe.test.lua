@@ -84,6 +84,33 @@ fact('init wakes, at once', function(t, cluster)
     end, a.host, a.port), 'alive', 'by the instance itself')
 end)
 
+fact('a new subscriber is not woken for what was read already, and an old one is', function(t, cluster)
+    local a, b = cluster:group(2)
+    b:call(function()
+        local fiber, membership = require('fiber'), require('membership')
+        fiber.create(function()
+            fiber.sleep(0.3)
+            membership.set_payload('n', 1)
+        end)
+    end)
+    local seen, early, late = a:call(function(uri)
+        local clock, fiber, membership = require('clock'), require('fiber'), require('membership')
+        local changed, woken = membership.subscribe(), false
+        fiber.create(function() woken = changed:wait(10) end)
+        -- No other fiber runs until the change has been read.
+        local deadline = clock.monotonic() + 2
+        local seen
+        repeat
+            seen = membership.get_member(uri).payload.n == 1
+        until seen or clock.monotonic() > deadline
+        local late = membership.subscribe():wait(1)
+        return seen, woken, late
+    end, b.uri)
+    t:is(seen, true, 'the change was read')
+    t:is(early, true, 'who had subscribed before it was woken')
+    t:is(late, false, 'who subscribed after it was not')
+end)
+
 fact('every kind of change of another member wakes', function(t, cluster)
     local a, b = cluster:member(), cluster:member()
 

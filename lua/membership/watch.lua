@@ -22,7 +22,8 @@ local state = core.lasting.watch
 if state == nil then
     state = {
         running = false,
-        -- Weak: a subscriber who has lost his cond cannot unsubscribe it.
+        -- By cond, the number of the change up to which its subscriber knows all, or has been woken for. Weak: a
+        -- subscriber who has lost his cond cannot unsubscribe it.
         subscribers = setmetatable({}, {__mode = 'k'}),
         -- Wakes those who wait for the outcome of a probe.
         decided = fiber.cond(),
@@ -30,7 +31,7 @@ if state == nil then
         changed = fiber.cond(),
         -- What the first of them has seen of the journal; nil if nobody waits.
         seen = nil,
-        -- How many changes subscribers have been told of.
+        -- The number of the change up to which all subscribers know all, or have been woken for.
         told = 0,
     }
     core.lasting.watch = state
@@ -48,15 +49,19 @@ function watch.tell()
     if mirror.current() == nil then
         return wake_waiting() -- nothing will change any more: they find out why
     end
-    if state.seen ~= nil and state.seen ~= journal.number() then
+    local number = journal.number()
+    if state.seen ~= nil and state.seen ~= number then
         wake_waiting()
     end
-    if state.told == journal.number() then
+    if state.told == number then
         return
     end
-    state.told = journal.number()
-    for cond in pairs(state.subscribers) do
-        cond:broadcast()
+    state.told = number
+    for cond, told in pairs(state.subscribers) do
+        if told ~= number then
+            state.subscribers[cond] = number
+            cond:broadcast()
+        end
     end
 end
 
@@ -102,10 +107,12 @@ function watch.ensure()
     end
 end
 
+--- Subscribes to what changes from here on: not to what can have been read already.
 ---@return table a fiber.cond
 function watch.subscribe()
     local cond = fiber.cond()
-    state.subscribers[cond] = true
+    mirror.current()
+    state.subscribers[cond] = journal.number()
     return cond
 end
 
