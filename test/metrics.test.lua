@@ -141,6 +141,46 @@ fact('disabled, it leaves nothing behind', function(t, cluster)
     t:is(scrape(a)['tnt_membership_up'], 1, 'it can be enabled again')
 end)
 
+fact('after metrics.clear() it can be enabled anew, and disabled', function(t, cluster)
+    local a = cluster:member()
+    install(a)
+    enable(a)
+    scrape(a)
+    local function clear()
+        a:call(function() require('metrics').clear() end)
+    end
+    clear()
+    t:is_deeply(scrape(a), {}, 'nothing is left')
+    t:is(enable(a), true, 'it is enabled')
+    t:is(scrape(a)['tnt_membership_up'], 1, 'and collected')
+    t:is(count_callbacks(a), 1, 'by one callback')
+    clear()
+    t:is(a:call(function() return require('membership.metrics').disable() end), true, 'disabled after a clear')
+    t:is_deeply(scrape(a), {}, 'nothing comes back')
+end)
+
+fact('a rock that is too old is named as such, and left as it was', function(t, cluster)
+    for _, version in ipairs({10, 9}) do
+        local a = cluster:member()
+        install(a)
+        for _, name in ipairs({'enable', 'disable'}) do
+            local ok, err, here = a:call(function(called, minor)
+                require('metrics').become(minor)
+                local function try()
+                    require('membership.metrics')[called]()
+                end
+                local ok, err = pcall(try)
+                return ok, err, debug.getinfo(try, 'S').linedefined
+            end, name, version)
+            t:is(ok, false, ('%s() raises with metrics 0.%d'):format(name, version))
+            local expected = (":%d: the rock 'metrics' is too old: 0.11.0 or newer expected$"):format(here + 1)
+            t:like(err, expected, 'and says why')
+        end
+        t:is_deeply(scrape(a), {}, 'no metric is there')
+        t:is(a:call(function() return next(require('metrics').registry.collectors) end), nil, 'nor a collector')
+    end
+end)
+
 fact('each metric that the dashboard names is there', function(t, cluster)
     local a = cluster:group(2)
     install(a)

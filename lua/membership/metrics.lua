@@ -121,6 +121,49 @@ local function make(collectors, kind, set, rows)
     end
 end
 
+-- 0.10 cannot reset counters, and versions before that cannot unregister callbacks. They do not tell their versions.
+local ROCK_MIN = '0.11.0'
+
+local function is_too_old(rock)
+    if type(rock.unregister_callback) ~= 'function' or type(rock.registry) ~= 'table' then
+        return true
+    end
+    local name, help = unpack(COUNTERS[1], 1, 2)
+    local is_ours = rock.registry:find('counter', PREFIX .. name) ~= nil
+    local counter = rock.counter(PREFIX .. name, help)
+    if not is_ours then
+        rock.registry:unregister(counter)
+    end
+    return type(counter.reset) ~= 'function'
+end
+
+local function check_version(rock)
+    if is_too_old(rock) then
+        error(("the rock 'metrics' is too old: %s or newer expected"):format(ROCK_MIN), 3)
+    end
+end
+
+-- Whether all that was enabled is there still. `metrics.clear()` forgets the collectors of all.
+local function is_registered()
+    for _, one in ipairs(state.collectors) do
+        if state.rock.registry:find(one.collector.kind, one.collector.name) ~= one.collector then
+            return false
+        end
+    end
+    return true
+end
+
+local function unregister()
+    if state.rock == nil then
+        return
+    end
+    state.rock.unregister_callback(state.callback)
+    for _, one in ipairs(state.collectors) do
+        state.rock.registry:unregister(one.collector)
+    end
+    state.rock, state.owner, state.collectors, state.callback = nil, nil, nil, nil
+end
+
 local metrics = {}
 
 --- Registers all counters and gauges with the rock `metrics`. Does nothing if they are.
@@ -130,11 +173,12 @@ function metrics.enable()
     if not ok then
         error("the rock 'metrics' is not installed: " .. tostring(rock):match('[^\n]*'), 2)
     end
+    check_version(rock)
     -- What was enabled before a reload, of the rock or of this file, is replaced.
-    if state.rock == rock and state.owner == metrics then
+    if state.rock == rock and state.owner == metrics and is_registered() then
         return true
     end
-    metrics.disable()
+    unregister()
     local collectors = {}
     make(collectors, rock.counter, set_counter, COUNTERS)
     make(collectors, rock.gauge, set_gauge, GAUGES)
@@ -149,13 +193,11 @@ end
 --- Takes them out of the registry again. Does nothing if they are not in it.
 ---@return boolean true
 function metrics.disable()
-    if state.rock ~= nil then
-        state.rock.unregister_callback(state.callback)
-        for _, one in ipairs(state.collectors) do
-            state.rock.registry:unregister(one.collector)
-        end
-        state.rock, state.owner, state.collectors, state.callback = nil, nil, nil, nil
+    local ok, rock = pcall(require, 'metrics')
+    if ok then
+        check_version(rock)
     end
+    unregister()
     return true
 end
 

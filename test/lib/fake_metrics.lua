@@ -4,17 +4,21 @@ local clock = require('clock')
 
 local registry = {collectors = {}, callbacks = {}}
 
-function registry:find_or_create(kind, name, help)
-    local found = self.collectors[kind.name .. name]
+function registry:find(kind, name)
+    return self.collectors[name .. kind]
+end
+
+function registry:find_or_create(class, name, help)
+    local found = self:find(class.kind, name)
     if found == nil then
-        found = setmetatable({name = name, help = help, kind = kind.name, observations = {}}, {__index = kind})
-        self.collectors[kind.name .. name] = found
+        found = setmetatable({name = name, help = help, observations = {}}, {__index = class})
+        self.collectors[name .. class.kind] = found
     end
     return found
 end
 
 function registry:unregister(collector)
-    self.collectors[collector.kind .. collector.name] = nil
+    self.collectors[collector.name .. collector.kind] = nil
 end
 
 local function key_of(labels)
@@ -37,9 +41,9 @@ local function set(self, value, labels)
     }
 end
 
-local gauge = {name = 'gauge', set = set}
+local gauge = {kind = 'gauge', set = set}
 
-local counter = {name = 'counter'}
+local counter = {kind = 'counter'}
 
 function counter:inc(value, labels)
     assert(value >= 0, 'Counter increment should not be negative')
@@ -79,6 +83,10 @@ function metrics.unregister_callback(callback)
     end
 end
 
+function metrics.clear()
+    registry.collectors, registry.callbacks = {}, {}
+end
+
 function metrics.invoke_callbacks()
     for _, callback in ipairs(registry.callbacks) do
         callback()
@@ -93,6 +101,14 @@ function metrics.collect()
         end
     end
     return all
+end
+
+--- Makes it what 0.10 or an older version was, which had less.
+function metrics.become(version)
+    counter.reset = nil
+    if version < 10 then
+        metrics.unregister_callback = nil
+    end
 end
 
 return metrics
