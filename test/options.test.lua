@@ -133,6 +133,55 @@ fact('a packet is never too small for the payload that is set', function(t, clus
     t:is(read(a, 'MAX_PACKET_SIZE'), 600, 'which is read back')
 end)
 
+fact('pairs goes through all options and constants', function(t, cluster)
+    local a = cluster:node()
+    local function listed()
+        return a:call(function()
+            local all = {}
+            for name, value in pairs(require('membership.options')) do
+                all[name] = type(value) == 'function' and 'a function' or value
+            end
+            return all
+        end)
+    end
+    a:call(function() require('membership') end)
+    local all = listed()
+    for name, default in pairs(DEFAULTS) do
+        t:is(all[name], default, name)
+    end
+    t:is(all.MAX_MEMBERS, 65536, 'a new option')
+    t:is(all.DEAD, 3, 'a constant')
+    t:is(all.log_debug, 'a function', 'log_debug')
+    set(a, 'SUSPECT_TIMEOUT_SECONDS', 7)
+    t:is(listed().SUSPECT_TIMEOUT_SECONDS, 7, 'with the values of this moment')
+    t:is(set(a, 'SUSPECT_TIMEOUT_SECONDS', '7'), false, 'which are still checked when they are assigned')
+end)
+
+fact('pairs knows the options of before a reload, too, and goes through all other tables as ever', function(t, cluster)
+    local a = cluster:node()
+    local results = {a:call(function()
+        local function wrong()
+            for _ in pairs(nil) do -- luacheck: ignore
+            end
+        end
+        local _, expected = pcall(wrong)
+        local before = require('membership.options')
+        for _ = 1, 3 do
+            package.loaded['membership'] = nil
+            require('membership')
+        end
+        local count = 0
+        for _ in pairs(before) do
+            count = count + 1
+        end
+        local _, err = pcall(wrong)
+        local step, table_of, first = pairs(package)
+        return count > 20, step == next, table_of == package, first == nil, err == expected, err, expected
+    end)}
+    t:is_deeply({unpack(results, 1, 5)}, {true, true, true, true, true}, 'it does')
+    t:is(results[6], results[7], 'what is wrong is said of whoever calls it')
+end)
+
 fact('a name that is not an option raises', function(t, cluster)
     local a = cluster:node()
     local ok, err, value = set(a, 'PROTOCOL_PERIOD', 1)

@@ -243,9 +243,9 @@ end
 --- What the module has as options, by name.
 local function options_of(node)
     return node:call(function()
-        local options = require('membership.options')
+        require('membership') -- by which `pairs` knows the options
         local all = {}
-        for name, value in getmetatable(options).__pairs(options) do
+        for name, value in pairs(require('membership.options')) do
             all[name] = value
         end
         all.log_debug, all.STATUS_NAMES = nil, nil

@@ -8,6 +8,7 @@ local log = require('log')
 
 local codec = require('membership.codec')
 local core = require('membership.core')
+local let_list = require('membership.pairs')
 local lines = require('membership.lines')
 local mirror = require('membership.mirror')
 
@@ -79,8 +80,7 @@ function meta.__newindex(_, name, value)
     end
 end
 
--- Only newer versions of Tarantool ask for this.
-function meta.__pairs()
+local function list()
     local all = {log_debug = lines.get_log_debug()}
     for name, value in pairs(CONSTANTS) do
         all[name] = value
@@ -88,7 +88,7 @@ function meta.__pairs()
     for _, option in ipairs(codec.decode(assert(core.options()))) do
         all[option[1]] = option[2]
     end
-    return pairs(all)
+    return all
 end
 
 ---@class membership.Options
@@ -116,4 +116,6 @@ end
 ---@field LEFT number
 
 ---@type membership.Options
-return setmetatable({}, meta)
+local options = setmetatable({}, meta)
+let_list(options, list)
+return options
