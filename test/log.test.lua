@@ -7,6 +7,7 @@ local logged = require('logged')
 local msgpack = require('msgpack')
 local scene = require('scene')
 local suite = require('suite')
+local wait = require('wait')
 
 local fact = suite.fact
 
@@ -202,18 +203,63 @@ fact('a function that yields or raises in the place of one of the log stops noth
     t:ok(logged.wait(a, 'info', ('Node timed out: %s - dead'):format(b.uri)), 'and so does the log')
 end)
 
-fact('what is too much to log is counted', function(t, cluster)
+--- Has so many members change at once, without letting any other fiber run: more than the queue of lines holds.
+local function invent_members(node, count)
+    node:call(function(last)
+        for i = 1, last do
+            require('membership.events').generate('127.0.0.1:' .. i, 5)
+        end
+    end, count)
+end
+
+fact('debug lines for which there is no room are counted at level debug', function(t, cluster)
     local a = cluster:node()
     logged.begin(a)
     cluster:init(a)
     logged.wait(a, 'debug', ('Adding: %s (inc. 1) is alive'):format(a.uri))
-    a:call(function()
-        for i = 1, 1200 do -- without letting anybody else run
-            require('membership.events').generate('127.0.0.1:' .. i, 5)
-        end
-    end)
-    t:ok(logged.wait(a, 'warn', 'Too much to log: 176 lines were left out'), 'and told in one line')
+    invent_members(a, 1200)
+    t:ok(logged.wait(a, 'debug', 'Too much to log: 176 debug lines were left out'), 'and told in one line')
     t:is(logged.count(a, 'debug', 'Adding: 127.0.0.1:1 (inc. 1) is left'), 1, 'behind those that were kept')
+    t:is_deeply(logged.lines(a, 'warn'), {}, 'of which a quieter log has nothing')
+end)
+
+--- All that is in the log of a process, once the line that is written now is in it, too.
+local function whole_log(node)
+    node:call(function()
+        require('log').info('the log is read up to here')
+    end)
+    return wait.until_true('the log to be written', function()
+        local text = table.concat(node:log_tail(math.huge), '\n')
+        return text:find('the log is read up to here', 1, true) and text
+    end)
+end
+
+fact('a log that takes no debug lines is not told that there were too many', function(t, cluster)
+    local a = cluster:member()
+    invent_members(a, 3000)
+    cluster:wait('all of them to be seen', function()
+        return a:status_of('127.0.0.1:3000') == 'left'
+    end)
+    a.membership.set_payload('n', 1) -- has the fiber that writes lines run
+    cluster:let_pass(0.5)
+    local text = whole_log(a)
+    t:unlike(text, 'Too much to log', 'nothing was left out')
+    t:unlike(text, 'Adding: ', 'nothing was written')
+
+    a:call(function() require('log').level(7) end)
+    invent_members(a, 3001)
+    t:ok(cluster:wait('debug lines', function()
+        return table.concat(a:log_tail(math.huge), '\n'):find('Adding: 127.0.0.1:3001', 1, true)
+    end), 'at level debug they are written, without a restart')
+
+    a:call(function()
+        require('log').level(5)
+        require('membership.options').log_debug = require('log').info
+    end)
+    invent_members(a, 3002)
+    t:ok(cluster:wait('debug lines', function()
+        return table.concat(a:log_tail(math.huge), '\n'):find('Adding: 127.0.0.1:3002', 1, true)
+    end), 'and at the level that the user has chosen')
 end)
 
 suite.run()

@@ -3,6 +3,7 @@
 -- A user may have put a function of his own in place of one of `log`, or of `options.log_debug`, and it may yield or
 -- raise. So a fiber writes them that nobody waits for. It is there only as long as there are lines.
 
+local ffi = require('ffi')
 local fiber = require('fiber')
 local log = require('log')
 
@@ -13,6 +14,10 @@ local FIBER_NAME = 'membership.log'
 -- As many as the core queues of its own, for which there is as much room again: what it has to say matters more.
 local QUEUE_MAX = 1024
 
+-- Tarantool's own levels. The log declares `log_level` itself; should a version not have it, debug lines are wanted.
+local S_DEBUG = 7
+pcall(ffi.cdef, 'extern int log_level;')
+
 -- Outlives a reload of this file.
 local state = core.lasting.lines
 if state == nil then
@@ -21,6 +26,7 @@ if state == nil then
         first = 1,
         last = 0,
         left_out = 0,
+        debug_left_out = 0, -- of debug lines, apart: the log is not short of anything that operators rely on
         log_debug = nil,
         writing = false,
     }
@@ -38,13 +44,29 @@ function lines.set_log_debug(log_debug)
     state.log_debug = log_debug
 end
 
+local function log_level()
+    return ffi.C.log_level
+end
+
+-- Tarantool's `log.debug` drops what is below the level of the log. Any other function is there to be called.
+local function wants_debug()
+    local log_debug = lines.get_log_debug()
+    local is_default = log_debug == log.debug and type(log_debug) == 'function'
+    if not is_default or debug.getinfo(log_debug, 'S').source ~= '@builtin/log.lua' then
+        return true
+    end
+    local ok, level = pcall(log_level)
+    return not ok or level >= S_DEBUG
+end
+
+-- Returns false when there is no room.
 local function push(line, room)
     if state.last - state.first + 1 >= room then
-        state.left_out = state.left_out + 1
-    else
-        state.last = state.last + 1
-        state.queue[state.last] = line
+        return false
     end
+    state.last = state.last + 1
+    state.queue[state.last] = line
+    return true
 end
 
 local function pop()
@@ -54,14 +76,20 @@ local function pop()
     return line
 end
 
---- Queues a line at debug level.
+local function push_debug(line, room)
+    if wants_debug() and not push(line, room) then
+        state.debug_left_out = state.debug_left_out + 1
+    end
+end
+
+--- Queues a line at debug level, if anything would come of it.
 ---@param line any[] a format and its arguments
 function lines.debug(line)
-    push({'debug', unpack(line)}, QUEUE_MAX)
+    push_debug({'debug', unpack(line)}, QUEUE_MAX)
 end
 
 local function is_something_left()
-    return state.first <= state.last or state.left_out > 0
+    return state.first <= state.last or state.left_out > 0 or state.debug_left_out > 0
 end
 
 -- The log names the file and line that it is called from: not those of pcall.
@@ -82,10 +110,14 @@ local function write_next()
         local line = pop()
         local level = line[1]
         write(level == 'debug' and lines.get_log_debug() or log[level], unpack(line, 2))
-    else
+    elseif state.left_out > 0 then
         local left_out = state.left_out
         state.left_out = 0
         write(log.warn, 'Too much to log: %d lines were left out', left_out)
+    else
+        local left_out = state.debug_left_out
+        state.debug_left_out = 0
+        write(lines.get_log_debug(), 'Too much to log: %d debug lines were left out', left_out)
     end
 end
 
@@ -106,7 +138,12 @@ end
 ---@param left_out number of those that the core had no room for
 function lines.write(reports, left_out)
     for _, report in ipairs(reports) do
-        push({report[1], '%s', report[2]}, 2 * QUEUE_MAX)
+        local line = {report[1], '%s', report[2]}
+        if report[1] == 'debug' then
+            push_debug(line, 2 * QUEUE_MAX)
+        elseif not push(line, 2 * QUEUE_MAX) then
+            state.left_out = state.left_out + 1
+        end
     end
     state.left_out = state.left_out + left_out
     if is_something_left() and not state.writing then

@@ -160,12 +160,13 @@ impl Lines {
         self.add(held.into_line(), count);
     }
 
-    /// Adds a line that stands for `count`, or counts them when there is no room.
+    /// Adds a line that stands for `count`, or counts them when there is no room. Debug lines are not
+    /// counted: most logs do not take them anyway.
     fn add(&mut self, line: Line, count: u64) {
         self.written += 1;
         if self.queue.len() < Self::MAX {
             self.queue.push_back(line);
-        } else {
+        } else if line.level != Level::Debug {
             self.left_out += count;
         }
     }
@@ -257,6 +258,7 @@ mod tests {
         for _ in 0..25 {
             lines.tell(Topic::Refutation, Level::Info, "refuted", at(0));
         }
+        lines.push(Level::Debug, "of use to few");
         lines.release_all();
         let (taken, left_out) = lines.take();
         assert_eq!((taken.len(), left_out), (Lines::MAX, 5 + 25));
