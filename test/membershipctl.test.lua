@@ -402,6 +402,48 @@ fact('colors are for terminals', function(t, cluster)
     t:unlike(on_terminal('NO_COLOR=1 TERM=xterm'), ESCAPE, 'unless NO_COLOR is set')
 end)
 
+fact('what a payload has for the terminal does not get there, and json reads as it was set', function(t, cluster)
+    -- ESC, DEL, two controls of C1; then what turns text around, isolates it, has no width, separates lines
+    local tricks = {
+        '\27', '\127', '\194\133', '\194\155',
+        '\226\128\174', '\226\129\166', '\226\128\139', '\226\128\168',
+    }
+    local text = table.concat(tricks, 'x') .. ' Straße 日本'
+    local a, b = cluster:group(2)
+    a.membership.set_payload({[text] = text})
+    cluster:everyone_sees_payload(a.uri, {[text] = text}, {a, b})
+    local function check(run, what)
+        local found = {}
+        for _, trick in ipairs(tricks) do
+            if run.stdout:find(trick, 1, true) then
+                table.insert(found, string.hex(trick))
+            end
+        end
+        t:is_deeply(found, {}, what .. ': there are none')
+        t:ok(run.stdout:find('Straße 日本', 1, true), what .. ': what is honest is left alone')
+    end
+    check(tool.run({'members', b.uri}), 'members')
+    local run = tool.run({'members', b.uri, '--json'})
+    check(run, 'members --json')
+    t:is_deeply(find(json.decode(run.stdout).members, a.uri).payload, {[text] = text}, 'which means the same')
+
+    local stranger = cluster:member() -- with another view
+    for _, args in ipairs({
+        {'diff', a.uri, stranger.uri, '--patience', '0.1'},
+        {'diff', a.uri, stranger.uri, '--patience', '0.1', '--json'},
+    }) do
+        check(tool.run(args), table.concat(args, ' '))
+    end
+    for _, args in ipairs({{'watch', a.uri, '-i', '0.1'}, {'watch', a.uri, '-i', '0.1', '--json'}}) do
+        local watch = tool.begin(args)
+        watch:wait_for(b.port .. '[^\n]*alive')
+        a.membership.set_payload({[text] = table.concat(args, ' ')})
+        watch:wait_for('Straße 日本')
+        watch:signal('INT')
+        check(watch:finish(), table.concat(args, ' '))
+    end
+end)
+
 fact('who reads no further ends it quietly', function(t, cluster)
     local a = cluster:member()
     local log = fio.pathjoin(cluster.dir, 'stderr')

@@ -54,7 +54,8 @@ pub fn run(
     let differences = differences(&survey.views);
     let hints = hints(&survey.views, &differences, &survey.silent);
     if json {
-        writeln!(out, "{:#}", survey.to_json(&differences, &hints))?;
+        let found = survey.to_json(&differences, &hints);
+        writeln!(out, "{}", output::inert_lines(&found))?;
     } else {
         survey.print(&differences, &hints, out)?;
     }
@@ -212,7 +213,7 @@ fn render(differences: &[Difference<'_>]) -> String {
             ];
             row.push(plain(format!("to {}", names(&opinion.holders).join(", "))));
             if payloads_differ && let Some(payload) = payload(opinion) {
-                row.push((FAINT, output::printable(&payload.to_string())));
+                row.push((FAINT, output::inert(&payload)));
             }
             columns.row(row);
         }

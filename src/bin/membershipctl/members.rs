@@ -116,8 +116,7 @@ fn print_table(
                 None => plain("-".to_owned()),
             });
         }
-        let payload = output::payload(member).to_string();
-        row.push(plain(output::printable(&payload)));
+        row.push(plain(output::inert(&output::payload(member))));
         columns.row(row);
     }
     write!(out, "{}", columns.render())?;
@@ -147,5 +146,5 @@ fn print_json(
     };
     let members: Vec<_> = view.members.iter().map(with_round_trip).collect();
     let answer = json!({"node": &*view.name, "complete": view.is_whole, "members": members});
-    writeln!(out, "{answer:#}")
+    writeln!(out, "{}", output::inert_lines(&answer))
 }

@@ -184,13 +184,46 @@ fn uuid_text(bytes: &[u8]) -> String {
     parts.map(hex).join("-")
 }
 
-/// Text of others, without what could play tricks on a terminal.
-pub fn printable(text: &str) -> String {
-    let escape = |c: char| {
-        let escaped = c.is_control().then(|| c.escape_default().to_string());
-        escaped.unwrap_or_else(|| c.to_string())
-    };
-    text.chars().map(escape).collect()
+/// JSON on one line, without what could play tricks on a terminal.
+pub fn inert(value: &Value) -> String {
+    escape(&value.to_string())
+}
+
+/// JSON over several lines, without what could play tricks on a terminal.
+pub fn inert_lines(value: &Value) -> String {
+    escape(&format!("{value:#}"))
+}
+
+/// Escapes in JSON what members have put into their payloads to deceive whom it is shown to. A parser
+/// reads the same as before: such characters are in strings only, and the line breaks between values.
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c == '\n' || !deceives(c) {
+            out.push(c);
+            continue;
+        }
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            let _ = write!(out, "\\u{unit:04x}");
+        }
+    }
+    out
+}
+
+/// Whether a character commands the terminal, or is not seen as what it is: it is one of the control or
+/// format characters of Unicode (Cc, Cf), which turn the direction of text around or have no width, or
+/// separates lines or paragraphs (Zl, Zp).
+const fn deceives(c: char) -> bool {
+    matches!(c,
+        '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{ad}'
+        | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}'
+        | '\u{890}' | '\u{891}' | '\u{8e2}' | '\u{180e}'
+        | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+        | '\u{110bd}' | '\u{110cd}' | '\u{13430}'..='\u{1343f}'
+        | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e007f}'
+    )
 }
 
 #[cfg(test)]
@@ -220,6 +253,26 @@ mod tests {
         }
         let deep = [vec![0x91; 1000], vec![0xc0]].concat();
         assert_eq!(to_json(&mut Reader::new(&deep), NESTING_MAX), None);
+    }
+
+    #[test]
+    fn what_deceives_is_escaped_and_reads_the_same() {
+        let tricks = "\u{1b}[31m \u{7f} \u{85} \u{9b}31m \u{202e}txt.exe \u{2066} \u{200b} \u{ad} \u{2028} \u{e0041}";
+        let value = json!({ tricks: [tricks] });
+        for text in [inert(&value), inert_lines(&value)] {
+            let raw = |c: char| {
+                c != '\n'
+                    && (c.is_control()
+                        || "\u{202e}\u{2066}\u{200b}\u{ad}\u{2028}\u{e0041}".contains(c))
+            };
+            assert!(!text.contains(raw), "{text:?}");
+            let read: Value = serde_json::from_str(&text).expect("JSON");
+            assert_eq!(read, value);
+        }
+        let honest = json!(
+            "Straße, \u{5e9}\u{5dc}\u{5d5}\u{5dd}, हिन्दी, 日本語\u{3000}, \u{1f600}, e\u{301}"
+        );
+        assert_eq!(inert(&honest), honest.to_string());
     }
 
     #[test]

@@ -173,7 +173,7 @@ impl<W: Write> Watcher<'_, W> {
         if self.json {
             let mut fields = fields(news, self.node);
             fields.insert("time".to_owned(), json!(self.time));
-            writeln!(self.out, "{}", json!(fields))
+            writeln!(self.out, "{}", output::inert(&json!(fields)))
         } else {
             writeln!(
                 self.out,
@@ -216,8 +216,8 @@ fn text(news: &News<'_>, node: &Uri) -> String {
                 changes.push(format!("was {old}, is {new}"));
             }
             if has_new_payload(before, after) {
-                let payload = output::payload(after).to_string();
-                changes.push(format!("payload {}", output::printable(&payload)));
+                let payload = output::inert(&output::payload(after));
+                changes.push(format!("payload {payload}"));
             }
             if old.incarnation != new.incarnation {
                 changes.push(format!("incarnation {}", new.incarnation.get()));
