@@ -31,15 +31,32 @@ pub struct Chores {
     pub deadline: Option<Micros>,
 }
 
+/// What the system refused to do.
+#[derive(Debug, Default)]
+#[must_use = "those who wait are to be told"]
+pub struct Refused {
+    /// Datagrams that were not sent: to whom, and why not.
+    pub sends: Vec<(Uri, io::Error)>,
+    /// Why Tarantool's thread was not woken.
+    pub bell: Option<io::Error>,
+}
+
+impl Refused {
+    /// Whether there is nothing.
+    pub const fn is_empty(&self) -> bool {
+        self.sends.is_empty() && self.bell.is_none()
+    }
+}
+
 impl Chores {
-    /// Does them. Waits for room in the send buffer until `give_up` at most. Returns what could not
-    /// be sent: to whom, and why.
-    pub fn run(self, give_up: Micros) -> Vec<(Uri, io::Error)> {
-        let mut unsent = Vec::new();
+    /// Does them, and returns what could not be done. Waits for room in the send buffer until `give_up`
+    /// at most.
+    pub fn run(self, give_up: Micros) -> Refused {
+        let mut refused = Refused::default();
         if let Some(socket) = self.socket {
             for (address, Transmit { to, datagram, .. }) in self.sends {
                 if let Err(error) = socket.send(&datagram, address, give_up) {
-                    unsent.push((to, error));
+                    refused.sends.push((to, error));
                 }
             }
         }
@@ -48,8 +65,15 @@ impl Chores {
                 .into_iter()
                 .for_each(|question| desk.ask(question));
         }
-        self.bells.iter().for_each(|bell| bell.ring());
-        self.waker.iter().for_each(|waker| waker.ring());
-        unsent
+        for bell in &self.bells {
+            if let Err(error) = bell.ring() {
+                refused.bell = Some(error);
+            }
+        }
+        if let Some(waker) = self.waker {
+            // The engine sleeps for `Driver::SLEEP_MAX` at most: it is late, and no more than that.
+            let _ = waker.ring();
+        }
+        refused
     }
 }

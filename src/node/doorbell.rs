@@ -1,9 +1,11 @@
-//! Waking somebody who waits for a descriptor: Lua's fiber, and the engine's own thread.
+//! Waking a thread that waits for a descriptor: Lua's fiber, and the engine.
 
 use core::time::Duration;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::net::UnixStream;
+#[cfg(test)]
+use std::sync::atomic::AtomicU32;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::io::{FdFlags, fcntl_setfd};
@@ -17,9 +19,15 @@ pub struct Bell {
     gong: UnixStream,
     /// A byte is on its way, or waits to be read.
     rung: AtomicBool,
+    /// How many of the next writes fail.
+    #[cfg(test)]
+    pub faults: AtomicU32,
 }
 
 impl Bell {
+    /// How often in a row a write is tried. The system may be short of memory for a moment.
+    const TRIES_MAX: u32 = 3;
+
     /// A silent one. Its descriptors are closed on exec.
     pub fn new() -> io::Result<Self> {
         let (button, gong) = UnixStream::pair()?;
@@ -29,15 +37,45 @@ impl Bell {
             button,
             gong,
             rung: AtomicBool::new(false),
+            #[cfg(test)]
+            faults: AtomicU32::new(0),
         })
     }
 
     /// Makes the descriptor readable. However often it is rung, one byte is in it.
-    pub fn ring(&self) {
-        if !self.rung.swap(true, Ordering::AcqRel) {
-            // The only way to fail is a full buffer, and then the descriptor is readable.
-            let _ = (&self.button).write(&[0]);
+    ///
+    /// Where that fails, the next call tries again: it is for the caller to see to it that there is one.
+    pub fn ring(&self) -> io::Result<()> {
+        if self.rung.swap(true, Ordering::AcqRel) {
+            return Ok(());
         }
+        let mut tries = 1;
+        while let Err(error) = self.press() {
+            // Full: then the descriptor is readable, and that is all that is wanted.
+            if error.kind() == ErrorKind::WouldBlock {
+                break;
+            }
+            if tries == Self::TRIES_MAX {
+                self.rung.store(false, Ordering::Release);
+                return Err(error);
+            }
+            tries += 1;
+        }
+        Ok(())
+    }
+
+    fn press(&self) -> io::Result<usize> {
+        #[cfg(test)]
+        {
+            let less = |faults: u32| faults.checked_sub(1);
+            let faults = self
+                .faults
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+            if faults.is_ok() {
+                return Err(io::Error::from_raw_os_error(libc::ENOBUFS));
+            }
+        }
+        (&self.button).write(&[0])
     }
 
     /// Makes the descriptor unreadable until it is rung again.
@@ -69,7 +107,8 @@ impl Bell {
             replace(&fresh.gong, &self.gong);
             self.rung.store(false, Ordering::Release);
         }
-        self.ring();
+        // The engine looks soon in any case, and asks those who wait for the others.
+        let _ = self.ring();
     }
 }
 
@@ -163,7 +202,9 @@ mod tests {
         let bell = Bell::new().unwrap();
         assert!(!readable(&bell));
         for _ in 0..3 {
-            (0..100_000).for_each(|_| bell.ring());
+            for _ in 0..100_000 {
+                bell.ring().unwrap();
+            }
             assert!(readable(&bell));
             bell.hush();
             assert!(!readable(&bell), "one byte, however often it was rung");
@@ -178,7 +219,7 @@ mod tests {
             scope.spawn(|| {
                 for _ in 0..200_000 {
                     said.fetch_add(1, Ordering::Relaxed);
-                    bell.ring();
+                    bell.ring().unwrap();
                 }
             });
             let mut heard = 0;
@@ -200,6 +241,22 @@ mod tests {
     }
 
     #[test]
+    fn a_write_that_fails_is_tried_again_and_never_mutes_the_bell() {
+        let bell = Bell::new().unwrap();
+        bell.faults.store(Bell::TRIES_MAX - 1, Ordering::Relaxed);
+        bell.ring().unwrap();
+        assert!(readable(&bell), "the last try has succeeded");
+        bell.hush();
+
+        bell.faults.store(Bell::TRIES_MAX, Ordering::Relaxed);
+        let error = bell.ring().unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::ENOBUFS));
+        assert!(!readable(&bell));
+        bell.ring().unwrap();
+        assert!(readable(&bell), "the next ring is heard");
+    }
+
+    #[test]
     fn a_renewed_bell_keeps_its_number_and_sounds() {
         let bell = Bell::new().unwrap();
         let number = bell.as_raw_fd();
@@ -208,7 +265,7 @@ mod tests {
         assert!(readable(&bell));
         bell.hush();
         assert!(!readable(&bell));
-        bell.ring();
+        bell.ring().unwrap();
         assert!(readable(&bell));
         assert!(
             rustix::io::fcntl_getfd(bell.fd())

@@ -49,7 +49,8 @@ impl Engine {
     /// its loop, which never blocks.
     pub fn stop(self) {
         self.stop.store(true, Ordering::Release);
-        self.waker.ring();
+        // Where that fails, it takes up to `Driver::SLEEP_MAX`.
+        let _ = self.waker.ring();
         // It catches its own panics.
         let _ = self.thread.join();
     }
@@ -83,6 +84,9 @@ impl Driver {
     /// Deadlines are kept this precisely. Should one not move although it was served, the thread
     /// must not spin.
     const WAIT_MIN: Duration = Duration::from_millis(1);
+
+    /// It looks this often at least: so much later it finds out, should the system have refused to wake it.
+    const SLEEP_MAX: Duration = Duration::from_secs(1);
 
     fn run(self) {
         let done = catch_unwind(AssertUnwindSafe(|| self.turn_until_stopped()));
@@ -134,15 +138,12 @@ impl Driver {
 
     /// Waits, and says what there is at the socket: datagrams, trouble, both or nothing.
     fn wait(&self, wait: Wait, hurried: bool) -> PollFlags {
-        let patience = wait.until.map(|until| {
-            let left = until.since(clock::monotonic());
-            if hurried {
-                left
-            } else {
-                left.max(Self::WAIT_MIN)
-            }
-        });
-        let patience = patience.and_then(|patience| patience.try_into().ok());
+        let patience = match wait.until {
+            Some(until) if hurried => until.since(clock::monotonic()),
+            Some(until) => until.since(clock::monotonic()).max(Self::WAIT_MIN),
+            None => Self::SLEEP_MAX,
+        };
+        let patience = patience.min(Self::SLEEP_MAX).try_into().ok();
         let waker = self.waker.fd();
         let mut fds = [
             PollFd::from_borrowed_fd(waker, PollFlags::IN),
@@ -215,6 +216,51 @@ mod tests {
             turns < 30 * periods,
             "{turns} turns in {periods} idle periods"
         );
+    }
+
+    #[test]
+    fn a_bell_that_could_not_be_rung_is_rung_later_and_the_log_says_why() {
+        let node = Node::new();
+        node.init("127.0.0.1", 33_012, None).unwrap();
+        let number = node.open_bell().unwrap();
+        node.hush_bell(number);
+        node.beat(None);
+        let bell = Arc::clone(&node.shared.lock().bells[0]);
+        bell.faults.store(12, Ordering::Relaxed);
+        let is_rung = || {
+            let mut fds = [PollFd::from_borrowed_fd(bell.fd(), PollFlags::IN)];
+            poll(&mut fds, Some(&rustix::time::Timespec::default())).unwrap() == 1
+        };
+        assert!(!is_rung());
+        // Nobody calls the node: it wants a beat, and finds out that it was not heard.
+        eventually("the bell is rung all the same", is_rung);
+        let text = "Could not wake Tarantool's thread: No buffer space available";
+        let (lines, _) = node.take_lines();
+        let told = |line: &super::super::Line| line.text.starts_with(text);
+        assert!(lines.iter().any(told), "{lines:?}");
+    }
+
+    #[test]
+    fn an_engine_that_could_not_be_woken_is_late_and_no_more() {
+        let node = Node::new();
+        let an_hour = crate::swim::config::Setting::Number(3600.0);
+        for name in ["PROTOCOL_PERIOD_SECONDS", "ANTI_ENTROPY_PERIOD_SECONDS"] {
+            node.with_swim(|swim, now| swim.assign(name, an_hour.clone(), now))
+                .unwrap()
+                .unwrap();
+        }
+        node.init("127.0.0.1", 33_013, None).unwrap();
+        let waker = node.shared.lock().waker.clone().unwrap();
+        eventually("it sleeps", || node.shared.lock().turns > 0);
+        waker.faults.store(u32::MAX, Ordering::Relaxed);
+        // It has to look anew at when to wake, and would sleep for an hour.
+        let soon = crate::swim::config::Setting::Number(0.1);
+        node.with_swim(|swim, now| swim.assign("PROTOCOL_PERIOD_SECONDS", soon, now))
+            .unwrap()
+            .unwrap();
+        let probes = || node.shared.lock().swim.stats().probes;
+        let before = probes();
+        eventually("it probes itself", || probes() > before + 5);
     }
 
     #[test]

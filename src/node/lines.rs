@@ -43,10 +43,12 @@ pub enum Topic {
     Resolver,
     /// What was said of this node.
     Refutation,
+    /// A thread that was not woken, or did not come.
+    Bell,
 }
 
 impl Topic {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Deafness,
         Self::Suspicion,
         Self::Silence,
@@ -57,13 +59,14 @@ impl Topic {
         Self::Flood,
         Self::Resolver,
         Self::Refutation,
+        Self::Bell,
     ];
 
     /// How many lines are told as they come, after a quiet time.
     const fn burst(self) -> u32 {
         match self {
             // There is one only, and a flood may be a short one that comes again and again.
-            Self::Flood => 1,
+            Self::Flood | Self::Bell => 1,
             // There are few different ones, and strangers send as many datagrams as they like.
             Self::Refutation | Self::Stranger => 5,
             // Each names another member: when a rack loses power, people want to know who was in it.

@@ -135,7 +135,10 @@ impl Node {
         if let Some(engine) = engine.take() {
             engine.stop();
         }
-        let close = |state: &mut State, _: Now| (state.socket.take(), state.close_resolver());
+        let close = |state: &mut State, _: Now| {
+            state.engine_watch.dismiss();
+            (state.socket.take(), state.close_resolver())
+        };
         drop(self.shared.visit(close)?);
         Ok(left)
     }

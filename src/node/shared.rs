@@ -153,11 +153,11 @@ impl Shared {
 
     fn run(&self, mut chores: Chores, give_up: Micros) {
         for _ in 0..Self::RETRIES_MAX {
-            let unsent = chores.run(give_up);
-            if unsent.is_empty() {
+            let refused = chores.run(give_up);
+            if refused.is_empty() {
                 return;
             }
-            let tell = |state: &mut State, now: Now| state.handle_unsent(&unsent, now);
+            let tell = |state: &mut State, now: Now| state.handle_refused(&refused, now);
             (_, chores) = self.enter(Caller::Visitor, tell);
         }
         let _given_up = chores.run(give_up);

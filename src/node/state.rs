@@ -3,11 +3,10 @@
 use core::mem;
 use core::net::SocketAddr;
 use core::time::Duration;
-use std::io;
 use std::sync::Arc;
 
 use super::addresses::{AddressBook, Route};
-use super::chores::Chores;
+use super::chores::{Chores, Refused};
 use super::clock::{self, Clock, LuaTime, ThreadClock};
 use super::doorbell::{Bell, Chime, Noise};
 use super::failure::{Failure, system_text};
@@ -16,7 +15,7 @@ use super::lines::{Lines, Topic};
 use super::resolver::{Lookup, Resolver};
 use super::socket::{Family, Inbox, Socket};
 use super::troubles::{Trouble, Troubles};
-use super::watchdog::{Ran, Watchdog};
+use super::watchdog::{EngineWatch, Ran, Watchdog};
 use crate::swim::report::Level;
 use crate::swim::time::{Micros, Now};
 use crate::swim::uri::Uri;
@@ -40,6 +39,7 @@ pub struct State {
     chime: Chime,
     pub lines: Lines,
     pub watchdog: Watchdog,
+    pub engine_watch: EngineWatch,
     /// Of the thread that beats.
     beater: Option<ThreadClock>,
     /// For how long the engine of a process that has forked leaves the work to the child.
@@ -92,6 +92,7 @@ impl State {
             chime: Chime::default(),
             lines: Lines::default(),
             watchdog: Watchdog::default(),
+            engine_watch: EngineWatch::default(),
             beater: None,
             parked_until: None,
             sleeps_until: None,
@@ -175,13 +176,19 @@ impl State {
         }
     }
 
-    /// These could not be sent.
-    pub fn handle_unsent(&mut self, unsent: &[(Uri, io::Error)], now: Now) {
-        self.send_errors += unsent.len() as u64;
-        for (uri, error) in unsent {
+    /// The system has refused to do this.
+    pub fn handle_refused(&mut self, refused: &Refused, now: Now) {
+        self.send_errors += refused.sends.len() as u64;
+        for (uri, error) in &refused.sends {
             let trouble = Trouble::Unsent(system_text(error));
             self.troubles.note(uri, trouble, now.monotonic);
             self.swim.handle_unsent(uri);
+        }
+        if let Some(error) = &refused.bell {
+            // The watchdog rings again, until there is a beat; then this is read as well.
+            let line = format!("Could not wake Tarantool's thread: {}", system_text(error));
+            self.lines
+                .tell(Topic::Bell, Level::Warn, line, now.monotonic);
         }
     }
 
@@ -261,11 +268,28 @@ impl State {
             chores.bells = self.bells.clone();
         }
         chores.deadline = self.next_deadline();
-        if caller == Caller::Engine || self.sleeps_too_long(chores.deadline) {
+        if caller == Caller::Engine {
+            self.engine_watch.turn(now.monotonic);
             self.sleeps_until = chores.deadline;
-            chores.waker = self.waker.clone().filter(|_| caller != Caller::Engine);
+        } else if self.sleeps_too_long(chores.deadline) || self.is_engine_missing(now.monotonic) {
+            self.sleeps_until = chores.deadline;
+            chores.waker = self.waker.clone();
         }
         chores
+    }
+
+    /// Whether the engine should have come by itself. If it does not do so when it is woken, that is
+    /// worth a line.
+    fn is_engine_missing(&mut self, now: Micros) -> bool {
+        let missing = self.engine_watch.is_overdue(now);
+        if let Some(time) = self.engine_watch.poll_complaint(now) {
+            let line = format!(
+                "The thread membership has not run for {:.1} s: nobody is answered",
+                time.as_secs_f64()
+            );
+            self.lines.push(Level::Warn, line);
+        }
+        missing
     }
 
     /// Ends the pause after a fork: whoever calls is not about to exit.

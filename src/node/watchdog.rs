@@ -39,6 +39,8 @@ pub struct Watchdog {
     asked: Option<Micros>,
     /// The bell is to be rung for it.
     rings: bool,
+    /// When it was to be rung last.
+    rung: Micros,
     /// When it looked last.
     looked: Micros,
     stalled: bool,
@@ -87,30 +89,40 @@ impl Watchdog {
         let Some(due) = self.next_look(timeout) else {
             return;
         };
-        if now.since(due) > LATENESS_MAX {
+        if !self.stalled && now.since(due) > LATENESS_MAX {
             self.excuse(now);
         }
         self.looked = now;
         if self.asked.is_none() && self.doubts(timeout, ran, now) {
             self.asked = Some(now);
-            self.rings = true;
+            self.ring(now);
         }
-        self.stalled = self
-            .deadline(timeout)
-            .is_some_and(|deadline| deadline <= now);
+        // The system may have failed to ring it. Where it has not, to ring again costs nothing.
+        if self.asked.is_some() && now.since(self.rung) >= LOOK {
+            self.ring(now);
+        }
+        let overdue = |deadline| deadline <= now;
+        self.stalled |= self.deadline(timeout).is_some_and(overdue);
+    }
+
+    fn ring(&mut self, now: Micros) {
+        (self.rings, self.rung) = (true, now);
     }
 
     /// When to look next.
     pub fn next_look(&self, timeout: Duration) -> Option<Micros> {
-        let beaten = self.beaten.filter(|_| !self.stalled)?;
+        let beaten = self.beaten?;
+        if self.stalled || timeout.is_zero() && self.asked.is_some() {
+            return Some(self.rung + QUIET_MAX);
+        }
         if timeout.is_zero() {
-            return self.asked.is_none().then(|| beaten + quiet(timeout));
+            return Some(beaten + quiet(timeout));
         }
         let look = self.looked + LOOK.min(timeout / LOOKS);
         Some(self.deadline(timeout).map_or(look, |due| due.min(look)))
     }
 
-    /// Whether to ring for a beat. Says so once.
+    /// Whether to ring for a beat. Says so once for each time.
     pub fn poll_question(&mut self) -> bool {
         core::mem::take(&mut self.rings)
     }
@@ -146,6 +158,57 @@ fn quiet(timeout: Duration) -> Duration {
         QUIET_MAX
     } else {
         (timeout / 3).clamp(LOOK, QUIET_MAX)
+    }
+}
+
+/// How long after its last turn the engine is overdue: it looks once a second at least.
+const ENGINE_LATE: Duration = Duration::from_secs(3);
+
+/// How long it has to come once it was woken. After a pause of the process it needs a moment.
+const ENGINE_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Whether the engine comes when it is woken, as the threads see that call the node meanwhile.
+#[derive(Debug, Default)]
+pub struct EngineWatch {
+    /// Its last turn; `None` while there is none to wait for.
+    turned: Option<Micros>,
+    /// Since when it is known to be overdue.
+    missed: Option<Micros>,
+    told: bool,
+}
+
+impl EngineWatch {
+    /// The engine takes a turn.
+    pub fn turn(&mut self, now: Micros) {
+        *self = Self {
+            turned: Some(now),
+            ..Self::default()
+        };
+    }
+
+    /// The engine was stopped.
+    pub fn dismiss(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Another thread is here: says whether the engine is overdue, and is to be woken.
+    pub fn is_overdue(&mut self, now: Micros) -> bool {
+        let late = |turned: Micros| now.since(turned) >= ENGINE_LATE;
+        if !self.turned.is_some_and(late) {
+            return false;
+        }
+        self.missed.get_or_insert(now);
+        true
+    }
+
+    /// For how long the engine has not come although it was woken. Says so once.
+    pub fn poll_complaint(&mut self, now: Micros) -> Option<Duration> {
+        let missed = self.missed.filter(|_| !self.told)?;
+        if now.since(missed) < ENGINE_PATIENCE {
+            return None;
+        }
+        self.told = true;
+        self.turned.map(|turned| now.since(turned))
     }
 }
 
@@ -223,13 +286,65 @@ mod tests {
             let after = found.since(at(began));
             let most = TIMEOUT + LOOK + IDLE_MAX;
             assert!(TIMEOUT <= after && after <= most, "{began}: {after:?}");
-            assert_eq!(dog.next_look(TIMEOUT), None, "there is no more to see");
 
             let back = found + Duration::from_secs(10);
             let missed = dog.beat(runs_since(began)(back), back);
             assert_eq!(missed, Some(TIMEOUT + Duration::from_secs(10)));
             assert!(!dog.is_stalled());
         }
+    }
+
+    #[test]
+    fn who_does_not_come_is_rung_again_and_again_until_it_does() {
+        for timeout in [TIMEOUT, Duration::ZERO] {
+            let mut dog = watchdog(never_runs);
+            let mut rings = Vec::new();
+            while let Some(look) = dog.next_look(timeout)
+                && look < at(8000)
+            {
+                dog.look(timeout, never_runs(look), look);
+                if dog.poll_question() {
+                    rings.push(look);
+                }
+            }
+            let pauses = rings.windows(2).map(|pair| pair[1].since(pair[0]));
+            assert!(pauses.max().unwrap() <= Duration::from_secs(1), "{rings:?}");
+            assert!(rings.last() >= Some(&at(7000)), "{rings:?}");
+            assert_eq!(dog.is_stalled(), timeout == TIMEOUT);
+            dog.beat(never_runs(at(8000)), at(8000));
+            assert!(!dog.poll_question() && !dog.is_stalled());
+        }
+    }
+
+    #[test]
+    fn a_pause_in_the_middle_of_a_stall_does_not_end_it() {
+        let mut dog = watchdog(never_runs);
+        assert!(watch(&mut dog, never_runs, at(100_000)).is_some());
+        dog.look(TIMEOUT, never_runs(at(60_000)), at(60_000));
+        assert!(dog.is_stalled(), "nobody has beaten since");
+    }
+
+    #[test]
+    fn an_engine_that_does_not_come_is_complained_of_once_and_one_that_was_paused_is_not() {
+        let mut engine = EngineWatch::default();
+        assert!(!engine.is_overdue(at(60_000)), "there is none yet");
+        engine.turn(at(60_000));
+        assert!(!engine.is_overdue(at(62_999)));
+        // After a pause of the process another thread is back first.
+        assert!(engine.is_overdue(at(90_000)));
+        assert_eq!(engine.poll_complaint(at(90_500)), None);
+        engine.turn(at(90_600));
+        assert!(!engine.is_overdue(at(91_000)));
+        assert_eq!(engine.poll_complaint(at(92_000)), None);
+
+        assert!(engine.is_overdue(at(93_600)));
+        let missing = Some(Duration::from_secs(4));
+        assert_eq!(engine.poll_complaint(at(94_600)), missing);
+        assert!(
+            engine.is_overdue(at(99_600)),
+            "and is to be woken all the same"
+        );
+        assert_eq!(engine.poll_complaint(at(99_600)), None);
     }
 
     #[test]
