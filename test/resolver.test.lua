@@ -1,5 +1,7 @@
 package.path = arg[0]:gsub('[^/]*$', 'lib/?.lua;') .. package.path
 local ffi = require('ffi')
+local fiber = require('fiber')
+local msgpack = require('msgpack')
 local suite = require('suite')
 local fact = suite.fact
 
@@ -66,10 +68,12 @@ end)
 local NAMESERVER = '127.0.53.53'
 local HANGING_RESOLVER = {
     prefix = {'unshare', '-m', 'sh', '-c', [[
+        mount --bind hosts /etc/hosts &&
         mount --bind resolv.conf /etc/resolv.conf &&
         mount --bind nsswitch.conf /etc/nsswitch.conf &&
         exec "$0" "$@"]]},
     files = {
+        ['hosts'] = '127.0.0.1 localhost member.example other.example\n',
         ['resolv.conf'] = ('nameserver %s\noptions timeout:30 attempts:5\n'):format(NAMESERVER),
         ['nsswitch.conf'] = 'hosts: files dns\n',
     },
@@ -145,6 +149,57 @@ fact('a resolver that hangs does not keep a process from ending, leaving or fork
     a:signal('TERM')
     a:wait_exit()
     t:ok(not a:is_running(), 'it ends')
+end)
+
+--- Sends pings of so many members that have each another name, without being one.
+local function ping_by_names(sock, to, first, last)
+    for i = first, last do
+        local stranger = ('x%d.stranger.example:1'):format(i)
+        local data = {ts = i, src = stranger, dst = to.uri}
+        sock:sendto('127.0.0.1', to.port, msgpack.encode({stranger, 'PING', data, {}}))
+        if i % 20 == 0 then
+            fiber.sleep(0.005)
+        end
+    end
+end
+
+fact('names of strangers that hang hold up no name of a member or of a user', function(t, cluster)
+    if can_hang_the_resolver(t, cluster) == nil then
+        return
+    end
+    local a = cluster:member(hanging_options())
+    local function member_by_name(host)
+        local opts = hanging_options()
+        opts.host = host
+        return cluster:member(opts)
+    end
+    local member, other = member_by_name('member.example'), member_by_name('other.example')
+    local sock = cluster:udp('127.0.0.1', cluster:port())
+    ping_by_names(sock, a, 1, 1100)
+    cluster:wait('strangers to be looked up', function()
+        return a.membership.stats().resolver.refused > 0
+    end)
+    t:is_deeply(probe(a, member.uri), {true}, 'a user is answered')
+    a.membership.add_member(other.uri)
+    cluster:wait('the other one to be reached', function()
+        return a.membership.get_member(other.uri).clock_delta
+    end)
+    t:ok(true, 'who is added is reached')
+    ping_by_names(sock, a, 1101, 2200)
+    t:is(a.membership.probe_uri(member.uri), true, 'who is known goes on being so')
+    t:is(a:status_of(other.uri), 'alive', 'both')
+end)
+
+fact('names of strangers are looked up ten times a second at most', function(t, cluster)
+    local a = cluster:member()
+    local sock = cluster:udp('127.0.0.1', cluster:port())
+    local before, began = a.membership.stats().resolver.queries, fiber.clock()
+    ping_by_names(sock, a, 1, 4000)
+    local queries = a.membership.stats().resolver.queries - before
+    local took = fiber.clock() - began
+    t:ok(queries > 0, 'some are')
+    t:ok(queries <= 10 + 10 * took, ('%d within %.1f s, and ten at once'):format(queries, took))
+    t:ok(a.membership.stats().resolver.refused > 1000, 'the others are counted')
 end)
 
 suite.run()

@@ -33,7 +33,7 @@ local watch = require('membership.watch')
 ---@field stalls {count: number, longest_seconds: number}
 ---@field pauses number
 ---@field deafness {count: number, now: boolean}
----@field resolver {queries: number, failures: number, longest_seconds: number}
+---@field resolver {queries: number, failures: number, refused: number, longest_seconds: number}
 ---@field lock {longest_seconds: number}
 
 ---@class membership.Diagnosis

@@ -113,6 +113,7 @@ fn machine(figures: &Figures) -> Entries {
     let resolver = vec![
         ("queries", Count(lookups.queries)),
         ("failures", Count(lookups.failures)),
+        ("refused", Count(lookups.refused)),
         ("longest_seconds", Node::time(lookups.longest)),
     ];
     let lock = vec![("longest_seconds", Node::time(figures.longest_hold))];

@@ -1,7 +1,6 @@
 //! Which address a member has: what the resolver said, for how long to believe it, and what waits
 //! for it to answer. Asks nobody itself.
 
-use core::mem;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 use std::collections::VecDeque;
@@ -9,27 +8,16 @@ use std::collections::VecDeque;
 use super::cache::Cache;
 use super::figures::Lookups;
 use super::resolver::{Answer, Question};
+use super::shares::{Limits, Share};
 use super::socket::Family;
 use crate::swim::Transmit;
+use crate::swim::acquaintance::Acquaintance;
 use crate::swim::time::Micros;
 use crate::swim::uri::Uri;
 
 /// How many hosts, and how many addresses, are remembered: as many as there may be members. With
 /// the longest of names it comes to some 30 MiB. Names come from strangers.
 const ENTRIES_MAX: usize = 65_536;
-
-/// How many questions may be under way: what hostile names can make the resolver work through
-/// before it gets to an honest one. Beyond it, names do not resolve.
-const QUESTIONS_MAX: usize = 1024;
-
-/// How many datagrams may wait for an answer, in all: 1.5 MiB.
-const WAITING_MAX: usize = 1024;
-
-/// How many of them for one member. The last ones say everything that the first ones did.
-const WAITING_PER_MEMBER_MAX: usize = 4;
-
-/// How long a datagram may wait: later on, nobody waits for what it would bring.
-const WAITING_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// After this an address is looked up again, while the old one goes on being used.
 const TIME_TO_LIVE: Duration = Duration::from_secs(30);
@@ -60,8 +48,8 @@ pub struct AddressBook {
     hosts: Cache<String, Host>,
     /// Who has been sent something at an address.
     residents: Cache<SocketAddr, Vec<Uri>>,
-    waiting: VecDeque<Waiting>,
-    questions_under_way: usize,
+    /// By [`Acquaintance`].
+    shares: [Share; Acquaintance::COUNT],
     questions: VecDeque<Question>,
     warnings: VecDeque<String>,
     lookups: Lookups,
@@ -72,8 +60,8 @@ pub struct AddressBook {
 struct Host {
     /// The address last heard of; kept when a later question fails. Its port means nothing.
     address: Option<SocketAddr>,
-    /// A question is under way.
-    asking: bool,
+    /// A question is under way, in this share.
+    asking: Option<Acquaintance>,
     /// When the last one was asked.
     asked: Micros,
     /// When the last question was answered, and how long that answer holds.
@@ -84,12 +72,8 @@ struct Host {
     reported: Vec<u16>,
 }
 
-/// A datagram whose recipient's name is being resolved.
-#[derive(Debug)]
-struct Waiting {
-    transmit: Transmit,
-    since: Micros,
-}
+/// Tells how well a member is known.
+pub type HowKnown<'a> = &'a dyn Fn(&Uri) -> Acquaintance;
 
 /// Where a datagram goes.
 #[derive(Debug, PartialEq, Eq)]
@@ -110,8 +94,7 @@ impl AddressBook {
             family,
             hosts: Cache::new(ENTRIES_MAX),
             residents: Cache::new(ENTRIES_MAX),
-            waiting: VecDeque::new(),
-            questions_under_way: 0,
+            shares: Acquaintance::ALL.map(|kind| Share::new(Limits::of(kind))),
             questions: VecDeque::new(),
             warnings: VecDeque::new(),
             lookups: Lookups::default(),
@@ -126,16 +109,16 @@ impl AddressBook {
     /// Serves a socket of this family from now on.
     pub fn serve(&mut self, family: Family) {
         if self.family != family {
-            *self = Self {
-                questions_under_way: self.questions_under_way,
-                lookups: self.lookups,
-                ..Self::new(family)
-            };
+            self.family = family;
+            self.hosts = Cache::new(ENTRIES_MAX);
+            self.residents = Cache::new(ENTRIES_MAX);
+            self.shares.iter_mut().for_each(Share::forget_waiting);
         }
     }
 
-    /// Finds out where a datagram goes.
-    pub fn route(&mut self, transmit: Transmit, now: Micros) -> Route {
+    /// Finds out where a datagram goes. Should its recipient's name have to be looked up for that, how
+    /// well that is known decides what there is for it.
+    pub fn route(&mut self, transmit: Transmit, how_known: HowKnown<'_>, now: Micros) -> Route {
         let to = &transmit.to;
         if let Some(address) = literal(to) {
             if Family::of(address.ip()) != self.family {
@@ -144,37 +127,59 @@ impl AddressBook {
             self.move_in(address, to);
             return Route::To(address, transmit);
         }
-        let full = self.questions_under_way >= QUESTIONS_MAX;
-        let host = self.hosts.entry(to.host());
-        if !full && host.is_due(transmit.anew, now) {
-            (host.asking, host.asked) = (true, now);
-            self.lookups.queries += 1;
-            self.questions_under_way += 1;
-            self.questions.push_back(Question {
-                about: to.clone(),
-                family: self.family,
-            });
+        let outdated = |host: &Host| host.is_outdated(transmit.anew, now);
+        if self.hosts.peek(to.host()).is_none_or(outdated) {
+            self.ask(to, how_known(to), now);
         }
+        if self.hosts.peek(to.host()).is_none() {
+            return Route::Nowhere(transmit.to);
+        }
+        let host = self.hosts.entry(to.host());
         if let Some(address) = host.address_of(to) {
             self.move_in(address, to);
             return Route::To(address, transmit);
         }
-        if host.asking {
-            self.wait(transmit, now);
+        if let Some(share) = host.asking {
+            self.shares[share as usize].wait(transmit, now);
             return Route::Waits;
         }
         self.warnings.extend(host.complaint(to));
         Route::Nowhere(transmit.to)
     }
 
+    /// Has a name looked up; unless it is already, or there is no room for one that is not known better.
+    fn ask(&mut self, about: &Uri, known: Acquaintance, now: Micros) {
+        let asking = self.hosts.peek(about.host()).and_then(|host| host.asking);
+        // Behind those of strangers a question may wait for long.
+        if asking.is_some_and(|share| share >= known) {
+            return;
+        }
+        if !self.shares[known as usize].begin_question(now) {
+            self.lookups.refused += 1;
+            return;
+        }
+        // Only now, or strangers would have the hosts of members forgotten.
+        let host = self.hosts.entry(about.host());
+        (host.asking, host.asked) = (Some(known), now);
+        self.lookups.queries += 1;
+        self.questions.push_back(Question {
+            about: about.clone(),
+            family: self.family,
+            share: known,
+        });
+    }
+
     /// Takes what the resolver has found out, and says where the datagrams go that waited for it.
-    pub fn handle_answer(&mut self, answer: Answer, now: Micros) -> Vec<Route> {
-        let Answer {
-            question: Question { about, family },
-            result,
-        } = answer;
-        self.questions_under_way = self.questions_under_way.saturating_sub(1);
-        if family != self.family {
+    pub fn handle_answer(
+        &mut self,
+        answer: Answer,
+        how_known: HowKnown<'_>,
+        now: Micros,
+    ) -> Vec<Route> {
+        let Answer { question, result } = answer;
+        let about = question.about;
+        self.shares[question.share as usize].end_question();
+        if question.family != self.family {
             return Vec::new();
         }
         if let Some(host) = self.hosts.get_mut(about.host()) {
@@ -183,15 +188,13 @@ impl AddressBook {
             host.learn(result, now);
             self.warnings.extend(host.complaint(&about));
         }
-        let waited = self.take_waiting(about.host());
-        let fresh = waited
-            .into_iter()
-            .filter(|waiting| now.since(waiting.since) < WAITING_TIME_MAX);
-        let fresh: Vec<_> = fresh.map(|waiting| waiting.transmit).collect();
-        fresh
-            .into_iter()
-            .map(|transmit| self.route(transmit, now))
-            .collect()
+        let mut routes = Vec::new();
+        for share in Acquaintance::ALL {
+            for transmit in self.shares[share as usize].take_waiting(about.host(), now) {
+                routes.push(self.route(transmit, how_known, now));
+            }
+        }
+        routes
     }
 
     /// The next question for the resolver.
@@ -229,9 +232,7 @@ impl AddressBook {
 
     /// Whether something waits for the address of `uri`.
     pub fn is_resolving(&self, uri: &str) -> bool {
-        self.waiting
-            .iter()
-            .any(|waiting| *waiting.transmit.to == *uri)
+        self.shares.iter().any(|share| share.is_resolving(uri))
     }
 
     /// Whether a member may be at this address.
@@ -250,10 +251,9 @@ impl AddressBook {
 
     /// Forgets all questions and what waits for them: there will be no answers.
     pub fn forget_questions(&mut self) {
-        self.hosts.values_mut().for_each(|host| host.asking = false);
-        self.questions_under_way = 0;
+        self.hosts.values_mut().for_each(|host| host.asking = None);
+        self.shares.iter_mut().for_each(Share::forget_questions);
         self.questions.clear();
-        self.waiting.clear();
     }
 
     fn move_in(&mut self, address: SocketAddr, uri: &Uri) {
@@ -263,52 +263,21 @@ impl AddressBook {
             residents.insert(0, uri.clone());
         }
     }
-
-    fn wait(&mut self, transmit: Transmit, now: Micros) {
-        let too_old = |waiting: &Waiting| now.since(waiting.since) >= WAITING_TIME_MAX;
-        while self.waiting.front().is_some_and(too_old) {
-            self.waiting.pop_front();
-        }
-        let mut before = self.waiting.iter().enumerate();
-        let mut before = before
-            .by_ref()
-            .filter(|(_, waiting)| waiting.transmit.to == transmit.to);
-        let first = before.next().map(|(index, _)| index);
-        if let Some(first) = first
-            && before.count() + 1 >= WAITING_PER_MEMBER_MAX
-        {
-            self.waiting.remove(first);
-        } else if self.waiting.len() >= WAITING_MAX {
-            self.waiting.pop_front();
-        }
-        self.waiting.push_back(Waiting {
-            transmit,
-            since: now,
-        });
-    }
-
-    fn take_waiting(&mut self, host: &str) -> Vec<Waiting> {
-        let all = mem::take(&mut self.waiting);
-        let (taken, left): (Vec<_>, Vec<_>) = all
-            .into_iter()
-            .partition(|waiting| waiting.transmit.to.host() == host);
-        self.waiting = left.into();
-        taken
-    }
 }
 
 impl Host {
-    fn is_due(&self, anew: bool, now: Micros) -> bool {
+    /// Whether the last answer is not to be relied on any more, if there was one.
+    fn is_outdated(&self, anew: bool, now: Micros) -> bool {
         let Some((answered, holds)) = self.answered else {
-            return !self.asking;
+            return true;
         };
         let doubted = anew && self.failure.is_none();
         let holds = if doubted { TIME_TO_TRUST } else { holds };
-        !self.asking && now.since(answered) >= holds
+        now.since(answered) >= holds
     }
 
     fn learn(&mut self, result: Result<SocketAddr, String>, now: Micros) {
-        self.asking = false;
+        self.asking = None;
         let holds = match result {
             Ok(address) => {
                 self.address = Some(address);
@@ -378,10 +347,20 @@ mod tests {
         AddressBook::new(Family::V4)
     }
 
+    /// Members, all of them.
+    fn known(_: &Uri) -> Acquaintance {
+        Acquaintance::Known
+    }
+
+    fn stranger(_: &Uri) -> Acquaintance {
+        Acquaintance::Stranger
+    }
+
     fn answer(about: &str, result: Result<&str, &str>) -> Answer {
         let question = Question {
             about: uri(about),
             family: Family::V4,
+            share: Acquaintance::Known,
         };
         let result = result.map(|ip| SocketAddr::new(ip.parse().unwrap(), 0));
         Answer {
@@ -394,11 +373,11 @@ mod tests {
     fn taught(result: Result<&str, &str>) -> AddressBook {
         let mut book = book();
         assert_eq!(
-            book.route(to("a:1", false), Micros(100 * SECOND)),
+            book.route(to("a:1", false), &known, Micros(100 * SECOND)),
             Route::Waits
         );
         assert!(book.poll_question().is_some());
-        let _ = book.handle_answer(answer("a:1", result), Micros(100 * SECOND));
+        let _ = book.handle_answer(answer("a:1", result), &known, Micros(100 * SECOND));
         book
     }
 
@@ -406,7 +385,7 @@ mod tests {
     fn numbers_need_no_resolver() {
         let mut book = book();
         let transmit = to("127.0.0.1:3301", true);
-        let route = book.route(transmit.clone(), Micros(0));
+        let route = book.route(transmit.clone(), &known, Micros(0));
         assert_eq!(route, Route::To(address("127.0.0.1:3301"), transmit));
         assert_eq!(book.poll_question(), None);
     }
@@ -415,16 +394,16 @@ mod tests {
     fn an_address_of_the_other_kind_is_out_of_reach() {
         let mut book = book();
         assert_eq!(
-            book.route(to("[::1]:1", false), Micros(0)),
+            book.route(to("[::1]:1", false), &known, Micros(0)),
             Route::Nowhere(uri("[::1]:1"))
         );
         book.serve(Family::V6);
         assert!(matches!(
-            book.route(to("[::1]:1", false), Micros(0)),
+            book.route(to("[::1]:1", false), &known, Micros(0)),
             Route::To(..)
         ));
         assert!(matches!(
-            book.route(to("127.0.0.1:1", false), Micros(0)),
+            book.route(to("127.0.0.1:1", false), &known, Micros(0)),
             Route::Nowhere(_)
         ));
     }
@@ -433,14 +412,17 @@ mod tests {
     fn the_members_of_one_host_share_one_question() {
         let mut book = book();
         for member in ["a:1", "a:2", "b:1"] {
-            assert_eq!(book.route(to(member, true), Micros(0)), Route::Waits);
+            assert_eq!(
+                book.route(to(member, true), &known, Micros(0)),
+                Route::Waits
+            );
         }
         let asked: Vec<_> = std::iter::from_fn(|| book.poll_question()).collect();
         assert_eq!(
             asked.iter().map(|asked| &*asked.about).collect::<Vec<_>>(),
             ["a:1", "b:1"]
         );
-        let sent = book.handle_answer(answer("a:1", Ok("127.0.0.1")), Micros(0));
+        let sent = book.handle_answer(answer("a:1", Ok("127.0.0.1")), &known, Micros(0));
         let routes = [("127.0.0.1:1", "a:1"), ("127.0.0.1:2", "a:2")];
         assert_eq!(
             sent,
@@ -452,29 +434,35 @@ mod tests {
     fn an_old_address_is_used_while_it_is_asked_for_again() {
         let mut book = taught(Ok("127.0.0.1"));
         let old = Route::To(address("127.0.0.1:1"), to("a:1", false));
-        assert_eq!(book.route(to("a:1", false), Micros(129 * SECOND)), old);
+        assert_eq!(
+            book.route(to("a:1", false), &known, Micros(129 * SECOND)),
+            old
+        );
         assert_eq!(book.poll_question(), None);
         for _ in 0..2 {
-            assert_eq!(book.route(to("a:1", false), Micros(130 * SECOND)), old);
+            assert_eq!(
+                book.route(to("a:1", false), &known, Micros(130 * SECOND)),
+                old
+            );
         }
         assert!(book.poll_question().is_some());
         assert_eq!(book.poll_question(), None, "one question at a time");
-        let _ = book.handle_answer(answer("a:1", Err("no")), Micros(131 * SECOND));
+        let _ = book.handle_answer(answer("a:1", Err("no")), &known, Micros(131 * SECOND));
         assert_eq!(
-            book.route(to("a:1", false), Micros(131 * SECOND)),
+            book.route(to("a:1", false), &known, Micros(131 * SECOND)),
             old,
             "better than none"
         );
-        let _ = book.handle_answer(answer("a:1", Ok("127.0.0.2")), Micros(132 * SECOND));
+        let _ = book.handle_answer(answer("a:1", Ok("127.0.0.2")), &known, Micros(132 * SECOND));
         assert_eq!(book.address(&uri("a:1")), Some(address("127.0.0.2:1")));
     }
 
     #[test]
     fn a_member_that_may_have_moved_is_asked_for_once_a_second() {
         let mut book = taught(Ok("127.0.0.1"));
-        let _ = book.route(to("a:1", true), Micros(101 * SECOND - 1));
+        let _ = book.route(to("a:1", true), &known, Micros(101 * SECOND - 1));
         assert_eq!(book.poll_question(), None);
-        let route = book.route(to("a:1", true), Micros(101 * SECOND));
+        let route = book.route(to("a:1", true), &known, Micros(101 * SECOND));
         assert!(
             matches!(route, Route::To(..)),
             "the old address does meanwhile"
@@ -487,16 +475,16 @@ mod tests {
         let mut book = taught(Err("no"));
         let mut now = 100;
         for pause in [1, 2, 4, 8, 16, 30, 30] {
-            let early = book.route(to("a:1", true), Micros((now + pause) * SECOND - 1));
+            let early = book.route(to("a:1", true), &known, Micros((now + pause) * SECOND - 1));
             assert_eq!(early, Route::Nowhere(uri("a:1")));
             assert_eq!(book.poll_question(), None);
             now += pause;
             assert_eq!(
-                book.route(to("a:1", false), Micros(now * SECOND)),
+                book.route(to("a:1", false), &known, Micros(now * SECOND)),
                 Route::Waits
             );
             assert!(book.poll_question().is_some());
-            let waited = book.handle_answer(answer("a:1", Err("no")), Micros(now * SECOND));
+            let waited = book.handle_answer(answer("a:1", Err("no")), &known, Micros(now * SECOND));
             assert_eq!(
                 waited,
                 [Route::Nowhere(uri("a:1"))],
@@ -508,17 +496,17 @@ mod tests {
     #[test]
     fn a_failure_is_reported_once_for_each_member_until_it_resolves() {
         let mut book = taught(Err("Name or service not known"));
-        let _ = book.route(to("a:2", false), Micros(100 * SECOND));
-        let _ = book.route(to("a:2", false), Micros(100 * SECOND));
-        let _ = book.route(to("a:2", false), Micros(102 * SECOND));
-        let _ = book.handle_answer(answer("a:2", Err("again")), Micros(102 * SECOND));
+        let _ = book.route(to("a:2", false), &known, Micros(100 * SECOND));
+        let _ = book.route(to("a:2", false), &known, Micros(100 * SECOND));
+        let _ = book.route(to("a:2", false), &known, Micros(102 * SECOND));
+        let _ = book.handle_answer(answer("a:2", Err("again")), &known, Micros(102 * SECOND));
         let warnings: Vec<_> = std::iter::from_fn(|| book.poll_warning()).collect();
         let expected = ["a:1", "a:2"];
         let expected =
             expected.map(|uri| format!("getaddrinfo: Name or service not known ({uri})"));
         assert_eq!(warnings, expected);
-        let _ = book.handle_answer(answer("a:1", Ok("127.0.0.1")), Micros(103 * SECOND));
-        let _ = book.handle_answer(answer("a:1", Err("again")), Micros(104 * SECOND));
+        let _ = book.handle_answer(answer("a:1", Ok("127.0.0.1")), &known, Micros(103 * SECOND));
+        let _ = book.handle_answer(answer("a:1", Err("again")), &known, Micros(104 * SECOND));
         assert_eq!(
             book.poll_warning().as_deref(),
             Some("getaddrinfo: again (a:1)")
@@ -527,7 +515,7 @@ mod tests {
 
     #[test]
     fn what_waits_is_bounded_in_number_and_age() {
-        let mut book = book();
+        let (mut book, limits) = (book(), Limits::of(Acquaintance::Known));
         for number in 0..10 {
             let datagram = vec![number];
             let _ = book.route(
@@ -535,56 +523,134 @@ mod tests {
                     datagram,
                     ..to("a:1", false)
                 },
+                &known,
                 Micros(0),
             );
         }
-        let sent = book.handle_answer(answer("a:1", Ok("127.0.0.1")), Micros(SECOND - 1));
+        let sent = book.handle_answer(answer("a:1", Ok("127.0.0.1")), &known, Micros(SECOND - 1));
         let sent = sent.into_iter().map(|route| match route {
             Route::To(_, transmit) => transmit.datagram[0],
             other => panic!("{other:?}"),
         });
         assert_eq!(sent.collect::<Vec<_>>(), [6, 7, 8, 9], "the last ones");
 
-        let _ = book.route(to("b:1", false), Micros(0));
+        let _ = book.route(to("b:1", false), &known, Micros(0));
         assert_eq!(
-            book.handle_answer(answer("b:1", Ok("127.0.0.1")), Micros(SECOND)),
+            book.handle_answer(answer("b:1", Ok("127.0.0.1")), &known, Micros(SECOND)),
             []
         );
 
-        for number in 0..2 * QUESTIONS_MAX {
-            let _ = book.route(to(&format!("c{number}:1"), false), Micros(0));
-            let _ = book.route(to(&format!("c{number}:2"), false), Micros(0));
+        for number in 0..2 * limits.questions {
+            let _ = book.route(to(&format!("c{number}:1"), false), &known, Micros(0));
+            let _ = book.route(to(&format!("c{number}:2"), false), &known, Micros(0));
         }
-        assert_eq!(book.waiting.len(), WAITING_MAX);
+        let waiting = |number: &usize| book.is_resolving(&format!("c{number}:2"));
+        let waiting = (0..2 * limits.questions).filter(waiting).count();
+        assert_eq!(waiting, limits.waiting / 2);
     }
 
     #[test]
     fn questions_are_bounded_and_those_beyond_fail() {
         let mut book = book();
-        for number in 0..QUESTIONS_MAX {
+        for number in 0..Limits::of(Acquaintance::Known).questions {
             assert_eq!(
-                book.route(to(&format!("a{number}:1"), false), Micros(0)),
+                book.route(to(&format!("a{number}:1"), false), &known, Micros(0)),
                 Route::Waits
             );
         }
         assert_eq!(
-            book.route(to("b:1", false), Micros(0)),
+            book.route(to("b:1", false), &known, Micros(0)),
             Route::Nowhere(uri("b:1"))
         );
-        let _ = book.handle_answer(answer("a7:1", Ok("127.0.0.1")), Micros(0));
-        assert_eq!(book.route(to("b:1", false), Micros(0)), Route::Waits);
+        let _ = book.handle_answer(answer("a7:1", Ok("127.0.0.1")), &known, Micros(0));
+        assert_eq!(
+            book.route(to("b:1", false), &known, Micros(0)),
+            Route::Waits
+        );
+    }
+
+    #[test]
+    fn names_of_strangers_keep_no_name_of_a_member_waiting() {
+        let mut book = taught(Ok("127.0.0.1"));
+        let _ = book.route(to("member:1", false), &known, Micros(100 * SECOND));
+        assert!(book.poll_question().is_some());
+        // 3,000 a second for 30 seconds, and no name server answers. More than are remembered.
+        for number in 0..90_000 {
+            let now = Micros(101 * SECOND + number * SECOND / 3000);
+            let name = format!("x{number}.attacker.example:1");
+            let _ = book.route(to(&name, true), &stranger, now);
+        }
+        assert!(book.is_resolving("member:1"), "it goes on waiting");
+        let asked = std::iter::from_fn(|| book.poll_question()).count();
+        assert_eq!(asked, Limits::of(Acquaintance::Stranger).questions);
+        assert_eq!(book.lookups().refused, 90_000 - asked as u64);
+        assert_eq!(book.address(&uri("a:1")), Some(address("127.0.0.1:1")));
+        let now = Micros(131 * SECOND);
+        assert!(matches!(
+            book.route(to("a:1", false), &known, now),
+            Route::To(..)
+        ));
+        assert_eq!(book.route(to("b:1", false), &known, now), Route::Waits);
+        let asked: Vec<_> = std::iter::from_fn(|| book.poll_question()).collect();
+        let asked: Vec<&str> = asked.iter().map(|question| &*question.about).collect();
+        assert_eq!(asked, ["a:1", "b:1"]);
+    }
+
+    #[test]
+    fn names_of_strangers_that_are_answered_at_once_are_ten_a_second() {
+        let mut book = book();
+        let mut asked = 0;
+        for number in 0..36_000 {
+            let now = Micros(100 * SECOND + number * SECOND / 3600);
+            let _ = book.route(to(&format!("x{number}:1"), true), &stranger, now);
+            while let Some(question) = book.poll_question() {
+                asked += 1;
+                let result = Err("no".into());
+                let _ = book.handle_answer(Answer { question, result }, &stranger, now);
+            }
+        }
+        assert!((100..=110).contains(&asked), "{asked} within ten seconds");
+    }
+
+    #[test]
+    fn a_name_that_waits_among_those_of_strangers_is_asked_for_again_for_a_user() {
+        let mut book = book();
+        let now = Micros(100 * SECOND);
+        assert_eq!(book.route(to("a:1", false), &stranger, now), Route::Waits);
+        let first = book.poll_question().unwrap();
+        assert_eq!(first.share, Acquaintance::Stranger);
+        for _ in 0..2 {
+            assert_eq!(book.route(to("a:1", false), &known, now), Route::Waits);
+        }
+        let second = book.poll_question().unwrap();
+        assert_eq!(second.share, Acquaintance::Known);
+        assert_eq!(book.poll_question(), None, "once");
+        let result = Ok(address("127.0.0.1:0"));
+        let answer = Answer {
+            question: second,
+            result,
+        };
+        let sent = book.handle_answer(answer, &known, now);
+        assert_eq!(sent.len(), 3, "whoever they waited for");
+        let result = Err("no answer".into());
+        let late = Answer {
+            question: first,
+            result,
+        };
+        let _ = book.handle_answer(late, &known, now + Duration::from_secs(60));
+        assert_eq!(book.address(&uri("a:1")), Some(address("127.0.0.1:1")));
     }
 
     #[test]
     fn an_address_leads_back_to_those_who_have_it() {
         let mut book = taught(Ok("127.0.0.1"));
         for member in ["127.0.0.1:1", "127.0.0.1:2", "a:1"] {
-            let _ = book.route(to(member, false), Micros(100 * SECOND));
+            let _ = book.route(to(member, false), &known, Micros(100 * SECOND));
         }
         let mut residents = book.residents(address("127.0.0.1:1"));
         residents.sort();
         assert_eq!(residents, [uri("127.0.0.1:1"), uri("a:1")]);
-        let _ = book.handle_answer(answer("a:1", Ok("127.0.0.9")), Micros(101 * SECOND));
+        let _ = book.handle_answer(answer("a:1", Ok("127.0.0.9")), &known, Micros(101 * SECOND));
         assert_eq!(
             book.residents(address("127.0.0.1:1")),
             [uri("127.0.0.1:1")],
@@ -595,10 +661,13 @@ mod tests {
     #[test]
     fn without_answers_to_come_every_name_is_asked_for_anew() {
         let mut book = book();
-        let _ = book.route(to("a:1", false), Micros(0));
+        let _ = book.route(to("a:1", false), &known, Micros(0));
         book.forget_questions();
         assert_eq!(book.poll_question(), None);
-        assert_eq!(book.route(to("a:1", false), Micros(0)), Route::Waits);
+        assert_eq!(
+            book.route(to("a:1", false), &known, Micros(0)),
+            Route::Waits
+        );
         assert!(book.poll_question().is_some());
     }
 }

@@ -29,6 +29,8 @@ pub struct Figures {
 pub struct Lookups {
     /// How many there were.
     pub queries: u64,
+    /// How many were not asked, since too many names of members that are not known came at once.
+    pub refused: u64,
     /// To how many of them it had no address to tell.
     pub failures: u64,
     /// How long the slowest answer took, waiting in the queue included.

@@ -7,7 +7,7 @@
 //! | `engine` | the thread: waits for datagrams and deadlines |
 //! | `socket`, `refusals`, [`clock`], `doorbell`, `threads` | what the system offers, as we need it |
 //! | `gate` | whom to listen to when too much comes |
-//! | `addresses`, `cache`, `resolver`, `getaddrinfo` | from names to addresses, and back |
+//! | `addresses`, `shares`, `cache`, `resolver`, `getaddrinfo` | from names to addresses, and back |
 //! | [`interfaces`](mod@interfaces) | which networks there are |
 //! | `lines` | what Lua is to log |
 //! | `watchdog` | whether Lua runs at all |
@@ -33,6 +33,7 @@ mod lines;
 mod refusals;
 mod resolver;
 mod shared;
+mod shares;
 pub mod socket;
 mod state;
 mod threads;

@@ -8,16 +8,14 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::doorbell::Bell;
 use super::failure::system_text;
+use super::shares::Limits;
 use super::socket::Family;
 use super::threads;
+use crate::swim::acquaintance::Acquaintance;
 use crate::swim::uri::Uri;
 
 /// Turns a host into an address of this kind, or says why not. May take as long as it likes.
 pub type Lookup = Arc<dyn Fn(&str, Family) -> Result<SocketAddr, String> + Send + Sync>;
-
-/// How many names are resolved at a time. A name server that does not answer holds one of these
-/// threads for ten seconds or so, and the other names go on being resolved by the others.
-const THREADS_MAX: usize = 4;
 
 /// What is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +24,8 @@ pub struct Question {
     pub about: Uri,
     /// Which kind of address would be of use.
     pub family: Family,
+    /// Whose threads are to ask.
+    pub share: Acquaintance,
 }
 
 /// What the resolver said.
@@ -47,10 +47,17 @@ pub struct Resolver {
 /// What its threads share. They know neither the node nor its lock.
 pub struct Desk {
     lookup: Lookup,
-    queue: Mutex<Queue>,
-    arrived: Condvar,
+    /// By [`Acquaintance`]: each has threads of its own.
+    counters: [Counter; Acquaintance::COUNT],
     answers: Sender<Answer>,
     bell: Arc<Bell>,
+}
+
+/// Where the questions of one share queue.
+#[derive(Default)]
+struct Counter {
+    queue: Mutex<Queue>,
+    arrived: Condvar,
 }
 
 #[derive(Default)]
@@ -66,11 +73,9 @@ impl Resolver {
     /// One that rings `bell` when there is an answer.
     pub fn new(lookup: Lookup, bell: Arc<Bell>) -> Self {
         let (sender, answers) = mpsc::channel();
-        let queue = Mutex::default();
         let desk = Desk {
             lookup,
-            queue,
-            arrived: Condvar::new(),
+            counters: Default::default(),
             answers: sender,
             bell,
         };
@@ -93,24 +98,29 @@ impl Resolver {
 
 impl Drop for Resolver {
     fn drop(&mut self) {
-        let mut queue = self.desk.lock();
-        queue.closed = true;
-        queue.questions.clear();
-        self.desk.arrived.notify_all();
+        for counter in &self.desk.counters {
+            let mut queue = counter.lock();
+            queue.closed = true;
+            queue.questions.clear();
+            counter.arrived.notify_all();
+        }
     }
 }
 
 impl Desk {
     /// Asks. Does not wait for anything but a thread to be made.
     pub fn ask(self: &Arc<Self>, question: Question) {
-        let mut queue = self.lock();
+        let share = question.share;
+        let counter = &self.counters[share as usize];
+        let mut queue = counter.lock();
         queue.questions.push_back(question);
-        if queue.questions.len() <= queue.idle || queue.threads == THREADS_MAX {
-            self.arrived.notify_one();
+        let enough = queue.threads == Limits::of(share).threads;
+        if queue.questions.len() <= queue.idle || enough {
+            counter.arrived.notify_one();
             return;
         }
         let desk = Arc::clone(self);
-        match threads::spawn("membership-dns", move || desk.work()) {
+        match threads::spawn("membership-dns", move || desk.work(share)) {
             Ok(_detached) => queue.threads += 1,
             Err(_) if queue.threads > 0 => {}
             Err(error) => {
@@ -125,8 +135,8 @@ impl Desk {
     }
 
     /// What a thread does.
-    fn work(&self) {
-        while let Some(question) = self.next() {
+    fn work(&self, share: Acquaintance) {
+        while let Some(question) = self.counters[share as usize].next() {
             let lookup = || (self.lookup)(question.about.host(), question.family);
             let result = catch_unwind(AssertUnwindSafe(lookup));
             let result = result.unwrap_or_else(|_panic| Err("the resolver has panicked".into()));
@@ -134,6 +144,16 @@ impl Desk {
         }
     }
 
+    fn say(&self, answer: Answer) {
+        // Nobody listens any more once the node has left.
+        if self.answers.send(answer).is_ok() {
+            // Where that fails, the engine finds the answer when it looks next.
+            let _ = self.bell.ring();
+        }
+    }
+}
+
+impl Counter {
     fn next(&self) -> Option<Question> {
         let mut queue = self.lock();
         loop {
@@ -149,14 +169,6 @@ impl Desk {
                 .wait(queue)
                 .unwrap_or_else(PoisonError::into_inner);
             queue.idle -= 1;
-        }
-    }
-
-    fn say(&self, answer: Answer) {
-        // Nobody listens any more once the node has left.
-        if self.answers.send(answer).is_ok() {
-            // Where that fails, the engine finds the answer when it looks next.
-            let _ = self.bell.ring();
         }
     }
 
@@ -187,10 +199,15 @@ mod tests {
     }
 
     fn ask(resolver: &Resolver, host: &str) {
+        ask_for(Acquaintance::Known, resolver, host);
+    }
+
+    fn ask_for(share: Acquaintance, resolver: &Resolver, host: &str) {
         let about = Uri::new(host, 1).unwrap();
         resolver.desk().ask(Question {
             about,
             family: Family::V4,
+            share,
         });
     }
 
@@ -225,6 +242,26 @@ mod tests {
         }
         drop(release);
         assert_eq!(answer(&resolver, &bell), ("hangs".into(), Ok(LOCALHOST)));
+    }
+
+    #[test]
+    fn names_of_strangers_that_hang_hold_up_no_member() {
+        let (release, hold) = mpsc::channel::<()>();
+        let hold = Mutex::new(hold);
+        let (resolver, bell) = resolver(move |host| {
+            if host.starts_with("hangs") {
+                let _ = hold.lock().unwrap().recv();
+            }
+            Ok(LOCALHOST)
+        });
+        for number in 0..50 {
+            let host = format!("hangs{number}");
+            ask_for(Acquaintance::Stranger, &resolver, &host);
+            ask_for(Acquaintance::Introduced, &resolver, &host);
+        }
+        ask(&resolver, "member");
+        assert_eq!(answer(&resolver, &bell), ("member".into(), Ok(LOCALHOST)));
+        drop(release);
     }
 
     #[test]

@@ -118,9 +118,11 @@ impl State {
             self.turns += 1;
         }
         while let Some(answer) = self.resolver.as_ref().and_then(Resolver::poll_answer) {
-            for route in self.addresses.handle_answer(answer, now.monotonic) {
-                self.dispatch(route);
-            }
+            let how_known = |uri: &Uri| self.swim.acquaintance(uri);
+            let routes = self
+                .addresses
+                .handle_answer(answer, &how_known, now.monotonic);
+            routes.into_iter().for_each(|route| self.dispatch(route));
         }
         for (datagram, source) in inbox.iter() {
             let known = self.addresses.knows(source);
@@ -329,7 +331,8 @@ impl State {
         for _ in 0..Self::ROUNDS_MAX {
             while let Some(transmit) = self.swim.poll_transmit() {
                 if self.socket.is_some() {
-                    let route = self.addresses.route(transmit, now);
+                    let how_known = |uri: &Uri| self.swim.acquaintance(uri);
+                    let route = self.addresses.route(transmit, &how_known, now);
                     self.dispatch(route);
                 }
             }

@@ -104,11 +104,14 @@ impl Swim {
 
 #[cfg(test)]
 mod tests {
+    use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+
     use super::*;
-    use crate::sim::Id;
     use crate::swim::claim::{Claim, Incarnation};
     use crate::swim::config::Config;
     use crate::swim::wire::{Body, Draft, clock_ping_data, decode, ping_data};
+
+    const SOMEWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 3301);
 
     fn uri(port: u16) -> Uri {
         Uri::new("a", port).expect("a URI")
@@ -128,7 +131,7 @@ mod tests {
         swim.handle_timeout(at(0));
         let claim = Claim::alive(Incarnation::FIRST);
         swim.members.put(&uri(2), claim, None, Micros(0));
-        swim.members.set_validated(&uri(2), Id(2).address());
+        swim.members.set_validated(&uri(2), SOMEWHERE);
         drain(&mut swim);
         swim
     }
@@ -140,7 +143,7 @@ mod tests {
     fn ping(swim: &mut Swim, data: &[u8], now: Now) {
         let draft = Draft::with_data(Kind::Ping, &uri(2), data, 1472);
         let datagram = draft.finish().expect("it fits");
-        let heard = swim.handle_datagram(&datagram, Id(2).address(), now);
+        let heard = swim.handle_datagram(&datagram, SOMEWHERE, now);
         heard.expect("well formed");
     }
 

@@ -62,6 +62,13 @@ impl Enquiries {
         self.asked.len() <= ASKED_MAX
     }
 
+    /// Whether a user waits for an answer of `uri`.
+    pub fn waits_for(&self, uri: &Uri) -> bool {
+        let waiting =
+            |asked: &Asked| asked.outcome == Outcome::Waiting && asked.question.dst == *uri;
+        self.asked.values().any(waiting)
+    }
+
     /// What is asked.
     pub fn questions(&self) -> impl Iterator<Item = &Question> {
         self.asked.values().map(|asked| &asked.question)

@@ -2,6 +2,7 @@
 
 use core::net::SocketAddr;
 
+use super::acquaintance::Acquaintance;
 use super::claim::{Claim, Incarnation};
 use super::evidence::Evidence;
 use super::payload::Payload;
@@ -36,6 +37,8 @@ pub struct Member {
     pub validated: Option<SocketAddr>,
     /// Up to which incarnation of mine it is known to know what I say of myself.
     pub knows_my: Option<Incarnation>,
+    /// On whose word it is known, as long as it has not answered itself.
+    pub acquaintance: Acquaintance,
     /// With which key it seals what it sends, if it authenticates it or offers to.
     pub seals_with: Option<KeyId>,
 }
@@ -70,6 +73,7 @@ impl Member {
             dialect: Dialect::Unknown,
             validated: None,
             knows_my: None,
+            acquaintance: Acquaintance::default(),
             seals_with: None,
         }
     }
@@ -77,6 +81,11 @@ impl Member {
     /// Whether its last datagram was one of ours.
     pub const fn is_ours(&self) -> bool {
         matches!(self.dialect, Dialect::Ours { .. })
+    }
+
+    /// Whether it has ever answered a ping of mine.
+    pub const fn has_answered(&self) -> bool {
+        self.clock_delta.is_some()
     }
 
     /// The payload, if it is known to be that of the present incarnation: only then may others be

@@ -8,6 +8,7 @@ use indexmap::IndexMap;
 use indexmap::map::Entry;
 use rand::rngs::StdRng;
 
+use super::acquaintance::Acquaintance;
 use super::claim::{Claim, Incarnation, Status};
 use super::digest::{Digest, fingerprint};
 use super::evidence::Evidence;
@@ -216,6 +217,13 @@ impl Members {
     pub fn set_dialect(&mut self, uri: &str, dialect: Dialect) {
         if let Some(member) = self.table.get_mut(uri) {
             member.dialect = dialect;
+        }
+    }
+
+    /// Notes on whose word `uri` is known: the best counts.
+    pub fn acquaint(&mut self, uri: &str, acquaintance: Acquaintance) {
+        if let Some(member) = self.table.get_mut(uri) {
+            member.acquaintance = member.acquaintance.max(acquaintance);
         }
     }
 

@@ -12,6 +12,7 @@
 //! | `hear`, `stopwatches` | what to make of what is heard; refutation (§4.2) |
 //! | `rtt` | how long to wait for an answer (RFC 6298) |
 //! | `amplification`, `cookie`, `secret` | whether an address is its member's own, and how much is sent to one that is not validated |
+//! | [`acquaintance`] | on whose word a member is known, and so how much its name may cost |
 //! | `pause`, `hearing` | not to blame others for my own absence, or deafness; not to look alive when I am not |
 //! | `rumors`, `gossip` | what to tell, to whom, how often (§4.1) |
 //! | `reap`, `graves` | forgetting those who are gone for long, and not to be told of them again |
@@ -25,6 +26,7 @@
 //! | `history` | what changed since a reader last looked |
 //! | [`stats`], [`evidence`], [`diagnosis`] | what those who watch are told |
 
+pub mod acquaintance;
 mod admission;
 mod amplification;
 mod audit;

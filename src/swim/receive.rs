@@ -80,6 +80,9 @@ impl Swim {
         self.exhume(sender, now);
         let strange = self.members.get(sender).is_none();
         self.act(rx, message, now);
+        if !self.amplification.is_limited() {
+            self.note_introductions(sender, message);
+        }
         // Who has told me what is not so shall be the first to hear it; an ACK says it anyway.
         if self.refuted && !matches!(message.body, Body::Ping(_)) {
             self.push_to(sender);

@@ -3,6 +3,7 @@
 use indexmap::IndexSet;
 
 use super::Swim;
+use super::acquaintance::Acquaintance;
 use super::claim::{Claim, Incarnation, Status};
 use super::time::Now;
 use super::timers::Timer;
@@ -13,6 +14,7 @@ impl Swim {
     /// Adds a member, by hearsay: it is taken for alive until it shows otherwise.
     pub fn add_member(&mut self, uri: Uri, now: Now) {
         self.exhume(&uri, now);
+        self.members.acquaint(&uri, Acquaintance::Known);
         let claim = match self.members.claim(&uri) {
             None => Claim::alive(Incarnation::FIRST),
             Some(left) if left.status == Status::Left => Claim::alive(left.incarnation.next()),
@@ -27,6 +29,7 @@ impl Swim {
             },
             now,
         );
+        self.members.acquaint(&uri, Acquaintance::Known);
         if self.myself.as_ref().is_some_and(|myself| *myself != uri) {
             self.push_to(&uri);
             self.sync_with(&uri, now);
