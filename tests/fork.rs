@@ -17,7 +17,7 @@ use membership::swim::claim::Status;
 use membership::swim::config::Setting;
 use membership::swim::member::Member;
 use membership::swim::uri::Uri;
-use membership::swim::{Outcome, Refused};
+use membership::swim::{Outcome, Refused, Swim};
 use rustix::event::{PollFd, PollFlags, poll};
 
 const OBSERVER_PORT: u16 = 33_300;
@@ -28,9 +28,13 @@ fn main() {
     match args[1..] {
         ["background", port] => go_to_the_background(port.parse().unwrap()),
         ["helper", port] => run_a_helper(port.parse().unwrap()),
+        ["worker", port] => fork_workers(port.parse().unwrap()),
+        ["late", port] => go_to_the_background_late(port.parse().unwrap()),
         _ => {
             the_group_does_not_notice_that_a_member_goes_to_the_background();
             a_member_that_forks_to_run_something_else_stays();
+            a_child_that_lives_on_has_no_part_in_what_its_parent_does();
+            a_child_takes_over_what_it_was_told_while_its_parent_lived();
         }
     }
 }
@@ -81,10 +85,7 @@ fn go_to_the_background(port: u16) {
     fork_and_exit();
     let observer = uri(OBSERVER_PORT);
     until_rung(bell, || {
-        let payload = node()
-            .view(|swim| swim.member(&observer)?.payload.clone())
-            .unwrap();
-        payload.is_some_and(|payload| payload.bytes() == b"\x91\x01")
+        payload_of(&observer).as_deref() == Some(b"\x91\x01")
     });
     // It has a resolver again.
     let nobody = Uri::new("no..such..name", 1).unwrap();
@@ -150,12 +151,138 @@ fn run_a_helper(port: u16) {
     assert_eq!(node().leave(), Ok(true));
 }
 
+fn a_child_that_lives_on_has_no_part_in_what_its_parent_does() {
+    let observer = observer();
+    let mut role = Role::start("worker", 33_303);
+    let member = uri(33_303);
+    let mut lines = BufReader::new(role.process.stdout.take().unwrap()).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), "forked");
+    // Its engine has gone on through a hundred forks, and no worker has said anything.
+    assert_eq!(probed(&observer, &member), Outcome::Answered);
+    let claim = seen(&observer, &member).unwrap().claim;
+    assert_eq!((claim.status, claim.incarnation.get()), (Status::Alive, 1));
+
+    role.end();
+    assert_eq!(lines.next().unwrap().unwrap(), "left");
+    // The worker lives: it holds the output open until it is told to end.
+    UdpSocket::bind(("0.0.0.0", 33_303)).expect("the port is free at once");
+    eventually("it has left", || {
+        seen(&observer, &member).unwrap().claim.status == Status::Left
+    });
+    assert!(role.process.wait().unwrap().success());
+    // Which it says after some seconds.
+    assert_eq!(lines.next().unwrap().unwrap(), "the worker has no part");
+    let status = seen(&observer, &member).unwrap().claim.status;
+    assert_eq!(status, Status::Left, "though its worker has lived on");
+    println!("ok - a child that lives on has no part in what its parent does");
+}
+
+/// What such a member does.
+fn fork_workers(port: u16) {
+    join(port);
+    for _ in 0..100 {
+        // SAFETY: the child ends before it touches anything.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            // SAFETY: nothing is left to be harmed.
+            unsafe { libc::_exit(0) };
+        }
+        let mut status = 0;
+        // SAFETY: the child is ours.
+        assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+        thread::sleep(Duration::from_millis(10));
+    }
+    let (mut told, mut tell) = io::pipe().unwrap();
+    // SAFETY: only our threads are there besides this one, and they are what is tested.
+    if unsafe { libc::fork() } == 0 {
+        drop(tell);
+        // Neither is it to be heard, nor to spoil anything.
+        let _ = node().with_swim(|swim, now| swim.set_payload(b"\x91\x02", now));
+        told.read_to_end(&mut Vec::new()).unwrap();
+        eventually("it has let go", || {
+            node().view(|swim| swim.myself().is_none()).unwrap()
+        });
+        // Long enough to be seen, had it taken over.
+        thread::sleep(Duration::from_secs(4));
+        println!("the worker has no part");
+        process::exit(0);
+    }
+    println!("forked");
+    io::stdin().read_to_end(&mut Vec::new()).unwrap();
+    assert_eq!(node().leave(), Ok(true));
+    println!("left");
+    tell.write_all(b"x").unwrap();
+}
+
+fn a_child_takes_over_what_it_was_told_while_its_parent_lived() {
+    let observer = observer();
+    let mut parent = Role::start("late", 33_304);
+    let member = uri(33_304);
+    let mut lines = BufReader::new(parent.process.stdout.take().unwrap()).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), "the child waits");
+    assert_eq!(probed(&observer, &member), Outcome::Answered);
+    assert_eq!(seen(&observer, &member).as_ref().and_then(pid), None);
+    parent.end();
+    assert!(parent.process.wait().unwrap().success());
+    eventually("the grandchild has said who it is", || {
+        seen(&observer, &member).as_ref().and_then(pid).is_some()
+    });
+    let claim = seen(&observer, &member).unwrap().claim;
+    assert_eq!((claim.status, claim.incarnation.get()), (Status::Alive, 2));
+    assert_eq!(probed(&observer, &member), Outcome::Answered);
+    assert_eq!(lines.next().unwrap().unwrap(), "the probe was answered");
+    observer
+        .with_swim(|swim, now| swim.set_payload(b"\x91\x03", now))
+        .unwrap()
+        .unwrap();
+    assert_eq!(lines.next().unwrap().unwrap(), "the end");
+    println!("ok - a child takes over what it was told while its parent lived");
+}
+
+/// What such a member does: forks twice, and ends only when its input does.
+fn go_to_the_background_late(port: u16) {
+    join(port);
+    // SAFETY: only our threads are there besides this one, and they are what is tested.
+    if unsafe { libc::fork() } != 0 {
+        io::stdin().read_to_end(&mut Vec::new()).unwrap();
+        process::exit(0);
+    }
+    // SAFETY: as before.
+    if unsafe { libc::fork() } != 0 {
+        process::exit(0);
+    }
+    let payload = [&[0x91, 0xce][..], &process::id().to_be_bytes()].concat();
+    let observer = uri(OBSERVER_PORT);
+    let ticket = node()
+        .with_swim(|swim, now| {
+            swim.set_payload(&payload, now)?;
+            swim.probe(&observer, now)
+        })
+        .unwrap()
+        .unwrap();
+    println!("the child waits");
+    eventually("the probe is answered", || {
+        node().view(|swim| swim.outcome(ticket)) == Ok(Outcome::Answered)
+    });
+    println!("the probe was answered");
+    eventually("the observer has seen enough", || {
+        payload_of(&observer).as_deref() == Some(b"\x91\x03")
+    });
+    println!("the end");
+}
+
 /// Goes on in a child. The parent exits as C programs do, with all its handlers.
 fn fork_and_exit() {
     // SAFETY: only our threads are there besides this one, and they are what is tested.
     if unsafe { libc::fork() } != 0 {
         process::exit(0);
     }
+}
+
+/// What this process knows of the payload of a member.
+fn payload_of(member: &Uri) -> Option<Vec<u8>> {
+    let payload = |swim: &Swim| Some(swim.member(member)?.payload.as_ref()?.bytes().to_vec());
+    node().view(payload).unwrap()
 }
 
 /// As a child must not go on where its parent is: with the same numbers.

@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 use std::io;
+use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,6 +12,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 
 use super::doorbell::Bell;
 use super::failure::Failure;
+use super::lineage::Heritage;
 use super::shared::Shared;
 use super::socket::{Filled, Inbox, Socket};
 use super::{clock, threads};
@@ -89,9 +91,37 @@ impl Driver {
     const SLEEP_MAX: Duration = Duration::from_secs(1);
 
     fn run(self) {
-        let done = catch_unwind(AssertUnwindSafe(|| self.turn_until_stopped()));
+        let done = catch_unwind(AssertUnwindSafe(|| {
+            if self.inherit() {
+                self.turn_until_stopped();
+            }
+        }));
         if let Err(panic) = done {
             self.shared.fail(Failure::panicked(&*panic));
+        }
+    }
+
+    /// Waits until the socket is ours: after a fork, until the parent has ended. False if there is nothing
+    /// to wait for.
+    fn inherit(&self) -> bool {
+        while !self.stop.load(Ordering::Acquire) {
+            match self.shared.look_for_heritage() {
+                Ok(Heritage::Ours) => return true,
+                Ok(Heritage::Theirs(lines, until)) => self.wait_for_end(&lines, until),
+                Ok(Heritage::Lost) | Err(_) => return false,
+            }
+        }
+        false
+    }
+
+    fn wait_for_end(&self, lines: &[Arc<UnixStream>], until: Micros) {
+        let waker = self.waker.fd();
+        let mut fds = vec![PollFd::from_borrowed_fd(waker, PollFlags::IN)];
+        fds.extend(lines.iter().map(|line| PollFd::new(&**line, PollFlags::IN)));
+        let patience = until.since(clock::monotonic()).max(Self::WAIT_MIN);
+        let _ = poll(&mut fds, patience.try_into().ok().as_ref());
+        if !fds[0].revents().is_empty() {
+            self.waker.hush();
         }
     }
 

@@ -1,24 +1,20 @@
-//! `box.cfg{background = true}` forks, and of all threads only the caller's goes on in the child.
+//! What happens to the node when the process forks.
 //!
-//! Before the fork the engine is stopped, and both locks are taken, so that the child inherits them
-//! held by the one thread that it has. It then starts an engine of its own over the same socket and
-//! state, and the group notices nothing. The parent's is about to exit, without a word to anybody.
+//! Of all threads only the one that forks goes on in the child. So both locks are taken before, and
+//! the child has them held by its only thread. The parent goes on as if nothing had happened.
+//!
+//! The child does nothing with the socket as long as the parent lives. When the parent ends, as it does
+//! for `box.cfg{background = true}` and whatever else goes into the background, the child goes on over
+//! the same socket and state, and the group notices nothing. See `lineage`.
 
 use core::cell::Cell;
-use core::time::Duration;
 use std::mem;
 use std::sync::{Arc, MutexGuard, Once};
 
 use super::engine::Engine;
 use super::failure::Failure;
-use super::shared::Shared;
 use super::state::State;
 use super::{NODE, Node, clock, entropy};
-
-/// How long the parent leaves the socket to the child. If it still runs then, or calls us sooner,
-/// it has forked for some other reason, and takes up work again: short enough that a member who
-/// probes it meanwhile asks again before he suspects it.
-const PARKING_TIME: Duration = Duration::from_millis(500);
 
 /// Makes the node of this process survive its forks.
 pub fn register() {
@@ -45,42 +41,35 @@ thread_local! {
 
 extern "C" fn prepare() {
     let Some(node) = NODE.get() else { return };
-    let mut engine = node.shared.engine();
-    // Not over a turn of its loop: the child would miss what it has just received.
-    if let Some(engine) = engine.take() {
-        engine.stop();
+    let engine = node.shared.engine();
+    let mut state = node.shared.lock();
+    if state.socket.is_some() {
+        state.lineage.prepare();
     }
-    let state = node.shared.lock();
     HELD.set(Some(Held { engine, state }));
 }
 
 extern "C" fn parent() {
-    let (Some(node), Some(mut held)) = (NODE.get(), HELD.take()) else {
-        return;
-    };
-    let parked_until = clock::monotonic() + PARKING_TIME;
-    held.state.parked_until = Some(parked_until);
-    held.state.watchdog.excuse(parked_until);
-    held.restart(node);
+    drop(HELD.take());
 }
 
 extern "C" fn child() {
     let (Some(node), Some(mut held)) = (NODE.get(), HELD.take()) else {
         return;
     };
-    held.state
-        .waker
-        .iter()
-        .chain(&held.state.bells)
-        .for_each(|bell| bell.renew());
-    held.state.watchdog.excuse(clock::monotonic());
-    // Its threads are gone, one perhaps while it held a lock: not even dropping it is safe.
-    mem::forget(held.state.close_resolver());
-    // The parent may yet go on, and no number may be used twice with a key.
+    let state = &mut *held.state;
+    let bells = state.waker.iter().chain(&state.bells);
+    bells.for_each(|bell| bell.renew());
+    state.watchdog.excuse(clock::monotonic());
+    state.engine_watch.dismiss();
+    // Their threads are gone, one perhaps while it held a lock: not even dropping them is safe.
+    mem::forget(state.close_resolver());
+    mem::forget(held.engine.take());
+    // The parent goes on, and no number may be used twice with a key.
     match entropy::seed() {
         Ok(seed) => {
-            held.state.swim.part_ways(seed);
-            held.restart(node);
+            state.swim.part_ways(seed);
+            held.expect_heritage(node);
         }
         Err(failure) => {
             drop(held);
@@ -90,17 +79,23 @@ extern "C" fn child() {
 }
 
 impl Held {
-    fn restart(mut self, node: &'static Node) {
-        let shared: &Arc<Shared> = &node.shared;
-        let (Some(socket), Some(waker)) = (&self.state.socket, &self.state.waker) else {
+    /// Has an engine wait for the end of the parent.
+    fn expect_heritage(mut self, node: &'static Node) {
+        let state = &mut *self.state;
+        let (Some(socket), Some(waker)) = (state.socket.take(), &state.waker) else {
             return;
         };
-        match Engine::start(shared, socket, waker) {
+        // SAFETY: the others who use it are threads that are not in this process, and so is what they
+        // have. This one is in `fork`, and has no other.
+        let socket = Arc::new(unsafe { socket.reclaimed() });
+        state.socket = Some(Arc::clone(&socket));
+        state.lineage.descend(clock::monotonic());
+        match Engine::start(&node.shared, &socket, waker) {
             Ok(engine) => *self.engine = Some(engine),
             Err(error) => {
                 let failure = Failure::system("cannot start a thread after a fork", &error);
                 drop(self);
-                shared.fail(failure);
+                node.shared.fail(failure);
             }
         }
     }

@@ -13,7 +13,7 @@
 //! | `watchdog` | whether Lua runs at all |
 //! | [`figures`], `troubles`, `diagnosis` | what those who watch are shown |
 //! | `entropy` | what nobody can guess |
-//! | `fork` | how to survive `box.cfg{background = true}` |
+//! | `fork`, `lineage` | how to survive `box.cfg{background = true}`, and who goes on with the socket |
 
 mod addresses;
 mod cache;
@@ -29,6 +29,7 @@ mod fork;
 mod gate;
 pub mod getaddrinfo;
 pub mod interfaces;
+mod lineage;
 mod lines;
 mod refusals;
 mod resolver;
@@ -119,8 +120,8 @@ impl Node {
             fork::register();
         }
         let mut engine = self.shared.engine();
-        let open = |state: &mut State, _: Now| state.socket.as_ref().map(|socket| socket.bound());
-        if self.shared.visit(open)? != Some(bound) {
+        let serves = |state: &mut State, _: Now| state.serves(bound, &uri);
+        if !self.shared.visit(serves)? {
             self.rebind(&mut engine, bound)?;
         }
         self.with_swim(|swim, now| swim.init(uri, now))
@@ -141,7 +142,16 @@ impl Node {
             (state.socket.take(), state.close_resolver())
         };
         drop(self.shared.visit(close)?);
+        self.send_away_children();
         Ok(left)
+    }
+
+    /// Waits until no child has the socket any more that this process gives up.
+    fn send_away_children(&self) {
+        let farewell = self.shared.lock().lineage.leave();
+        if let Some(farewell) = farewell {
+            farewell.wait();
+        }
     }
 
     /// Asks whoever has `port` in the networks of this machine to ping me, so that we get to know one
@@ -150,7 +160,8 @@ impl Node {
     pub fn broadcast(&self, port: u16) -> Result<Result<Vec<Greeting>, String>, Failure> {
         let greet = |state: &mut State, now: Now| {
             let greeting = state.swim.greeting(now).ok_or(Failure::NotInitialized)?;
-            let socket = state.socket.clone().ok_or(Failure::NotInitialized)?;
+            let ours = state.socket.clone().filter(|_| !state.lineage.is_heir());
+            let socket = ours.ok_or(Failure::NotInitialized)?;
             Ok((greeting, socket))
         };
         let (datagram, socket) = self.shared.visit(greet)??;
@@ -279,6 +290,7 @@ impl Node {
         let old = self.shared.lock().socket.take();
         let before = old.as_ref().map(|old| old.bound());
         old.into_iter().for_each(socket::close);
+        self.send_away_children();
         let failure = match Socket::open(bound) {
             Ok(socket) => return self.serve(engine, socket, waker),
             Err(error) => self.cannot_bind(bound, &error),
@@ -318,6 +330,7 @@ impl Node {
         state.addresses.serve(Family::of(socket.bound().ip()));
         state.waker = Some(Arc::clone(waker));
         let old = state.socket.replace(Arc::clone(&socket));
+        let _children = state.lineage.leave();
         drop(state);
         drop(old);
         let started = Engine::start(&self.shared, &socket, waker);

@@ -8,6 +8,7 @@ use super::chores::Chores;
 use super::clock;
 use super::engine::{Engine, Wait};
 use super::failure::Failure;
+use super::lineage::Heritage;
 use super::socket::Inbox;
 use super::state::{Caller, State};
 use crate::swim::time::{Micros, Now};
@@ -83,19 +84,21 @@ impl Shared {
     /// A turn of the engine: what has come, what is due, and what to wait for next. Fails when it
     /// is to end.
     pub fn turn(&self, inbox: &Inbox, timers: bool) -> Result<Wait, Failure> {
-        let (result, chores) = self.enter(Caller::Engine, |state, now| {
-            let parked = state.is_parked(now.monotonic);
-            if !parked {
-                state.take_in(inbox, timers, now);
-            }
-            parked
-        });
+        let take_in = |state: &mut State, now: Now| state.take_in(inbox, timers, now);
+        let (result, chores) = self.enter(Caller::Engine, take_in);
         let until = chores.deadline;
         self.run(chores, Micros(0));
-        result.map(|parked| Wait {
+        result.map(|()| Wait {
             until,
-            listening: !parked,
+            listening: true,
         })
+    }
+
+    /// Looks whether the engine may use the socket, or has to wait for another process to end.
+    pub fn look_for_heritage(&self) -> Result<Heritage, Failure> {
+        let (result, chores) = self.enter(Caller::Engine, State::look_for_heritage);
+        self.run(chores, Micros(0));
+        result
     }
 
     /// Stops everything for good, and says why.
@@ -118,7 +121,7 @@ impl Shared {
         let done = catch_unwind(AssertUnwindSafe(|| {
             let now = state.clock.now();
             if caller == Caller::Visitor {
-                state.unpark();
+                let _ = state.look_for_heritage(now);
             }
             let answer = act(&mut state, now);
             let chores = state.settle(caller, now);

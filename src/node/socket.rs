@@ -1,11 +1,12 @@
 //! The UDP socket.
 
+use core::mem;
 use core::net::{IpAddr, SocketAddr};
 use core::ops::Range;
 use core::time::Duration;
 use std::io::{self, ErrorKind};
 use std::net::UdpSocket;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd};
 use std::sync::Arc;
 use std::thread;
 
@@ -54,6 +55,19 @@ impl Socket {
             udp: socket.into(),
             bound,
         })
+    }
+
+    /// The same socket, with nobody else to use it.
+    ///
+    /// # Safety
+    /// No other reference to it is ever used, or dropped.
+    pub unsafe fn reclaimed(self: Arc<Self>) -> Self {
+        let bound = self.bound;
+        let descriptor = self.udp.as_raw_fd();
+        mem::forget(self);
+        // SAFETY: it is open, and as promised nothing else closes it.
+        let udp = unsafe { UdpSocket::from_raw_fd(descriptor) };
+        Self { udp, bound }
     }
 
     /// Where it was to be bound.

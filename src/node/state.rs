@@ -1,5 +1,6 @@
 //! What the lock guards.
 
+use core::iter;
 use core::mem;
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -11,6 +12,7 @@ use super::clock::{self, Clock, LuaTime, ThreadClock};
 use super::doorbell::{Bell, Chime, Noise};
 use super::failure::{Failure, system_text};
 use super::gate::Gate;
+use super::lineage::{Heritage, Lineage};
 use super::lines::{Lines, Topic};
 use super::resolver::{Lookup, Resolver};
 use super::socket::{Family, Inbox, Socket};
@@ -22,7 +24,7 @@ use crate::swim::uri::Uri;
 use crate::swim::wire::Malformed;
 use crate::swim::{Swim, Transmit};
 
-/// The protocol, and what it takes to serve it. Makes no system call but to read the clocks.
+/// The protocol, and what it takes to serve it. Makes no system call that could wait.
 pub struct State {
     pub swim: Swim,
     pub clock: Clock,
@@ -42,8 +44,10 @@ pub struct State {
     pub engine_watch: EngineWatch,
     /// Of the thread that beats.
     beater: Option<ThreadClock>,
-    /// For how long the engine of a process that has forked leaves the work to the child.
-    pub parked_until: Option<Micros>,
+    /// Whose the socket is, after a fork.
+    pub lineage: Lineage,
+    /// What an heir has to send once the socket is its own.
+    held: Vec<Transmit>,
     /// Until when the engine sleeps, if nothing wakes it; `None` is for ever.
     sleeps_until: Option<Micros>,
     /// What was wrong with members of late.
@@ -78,6 +82,9 @@ impl State {
     /// be sent. So often per turn; the rest comes with the next one.
     const ROUNDS_MAX: usize = 4;
 
+    /// How many datagrams an heir keeps: what a program may say between a fork and the parent's end.
+    const HELD_MAX: usize = 1024;
+
     pub fn new(swim: Swim, lookup: Lookup) -> Self {
         Self {
             swim,
@@ -94,7 +101,8 @@ impl State {
             watchdog: Watchdog::default(),
             engine_watch: EngineWatch::default(),
             beater: None,
-            parked_until: None,
+            lineage: Lineage::default(),
+            held: Vec::new(),
             sleeps_until: None,
             troubles: Troubles::default(),
             send_errors: 0,
@@ -230,6 +238,10 @@ impl State {
 
     /// Says good-bye to those whose addresses are known: there is no time to resolve any.
     pub fn say_goodbye(&mut self) -> bool {
+        if self.lineage.is_heir() {
+            self.let_go();
+            return true;
+        }
         let left = self.swim.leave();
         self.watchdog.dismiss();
         self.lines.release_all();
@@ -271,7 +283,10 @@ impl State {
         }
         chores.deadline = self.next_deadline();
         if caller == Caller::Engine {
-            self.engine_watch.turn(now.monotonic);
+            // An heir has turns to take only later.
+            if !self.lineage.is_heir() {
+                self.engine_watch.turn(now.monotonic);
+            }
             self.sleeps_until = chores.deadline;
         } else if self.sleeps_too_long(chores.deadline) || self.is_engine_missing(now.monotonic) {
             self.sleeps_until = chores.deadline;
@@ -294,22 +309,55 @@ impl State {
         missing
     }
 
-    /// Ends the pause after a fork: whoever calls is not about to exit.
-    pub fn unpark(&mut self) {
-        if self.parked_until.take().is_some() {
-            self.sleeps_until = None;
+    /// Looks whose the socket is. What was to be sent meanwhile is sent once it is ours.
+    pub fn look_for_heritage(&mut self, now: Now) -> Heritage {
+        if self.socket.is_none() {
+            return Heritage::Lost;
         }
+        if !self.lineage.is_heir() {
+            return Heritage::Ours;
+        }
+        let heritage = self.lineage.look(now.monotonic);
+        match heritage {
+            Heritage::Ours => self.watchdog.excuse(now.monotonic),
+            Heritage::Lost => self.let_go(),
+            Heritage::Theirs(..) => {}
+        }
+        heritage
     }
 
-    /// Whether the engine is to leave everything to another process for now.
-    pub fn is_parked(&mut self, now: Micros) -> bool {
-        self.parked_until = self.parked_until.filter(|until| now < *until);
-        self.parked_until.is_some()
+    /// Whether `bound` is where this process listens, or will once its parent has ended. An heir that is
+    /// to be somebody else does not take over from its parent.
+    pub fn serves(&mut self, bound: SocketAddr, uri: &Uri) -> bool {
+        let heir = self.lineage.is_heir();
+        if heir && self.swim.myself() != Some(uri) {
+            self.let_go();
+        }
+        let here = self.socket.as_ref().map(|socket| socket.bound());
+        if heir && here.is_some() && here != Some(bound) {
+            self.let_go();
+        }
+        here == Some(bound) && self.socket.is_some()
+    }
+
+    /// Leaves the socket to the process that it is from, and with that the group, without a word.
+    pub fn let_go(&mut self) {
+        self.swim.leave();
+        while self.swim.poll_transmit().is_some() {}
+        self.held.clear();
+        self.watchdog.dismiss();
+        self.lineage.renounce();
+        self.socket = None;
+        // The engine waits for the end of the parent, and has the socket as well.
+        if let Some(waker) = &self.waker {
+            let _ = waker.ring();
+        }
     }
 
     /// Ends everything but the way to tell Lua of it.
     pub fn fail(&mut self, failure: Failure) -> Chores {
         self.socket = None;
+        let _ = self.lineage.leave();
         self.outbox.clear();
         self.lines.release_all();
         self.lines.push(Level::Error, &failure);
@@ -328,13 +376,19 @@ impl State {
     }
 
     fn drain(&mut self, now: Micros) {
+        if self.lineage.is_heir() {
+            let room = Self::HELD_MAX.saturating_sub(self.held.len());
+            let new = iter::from_fn(|| self.swim.poll_transmit());
+            self.held.extend(new.take(room));
+            while self.swim.poll_transmit().is_some() {}
+            return;
+        }
+        for transmit in mem::take(&mut self.held) {
+            self.send(transmit, now);
+        }
         for _ in 0..Self::ROUNDS_MAX {
             while let Some(transmit) = self.swim.poll_transmit() {
-                if self.socket.is_some() {
-                    let how_known = |uri: &Uri| self.swim.acquaintance(uri);
-                    let route = self.addresses.route(transmit, &how_known, now);
-                    self.dispatch(route);
-                }
+                self.send(transmit, now);
             }
             if self.stuck.is_empty() {
                 break;
@@ -342,6 +396,14 @@ impl State {
             for uri in mem::take(&mut self.stuck) {
                 self.swim.handle_unsent(&uri);
             }
+        }
+    }
+
+    fn send(&mut self, transmit: Transmit, now: Micros) {
+        if self.socket.is_some() {
+            let how_known = |uri: &Uri| self.swim.acquaintance(uri);
+            let route = self.addresses.route(transmit, &how_known, now);
+            self.dispatch(route);
         }
     }
 
@@ -380,8 +442,8 @@ impl State {
     }
 
     fn next_deadline(&self) -> Option<Micros> {
-        if self.parked_until.is_some() {
-            return self.parked_until;
+        if self.lineage.is_heir() {
+            return None;
         }
         let watch = self.watchdog.next_look(self.swim.config().tx_stall_timeout);
         [
