@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{BatchSize, Criterion};
 use membership::swim::Swim;
-use membership::swim::seal::aead::{Slip, Stamp};
+use membership::swim::seal::aead::{SESSION_SIZE, Slip, Stamp};
 use membership::swim::seal::keyring::Keyring;
 use membership::swim::seal::{Cipher, Seal};
 
@@ -192,7 +192,8 @@ fn seal(criterion: &mut Criterion) {
     let aead = seal(Cipher::Aead);
     let plain = vec![b'x'; aead.capacity(DATAGRAM_SIZE)];
     let stamp = Stamp {
-        session: [1; 16],
+        session: [1; SESSION_SIZE],
+        salt: 1,
         counter: 1,
     };
     criterion.bench_function(SEAL_AUTHENTICATED, |bencher| {

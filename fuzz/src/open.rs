@@ -2,7 +2,7 @@
 //! nobody once a bit of it has changed.
 
 use arbitrary::Unstructured;
-use membership::swim::seal::aead::{Challenge, Slip, Stamp};
+use membership::swim::seal::aead::{Challenge, SESSION_SIZE, Slip, Stamp};
 use membership::swim::seal::keyring::Keyring;
 use membership::swim::seal::{Cipher, OldForm, Seal};
 use membership::swim::wire::decode;
@@ -22,7 +22,8 @@ const KEYS: [&[u8]; 5] = [
 const PACKET_SIZE_MIN: usize = 256;
 
 const NO_STAMP: Stamp = Stamp {
-    session: [0; 16],
+    session: [0; SESSION_SIZE],
+    salt: 0,
     counter: 0,
 };
 
@@ -86,6 +87,7 @@ fn going_with(bytes: &[u8]) -> arbitrary::Result<(Stamp, Slip, u16)> {
     let mut bytes = Unstructured::new(bytes);
     let stamp = Stamp {
         session: bytes.arbitrary()?,
+        salt: bytes.arbitrary()?,
         counter: bytes.arbitrary()?,
     };
     let challenge: Option<(u64, u64)> = bytes.arbitrary()?;

@@ -118,8 +118,14 @@ impl Shared {
         if let Some(failure) = &state.failure {
             return (Err(failure.clone()), Chores::default());
         }
+        // The salt after the time: what a copy of this process says from here on, it says with another
+        // salt, or it is the same to the last byte.
+        let now = state.clock.now();
+        if let Err(failure) = state.refresh_salt() {
+            let chores = self.mark_failed(&mut state, failure.clone());
+            return (Err(failure), chores);
+        }
         let done = catch_unwind(AssertUnwindSafe(|| {
-            let now = state.clock.now();
             if caller == Caller::Visitor {
                 let _ = state.look_for_heritage(now);
             }

@@ -10,6 +10,7 @@ use super::addresses::{AddressBook, Route};
 use super::chores::{Chores, Refused};
 use super::clock::{self, Clock, LuaTime, ThreadClock};
 use super::doorbell::{Bell, Chime, Noise};
+use super::entropy;
 use super::failure::{Failure, system_text};
 use super::gate::Gate;
 use super::lineage::{Heritage, Lineage};
@@ -184,6 +185,15 @@ impl State {
                 self.swim.handle_gibberish(&uri, now);
             }
         }
+    }
+
+    /// Draws what the datagrams of this turn are sealed with. A copy of this process, be it made while the
+    /// turn lasts, has the same only if it says the same.
+    pub fn refresh_salt(&mut self) -> Result<(), Failure> {
+        if self.swim.needs_salt() {
+            self.swim.set_salt(entropy::salt()?);
+        }
+        Ok(())
     }
 
     /// The system has refused to do this.

@@ -5,7 +5,7 @@ use membership::swim::Swim;
 use membership::swim::claim::{Claim, Incarnation, Status};
 use membership::swim::payload::Payload;
 use membership::swim::seal::Seal;
-use membership::swim::seal::aead::{Challenge, Slip, Stamp};
+use membership::swim::seal::aead::{Challenge, SESSION_SIZE, Slip, Stamp};
 use membership::swim::seal::keyring::{Key, Keyring};
 use membership::swim::session::address;
 use membership::swim::uri::Uri;
@@ -40,7 +40,8 @@ pub fn message(bytes: &mut Bytes<'_>, names: &[Uri], to: &Swim) -> Result<Vec<u8
 
 fn going_with(bytes: &mut Bytes<'_>, to: &Swim) -> Result<(Stamp, Slip)> {
     let stamp = Stamp {
-        session: [bytes.int_in_range(0..=2)?; 16],
+        session: [bytes.int_in_range(0..=2)?; SESSION_SIZE],
+        salt: 0,
         counter: *bytes.choose(&[0, 1, 2, 3, 64, 65, 1000, u64::MAX - 1, u64::MAX])?,
     };
     let challenge: Option<(u64, u64)> = bytes.arbitrary()?;

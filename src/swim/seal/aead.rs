@@ -1,13 +1,15 @@
 //! Authenticated encryption: XChaCha20-Poly1305, with a key that HKDF-SHA256 derives.
 //!
 //! ```text
-//! C1 01  key id (4)  group (4) │ session (16) counter (8) │ slip, message │ tag (16)
-//! └──────── header ──────────┘ └──────── nonce ─────────┘ └─ encrypted ─┘
+//! C1 01  key id (4)  group (4) │ session (8) salt (8) counter (8) │ slip, message │ tag (16)
+//! └──────── header ──────────┘ └──────────── nonce ─────────────┘ └─ encrypted ─┘
 //! ```
 //!
 //! Header and label are authenticated along with what is encrypted. `C1` is the one byte that
 //! MessagePack never begins with. The nonce does not repeat: a session is drawn at random when an
-//! engine begins to live, and within it the counter only rises.
+//! engine begins to live, and within it the counter only rises. Should the engine be duplicated without
+//! notice, as by a virtual machine that is cloned, the salt makes the difference: it is drawn anew
+//! before each time that something is sealed.
 //!
 //! The slip is what goes with a message: a byte that says which of its parts are there, for whom it
 //! is (8 bytes), a challenge (8 + 8), and the response to one (8). Numbers are big-endian.
@@ -24,11 +26,12 @@ const VERSION: u8 = 1;
 
 const HEADER_SIZE: usize = 2 + 4 + GROUP_SIZE;
 const GROUP_SIZE: usize = 4;
-const NONCE_SIZE: usize = SESSION_SIZE + 8;
+const NONCE_SIZE: usize = SESSION_SIZE + 8 + 8;
 const TAG_SIZE: usize = 16;
 
-/// 2^64 engines would have to live before two of them are likely to have drawn the same session.
-pub const SESSION_SIZE: usize = 16;
+/// 2^32 engines would have to live before two of them are likely to have drawn the same session; and
+/// then their salts differ.
+pub const SESSION_SIZE: usize = 8;
 
 /// The life of an engine, as others tell it from former ones.
 pub type SessionId = [u8; SESSION_SIZE];
@@ -38,8 +41,34 @@ pub type SessionId = [u8; SESSION_SIZE];
 pub struct Stamp {
     /// By which engine.
     pub session: SessionId,
+    /// Means nothing: no copy of the engine has the same.
+    pub salt: u64,
     /// As which of its datagrams.
     pub counter: u64,
+}
+
+impl Stamp {
+    fn nonce(&self) -> [u8; NONCE_SIZE] {
+        let mut nonce = [0; NONCE_SIZE];
+        let (session, numbers) = nonce.split_at_mut(SESSION_SIZE);
+        session.copy_from_slice(&self.session);
+        let (salt, counter) = numbers.split_at_mut(8);
+        salt.copy_from_slice(&self.salt.to_be_bytes());
+        counter.copy_from_slice(&self.counter.to_be_bytes());
+        nonce
+    }
+
+    fn of(nonce: &[u8; NONCE_SIZE]) -> Self {
+        let part = |start: usize| {
+            let bytes: [u8; 8] = nonce[start..start + 8].try_into().expect("eight bytes");
+            bytes
+        };
+        Self {
+            session: part(0),
+            salt: u64::from_be_bytes(part(SESSION_SIZE)),
+            counter: u64::from_be_bytes(part(SESSION_SIZE + 8)),
+        }
+    }
 }
 
 /// What goes with a message, for nobody to change or read.
@@ -145,11 +174,8 @@ pub fn seal(key: &Key, label: &[u8], stamp: Stamp, slip: &Slip, plain: &[u8]) ->
     datagram.extend(key.id().0);
     datagram.extend(group(label));
     let aad = authenticated(&datagram, label);
-    datagram.extend(stamp.session);
-    datagram.extend(stamp.counter.to_be_bytes());
-    let nonce: [u8; NONCE_SIZE] = datagram[HEADER_SIZE..]
-        .try_into()
-        .expect("session and counter");
+    let nonce = stamp.nonce();
+    datagram.extend(nonce);
     let mut message = Vec::with_capacity(Slip::SIZE_MAX + plain.len());
     slip.write(&mut message);
     message.extend_from_slice(plain);
@@ -194,11 +220,7 @@ pub fn open(keys: &Keyring, label: &[u8], datagram: &[u8]) -> Result<(Sealed, Ve
                 let (slip, plain) = Slip::read(&message).ok_or(Malformed::Forged)?;
                 let slip_size = message.len() - plain.len();
                 message.drain(..slip_size);
-                let (session, counter) = nonce.split_at(SESSION_SIZE);
-                let stamp = Stamp {
-                    session: session.try_into().expect("its size"),
-                    counter: u64::from_be_bytes(counter.try_into().expect("eight bytes")),
-                };
+                let stamp = Stamp::of(nonce);
                 let key = key.id();
                 return Ok((Sealed { key, stamp, slip }, message));
             }

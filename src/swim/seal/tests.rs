@@ -1,11 +1,12 @@
-use super::aead::{Challenge, Sealed, Slip, Stamp};
+use super::aead::{Challenge, SESSION_SIZE, Sealed, Slip, Stamp};
 use super::keyring::Keyring;
 use super::*;
 
 const IV: &[u8; BLOCK_SIZE] = b"init-key-16-byte";
 
 const STAMP: Stamp = Stamp {
-    session: [7; 16],
+    session: [7; SESSION_SIZE],
+    salt: 9,
     counter: 0x0102_0304_0506_0708,
 };
 

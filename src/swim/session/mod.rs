@@ -49,6 +49,8 @@ const PINGS_MAX: usize = 64;
 pub struct Sessions {
     own: SessionId,
     sent: u64,
+    /// What goes with it: see [`Stamp::salt`].
+    salt: u64,
     /// Of my own datagrams to myself.
     heard_myself: Window,
     secret: Secret,
@@ -89,8 +91,7 @@ pub fn address(uri: &str) -> u64 {
 
 /// The beginning of a session, by which it is challenged.
 fn beginning(session: &SessionId) -> u64 {
-    let first = session.first_chunk().expect("twice as long");
-    u64::from_be_bytes(*first)
+    u64::from_be_bytes(*session)
 }
 
 const fn epoch(now: Now) -> u64 {
@@ -104,6 +105,7 @@ impl Sessions {
         Self {
             own: rng.random(),
             sent: 0,
+            salt: rng.random(),
             heard_myself: Window::after(0),
             secret,
             generation: 0,
@@ -127,8 +129,14 @@ impl Sessions {
         self.sent += 1;
         Stamp {
             session: self.own,
+            salt: self.salt,
             counter: self.sent,
         }
+    }
+
+    /// What is sealed from now on goes with this salt.
+    pub const fn set_salt(&mut self, salt: u64) {
+        self.salt = salt;
     }
 
     /// Whether `sender` has shown that it lives now, with the session that it has now.
@@ -146,7 +154,9 @@ impl Sessions {
         members: usize,
         now: Now,
     ) -> Standing {
-        let Stamp { session, counter } = stamp;
+        let Stamp {
+            session, counter, ..
+        } = stamp;
         self.heard += 1;
         let peer = self.confirmed.get_mut(sender);
         let window = if session == self.own {
@@ -311,15 +321,13 @@ mod tests {
     }
 
     const PEER: Stamp = Stamp {
-        session: [1; 16],
+        session: [1; SESSION_SIZE],
+        salt: 0,
         counter: 7,
     };
 
     const fn later(counter: u64) -> Stamp {
-        Stamp {
-            session: PEER.session,
-            counter,
-        }
+        Stamp { counter, ..PEER }
     }
 
     #[test]
@@ -347,7 +355,7 @@ mod tests {
             .challenge(&PEER.session, false, at(5))
             .map(|asked| asked.code);
         let other = Stamp {
-            session: [2; 16],
+            session: [2; SESSION_SIZE],
             ..PEER
         };
         let unconfirmed = Standing::Unconfirmed;
@@ -368,8 +376,9 @@ mod tests {
             .map(|asked| asked.code);
         assert_eq!(mine.judge(&uri(1), PEER, code, 1, at(1)), Standing::Fresh);
         let reborn = Stamp {
-            session: [2; 16],
+            session: [2; SESSION_SIZE],
             counter: 1,
+            ..PEER
         };
         let new = mine
             .challenge(&reborn.session, false, at(2))
@@ -399,8 +408,9 @@ mod tests {
         let mut mine = sessions(1);
         for number in 0..5000_u64 {
             let stamp = Stamp {
-                session: u128::from(number + 1).to_be_bytes(),
+                session: (number + 1).to_be_bytes(),
                 counter: 1,
+                ..PEER
             };
             let now = at(number / 1000);
             let code = mine.code(&stamp.session, epoch(now));
