@@ -8,6 +8,7 @@ use super::cookie::Path;
 use super::evidence::Answer;
 use super::gossip::Telling;
 use super::member::Member;
+use super::pause::LATENESS_MAX;
 use super::report::Report;
 use super::rtt::RoundTrip;
 use super::time::{Micros, Now};
@@ -61,8 +62,13 @@ impl Question {
     }
 }
 
-/// The shortest pause between two tries of one probe: `ACK_TIMEOUT_SECONDS` may be 0.
+/// The shortest pause between two tries of one probe, and the least time to answer one:
+/// `ACK_TIMEOUT_SECONDS` may be 0.
 const RETRY_PAUSE_MIN: Duration = Duration::from_millis(20);
+
+/// The least time in which the local node's own address is to answer, whatever the options say. On a
+/// busy machine the answer takes as long as a timer may be late.
+const OWN_ANSWER_MIN: Duration = LATENESS_MAX;
 
 impl Prober {
     /// Forgets the probes of the rounds: nobody could have heard an answer.
@@ -104,6 +110,9 @@ impl Swim {
 
     /// Begins a protocol period: the verdict on the last probe, and the next one.
     pub(super) fn begin_period(&mut self, now: Now) {
+        if let Some(due) = self.own_answer_due(now) {
+            return self.timers.set(Timer::Period, due);
+        }
         self.judge(now);
         self.errands.age();
         let length = self.config.protocol_period.max(self.config.ack_timeout);
@@ -134,6 +143,15 @@ impl Swim {
         }
     }
 
+    /// When the local node's own address must have answered the probe of this period, if that is yet
+    /// to come.
+    fn own_answer_due(&self, now: Now) -> Option<Micros> {
+        let probe = self.prober.round.as_ref()?;
+        let due = probe.began + OWN_ANSWER_MIN;
+        let is_own = Some(&probe.question.dst) == self.myself.as_ref();
+        (is_own && due > now.monotonic).then_some(due)
+    }
+
     /// How long to wait for an answer of `dst` before asking again.
     fn patience_with(&self, dst: &str) -> Duration {
         let most = self.config.ack_timeout;
@@ -160,7 +178,8 @@ impl Swim {
         let (deadline, patience) = (probe.deadline, probe.patience);
         let retries = self.config.mechanisms.retries;
         // Without relays the verdict falls as soon as the answer is due.
-        let due = probe.began + self.config.ack_timeout;
+        let due = probe.began + self.config.ack_timeout.max(RETRY_PAUSE_MIN);
+        let due = self.own_answer_due(now).map_or(due, |own| own.max(due));
         let relays = self.config.relays;
         if relays == 0 && now.monotonic >= due {
             return self.judge(now);
@@ -340,6 +359,11 @@ impl Swim {
         if let Some(probe) = &round {
             self.timers.stop(Timer::Retry);
             self.stats.probes_answered += 1;
+            // It may be later than the period ends by the options, see `own_answer_due`.
+            if Some(&probe.question.dst) == self.myself.as_ref() {
+                let end = probe.deadline.max(now.monotonic);
+                self.timers.advance(Timer::Period, end);
+            }
             let took = now.monotonic.since(probe.began);
             self.stats.round_trips.note(took);
             let dst = &probe.question.dst;

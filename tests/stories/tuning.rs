@@ -1,6 +1,7 @@
 //! What the options do.
 
-use membership::swim::config::Setting;
+use membership::swim::config::{Config, Setting};
+use membership::swim::time::{Micros, Now};
 
 use crate::*;
 
@@ -71,6 +72,68 @@ fn no_patience_and_no_relays_is_hasty_but_harmless() {
             "everybody refutes in time"
         );
     });
+}
+
+#[test]
+fn no_option_is_so_small_that_an_instance_suspects_itself() {
+    let tiny = [
+        ("0", 0.0, 1.0, 0.0),
+        ("1 ms", 0.001, 1.0, 0.0),
+        ("period", 0.0, 0.001, 3.0),
+    ];
+    for (name, ack_timeout, period, relays) in tiny {
+        (0..5).for_each(|seed| {
+            let options = [
+                ("ACK_TIMEOUT_SECONDS", Setting::Number(ack_timeout)),
+                ("PROTOCOL_PERIOD_SECONDS", Setting::Number(period)),
+                ("NUM_FAILURE_DETECTION_SUBGROUPS", Setting::Number(relays)),
+            ];
+            let mut world = World::new(seed);
+            for (name, setting) in options {
+                world.config.assign(name, setting).expect("a good value");
+            }
+            // The own address may be far away: that of a router, which sends everything back.
+            world.network.weather.latency = Duration::from_millis(10);
+            world.network.weather.jitter = Duration::from_millis(30);
+            world.populate(1);
+            let doubts = |world: &World| world.status(A, A) == Some(Suspect);
+            assert_eq!(world.run_until(seconds(20), doubts), None, "{name} {seed}");
+        });
+    }
+}
+
+#[test]
+fn an_instance_whose_address_does_not_answer_finds_out_with_any_options() {
+    for (ack_timeout, period) in [(0.0, 1.0), (0.0, 0.001), (0.2, 1.0)] {
+        let mut config = Config::default();
+        let options = [
+            ("ACK_TIMEOUT_SECONDS", ack_timeout),
+            ("PROTOCOL_PERIOD_SECONDS", period),
+            ("NUM_FAILURE_DETECTION_SUBGROUPS", 0.0),
+        ];
+        for (name, value) in options {
+            config
+                .assign(name, Setting::Number(value))
+                .expect("a good value");
+        }
+        let (mut swim, mut now) = (Swim::new(config, 1), Now::default());
+        let own = Uri::new("own", 1).expect("a URI");
+        swim.init(own.clone(), now);
+        let status = |swim: &Swim| swim.member(&own).map(|own| own.claim.status);
+        while status(&swim) == Some(Alive) {
+            now.monotonic = swim.next_deadline().expect("it takes part");
+            assert!(
+                now.monotonic < Micros(0) + seconds(2),
+                "{ack_timeout} {period}"
+            );
+            swim.handle_timeout(now);
+            while swim.poll_transmit().is_some() {}
+        }
+        assert!(
+            now.monotonic >= Micros(0) + ACK_TIMEOUT,
+            "{ack_timeout} {period}"
+        );
+    }
 }
 
 #[test]
