@@ -68,7 +68,7 @@ impl Swim {
                 self.reply = Some(Reply {
                     to: sender.clone(),
                     challenge: None,
-                    response: self.sessions.response(slip.challenge),
+                    response: self.sessions.response_to_peer(slip.challenge, sender),
                     sent: false,
                 });
                 Ok(())
@@ -83,14 +83,15 @@ impl Swim {
 
     /// Asks `sender` to show that it lives now; answers its own challenge, should there be one.
     fn challenge(&mut self, sender: &Uri, sealed: Sealed, now: Now) {
-        let response = self.sessions.response(sealed.slip.challenge);
-        // It was not I who spoke to it. It has been played a recording, of my name or of a former life
-        // of mine: no reason to get acquainted.
-        if sealed.slip.challenge.is_some() && response.is_none() {
+        let Sealed { stamp, slip, .. } = sealed;
+        let response = self.sessions.response(slip.challenge, sender);
+        // The local node has not spoken to it: it has been played a recording. No answer, and no
+        // challenge either, or its group and this one would get acquainted by that.
+        if slip.challenge.is_some() && response.is_none() {
             return;
         }
-        let session = &sealed.stamp.session;
-        let Some(challenge) = self.sessions.challenge(session, response.is_some(), now) else {
+        let (session, answers) = (&stamp.session, response.is_some());
+        let Some(challenge) = self.sessions.challenge(session, slip.to, answers, now) else {
             return;
         };
         self.stats.challenges += 1;
@@ -218,6 +219,10 @@ impl Swim {
         if let Some(reply) = self.reply.as_mut().filter(unsent) {
             (slip.challenge, slip.response) = (reply.challenge, reply.response);
             reply.sent = true;
+        }
+        let only_challenges = slip.challenge.is_some() && slip.response.is_none();
+        if !only_challenges && self.myself.as_ref() != Some(to) {
+            self.sessions.note_recipient(to);
         }
         self.seal().seal(stamp, &slip, plain)
     }

@@ -230,18 +230,74 @@ fn a_recorded_life_played_to_members_who_have_been_restarted_changes_nothing() {
     });
 }
 
+const F: Id = Id(5);
+const G: Id = Id(6);
+const H: Id = Id(7);
+
+/// Whether nobody of one group has heard of anybody of the other.
+fn are_apart(world: &World, one: &[Id], other: &[Id]) -> bool {
+    let knows = |id: &Id, others: &[Id]| others.iter().any(|it| world.status(*id, *it).is_some());
+    !one.iter().any(|id| knows(id, other)) && !other.iter().any(|id| knows(id, one))
+}
+
 #[test]
 fn a_recorded_life_played_to_another_group_with_the_same_key_changes_nothing() {
     (0..3).for_each(|seed| {
-        let (_, tape) = recorded_life(seed);
-        let mut world = strangers(4, seed + 1000);
+        // Those who were recorded are alive all the time, and would answer a challenge.
+        let (mut world, tape) = recorded_life(seed);
+        world.populate(4);
         for order in orders(&tape, seed) {
-            replay_in_vain(&mut world, &order, &[A, B, C, D]);
+            replay_in_vain(&mut world, &order, &[E, F, G, H]);
         }
-        world.acquaint();
+        [F, G, H].into_iter().for_each(|id| world.introduce(E, id));
+        world.run(seconds(5));
+        assert_eq!(world.status(H, F), Some(Alive), "they are a group");
         for order in orders(&tape, seed) {
-            replay_in_vain(&mut world, &order, &[A, B, C, D]);
+            replay_in_vain(&mut world, &order, &[E, F, G, H]);
         }
+        assert!(are_apart(&world, &[A, B, C], &[E, F, G, H]), "{seed}");
+    });
+}
+
+#[test]
+fn what_two_groups_with_the_same_key_say_now_played_to_each_other_does_not_merge_them() {
+    story(|seed| {
+        let mut world = strangers(4, seed);
+        let (one, other) = ([A, B], [C, D]);
+        world.introduce(A, B);
+        world.introduce(C, D);
+        world.run(MOMENT);
+        for _ in 0..30 {
+            world.tape = Some(Vec::new());
+            world.run(MOMENT);
+            let tape = world.tape.take().expect("it was put in");
+            for Recording { from, datagram, .. } in &tape {
+                let audience = if one.contains(from) { other } else { one };
+                audience
+                    .into_iter()
+                    .for_each(|to| world.inject(*from, to, datagram));
+            }
+            assert!(are_apart(&world, &one, &other), "{seed}");
+        }
+        world.run(seconds(5));
+        assert!(are_apart(&world, &one, &other), "{seed}");
+        assert_eq!(world.status(A, B), Some(Alive));
+        assert_eq!(incarnation(&world, A, B), 1, "never in doubt");
+    });
+}
+
+#[test]
+fn a_member_is_met_by_another_name_than_its_own() {
+    story(|seed| {
+        let mut world = strangers(2, seed);
+        let alias = uri(&world, B);
+        world.init(B, "its-own-name");
+        world.act(A, "adds the alias", |engine, now| {
+            engine.add_member(alias.clone(), now)
+        });
+        let met =
+            |world: &World| world.status(A, B) == Some(Alive) && world.status(B, A) == Some(Alive);
+        assert!(world.run_until(MOMENT, met).is_some(), "{seed}");
     });
 }
 
@@ -505,7 +561,8 @@ fn who_is_still_on_the_way_meets_those_who_have_arrived() {
         world.populate(1);
         world.introduce(D, A);
         let met = |world: &World| world.everyone_sees(D, Alive) && world.everyone_sees(A, Alive);
-        assert!(world.run_until(PERIOD, met).is_some(), "{seed}");
+        // Its ping comes within a period, and the introduction takes some datagrams more.
+        assert!(world.run_until(PERIOD + MOMENT, met).is_some(), "{seed}");
     });
 }
 

@@ -138,6 +138,7 @@ impl Envelope {
         if !self.seal_now().takes_aead() {
             return self.seal_now().seal_old(plain);
         }
+        exchange.sessions.note_recipient(&exchange.node);
         let slip = Slip {
             to: address(&exchange.node),
             challenge: exchange.challenge.take(),
@@ -183,12 +184,13 @@ impl Exchange {
             return Credit::Refused;
         }
         let sender = Uri::from_wire(message.sender).expect("checked when decoded");
-        self.response = self.sessions.response(slip.challenge);
+        self.response = self.sessions.response(slip.challenge, &sender);
         let standing = self.sessions.judge(&sender, stamp, slip.response, 1, now);
         self.node = sender;
         if standing == Standing::Unconfirmed {
             let answers = self.response.is_some();
-            self.challenge = self.sessions.challenge(&stamp.session, answers, now);
+            let session = &stamp.session;
+            self.challenge = self.sessions.challenge(session, slip.to, answers, now);
         }
         match standing {
             _ if self.response.is_some() => Credit::RepeatRequest,

@@ -85,7 +85,8 @@ pub struct Slip {
 /// To be sent back by who can, and wants to be believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Challenge {
-    /// The beginning of the session that is in doubt: no other is to answer.
+    /// Which datagram is in doubt, by a hash of its session and recipient: no other session is to
+    /// answer.
     pub of: u64,
     /// The response.
     pub code: u64,

@@ -8,7 +8,12 @@
 //!
 //! A challenge is made from the session that it is for and a secret of my own, like the cookies of
 //! WireGuard or DTLS: nothing has to be remembered of those who have not answered.
+//!
+//! A challenge also shows to whom the datagram was addressed that it was provoked by, and is answered
+//! only if that datagram can have led to the challenger, see [`Sessions::response`]. Otherwise one
+//! datagram of one group, replayed to another group with the same key, would introduce them.
 
+mod recipients;
 mod window;
 
 use std::collections::VecDeque;
@@ -18,10 +23,11 @@ use rand::RngExt;
 use rand::rngs::StdRng;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::seal::aead::{Challenge, SessionId, Stamp};
+use super::seal::aead::{Challenge, SESSION_SIZE, SessionId, Stamp};
 use super::secret::Secret;
 use super::time::{Micros, Now};
 use super::uri::Uri;
+use recipients::Recipients;
 use window::Window;
 
 /// For how long at least a challenge may be answered, in µs, and for twice that at most: what is held
@@ -65,6 +71,7 @@ pub struct Sessions {
     /// Those that were challenged of late, whether while answering a challenge of theirs, and when.
     challenged: VecDeque<(SessionId, bool, Micros)>,
     pings: VecDeque<(Uri, Vec<u8>)>,
+    recipients: Recipients,
 }
 
 struct Peer {
@@ -89,9 +96,13 @@ pub fn address(uri: &str) -> u64 {
     xxh3_64(uri.as_bytes())
 }
 
-/// The beginning of a session, by which it is challenged.
-fn beginning(session: &SessionId) -> u64 {
-    u64::from_be_bytes(*session)
+/// By what a challenge shows which datagrams it may have been provoked by: those of this session that
+/// were sent to this address.
+fn mark(session: &SessionId, to: u64) -> u64 {
+    let mut what = [0; SESSION_SIZE + 8];
+    what[..SESSION_SIZE].copy_from_slice(session);
+    what[SESSION_SIZE..].copy_from_slice(&to.to_be_bytes());
+    xxh3_64(&what)
 }
 
 const fn epoch(now: Now) -> u64 {
@@ -114,6 +125,7 @@ impl Sessions {
             retired: VecDeque::new(),
             challenged: VecDeque::new(),
             pings: VecDeque::new(),
+            recipients: Recipients::default(),
         }
     }
 
@@ -121,6 +133,7 @@ impl Sessions {
     pub fn clear(&mut self) {
         self.confirmed.clear();
         self.pings.clear();
+        self.recipients.clear();
         self.invalidate_challenges();
     }
 
@@ -137,6 +150,12 @@ impl Sessions {
     /// What is sealed from now on goes with this salt.
     pub const fn set_salt(&mut self, salt: u64) {
         self.salt = salt;
+    }
+
+    /// Notes that something is sent to `to` of the local node's own accord, or to a member. A challenge
+    /// is none of that: it follows from a datagram that may be a recording.
+    pub fn note_recipient(&mut self, to: &Uri) {
+        self.recipients.note(mark(&self.own, address(to)), to);
     }
 
     /// Whether `sender` has shown that it lives now, with the session that it has now.
@@ -157,6 +176,7 @@ impl Sessions {
         let Stamp {
             session, counter, ..
         } = stamp;
+        self.recipients.age(now.monotonic);
         self.heard += 1;
         let peer = self.confirmed.get_mut(sender);
         let window = if session == self.own {
@@ -179,9 +199,16 @@ impl Sessions {
         }
     }
 
-    /// A challenge for a session that is not confirmed, unless it has just had one. What answers a
-    /// challenge is another matter: it must not fail for want of a pause.
-    pub fn challenge(&mut self, session: &SessionId, answers: bool, now: Now) -> Option<Challenge> {
+    /// A challenge for a session that is not confirmed and has sent something to the address `to`,
+    /// unless it has just had one. What answers a challenge is another matter: it must not fail for
+    /// want of a pause.
+    pub fn challenge(
+        &mut self,
+        session: &SessionId,
+        to: u64,
+        answers: bool,
+        now: Now,
+    ) -> Option<Challenge> {
         let waits = |at: Micros| now.monotonic.0.saturating_sub(at.0) < CHALLENGE_PAUSE;
         while self
             .challenged
@@ -196,15 +223,32 @@ impl Sessions {
         self.challenged
             .push_back((*session, answers, now.monotonic));
         Some(Challenge {
-            of: beginning(session),
+            of: mark(session, to),
             code: self.code(session, epoch(now)),
         })
     }
 
-    /// What to answer to a challenge: nothing if it is for somebody else, or a former life of mine.
-    pub fn response(&self, challenge: Option<Challenge>) -> Option<u64> {
-        let mine = challenge.filter(|challenge| challenge.of == beginning(&self.own));
-        mine.map(|challenge| challenge.code)
+    /// What to answer to a challenge: nothing if it is for another session, such as a former life of
+    /// the local node, or if nothing that the local node has said lately can have provoked it.
+    ///
+    /// What was said to the challenger's own URI can have, and a broadcast. What was said to another
+    /// URI can have if that is another name of the challenger: so not if a member is known that goes by
+    /// that name. Whether the challenge comes from the address of that name is not known here; it would
+    /// be one more condition for the last case.
+    pub fn response(&self, challenge: Option<Challenge>, challenger: &Uri) -> Option<u64> {
+        let Challenge { of, code } = challenge?;
+        let to = self.recipients.get(of)?;
+        let may_be_alias = !self.confirmed.contains_key(to);
+        (to == challenger || may_be_alias).then_some(code)
+    }
+
+    /// What to answer to a challenge of a peer that has just been believed: that is safe, for it has
+    /// answered a challenge itself, and so was spoken to. Nothing if the challenge is for another
+    /// session.
+    pub fn response_to_peer(&self, challenge: Option<Challenge>, peer: &Uri) -> Option<u64> {
+        let Challenge { of, code } = challenge?;
+        let mine = of == mark(&self.own, address(peer)) || self.recipients.get(of).is_some();
+        mine.then_some(code)
     }
 
     /// Remembers a ping, in case its recipient does not believe it yet.
@@ -232,6 +276,7 @@ impl Sessions {
             && self.retired.len() <= RETIRED_MAX
             && self.challenged.len() <= CHALLENGES_MAX
             && self.pings.len() <= PINGS_MAX
+            && self.recipients.is_bounded()
     }
 
     /// Only who knows the secret can tell it from any other number.
@@ -326,6 +371,9 @@ mod tests {
         counter: 7,
     };
 
+    /// To whom the peers in these tests speak.
+    const HERE: u64 = 1;
+
     const fn later(counter: u64) -> Stamp {
         Stamp { counter, ..PEER }
     }
@@ -337,7 +385,7 @@ mod tests {
         assert_eq!(judge(PEER, None), Standing::Unconfirmed);
         assert_eq!(judge(PEER, Some(0)), Standing::Unconfirmed);
         let code = mine
-            .challenge(&PEER.session, false, at(1))
+            .challenge(&PEER.session, HERE, false, at(1))
             .map(|asked| asked.code);
         let mut judge = |stamp, response| mine.judge(&uri(1), stamp, response, 1, at(1));
         assert_eq!(judge(PEER, code), Standing::Fresh);
@@ -352,7 +400,7 @@ mod tests {
     fn a_challenge_is_for_one_session_one_challenger_and_some_seconds() {
         let mut mine = sessions(1);
         let code = mine
-            .challenge(&PEER.session, false, at(5))
+            .challenge(&PEER.session, HERE, false, at(5))
             .map(|asked| asked.code);
         let other = Stamp {
             session: [2; SESSION_SIZE],
@@ -372,7 +420,7 @@ mod tests {
     fn who_was_restarted_cannot_be_impersonated_by_what_it_said_before() {
         let mut mine = sessions(1);
         let code = mine
-            .challenge(&PEER.session, false, at(1))
+            .challenge(&PEER.session, HERE, false, at(1))
             .map(|asked| asked.code);
         assert_eq!(mine.judge(&uri(1), PEER, code, 1, at(1)), Standing::Fresh);
         let reborn = Stamp {
@@ -381,7 +429,7 @@ mod tests {
             ..PEER
         };
         let new = mine
-            .challenge(&reborn.session, false, at(2))
+            .challenge(&reborn.session, HERE, false, at(2))
             .map(|asked| asked.code);
         assert_eq!(mine.judge(&uri(1), reborn, new, 1, at(2)), Standing::Fresh);
         assert_eq!(
@@ -395,12 +443,33 @@ mod tests {
     }
 
     #[test]
-    fn a_challenge_to_somebody_else_or_a_former_life_is_not_answered() {
-        let (mut mine, mut theirs, former) = (sessions(1), sessions(2), sessions(3));
-        let challenge = theirs.challenge(&mine.stamp().session, false, at(1));
-        assert_eq!(mine.response(challenge), challenge.map(|asked| asked.code));
-        assert_eq!(former.response(challenge), None);
-        assert_eq!(mine.response(None), None);
+    fn a_challenge_is_answered_only_if_its_sender_was_spoken_to() {
+        let (mut mine, mut theirs, mut former) = (sessions(1), sessions(2), sessions(3));
+        let [peer, other, stranger] = [1, 2, 3].map(uri);
+        let mut challenge = |session: &SessionId, to: &Uri, seconds| {
+            theirs.challenge(session, address(to), false, at(seconds))
+        };
+        let asked = challenge(&mine.stamp().session, &peer, 1);
+        let code = asked.map(|asked| asked.code);
+        assert_eq!(mine.response(asked, &peer), None, "nothing was said to it");
+        mine.note_recipient(&peer);
+        assert_eq!(mine.response(asked, &peer), code);
+        former.note_recipient(&peer);
+        assert_eq!(former.response(asked, &peer), None, "of another session");
+        assert_eq!(mine.response(None, &peer), None);
+
+        // What was said to a member may have been replayed to another; but perhaps they are the same.
+        assert_eq!(mine.response(asked, &stranger), code);
+        let known = mine.challenge(&PEER.session, HERE, false, at(1));
+        let known = known.map(|asked| asked.code);
+        assert_eq!(mine.judge(&peer, PEER, known, 1, at(1)), Standing::Fresh);
+        assert_eq!(mine.response(asked, &stranger), None);
+        assert_eq!(mine.response(asked, &peer), code);
+        let reborn = challenge(&PEER.session, &peer, 3);
+        assert_eq!(mine.response_to_peer(reborn, &peer), None, "not mine");
+        assert_eq!(mine.response_to_peer(asked, &peer), code);
+        let of_other = challenge(&mine.stamp().session, &other, 2);
+        assert_eq!(mine.response(of_other, &peer), None, "never said");
     }
 
     #[test]
@@ -419,7 +488,7 @@ mod tests {
                 mine.judge(&sender, stamp, Some(code), 10, now),
                 Standing::Fresh
             );
-            let _asked = mine.challenge(&stamp.session, false, now);
+            let _asked = mine.challenge(&stamp.session, HERE, false, now);
             mine.remember_ping(&sender, b"");
             assert!(mine.is_bounded(10), "{number}");
         }
