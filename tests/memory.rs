@@ -12,7 +12,7 @@ use membership::swim::payload::Payload;
 use membership::swim::recall::Memory;
 use membership::swim::time::Now;
 use membership::swim::uri::Uri;
-use membership::swim::wire::{Draft, Trailer};
+use membership::swim::wire::{CHECKSUM_SIZE, Draft, Trailer, checksummed};
 
 /// How many others there are.
 const OTHERS: usize = 10_000;
@@ -79,7 +79,7 @@ impl Listener {
 
     /// Hears this of all the others, in as many datagrams as it takes.
     fn hear_of_all(&mut self, claim: Claim, payload: Option<&Payload>) {
-        let blank = || Draft::leave(&uri(1), 1472).trailed_by(&Trailer::default());
+        let blank = || Draft::leave(&uri(1), 1472 - CHECKSUM_SIZE).trailed_by(&Trailer::default());
         let mut draft = blank();
         for other in (1..=OTHERS).map(uri) {
             if !draft.event(&other, claim, payload, 0) {
@@ -91,7 +91,7 @@ impl Listener {
     }
 
     fn hear(&mut self, draft: Draft) {
-        let datagram = draft.finish().expect("it fits");
+        let datagram = checksummed(draft.finish().expect("it fits"));
         let heard = self.swim.handle_datagram(&datagram, SOMEWHERE, self.now);
         heard.expect("it is well formed");
         self.drain();

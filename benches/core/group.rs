@@ -11,7 +11,9 @@ use membership::swim::config::Config;
 use membership::swim::recall::Memory;
 use membership::swim::time::{Micros, Now};
 use membership::swim::uri::Uri;
-use membership::swim::wire::{Body, Draft, Kind, Trailer, ack_data, decode, ping_data};
+use membership::swim::wire::{
+    Body, CHECKSUM_SIZE, Draft, Kind, Trailer, ack_data, checksummed, decode, ping_data,
+};
 
 /// How many there are, the one that is measured included.
 pub const MEMBERS: usize = 10_000;
@@ -21,6 +23,8 @@ pub const DATAGRAM_SIZE: usize = 1472;
 
 /// Where its datagrams come from.
 pub const SOMEWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 3301);
+/// What is left of it for a message and its trailer.
+const MESSAGE_SIZE: usize = DATAGRAM_SIZE - CHECKSUM_SIZE;
 
 /// From a question to its answer.
 const ROUND_TRIP: Duration = Duration::from_millis(1);
@@ -126,7 +130,7 @@ impl Group {
 
     /// A datagram with up to `count` events, each about another member.
     fn tell_of(&mut self, count: usize, said: Said) -> Vec<u8> {
-        let mut draft = Draft::leave(&self.uris[1], DATAGRAM_SIZE).trailed_by(&self.trailer());
+        let mut draft = Draft::leave(&self.uris[1], MESSAGE_SIZE).trailed_by(&self.trailer());
         for _ in 0..count {
             if self.next == 0 {
                 self.next = 1;
@@ -140,7 +144,7 @@ impl Group {
             }
             self.next = (self.next + 1) % MEMBERS;
         }
-        draft.finish().expect("it fits")
+        checksummed(draft.finish().expect("it fits"))
     }
 
     /// What the member that `ping` went to says to it.
@@ -165,8 +169,8 @@ impl Group {
     }
 
     fn datagram(&self, kind: Kind, from: &Uri, data: &[u8]) -> Vec<u8> {
-        let draft = Draft::with_data(kind, from, data, DATAGRAM_SIZE);
-        draft.trailed_by(&self.trailer()).finish().expect("it fits")
+        let draft = Draft::with_data(kind, from, data, MESSAGE_SIZE);
+        checksummed(draft.trailed_by(&self.trailer()).finish().expect("it fits"))
     }
 
     fn trailer(&self) -> Trailer {

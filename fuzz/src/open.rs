@@ -5,7 +5,7 @@ use arbitrary::Unstructured;
 use membership::swim::seal::aead::{Challenge, SESSION_SIZE, Slip, Stamp};
 use membership::swim::seal::keyring::Keyring;
 use membership::swim::seal::{Cipher, OldForm, Seal};
-use membership::swim::wire::decode;
+use membership::swim::wire::{checked, checksummed, decode};
 
 const IV: &[u8; 16] = b"init-key-16-byte";
 
@@ -101,7 +101,8 @@ fn going_with(bytes: &[u8]) -> arbitrary::Result<(Stamp, Slip, u16)> {
 
 fn assert_opens_old_form(seal: &Seal<'_>, message: &[u8]) {
     // Only a message is told from what the wrong key makes of one.
-    if seal.old_form().is_none() || decode(message).is_err() {
+    let is_marked = checked(message) != Ok(None);
+    if seal.old_form().is_none() || decode(message).is_err() || is_marked {
         return;
     }
     let sealed = seal.seal_old(message.to_vec());
@@ -109,4 +110,8 @@ fn assert_opens_old_form(seal: &Seal<'_>, message: &[u8]) {
     assert!(seal.old_form() == Some(OldForm::Cbc) || sealed == message);
     let opened = seal.open(&sealed).expect("what we encrypt we decrypt");
     assert_eq!(opened.plain, message);
+    let sealed = seal.seal_old(checksummed(message.to_vec()));
+    let opened = seal.open(&sealed).expect("it is as it was sent");
+    assert_eq!((&*opened.plain, opened.checked), (message, true));
+    assert!(sealed.len() <= size_for(seal, message.len()));
 }

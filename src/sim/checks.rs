@@ -21,7 +21,7 @@ use crate::swim::Swim;
 use crate::swim::claim::{Claim, Incarnation};
 use crate::swim::time::{Micros, Now};
 use crate::swim::uri::Uri;
-use crate::swim::wire::{Body, Event, Kind, Message, decode};
+use crate::swim::wire::{Body, Event, Kind, Message, decode_first};
 
 /// What is known of the past, to judge the present by.
 #[derive(Default)]
@@ -79,7 +79,7 @@ impl Checks {
 
     /// Something comes from outside of the world: whatever it says may be believed.
     pub fn forgive(&mut self, datagram: &[u8]) {
-        let Ok(message) = decode(datagram) else {
+        let Ok((message, _behind)) = decode_first(datagram) else {
             return;
         };
         for event in statements(&message) {
@@ -176,8 +176,9 @@ impl Checks {
         let opened = swim
             .peek(datagram)
             .ok_or("sends what it cannot open itself")?;
-        let message =
-            decode(&opened.plain).map_err(|why| format!("sends what is malformed: {why:?}"))?;
+        let message = opened
+            .message()
+            .map_err(|why| format!("sends what is malformed: {why:?}"))?;
         for event in statements(&message) {
             if !self.has_had(event.uri, event.claim) {
                 let Event { uri, claim, .. } = event;
@@ -270,7 +271,7 @@ mod tests {
     use super::*;
     use crate::swim::claim::Status;
     use crate::swim::config::Config;
-    use crate::swim::wire::Draft;
+    use crate::swim::wire::{CHECKSUM_SIZE, Draft, checksummed};
 
     const A: Id = Id(0);
 
@@ -307,9 +308,16 @@ mod tests {
         for (port, claim) in events {
             assert!(draft.event(&uri(*port), *claim, None, 1));
         }
-        let mut datagram = draft.finish().expect("it fits");
-        datagram.resize(size.max(datagram.len()), 0);
-        datagram
+        let datagram = draft.finish().expect("it fits");
+        // A trailer with a label of this size, and the checksum, behind it.
+        let rest = size.saturating_sub(datagram.len());
+        match rest.checked_sub(5 + CHECKSUM_SIZE) {
+            None => datagram,
+            Some(label) => {
+                let head = [0x81, 6, 0xc5, (label >> 8) as u8, label as u8];
+                checksummed([&datagram[..], &head, &vec![0; label]].concat())
+            }
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::seal::{Opened, Seal};
 use super::session::{Standing, address};
 use super::time::Now;
 use super::uri::Uri;
-use super::wire::{Draft, Kind, Malformed, Message};
+use super::wire::{Draft, Kind, Malformed, Message, checksummed};
 
 /// What goes along with all that is said to the sender of an authenticated datagram while it is being
 /// dealt with.
@@ -206,7 +206,7 @@ impl Swim {
         let (aead, old) = (self.seal().takes_aead(), self.seal().old_form());
         let replies = self.reply.as_ref().is_some_and(|reply| reply.to == *to);
         if !aead || old.is_some() && !replies && !self.takes_aead(to) {
-            return self.seal().seal_old(plain);
+            return self.seal().seal_old(checksummed(plain));
         }
         let stamp = self.sessions.stamp();
         let mut slip = Slip {

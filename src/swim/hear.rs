@@ -12,7 +12,7 @@ use super::wire::Event;
 
 /// What surrounds URIs and payload in a datagram with a single record or event, in bytes: heads,
 /// status, incarnation, and the longest trailer that comes with records.
-const RECORD_OVERHEAD: usize = 128;
+const RECORD_OVERHEAD: usize = 126;
 
 /// How often I contradict who shows the same payload as mine. Should a peer be unable to repeat my
 /// payload as it is, we would go on for ever.

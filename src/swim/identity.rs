@@ -140,7 +140,7 @@ impl Swim {
 
 /// An ACK without URIs and payload: heads, type, `ts`, `ats`, `src`, `dst`, two events with their
 /// incarnations in nine bytes, and the trailer with a digest.
-const ACK_SIZE: usize = 1 + 4 + 1 + (3 + 9) + (4 + 9) + 4 + 4 + 1 + 2 * (1 + 1 + 9 + 5) + 13;
+const ACK_SIZE: usize = 1 + 4 + 1 + (3 + 9) + (4 + 9) + 4 + 4 + 1 + 2 * (1 + 1 + 9 + 5) + 11;
 
 /// Sender, `src`, `dst`, and the subjects of two events.
 const URIS_PER_ACK: usize = 5;

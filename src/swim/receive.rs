@@ -46,7 +46,7 @@ impl Swim {
 
     fn take(&mut self, datagram: &[u8], source: SocketAddr, now: Now) -> Result<(), Malformed> {
         let opened = self.seal().open(datagram)?;
-        let message = decode(&opened.plain)?;
+        let message = opened.message()?;
         let sender = Uri::from_wire(message.sender).expect("checked when decoded");
         self.admit(&sender, &message, opened.sealed, now)?;
         self.stats

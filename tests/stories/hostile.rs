@@ -1,7 +1,9 @@
 //! What strangers, old acquaintances and broken networks send.
 
+use membership::sim::world::Recording;
 use membership::swim::config::Config;
 use membership::swim::time::{Micros, Now};
+use membership::swim::wire::Malformed;
 
 use crate::*;
 
@@ -75,6 +77,73 @@ fn what_is_malformed_changes_nothing_and_is_not_answered() {
     }
     assert!(rejected > 100_000, "{rejected}");
     assert_eq!(swim.stats().malformed.iter().sum::<u64>(), rejected);
+}
+
+/// What members of ours say to one another when they meet, when payloads change, and when one of them is
+/// gone: one datagram of each kind and size.
+fn our_own(key: Option<&[u8]>) -> Vec<(Uri, Vec<u8>)> {
+    let mut world = World::new(1);
+    world.key = key.map(<[u8]>::to_vec);
+    world.config.group_label = b"label".to_vec();
+    world.tape = Some(Vec::new());
+    world.populate(4);
+    world.acquaint();
+    world.set_payload(A, 7);
+    world.network.cut(A, B);
+    world.set_payload(C, 8);
+    world.kill(D);
+    world.run(round(5) + SUSPICION);
+    world.network.mend();
+    world.settle();
+    let tape = world.tape.take().expect("it was put in");
+    let mut kinds = Vec::new();
+    for Recording { to, datagram, .. } in tape {
+        let opened = swim(&world, A).peek(&datagram).expect("ours");
+        let message = opened.message().expect("ours");
+        let trailer = message.trailer.as_ref().expect("ours has one");
+        let note = trailer.note.as_ref().map(std::mem::discriminant);
+        let kind = (message.body.kind().name(), note, message.events.len());
+        if kinds.iter().all(|(known, _)| *known != kind) {
+            kinds.push((kind, (uri(&world, to), datagram.clone())));
+        }
+    }
+    for name in Kind::ALL.map(Kind::name) {
+        assert!(
+            kinds.iter().any(|((known, ..), _)| *known == name),
+            "{name}"
+        );
+    }
+    let notes = kinds.iter().filter(|((_, note, _), _)| note.is_some());
+    assert!(notes.count() >= 2, "to compare, and what differs");
+    kinds.into_iter().map(|(_, said)| said).collect()
+}
+
+#[test]
+fn no_flipped_bit_in_what_we_say_is_believed() {
+    for key in [None, Some(&b"a key"[..])] {
+        for (to, datagram) in our_own(key) {
+            let config = Config {
+                group_label: b"label".to_vec(),
+                ..Config::default()
+            };
+            let mut swim = Swim::new(config, 1);
+            swim.set_encryption_key(key);
+            swim.init(to, at(0));
+            swim.handle_timeout(at(0));
+            drain(&mut swim);
+            let before = state(&swim);
+            for bit in 0..8 * datagram.len() {
+                let mut flipped = datagram.clone();
+                flipped[bit / 8] ^= 1 << (bit % 8);
+                let heard = swim.handle_datagram(&flipped, at(1));
+                assert!(heard.is_err(), "bit {bit} of {datagram:x?}");
+            }
+            assert_eq!((state(&swim), drain(&mut swim)), (before, 0));
+            let corrupt = swim.stats().malformed[Malformed::Corrupt as usize];
+            assert!(corrupt > 0 || key.is_some());
+            assert_eq!(swim.handle_datagram(&datagram, at(1)), Ok(()));
+        }
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use membership::swim::seal::aead::{Challenge, SESSION_SIZE, Slip, Stamp};
 use membership::swim::seal::keyring::{Key, Keyring};
 use membership::swim::session::address;
 use membership::swim::uri::Uri;
-use membership::swim::wire::{Buckets, Draft, Kind, Note, Trailer, ping_data};
+use membership::swim::wire::{Buckets, Draft, Kind, Note, Trailer, checksummed, ping_data};
 
 use super::{Bytes, KEYS};
 
@@ -28,9 +28,10 @@ pub fn message(bytes: &mut Bytes<'_>, names: &[Uri], to: &Swim) -> Result<Vec<u8
         iv: &to.config().encryption_init,
         label: &to.config().group_label,
     };
-    Ok(match bytes.int_in_range(0..=2)? {
+    Ok(match bytes.int_in_range(0..=3)? {
         0 => plain,
-        1 => seal.seal_old(plain),
+        1 => checksummed(plain),
+        2 => seal.seal_old(checksummed(plain)),
         _ => {
             let (stamp, slip) = going_with(bytes, to)?;
             seal.seal(stamp, &slip, plain)

@@ -13,7 +13,7 @@ use membership::node::getaddrinfo::getaddrinfo;
 use membership::node::socket::{Family, Filled, Inbox, Socket};
 use membership::swim::time::{Micros, Now};
 use membership::swim::uri::Uri;
-use membership::swim::wire::{Body, Draft, Kind, Message, Note, ack_data, decode, ping_data};
+use membership::swim::wire::{Body, Draft, Kind, Message, Note, ack_data, ping_data};
 use rustix::event::{PollFd, PollFlags, poll};
 use socket2::SockRef;
 
@@ -216,7 +216,7 @@ impl Client {
         let now = self.now();
         let opened = self.envelope.open(datagram);
         let message = opened.as_ref().map_err(|why| *why);
-        let message = message.and_then(|opened| Ok((decode(&opened.plain)?, opened.sealed)));
+        let message = message.and_then(|opened| Ok((opened.message()?, opened.sealed)));
         let Ok((message, sealed)) = message else {
             let with_key = self.envelope.has_key();
             return talk.handle_trouble(Trouble::Unreadable { with_key });

@@ -11,7 +11,7 @@ use membership::swim::seal::{BLOCK_SIZE, Cipher, Opened, Seal};
 use membership::swim::session::{Sessions, Standing, address};
 use membership::swim::time::Now;
 use membership::swim::uri::Uri;
-use membership::swim::wire::{Draft, Malformed, Message, Trailer};
+use membership::swim::wire::{Draft, Malformed, Message, Trailer, checksummed};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use zeroize::Zeroizing;
@@ -136,7 +136,7 @@ impl Envelope {
 
     fn seal_message(&self, exchange: &mut Exchange, plain: Vec<u8>) -> Vec<u8> {
         if !self.seal_now().takes_aead() {
-            return self.seal_now().seal_old(plain);
+            return self.seal_now().seal_old(checksummed(plain));
         }
         exchange.sessions.note_recipient(&exchange.node);
         let slip = Slip {

@@ -252,7 +252,7 @@ mod tests {
     use core::net::{IpAddr, Ipv4Addr, SocketAddr};
     use membership::swim::Swim;
     use membership::swim::config::{Config, Setting};
-    use membership::swim::wire::{Draft, Echo, Kind, Trailer, ack_data, decode};
+    use membership::swim::wire::{Draft, Echo, Kind, Trailer, ack_data, checksummed, decode};
     use rand::rngs::StdRng;
     use rand::{RngExt, SeedableRng};
 
@@ -294,13 +294,13 @@ mod tests {
             }),
             Request::Echo { .. } => panic!("a table is no ping"),
         };
-        draft.finish().expect("it is short")
+        checksummed(draft.finish().expect("it is short"))
     }
 
     fn answer(ping: &Echo<'_>, tool: &Uri) -> Vec<u8> {
         let data = ack_data(ping.raw, Micros(1));
         let draft = Draft::with_data(Kind::Ack, tool, &data, 1472);
-        draft.finish().expect("it is short")
+        draft.finish().expect("it is short") // as a peer of the Lua rock would
     }
 
     /// Lets them talk until it is over; of what the node says this share gets lost.

@@ -27,7 +27,7 @@ use crate::swim::recall::Memory;
 use crate::swim::report::Report;
 use crate::swim::time::{Micros, Now};
 use crate::swim::uri::Uri;
-use crate::swim::wire::{Body, Echo, Kind, ack_data, decode};
+use crate::swim::wire::{Body, Echo, Kind, ack_data, decode_first};
 use probing::Step;
 use tables::Entropy;
 
@@ -93,7 +93,7 @@ impl Rock {
         };
         // What is larger than the buffer is cut off, and then it is broken.
         let fits = datagram.len() <= self.options.max_packet_size;
-        let Some(message) = decode(datagram).ok().filter(|_| fits) else {
+        let Some((message, _behind)) = decode_first(datagram).ok().filter(|_| fits) else {
             return self.hear_noise(source, now);
         };
         let sender = Uri::from_wire(message.sender).expect("checked when decoded");

@@ -15,7 +15,7 @@ pub mod keyring;
 use core::fmt;
 use std::borrow::Cow;
 
-use super::wire::{Malformed, decode};
+use super::wire::{CHECKSUM_SIZE, Malformed, Message, checked, decode};
 use aead::{Sealed, Slip, Stamp};
 pub use cbc::BLOCK_SIZE;
 use keyring::Keyring;
@@ -84,6 +84,37 @@ pub struct Opened<'a> {
     pub plain: Cow<'a, [u8]>,
     /// What goes with it if it is authenticated.
     pub sealed: Option<Sealed>,
+    /// Whether a checksum shows that it is as it was sent.
+    pub checked: bool,
+}
+
+impl Opened<'_> {
+    /// The message, taken apart. A trailer is believed only in what is known to be as it was sent.
+    pub fn message(&self) -> Result<Message<'_>, Malformed> {
+        let message = decode(&self.plain)?;
+        if message.trailer.is_some() && self.sealed.is_none() && !self.checked {
+            return Err(Malformed::Corrupt);
+        }
+        Ok(message)
+    }
+}
+
+/// Takes the checksum off a message in an old form, if it has one.
+fn without_checksum(plain: Cow<'_, [u8]>) -> Result<Opened<'_>, Malformed> {
+    let size = checked(&plain)?.map(<[u8]>::len);
+    let plain = match (plain, size) {
+        (Cow::Borrowed(plain), Some(size)) => plain[..size].into(),
+        (Cow::Owned(mut plain), Some(size)) => {
+            plain.truncate(size);
+            plain.into()
+        }
+        (plain, None) => plain,
+    };
+    Ok(Opened {
+        plain,
+        sealed: None,
+        checked: size.is_some(),
+    })
 }
 
 impl Seal<'_> {
@@ -105,8 +136,9 @@ impl Seal<'_> {
     /// How large a message may be so that it has at most `size` bytes in any form I may send it in.
     pub fn capacity(&self, size: usize) -> usize {
         let old = match self.old_form() {
-            Some(OldForm::Cbc) => cbc::capacity(size),
-            Some(OldForm::Plain) | None => size,
+            Some(OldForm::Cbc) => cbc::capacity(size).saturating_sub(CHECKSUM_SIZE),
+            Some(OldForm::Plain) => size.saturating_sub(CHECKSUM_SIZE),
+            None => size,
         };
         if self.takes_aead() {
             old.min(aead::capacity(size))
@@ -117,7 +149,8 @@ impl Seal<'_> {
 
     /// The same, whatever key and cipher may be set later.
     pub const fn capacity_at_worst(size: usize) -> usize {
-        let (cbc, aead) = (cbc::capacity(size), aead::capacity(size));
+        let cbc = cbc::capacity(size).saturating_sub(CHECKSUM_SIZE);
+        let aead = aead::capacity(size);
         if cbc < aead { cbc } else { aead }
     }
 
@@ -146,6 +179,7 @@ impl Seal<'_> {
                     return Ok(Opened {
                         plain: plain.into(),
                         sealed: Some(sealed),
+                        checked: true,
                     });
                 }
                 Err(malformed) => why = Some(malformed),
@@ -162,10 +196,7 @@ impl Seal<'_> {
             Some(OldForm::Plain) => forged.map_or(Ok(datagram.into()), Err),
             Some(OldForm::Cbc) => self.open_cbc(datagram).map_err(|old| forged.unwrap_or(old)),
         };
-        plain.map(|plain| Opened {
-            plain,
-            sealed: None,
-        })
+        without_checksum(plain?)
     }
 
     /// Tries one key after the other. A wrong one yields something every 256th time, but no message.
@@ -178,7 +209,12 @@ impl Seal<'_> {
                 .map(Cow::Owned)
                 .ok_or(Malformed::Undecryptable);
         }
-        let message = opened.find(|plain| decode(plain).is_ok());
+        // One that was changed on its way is no message, but shows that this was the key.
+        let is_message = |plain: &Vec<u8>| match decode(plain) {
+            Ok(_) | Err(Malformed::Corrupt) => true,
+            Err(_) => checked(plain) != Ok(None),
+        };
+        let message = opened.find(is_message);
         message.map(Cow::Owned).ok_or(Malformed::Undecryptable)
     }
 }

@@ -2,7 +2,7 @@
 
 use core::str;
 
-use super::{Kind, TRUE, Trailer};
+use super::{CHECKSUM_SIZE, Kind, TRUE, Trailer, checked};
 use crate::swim::claim::{Claim, Incarnation, Status};
 use crate::swim::msgpack::{Head, NotMsgpack, Number, Reader};
 use crate::swim::payload::is_table;
@@ -82,6 +82,8 @@ pub enum Malformed {
     UnknownKey,
     /// Sealed with another key than it says, or changed on its way.
     Forged,
+    /// Changed on its way: its checksum is wrong, or what is behind the message makes no sense.
+    Corrupt,
     /// Of a group with another label, or with none where ours has one.
     OtherGroup,
     /// Sent to somebody else.
@@ -118,11 +120,12 @@ impl Body<'_> {
 
 impl Malformed {
     /// All of them, for counting.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Undecryptable,
         Self::NotSealed,
         Self::UnknownKey,
         Self::Forged,
+        Self::Corrupt,
         Self::OtherGroup,
         Self::Misdirected,
         Self::Replayed,
@@ -160,6 +163,7 @@ impl Malformed {
             Self::NotSealed => "not_sealed",
             Self::UnknownKey => "unknown_key",
             Self::Forged => "forged",
+            Self::Corrupt => "corrupt",
             Self::OtherGroup => "other_group",
             Self::Misdirected => "misdirected",
             Self::Replayed => "replayed",
@@ -179,11 +183,34 @@ impl From<NotMsgpack> for Malformed {
     }
 }
 
-/// Takes a decrypted datagram apart.
+/// Takes a decrypted datagram apart, with or without its checksum.
 ///
 /// What is not understood in an event or record costs that one only, not the datagram: one garbled
-/// record must not keep a member from answering a ping.
+/// record must not keep a member from answering a ping. What is behind the message is ours or damaged:
+/// peers of the Lua rock put nothing there.
 pub fn decode(datagram: &[u8]) -> Result<Message<'_>, Malformed> {
+    let (message, rest) = decode_first(datagram)?;
+    if rest.is_empty() {
+        return Ok(message);
+    }
+    let (trailer, rest) = Trailer::decode(rest).ok_or(Malformed::Corrupt)?;
+    let is_whole = match rest.len() {
+        0 => true,
+        CHECKSUM_SIZE => checked(datagram)?.is_some(),
+        _ => false,
+    };
+    if !is_whole {
+        return Err(Malformed::Corrupt);
+    }
+    Ok(Message {
+        trailer: Some(trailer),
+        ..message
+    })
+}
+
+/// Takes the message at the start of a datagram apart, and returns what is behind it. Peers of the Lua
+/// rock never look at that.
+pub fn decode_first(datagram: &[u8]) -> Result<(Message<'_>, &[u8]), Malformed> {
     let mut reader = Reader::new(datagram);
     let Head::Array(4) = reader.head()? else {
         return Err(Malformed::NotAMessage);
@@ -209,14 +236,14 @@ pub fn decode(datagram: &[u8]) -> Result<Message<'_>, Malformed> {
     };
     let body = body.ok_or(Malformed::Data)?;
     let events = list(events, &mut skipped).unwrap_or_default();
-    let trailer = Trailer::decode(reader.rest());
-    Ok(Message {
+    let message = Message {
         sender,
         body,
         events,
         skipped,
-        trailer,
-    })
+        trailer: None,
+    };
+    Ok((message, reader.rest()))
 }
 
 fn list<'a>(value: &'a [u8], skipped: &mut usize) -> Option<Vec<Event<'a>>> {
@@ -338,6 +365,7 @@ fn next_number(reader: &mut Reader<'_>) -> Option<Number> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::swim::wire::checksummed;
 
     #[test]
     fn a_garbled_event_costs_itself_only() {
@@ -361,6 +389,22 @@ mod tests {
         assert_eq!(seen, [("b:1", 5, None), ("e:1", 1, None), ("f:1", 7, None)]);
         assert_eq!(message.skipped, 4);
         assert_eq!(message.events[2].ttl, f64::NEG_INFINITY);
+    }
+
+    #[test]
+    fn what_is_behind_a_message_is_a_trailer_or_damage() {
+        let message = &b"\x94\xa3a:1\xa5LEAVE\xc0\x90"[..];
+        let with = |behind: &[u8]| [message, behind].concat();
+        let trailed = with(b"\x81\x01\x05");
+        let whole = checksummed(trailed.clone());
+        for datagram in [&trailed, &whole] {
+            let digest = decode(datagram).unwrap().trailer.unwrap().digest;
+            assert_eq!(digest, Some(5));
+        }
+        assert_eq!(decode(message).unwrap().trailer, None, "an old peer's");
+        for behind in [&b"\x90"[..], b"\x00", b"\x81\x01", b"\x80\x80", &whole] {
+            assert_eq!(decode(&with(behind)).unwrap_err(), Malformed::Corrupt);
+        }
     }
 
     #[test]

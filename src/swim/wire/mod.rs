@@ -11,15 +11,18 @@
 //! | `SYNC_REQ`, `SYNC_ACK` | `[ [ uri, status, incarnation, payload ], … ]` |
 //! | `LEAVE` | nil: the events are all there is to it |
 //!
-//! Behind the message our own peers put a [`Trailer`], which those of the Lua rock do not look at.
+//! Behind the message our own peers put a [`Trailer`], which those of the Lua rock do not look at, and
+//! behind that a [checksum](checksummed) if the datagram is not authenticated.
 //!
 //! [`decode()`] takes what peers are known to send; [`Draft`] sends what they are known to take.
 
+mod checksum;
 mod decode;
 mod encode;
 mod trailer;
 
-pub use decode::{Body, Echo, Event, Malformed, Message, decode};
+pub use checksum::{CHECKSUM_SIZE, checked, checksummed};
+pub use decode::{Body, Echo, Event, Malformed, Message, decode, decode_first};
 use encode::TRUE;
 pub use encode::{Draft, Kind, ack_data, clock_ping_data, ping_data};
 pub use trailer::{Buckets, Note, Trailer};

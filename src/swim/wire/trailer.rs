@@ -2,11 +2,10 @@
 //!
 //! A second MessagePack value follows the message: a map with small integers for keys. Peers of the
 //! Lua rock decode the first value and never look further, so it is invisible to them; keys that we
-//! do not know are skipped, so a later version can add some.
+//! do not know are skipped, so a later version can add some. Whatever has a trailer is one of ours.
 //!
 //! | key | value | meaning |
 //! |---|---|---|
-//! | 0 | 1 | the version of the trailer: the sender is one of ours |
 //! | 1 | uint | the digest of its table |
 //! | 2 | `[ts, dst]` | NACK: the port of `dst` is closed, as the relay sees it too |
 //! | 3 | bin | compare: the sums of its buckets, 4 bytes each, big-endian |
@@ -21,9 +20,6 @@ use crate::swim::digest::BUCKETS_MAX;
 use crate::swim::msgpack::{Head, NotMsgpack, Reader};
 use crate::swim::seal::keyring::KeyId;
 use crate::swim::uri::{Uri, is_identity};
-
-/// The version that we speak.
-const VERSION: u64 = 1;
 
 /// What one of ours says to another.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -102,10 +98,8 @@ impl Trailer {
             self.offers.is_some(),
             !self.label.is_empty(),
         ];
-        let keys = 1 + optional.into_iter().map(u32::from).sum::<u32>();
+        let keys = optional.into_iter().map(u32::from).sum();
         infallible(msgpack::write_map_len(&mut out, keys));
-        key(&mut out, 0);
-        uint(&mut out, VERSION);
         if let Some(digest) = self.digest {
             key(&mut out, 1);
             infallible(msgpack::write_u64(&mut out, digest));
@@ -142,18 +136,16 @@ impl Trailer {
         out
     }
 
-    /// What follows a message; `None` if that is nothing, or nothing of ours.
-    pub fn decode(rest: &[u8]) -> Option<Self> {
+    /// The trailer at the start of `rest`, and what is behind it; `None` if there is none.
+    pub fn decode(rest: &[u8]) -> Option<(Self, &[u8])> {
         let mut reader = Reader::new(rest);
         let Ok(Head::Map(keys)) = reader.head() else {
             return None;
         };
         let mut trailer = Self::default();
-        let mut version = 0;
         for _ in 0..keys {
             let (key, value) = (reader.value().ok()?, reader.value().ok()?);
             match unsigned(key)? {
-                0 => version = unsigned(value)?,
                 1 => trailer.digest = unsigned(value),
                 2 => trailer.note = nack(value),
                 3 => trailer.note = compare(value),
@@ -163,7 +155,7 @@ impl Trailer {
                 _unknown => {}
             }
         }
-        (version >= VERSION).then_some(trailer)
+        Some((trailer, reader.rest()))
     }
 }
 
@@ -255,6 +247,11 @@ fn array<const N: usize>(value: &[u8]) -> Option<[&[u8]; N]> {
 mod tests {
     use super::*;
 
+    fn decoded(bytes: &[u8]) -> Option<Trailer> {
+        let (trailer, rest) = Trailer::decode(bytes)?;
+        rest.is_empty().then_some(trailer)
+    }
+
     #[test]
     fn what_one_of_ours_says_the_other_understands() {
         let sums: Vec<u32> = (0..16).collect();
@@ -279,29 +276,19 @@ mod tests {
                 offers: Some(KeyId([0xff, 0, 1, 2])),
                 label: b"a label".to_vec(),
             };
-            assert_eq!(Trailer::decode(&trailer.encode()), Some(trailer));
+            assert_eq!(decoded(&trailer.encode()), Some(trailer));
         }
-        assert_eq!(
-            Trailer::decode(&Trailer::default().encode()),
-            Some(Trailer::default())
-        );
+        let least = Trailer::default();
+        assert_eq!(decoded(&least.encode()), Some(least));
     }
 
     #[test]
     fn what_is_not_ours_is_no_trailer_and_what_is_new_is_skipped() {
-        for rest in [
-            &b""[..],
-            b"\x90",
-            b"\xc0",
-            b"\x80",
-            b"\x81\x00\x00",
-            b"\x81\xa1x\x01",
-            b"\x81\x00",
-        ] {
-            assert_eq!(Trailer::decode(rest), None, "{rest:x?}");
+        for rest in [&b""[..], b"\x90", b"\xc0", b"\x81\xa1x\x01", b"\x81\x00"] {
+            assert_eq!(decoded(rest), None, "{rest:x?}");
         }
         let later = b"\x84\x00\x02\x01\x05\x7f\x91\xc0\x02\x01";
-        let trailer = Trailer::decode(later).unwrap();
+        let trailer = decoded(later).unwrap();
         assert_eq!((trailer.digest, trailer.note), (Some(5), None));
     }
 
@@ -313,11 +300,7 @@ mod tests {
                 note,
                 ..Trailer::default()
             };
-            assert_eq!(
-                Trailer::decode(&trailer.encode()).unwrap().note,
-                None,
-                "{count}"
-            );
+            assert_eq!(decoded(&trailer.encode()).unwrap().note, None, "{count}");
         }
     }
 }
