@@ -135,13 +135,13 @@ fn no_flipped_bit_in_what_we_say_is_believed() {
             for bit in 0..8 * datagram.len() {
                 let mut flipped = datagram.clone();
                 flipped[bit / 8] ^= 1 << (bit % 8);
-                let heard = swim.handle_datagram(&flipped, at(1));
+                let heard = swim.handle_datagram(&flipped, SOMEWHERE, at(1));
                 assert!(heard.is_err(), "bit {bit} of {datagram:x?}");
             }
             assert_eq!((state(&swim), drain(&mut swim)), (before, 0));
             let corrupt = swim.stats().malformed[Malformed::Corrupt as usize];
             assert!(corrupt > 0 || key.is_some());
-            assert_eq!(swim.handle_datagram(&datagram, at(1)), Ok(()));
+            assert_eq!(swim.handle_datagram(&datagram, SOMEWHERE, at(1)), Ok(()));
         }
     }
 }
