@@ -32,7 +32,7 @@ use crate::swim::claim::{Incarnation, Status};
 use crate::swim::seal::keyring::BadKey;
 use crate::swim::time::Micros;
 use crate::swim::uri::{Uri, UriError};
-use crate::swim::{Outcome, Swim, Ticket};
+use crate::swim::{Outcome, Refused, Swim, Ticket};
 
 /// What a call came to: a value, or a message for the user.
 type Answer<T> = Result<T, String>;
@@ -184,7 +184,8 @@ fn changes(_: &Lua, version: f64) -> Answer<Option<BString>> {
 /// Replaces my payload.
 fn set_payload(_: &Lua, payload: BString) -> Answer<bool> {
     let set = node().with_swim(|swim, now| swim.set_payload(&payload, now));
-    set.map_err(message)?.map_err(message)?;
+    set.map_err(message)?
+        .map_err(|refused| why_not_set(refused, 1, &payload))?;
     Ok(true)
 }
 
@@ -197,10 +198,20 @@ fn set_payload_key(_: &Lua, (key, value): (BString, Option<BString>)) -> Answer<
             &key,
             value.as_ref().map(|value| &value[..]),
         );
-        swim.set_payload(&payload, now)
+        let set = swim.set_payload(&payload, now);
+        set.map_err(|refused| why_not_set(refused, 2, &payload))
     });
-    set.map_err(message)?.map_err(message)?;
+    set.map_err(message)??;
     Ok(true)
+}
+
+/// What is wrong with a payload is wrong with an argument.
+fn why_not_set(refused: Refused, argument: u8, payload: &[u8]) -> String {
+    let Refused::PayloadUnfit(flaw) = refused else {
+        return refused.to_string();
+    };
+    let why = flaw.describe(payload);
+    format!("bad argument #{argument} to set_payload ({why})")
 }
 
 fn own_payload(swim: &Swim) -> &[u8] {

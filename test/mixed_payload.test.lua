@@ -23,7 +23,7 @@ suite.fact('no payload that an old peer encodes in another way starts a dispute'
             numbers = {ffi.new('float', 0.1), ffi.new('double', 7), 0 / 0, 1 / 0, -1 / 0, 5ULL, -5LL, 2 ^ 53, 1e300},
             empty = {setmetatable({}, as_map), {}},
             holes = {1, nil, box.NULL, 4},
-            keys = {[0] = 1, [-1] = 2, [1.5] = 3, [true] = 4, nothing = box.NULL},
+            keys = {[0] = 1, [-1] = 2, [2 ^ 40] = 3, nothing = box.NULL},
             extensions = {
                 require('decimal').new('3.140'), require('uuid').fromstr('c8f0fa1f-da29-438c-a040-393f1126ad39'),
             },

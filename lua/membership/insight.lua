@@ -17,6 +17,7 @@ local watch = require('membership.watch')
 ---@field received {datagrams: membership.ByType, bytes: membership.ByType}
 ---@field malformed table<string, number> by reason
 ---@field events_skipped number
+---@field payloads_refused table<string, number> by reason
 ---@field challenges number
 ---@field answers_stray number
 ---@field oversized number

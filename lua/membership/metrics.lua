@@ -18,6 +18,7 @@ local COUNTERS = {
     {'malformed_total', 'Datagrams dropped', 'malformed', 'reason'},
     {'challenges_total', 'Senders asked to show that they live now', 'challenges'},
     {'events_skipped_total', 'Pieces of datagrams that made no sense', 'events_skipped'},
+    {'payloads_refused_total', 'Payloads of others not taken in', 'payloads_refused', 'reason'},
     {'answers_stray_total', 'Answers to no question of ours', 'answers_stray'},
     {'oversized_total', 'Datagrams too large to be sent', 'oversized'},
     {'declined_total', 'Datagrams not sent: too much at the word of strangers', 'declined'},

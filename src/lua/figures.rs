@@ -7,6 +7,7 @@ use super::tree::Node::{Count, Flag, Table};
 use super::{Answer, message};
 use crate::node::figures::Figures;
 use crate::node::node;
+use crate::swim::payload::Unfit;
 use crate::swim::stats::{Stats, Traffic};
 use crate::swim::wire::{Kind, Malformed};
 
@@ -85,6 +86,7 @@ fn traffic(figures: &Figures) -> Entries {
         ("received", by_type(&stats.received)),
         ("malformed", malformed(stats)),
         ("events_skipped", Count(stats.events_skipped)),
+        ("payloads_refused", payloads_refused(stats)),
         ("challenges", Count(stats.challenges)),
         ("answers_stray", Count(stats.answers_stray)),
         ("oversized", Count(stats.oversized)),
@@ -134,6 +136,13 @@ fn by_type(traffic: &Traffic) -> Node {
         ("datagrams", each(|(datagrams, _)| datagrams)),
         ("bytes", each(|(_, bytes)| bytes)),
     ])
+}
+
+fn payloads_refused(stats: &Stats) -> Node {
+    let refused = &stats.payloads_refused;
+    let too_large = ("too_large", Count(refused.too_large));
+    let unfit = Unfit::NAMES.into_iter().zip(refused.unfit.map(Count));
+    Table(unfit.chain([too_large]).collect())
 }
 
 fn malformed(stats: &Stats) -> Node {

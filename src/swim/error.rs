@@ -3,15 +3,15 @@
 use core::fmt;
 
 use super::config::BadOption;
-use super::msgpack;
+use super::payload::Flaw;
 
 /// Why a command was not carried out: what the caller did wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
     /// It needs an identity.
     NotInitialized,
-    /// The payload is no MessagePack map or array, or nests too deep.
-    PayloadMalformed,
+    /// The payload is not one that others would take.
+    PayloadUnfit(Flaw),
     /// The payload leaves no room in a datagram for what must go with it; both in bytes.
     PayloadTooLarge {
         /// Its size in MessagePack.
@@ -29,13 +29,7 @@ impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotInitialized => write!(f, "membership is not initialized"),
-            Self::PayloadMalformed => {
-                write!(
-                    f,
-                    "payload is not a table, or nests deeper than {} levels",
-                    msgpack::NESTING_MAX
-                )
-            }
+            Self::PayloadUnfit(flaw) => write!(f, "the payload, or something in it, {}", flaw.why),
             Self::PayloadTooLarge { size, limit } => {
                 write!(
                     f,

@@ -4,6 +4,7 @@ use super::Swim;
 use super::claim::{Claim, Incarnation, Status};
 use super::members::Heard;
 use super::pause::Application;
+use super::payload::check;
 use super::report::Report;
 use super::time::Now;
 use super::timers::Timer;
@@ -43,14 +44,32 @@ impl Swim {
         }
     }
 
-    /// The event, without its payload if no datagram of mine could hold both. What cannot be passed on
-    /// is not taken in: the rest would wait for room for ever, and keep other news from spreading.
-    pub(super) fn portable<'a>(&self, event: &Event<'a>) -> Event<'a> {
+    /// The event, without its payload if that is not to be taken in, which is counted.
+    ///
+    /// That is one that could harm a program that reads it, and one that no datagram of mine could hold
+    /// together with the event: the rest would wait for room for ever, and keep other news from spreading.
+    pub(super) fn portable<'a>(&mut self, event: &Event<'a>) -> Event<'a> {
         let uris = event.uri.len() + self.myself.as_ref().map_or(0, |myself| myself.len());
         let room = self
             .datagram_capacity()
             .saturating_sub(uris + RECORD_OVERHEAD + self.label_size());
-        let payload = event.payload.filter(|payload| payload.len() <= room);
+        let known = self.members.get(event.uri);
+        let known = known.and_then(|member| member.payload.as_ref());
+        let refused = &mut self.stats.payloads_refused;
+        let payload = event.payload.filter(|payload| {
+            if payload.len() > room {
+                refused.too_large += 1;
+                return false;
+            }
+            // What is known has been checked.
+            if known.is_some_and(|known| known.bytes() == *payload) {
+                return true;
+            }
+            let flaw = check(payload).err();
+            flaw.iter()
+                .for_each(|flaw| refused.unfit[flaw.why.index()] += 1);
+            flaw.is_none()
+        });
         Event { payload, ..*event }
     }
 

@@ -110,14 +110,15 @@ impl Swim {
     /// Replaces my payload: a MessagePack map or array. One that means the same changes nothing.
     pub fn set_payload(&mut self, bytes: &[u8], now: Now) -> Result<(), Refused> {
         let own = self.own_claim().ok_or(Refused::NotInitialized)?;
-        let payload = Payload::new(bytes).map_err(|_| Refused::PayloadMalformed)?;
-        if payload == self.payload {
+        let payload = Payload::new(bytes);
+        if payload.as_ref() == Ok(&self.payload) {
             return Ok(());
         }
         let (size, limit) = (bytes.len(), self.payload_limit());
         if size > limit {
             return Err(Refused::PayloadTooLarge { size, limit });
         }
+        let payload = payload.map_err(Refused::PayloadUnfit)?;
         let incarnation = own.incarnation.next();
         if incarnation == own.incarnation {
             return Err(Refused::Exhausted);

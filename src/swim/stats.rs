@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use super::Swim;
 use super::claim::Status;
+use super::payload::Unfit;
 use super::wire::{Kind, Malformed};
 
 /// What has happened since the process began.
@@ -19,6 +20,8 @@ pub struct Stats {
     pub challenges: u64,
     /// Events and records that made no sense, in datagrams that did.
     pub events_skipped: u64,
+    /// Payloads of others that were not taken in.
+    pub payloads_refused: PayloadsRefused,
     /// Datagrams that would have been larger than `MAX_PACKET_SIZE`, and were not sent.
     pub oversized: u64,
     /// Probes of the round.
@@ -63,6 +66,15 @@ pub struct Stats {
     pub repairs_answered: u64,
     /// Strangers that were not let into the full table.
     pub members_refused: u64,
+}
+
+/// Payloads of others that were not taken in; what came with them was.
+#[derive(Clone, Debug, Default)]
+pub struct PayloadsRefused {
+    /// Larger than a datagram of mine could hold.
+    pub too_large: u64,
+    /// Not harmless, by reason, in the order of [`Unfit::NAMES`].
+    pub unfit: [u64; Unfit::NAMES.len()],
 }
 
 /// Datagrams and bytes by type of message.

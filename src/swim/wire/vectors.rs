@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::*;
 use crate::swim::claim::{Claim, Incarnation, Status};
 use crate::swim::msgpack::{Head, Reader, meaning};
-use crate::swim::payload::Payload;
+use crate::swim::payload::{Payload, Unfit, check};
 use crate::swim::seal::keyring::Keyring;
 use crate::swim::seal::{Cipher, Seal};
 use crate::swim::time::Micros;
@@ -249,7 +249,10 @@ fn what_we_encode_says_the_same_value_by_value_and_payloads_byte_for_byte() {
             (
                 event.uri.to_owned(),
                 event.claim,
-                event.payload.map(<[u8]>::to_vec),
+                event
+                    .payload
+                    .filter(|payload| check(payload).is_ok())
+                    .map(<[u8]>::to_vec),
             )
         };
         let said = |message: &Message<'_>| match &message.body {
@@ -261,6 +264,22 @@ fn what_we_encode_says_the_same_value_by_value_and_payloads_byte_for_byte() {
             (&message.body, &again.body)
         {
             assert_eq!(echo.raw, other.raw, "{name}");
+        }
+    }
+}
+
+#[test]
+fn the_payloads_of_the_lua_rock_are_harmless_but_for_keys_that_json_does_not_encode() {
+    for Recording { name, datagram, .. } in recordings() {
+        let message = decode(&datagram).unwrap();
+        for payload in message.events.iter().filter_map(|event| event.payload) {
+            let why = check(payload).err().map(|flaw| flaw.why);
+            let expected = match &*name {
+                "payload_float_keys" => Some(Unfit::Key("number")),
+                "payload_bool_keys" => Some(Unfit::Key("boolean")),
+                _ => None,
+            };
+            assert_eq!(why, expected, "{name}");
         }
     }
 }
@@ -281,7 +300,7 @@ fn encode_again(message: &Message<'_>) -> Vec<u8> {
     let sync = matches!(message.body, Body::SyncReq(_) | Body::SyncAck(_));
     for event in statements {
         let uri = Uri::from_wire(event.uri).unwrap();
-        let payload = event.payload.map(|bytes| Payload::new(bytes).unwrap());
+        let payload = event.payload.and_then(|bytes| Payload::new(bytes).ok());
         let fits = if sync {
             draft.record(&uri, event.claim, payload.as_ref())
         } else {

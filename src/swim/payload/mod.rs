@@ -1,13 +1,18 @@
-//! What a member says of itself: opaque bytes.
+//! What a member says of itself: bytes that are passed on as they are, once they are known to be
+//! harmless.
+
+mod check;
+mod extension;
 
 use core::fmt;
 use std::sync::Arc;
 
-use super::msgpack::{Head, NESTING_MAX, NotMsgpack, Reader, meaning};
+use super::msgpack::{Head, NESTING_MAX, Reader, meaning};
+pub use check::{Flaw, TABLES_MAX, Unfit, VALUES_MAX, check};
 
-/// One MessagePack map or array, kept and passed on byte for byte.
+/// One MessagePack map or array that is [harmless](check()), kept and passed on byte for byte.
 ///
-/// Lua encodes and decodes it with Tarantool's own `msgpack`, so every type of Tarantool survives.
+/// Lua encodes and decodes it with Tarantool's own `msgpack`, so each type that is let in survives.
 #[derive(Clone)]
 pub struct Payload {
     bytes: Arc<[u8]>,
@@ -15,16 +20,12 @@ pub struct Payload {
 }
 
 impl Payload {
-    /// Admits a map or array that is well formed, nested at most [`NESTING_MAX`] deep, and alone.
-    pub fn new(bytes: &[u8]) -> Result<Self, NotMsgpack> {
-        let mut reader = Reader::new(bytes);
-        let value = reader.value()?;
-        if value.len() != bytes.len() || !is_table(bytes) {
-            return Err(NotMsgpack);
-        }
+    /// Admits a map or array that is harmless, and alone. There is no other way to make one.
+    pub fn new(bytes: &[u8]) -> Result<Self, Flaw> {
+        check(bytes)?;
         Ok(Self {
             bytes: bytes.into(),
-            meaning: meaning(bytes)?,
+            meaning: meaning(bytes).expect("checked"),
         })
     }
 
@@ -70,25 +71,3 @@ pub fn is_table(value: &[u8]) -> bool {
 }
 
 const _: () = assert!(NESTING_MAX < 100, "each level takes a stack frame");
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_single_table_is_a_payload() {
-        for good in [&b"\x90"[..], b"\x80", b"\x81\xa1a\x01", b"\x91\xc0"] {
-            assert_eq!(Payload::new(good).unwrap().bytes(), good);
-        }
-        for bad in [
-            &b""[..],
-            b"\xc0",
-            b"\x01",
-            b"\xa1a",
-            b"\x90\x90",
-            b"\x81\xa1a",
-        ] {
-            assert_eq!(Payload::new(bad).unwrap_err(), NotMsgpack, "{bad:x?}");
-        }
-    }
-}
