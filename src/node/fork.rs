@@ -8,13 +8,17 @@
 //! the same socket and state, and the group notices nothing. See `lineage`.
 
 use core::cell::Cell;
+use core::net::SocketAddr;
 use std::mem;
 use std::sync::{Arc, MutexGuard, Once};
 
 use super::engine::Engine;
 use super::failure::Failure;
+use super::lineage::Heritage;
 use super::state::State;
 use super::{NODE, Node, clock, entropy};
+use crate::swim::time::Now;
+use crate::swim::uri::Uri;
 
 /// Makes the node of this process survive its forks.
 pub fn register() {
@@ -97,6 +101,53 @@ impl Held {
                 drop(self);
                 node.shared.fail(failure);
             }
+        }
+    }
+}
+
+impl State {
+    /// Looks whose the socket is. What was to be sent meanwhile is sent once it is ours.
+    pub fn look_for_heritage(&mut self, now: Now) -> Heritage {
+        if self.socket.is_none() {
+            return Heritage::Lost;
+        }
+        if !self.lineage.is_heir() {
+            return Heritage::Ours;
+        }
+        let heritage = self.lineage.look(now.monotonic);
+        match heritage {
+            Heritage::Ours => self.watchdog.excuse(now.monotonic),
+            Heritage::Lost => self.let_go(),
+            Heritage::Theirs(..) => {}
+        }
+        heritage
+    }
+
+    /// Whether `bound` is where this process listens, or will once its parent has ended. An heir that is
+    /// to be somebody else does not take over from its parent.
+    pub fn serves(&mut self, bound: SocketAddr, uri: &Uri) -> bool {
+        let heir = self.lineage.is_heir();
+        if heir && self.swim.myself() != Some(uri) {
+            self.let_go();
+        }
+        let here = self.socket.as_ref().map(|socket| socket.bound());
+        if heir && here.is_some() && here != Some(bound) {
+            self.let_go();
+        }
+        here == Some(bound) && self.socket.is_some()
+    }
+
+    /// Leaves the socket to the process that it is from, and with that the group, without a word.
+    pub fn let_go(&mut self) {
+        self.swim.leave();
+        while self.swim.poll_transmit().is_some() {}
+        self.held.clear();
+        self.watchdog.dismiss();
+        self.lineage.renounce();
+        self.socket = None;
+        // The engine waits for the end of the parent, and has the socket as well.
+        if let Some(waker) = &self.waker {
+            let _ = waker.ring();
         }
     }
 }

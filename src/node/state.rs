@@ -8,17 +8,17 @@ use std::sync::Arc;
 
 use super::addresses::{AddressBook, Route};
 use super::chores::{Chores, Refused};
-use super::clock::{self, Clock, LuaTime, ThreadClock};
+use super::clock::{self, Clock, ThreadClock};
 use super::doorbell::{Bell, Chime, Noise};
 use super::entropy;
 use super::failure::{Failure, system_text};
 use super::gate::Gate;
-use super::lineage::{Heritage, Lineage};
+use super::lineage::Lineage;
 use super::lines::{Lines, Topic};
 use super::resolver::{Lookup, Resolver};
 use super::socket::{Family, Inbox, Socket};
 use super::troubles::{Trouble, Troubles};
-use super::watchdog::{EngineWatch, Ran, Watchdog};
+use super::watchdog::{EngineWatch, Watchdog};
 use crate::swim::report::Level;
 use crate::swim::time::{Micros, Now};
 use crate::swim::uri::Uri;
@@ -44,11 +44,11 @@ pub struct State {
     pub watchdog: Watchdog,
     pub engine_watch: EngineWatch,
     /// Of the thread that beats.
-    beater: Option<ThreadClock>,
+    pub beater: Option<ThreadClock>,
     /// Whose the socket is, after a fork.
     pub lineage: Lineage,
     /// What an heir has to send once the socket is its own.
-    held: Vec<Transmit>,
+    pub held: Vec<Transmit>,
     /// Until when the engine sleeps, if nothing wakes it; `None` is for ever.
     sleeps_until: Option<Micros>,
     /// What was wrong with members of late.
@@ -218,34 +218,6 @@ impl State {
         self.longest_hold = self.longest_hold.max(held);
     }
 
-    /// Lua runs, on the thread that calls, and its clock shows `lua_time`.
-    pub fn beat(&mut self, lua_time: Option<LuaTime>, now: Now) {
-        if let Some(lua_time) = lua_time {
-            self.clock.follow(lua_time);
-        }
-        // Who has left beats once more, and then not until he is back.
-        if self.swim.myself().is_some() {
-            self.beater = ThreadClock::of_this_thread();
-            if let Some(stall) = self.watchdog.beat(self.ran(), now.monotonic) {
-                let seconds = stall.as_secs_f64();
-                let line = format!(
-                    "Tarantool's thread did not respond for {seconds:.1} s: announced myself suspect"
-                );
-                self.lines.push(Level::Warn, line);
-            }
-            self.swim.set_stalled(self.watchdog.is_stalled(), now);
-            let wall = self.clock.wall();
-            self.swim.note_clock(Now { wall, ..now });
-        }
-    }
-
-    /// Lua runs, but is not going to beat any more.
-    pub fn end_beats(&mut self, now: Now) {
-        self.watchdog.dismiss();
-        self.swim.set_stalled(false, now);
-        self.swim.forget_clock(now);
-    }
-
     /// Says good-bye to those whose addresses are known: there is no time to resolve any.
     pub fn say_goodbye(&mut self) -> bool {
         if self.lineage.is_heir() {
@@ -303,65 +275,6 @@ impl State {
             chores.waker = self.waker.clone();
         }
         chores
-    }
-
-    /// Whether the engine should have come by itself. If it does not do so when it is woken, that is
-    /// worth a line.
-    fn is_engine_missing(&mut self, now: Micros) -> bool {
-        let missing = self.engine_watch.is_overdue(now);
-        if let Some(time) = self.engine_watch.poll_complaint(now) {
-            let line = format!(
-                "The thread membership has not run for {:.1} s: nobody is answered",
-                time.as_secs_f64()
-            );
-            self.lines.push(Level::Warn, line);
-        }
-        missing
-    }
-
-    /// Looks whose the socket is. What was to be sent meanwhile is sent once it is ours.
-    pub fn look_for_heritage(&mut self, now: Now) -> Heritage {
-        if self.socket.is_none() {
-            return Heritage::Lost;
-        }
-        if !self.lineage.is_heir() {
-            return Heritage::Ours;
-        }
-        let heritage = self.lineage.look(now.monotonic);
-        match heritage {
-            Heritage::Ours => self.watchdog.excuse(now.monotonic),
-            Heritage::Lost => self.let_go(),
-            Heritage::Theirs(..) => {}
-        }
-        heritage
-    }
-
-    /// Whether `bound` is where this process listens, or will once its parent has ended. An heir that is
-    /// to be somebody else does not take over from its parent.
-    pub fn serves(&mut self, bound: SocketAddr, uri: &Uri) -> bool {
-        let heir = self.lineage.is_heir();
-        if heir && self.swim.myself() != Some(uri) {
-            self.let_go();
-        }
-        let here = self.socket.as_ref().map(|socket| socket.bound());
-        if heir && here.is_some() && here != Some(bound) {
-            self.let_go();
-        }
-        here == Some(bound) && self.socket.is_some()
-    }
-
-    /// Leaves the socket to the process that it is from, and with that the group, without a word.
-    pub fn let_go(&mut self) {
-        self.swim.leave();
-        while self.swim.poll_transmit().is_some() {}
-        self.held.clear();
-        self.watchdog.dismiss();
-        self.lineage.renounce();
-        self.socket = None;
-        // The engine waits for the end of the parent, and has the socket as well.
-        if let Some(waker) = &self.waker {
-            let _ = waker.ring();
-        }
     }
 
     /// Ends everything but the way to tell Lua of it.
@@ -431,10 +344,6 @@ impl State {
             self.resolver = Some(Resolver::new(Arc::clone(&self.lookup), bell));
         }
         self.resolver.as_ref()
-    }
-
-    fn ran(&self) -> Ran {
-        self.beater.and_then(ThreadClock::ran)
     }
 
     fn strikes(&mut self, now: Micros) -> bool {

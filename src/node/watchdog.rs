@@ -7,8 +7,11 @@
 
 use core::time::Duration;
 
+use super::clock::{LuaTime, ThreadClock};
+use super::state::State;
 use crate::swim::pause::LATENESS_MAX;
-use crate::swim::time::Micros;
+use crate::swim::report::Level;
+use crate::swim::time::{Micros, Now};
 
 /// How often to look, at least, whether the thread works. A stall is noticed that much later.
 const LOOK: Duration = Duration::from_millis(350);
@@ -209,6 +212,55 @@ impl EngineWatch {
         }
         self.told = true;
         self.turned.map(|turned| now.since(turned))
+    }
+}
+
+impl State {
+    /// Lua runs, on the thread that calls, and its clock shows `lua_time`.
+    pub fn beat(&mut self, lua_time: Option<LuaTime>, now: Now) {
+        if let Some(lua_time) = lua_time {
+            self.clock.follow(lua_time);
+        }
+        // Who has left beats once more, and then not until he is back.
+        if self.swim.myself().is_some() {
+            self.beater = ThreadClock::of_this_thread();
+            if let Some(stall) = self.watchdog.beat(self.ran(), now.monotonic) {
+                let seconds = stall.as_secs_f64();
+                let line = format!(
+                    "Tarantool's thread did not respond for {seconds:.1} s: announced myself suspect"
+                );
+                self.lines.push(Level::Warn, line);
+            }
+            self.swim.set_stalled(self.watchdog.is_stalled(), now);
+            let wall = self.clock.wall();
+            self.swim.note_clock(Now { wall, ..now });
+        }
+    }
+
+    /// Lua runs, but is not going to beat any more.
+    pub fn end_beats(&mut self, now: Now) {
+        self.watchdog.dismiss();
+        self.swim.set_stalled(false, now);
+        self.swim.forget_clock(now);
+    }
+
+    /// Whether the engine should have come by itself. If it does not do so when it is woken, that is
+    /// worth a line.
+    pub fn is_engine_missing(&mut self, now: Micros) -> bool {
+        let missing = self.engine_watch.is_overdue(now);
+        if let Some(time) = self.engine_watch.poll_complaint(now) {
+            let line = format!(
+                "The thread membership has not run for {:.1} s: nobody is answered",
+                time.as_secs_f64()
+            );
+            self.lines.push(Level::Warn, line);
+        }
+        missing
+    }
+
+    /// For how long the thread that beats has run.
+    pub fn ran(&self) -> Ran {
+        self.beater.and_then(ThreadClock::ran)
     }
 }
 
