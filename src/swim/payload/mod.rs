@@ -48,6 +48,14 @@ impl Payload {
     pub fn means(&self, bytes: &[u8]) -> bool {
         *self.bytes == *bytes || meaning(bytes) == Ok(self.meaning)
     }
+
+    /// The meaning of a peer's encoding of a payload, if it has another meaning than this one.
+    pub fn differs(&self, bytes: &[u8]) -> Option<u64> {
+        if *self.bytes == *bytes {
+            return None;
+        }
+        meaning(bytes).ok().filter(|other| *other != self.meaning)
+    }
 }
 
 /// Equal when Lua would call them equal, however they are encoded.
