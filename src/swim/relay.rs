@@ -1,5 +1,7 @@
 //! Errands: pings and answers passed on for others (§3.1).
 
+use std::collections::BTreeMap;
+
 use indexmap::IndexMap;
 
 use super::Swim;
@@ -13,18 +15,19 @@ use super::wire::{Echo, Kind, Note};
 #[derive(Debug, Default)]
 pub struct Errands {
     /// With who sent us.
-    recent: IndexMap<Errand, Uri>,
-    older: IndexMap<Errand, Uri>,
+    recent: BTreeMap<Errand, Uri>,
+    older: BTreeMap<Errand, Uri>,
     by_sender: IndexMap<Uri, usize>,
     /// How many were accepted in this period.
     accepted: usize,
 }
 
 /// `src` asks for `dst` since `ts`, with this cookie.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+// Those to one `dst` come one behind the other.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Errand {
-    src: String,
     dst: String,
+    src: String,
     ts: Option<u64>,
     cookie: Option<u64>,
 }
@@ -61,12 +64,21 @@ impl Errands {
 
     /// Takes out the errands to `dst`: when they were asked for, and by whom.
     fn end(&mut self, dst: &str) -> Vec<(u64, Uri)> {
-        let ended = self
-            .recent
-            .extract_if(.., |errand, _sender| errand.dst == dst);
+        let first = Errand {
+            dst: dst.to_owned(),
+            src: String::new(),
+            ts: None,
+            cookie: None,
+        };
+        let mut ended = Vec::new();
+        while let Some((errand, _)) = self.recent.range(&first..).next()
+            && errand.dst == dst
+        {
+            let errand = errand.clone();
+            let sender = self.recent.remove(&errand);
+            ended.extend(errand.ts.zip(sender));
+        }
         ended
-            .filter_map(|(errand, sender)| Some((errand.ts?, sender)))
-            .collect()
     }
 
     /// Whether there are no more than there may be; for audits.
@@ -82,8 +94,8 @@ impl Errands {
 
 fn errand(echo: &Echo<'_>) -> Option<Errand> {
     Some(Errand {
-        src: echo.src?.to_owned(),
         dst: echo.dst?.to_owned(),
+        src: echo.src?.to_owned(),
         ts: echo.ts,
         cookie: echo.cookie,
     })
