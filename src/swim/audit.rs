@@ -2,7 +2,6 @@
 
 use super::Swim;
 use super::claim::Status;
-use super::digest::fingerprint;
 
 impl Swim {
     /// Says what is wrong, if anything is: whether all that is kept in two places is the same in
@@ -15,10 +14,6 @@ impl Swim {
         let live = count(Status::Alive) + count(Status::Suspect);
         let unreachable = count(Status::Dead) + count(Status::NonDecryptable);
         let gone = count(Status::Dead) + count(Status::Left);
-        let digest = members
-            .from(0)
-            .chain(members.graves())
-            .fold(0_u64, |sum, member| sum.wrapping_add(fingerprint(member)));
         let statements = [
             (
                 self.outbox.is_empty() && self.reports.is_empty(),
@@ -43,7 +38,7 @@ impl Swim {
                 "all who are unreachable are in theirs",
             ),
             (
-                self.suspicions.len() == suspects && self.departures.len() == gone,
+                members.suspicions.len() == suspects && members.departures.len() == gone,
                 "every suspicion and every departure has its timer",
             ),
             (
@@ -51,7 +46,7 @@ impl Swim {
                 "who is forgotten is not in the table, and is no more than may be",
             ),
             (
-                members.digest().total() == digest,
+                members.is_sound_in_digest(),
                 "the digest is that of the table",
             ),
             (self.rumors.is_consistent(), "rumors and their queue agree"),
@@ -122,9 +117,9 @@ mod tests {
                 |swim| swim.note(Note::Compare(vec![0; 8]), &uri(2)),
                 "outputs",
             ),
-            (|swim| swim.suspicions.stop("a:3"), "suspicion"),
+            (|swim| swim.members.suspicions.stop(2), "suspicion"),
             (
-                |swim| swim.suspicions.start(&uri(2), Micros(1)),
+                |swim| swim.members.suspicions.start(1, Micros(1)),
                 "suspicion",
             ),
             (|swim| swim.myself = Some(uri(9)), "own table"),

@@ -34,9 +34,8 @@ impl Status {
 
     /// The status with this number on the wire.
     pub fn from_number(number: u64) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|status| u64::from(status.number()) == number)
+        let index = usize::try_from(number).ok()?.checked_sub(1)?;
+        Self::ALL.get(index).copied()
     }
 
     /// The name that users see.

@@ -5,7 +5,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::claim::Status;
 use super::member::Member;
-use super::members::Place;
+use super::members::{Members, Place};
 use super::uri::Uri;
 
 /// Into how many buckets the members are divided at most, by the hash of their URIs. A power of two.
@@ -16,68 +16,155 @@ pub const BUCKETS_MAX: usize = 256;
 #[derive(Debug)]
 pub struct Digest {
     total: u64,
-    buckets: Vec<Bucket>,
+    sums: [u64; BUCKETS_MAX],
+    members: Catalog,
+    graves: Catalog,
 }
 
-#[derive(Clone, Debug, Default)]
-struct Bucket {
-    sum: u64,
-    /// Few: to look through them takes no longer than to look one up.
-    members: Vec<Place>,
+/// Which records are in which bucket, by their places in a table.
+///
+/// Others choose URIs, and with them the buckets: a bucket can hold the whole table, so no record is
+/// ever looked for in it.
+#[derive(Debug)]
+struct Catalog {
+    /// By place.
+    cards: Vec<Card>,
+    buckets: Vec<Vec<Place>>,
 }
+
+/// Where a record is, and what it adds to the digest.
+#[derive(Clone, Copy, Debug, Default)]
+struct Card {
+    fingerprint: u64,
+    bucket: Bucket,
+    /// At which position of the bucket.
+    position: u32,
+}
+
+/// The number of a bucket, of [`BUCKETS_MAX`].
+type Bucket = u8;
+
+const _: () = assert!(BUCKETS_MAX == Bucket::MAX as usize + 1);
 
 impl Default for Digest {
     fn default() -> Self {
         Self {
             total: 0,
-            buckets: vec![Bucket::default(); BUCKETS_MAX],
+            sums: [0; BUCKETS_MAX],
+            members: Catalog::default(),
+            graves: Catalog::default(),
         }
     }
 }
 
+impl Default for Catalog {
+    fn default() -> Self {
+        Self {
+            cards: Vec::new(),
+            buckets: vec![Vec::new(); BUCKETS_MAX],
+        }
+    }
+}
+
+impl Catalog {
+    /// Adds the record at a place where none is.
+    fn insert(&mut self, place: Place, bucket: Bucket, fingerprint: u64) {
+        let places = &mut self.buckets[usize::from(bucket)];
+        let position = u32::try_from(places.len()).expect("less than 2^32 members");
+        places.push(place);
+        if place as usize >= self.cards.len() {
+            self.cards.resize(place as usize + 1, Card::default());
+        }
+        self.cards[place as usize] = Card {
+            fingerprint,
+            bucket,
+            position,
+        };
+    }
+
+    /// Removes the record at `place`, and says where it was.
+    fn remove(&mut self, place: Place) -> Card {
+        let card = core::mem::take(&mut self.cards[place as usize]);
+        let places = &mut self.buckets[usize::from(card.bucket)];
+        places.swap_remove(card.position as usize);
+        if let Some(moved) = places.get(card.position as usize) {
+            self.cards[*moved as usize].position = card.position;
+        }
+        card
+    }
+
+    /// The record at place `from` has moved to place `to`, where none is.
+    fn rename(&mut self, from: Place, to: Place) {
+        let card = core::mem::take(&mut self.cards[from as usize]);
+        self.buckets[usize::from(card.bucket)][card.position as usize] = to;
+        self.cards[to as usize] = card;
+    }
+
+    fn places(&self, index: usize, count: usize) -> impl Iterator<Item = Place> {
+        let buckets = self.buckets.iter().skip(index).step_by(count);
+        buckets.flatten().copied()
+    }
+
+    /// Whether these are all the records that there are, each of them where its card says.
+    fn is_sound<'m>(&self, records: impl ExactSizeIterator<Item = &'m Member>) -> bool {
+        let count: usize = self.buckets.iter().map(Vec::len).sum();
+        let is_there = |(place, record): (usize, &Member)| {
+            let card = self.cards[place];
+            let bucket = &self.buckets[usize::from(bucket_of(&record.uri))];
+            card.fingerprint == fingerprint(record)
+                && bucket.get(card.position as usize) == Some(&(place as Place))
+        };
+        count == records.len() && records.enumerate().all(is_there)
+    }
+}
+
 impl Digest {
-    /// Adds the record at this place of the table, in place of the one whose [`fingerprint`] was
-    /// `before`.
-    pub fn put(&mut self, place: Place, member: &Member, before: Option<u64>) {
-        let bucket = &mut self.buckets[bucket_of(&member.uri)];
-        if before.is_none() {
-            bucket.members.push(place);
+    /// Adds the member that is new at this place of the table.
+    pub fn insert(&mut self, place: Place, member: &Member) {
+        let (bucket, fingerprint) = (bucket_of(&member.uri), fingerprint(member));
+        self.members.insert(place, bucket, fingerprint);
+        self.shift(bucket, fingerprint);
+    }
+
+    /// The member at this place of the table has changed.
+    pub fn update(&mut self, place: Place, member: &Member) {
+        let card = &mut self.members.cards[place as usize];
+        let before = core::mem::replace(&mut card.fingerprint, fingerprint(member));
+        let (bucket, after) = (card.bucket, card.fingerprint);
+        self.shift(bucket, after.wrapping_sub(before));
+    }
+
+    /// Removes the member at this place of the table.
+    pub fn remove(&mut self, place: Place) {
+        let card = self.members.remove(place);
+        self.shift(card.bucket, card.fingerprint.wrapping_neg());
+    }
+
+    /// A member has moved from place `from` of the table to place `to`, where nobody is.
+    pub fn rename(&mut self, from: Place, to: Place) {
+        self.members.rename(from, to);
+    }
+
+    /// Adds the tombstone that is new at this place of theirs.
+    pub fn insert_grave(&mut self, place: Place, grave: &Member) {
+        let (bucket, fingerprint) = (bucket_of(&grave.uri), fingerprint(grave));
+        self.graves.insert(place, bucket, fingerprint);
+        self.shift(bucket, fingerprint);
+    }
+
+    /// Removes the tombstone at this place; the one at place `last`, if it is another, takes the place.
+    pub fn swap_remove_grave(&mut self, place: Place, last: Place) {
+        let card = self.graves.remove(place);
+        self.shift(card.bucket, card.fingerprint.wrapping_neg());
+        if place != last {
+            self.graves.rename(last, place);
         }
-        self.shift(
-            member,
-            fingerprint(member).wrapping_sub(before.unwrap_or(0)),
-        );
     }
 
-    /// Takes a record out, `member` being as it was when it was put in.
-    pub fn remove(&mut self, place: Place, member: &Member) {
-        let bucket = &mut self.buckets[bucket_of(&member.uri)];
-        bucket.members.retain(|other| *other != place);
-        self.subtract(member);
-    }
-
-    /// Adds the record of one who has no place in the table.
-    pub fn add(&mut self, member: &Member) {
-        self.shift(member, fingerprint(member));
-    }
-
-    /// Takes out what [`Self::add`] has added.
-    pub fn subtract(&mut self, member: &Member) {
-        self.shift(member, fingerprint(member).wrapping_neg());
-    }
-
-    fn shift(&mut self, member: &Member, difference: u64) {
-        let bucket = &mut self.buckets[bucket_of(&member.uri)];
-        bucket.sum = bucket.sum.wrapping_add(difference);
+    fn shift(&mut self, bucket: Bucket, difference: u64) {
+        let sum = &mut self.sums[usize::from(bucket)];
+        *sum = sum.wrapping_add(difference);
         self.total = self.total.wrapping_add(difference);
-    }
-
-    /// `member` has moved from place `from` of the table to place `to`.
-    pub fn rename(&mut self, member: &Member, from: Place, to: Place) {
-        let members = &mut self.buckets[bucket_of(&member.uri)].members;
-        if let Some(place) = members.iter_mut().find(|place| **place == from) {
-            *place = to;
-        }
     }
 
     /// The whole table in one number.
@@ -88,9 +175,9 @@ impl Digest {
     /// The table in `count` numbers, a power of two up to [`BUCKETS_MAX`].
     pub fn sums(&self, count: usize) -> Vec<u32> {
         let mut sums = vec![0_u64; count];
-        for (index, bucket) in self.buckets.iter().enumerate() {
+        for (index, of_bucket) in self.sums.iter().enumerate() {
             let sum = &mut sums[index % count];
-            *sum = sum.wrapping_add(bucket.sum);
+            *sum = sum.wrapping_add(*of_bucket);
         }
         // Half of the bits do: a difference that hides once in four billion times shows in the total,
         // and is found with the next change.
@@ -99,8 +186,37 @@ impl Digest {
 
     /// The members that are in bucket `index` of `count`.
     pub fn members(&self, index: usize, count: usize) -> impl Iterator<Item = Place> {
-        let buckets = self.buckets.iter().skip(index).step_by(count);
-        buckets.flat_map(|bucket| &bucket.members).copied()
+        self.members.places(index, count)
+    }
+
+    /// The tombstones that are in bucket `index` of `count`.
+    pub fn graves(&self, index: usize, count: usize) -> impl Iterator<Item = Place> {
+        self.graves.places(index, count)
+    }
+
+    /// Whether it is the digest of these members and tombstones, by place; for audits.
+    pub fn is_sound<'m>(
+        &self,
+        members: impl ExactSizeIterator<Item = &'m Member>,
+        graves: impl ExactSizeIterator<Item = &'m Member>,
+    ) -> bool {
+        let cards = self.members.cards.iter().chain(&self.graves.cards);
+        let total = cards.fold(0_u64, |sum, card| sum.wrapping_add(card.fingerprint));
+        total == self.total && self.members.is_sound(members) && self.graves.is_sound(graves)
+    }
+}
+
+impl Members {
+    /// A fingerprint of the table.
+    pub const fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
+    /// The members of bucket `index` of `count`, as the digest divides them.
+    pub fn in_bucket(&self, index: usize, count: usize) -> impl Iterator<Item = &Member> {
+        self.digest
+            .members(index, count)
+            .map(|place| self.at(place))
     }
 }
 
@@ -108,14 +224,15 @@ impl Digest {
 const RECORD_SIZE_MAX: usize = Uri::LENGTH_MAX + 8 + 1 + 8;
 
 /// In which of [`BUCKETS_MAX`] buckets the record of `uri` is.
-pub fn bucket_of(uri: &str) -> usize {
-    xxh3_64(uri.as_bytes()) as usize % BUCKETS_MAX
+fn bucket_of(uri: &str) -> Bucket {
+    // The last bits of it.
+    xxh3_64(uri.as_bytes()) as Bucket
 }
 
 /// A hash of what others could learn from the record.
 // A suspect counts as alive: a suspicion is on its way to be settled, by gossip, on every member for
 // itself, and comparing tables would only get in between.
-pub fn fingerprint(member: &Member) -> u64 {
+fn fingerprint(member: &Member) -> u64 {
     let settled = match member.claim.status {
         Status::Suspect => Status::Alive,
         status => status,
@@ -158,7 +275,7 @@ mod tests {
         let mut digest = Digest::default();
         (0..)
             .zip(members)
-            .for_each(|(place, member)| digest.put(place, member, None));
+            .for_each(|(place, member)| digest.insert(place, member));
         digest
     }
 
@@ -168,7 +285,7 @@ mod tests {
         let both = digest(&[one.clone(), two.clone()]);
         assert_eq!(both.total(), digest(&[two.clone(), one.clone()]).total());
         let mut rest = both;
-        rest.remove(1, &two);
+        rest.remove(1);
         assert_eq!(rest.total(), digest(&[one]).total());
         assert_eq!((0..16).flat_map(|index| rest.members(index, 16)).count(), 1);
     }

@@ -5,6 +5,7 @@ use core::time::Duration;
 use super::Swim;
 use super::claim::Status;
 use super::member::{Dialect, Member};
+use super::members::Place;
 use super::payload::Payload;
 use super::time::Now;
 use super::timers::Timer;
@@ -28,11 +29,9 @@ pub(super) enum Telling {
 }
 
 impl Swim {
-    /// Spreads what is held of `uri`.
-    pub(super) fn spread(&mut self, uri: &str, now: Now) {
-        let Some(member) = self.members.get(uri) else {
-            return;
-        };
+    /// Spreads what is held of the member at `place`.
+    pub(super) fn spread(&mut self, place: Place, now: Now) {
+        let member = self.members.at(place);
         let payload = member.current_payload().cloned();
         self.rumors.start(&member.uri, member.claim, payload);
         self.timers

@@ -7,9 +7,9 @@
 use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 
-use super::digest::bucket_of;
+use super::digest::Digest;
 use super::member::Member;
-use super::members::{Members, Place, admit, better_payload};
+use super::members::{Members, Place, admit, better_payload, place};
 use super::time::Micros;
 use super::uri::Uri;
 use super::wire::Event;
@@ -29,7 +29,7 @@ impl Graves {
     }
 
     /// All of them, in no order that means anything.
-    pub fn iter(&self) -> impl Iterator<Item = &Member> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Member> {
         self.graves.values()
     }
 
@@ -38,24 +38,30 @@ impl Graves {
         self.graves.len()
     }
 
-    /// Adds one, or replaces it. Returns what it replaces, or who had to make room so that there are no
-    /// more than `capacity`.
-    pub fn insert(&mut self, member: Member, capacity: usize) -> Option<Member> {
-        let replaced = self.graves.insert(member.uri.clone(), member);
-        if replaced.is_some() || self.graves.len() <= capacity {
-            return replaced;
+    /// Which one is at this place.
+    fn at(&self, place: Place) -> &Member {
+        &self.graves[place as usize]
+    }
+
+    /// Adds one, or replaces it. One of the others makes room if there are more than `capacity`.
+    fn insert(&mut self, member: Member, capacity: usize, digest: &mut Digest) {
+        self.remove(&member.uri, digest);
+        digest.insert_grave(place(self.len()), &member);
+        self.graves.insert(member.uri.clone(), member);
+        if self.len() > capacity {
+            // From one end to the other: whoever moves into the empty place has just come.
+            let hand = self.hand as usize % (self.len() - 1).max(1);
+            self.hand = self.hand.wrapping_add(1);
+            digest.swap_remove_grave(place(hand), place(self.len() - 1));
+            self.graves.swap_remove_index(hand);
         }
-        // From one end to the other: whoever moves into the empty place has just come.
-        let hand = self.hand as usize % (self.graves.len() - 1).max(1);
-        self.hand = self.hand.wrapping_add(1);
-        self.graves
-            .swap_remove_index(hand)
-            .map(|(_, member)| member)
     }
 
     /// Takes one out.
-    pub fn remove(&mut self, uri: &str) -> Option<Member> {
-        self.graves.swap_remove(uri)
+    fn remove(&mut self, uri: &str, digest: &mut Digest) -> Option<Member> {
+        let (index, _uri, member) = self.graves.swap_remove_full(uri)?;
+        digest.swap_remove_grave(place(index), place(self.len()));
+        Some(member)
     }
 }
 
@@ -66,7 +72,7 @@ impl Members {
     }
 
     /// The last records of all who were forgotten.
-    pub fn graves(&self) -> impl Iterator<Item = &Member> {
+    pub fn graves(&self) -> impl ExactSizeIterator<Item = &Member> {
         self.graves.iter()
     }
 
@@ -81,11 +87,10 @@ impl Members {
         self.graves.len()
     }
 
-    /// The last records of those who were forgotten, if they are in the buckets that are
-    /// `wanted`.
-    pub fn graves_in(&self, wanted: &[bool]) -> impl Iterator<Item = &Member> {
-        self.graves()
-            .filter(|grave| wanted[bucket_of(&grave.uri) % wanted.len()])
+    /// The last records of those who were forgotten, in bucket `index` of `count`.
+    pub fn graves_in_bucket(&self, index: usize, count: usize) -> impl Iterator<Item = &Member> {
+        let places = self.digest.graves(index, count);
+        places.map(|place| self.graves.at(place))
     }
 
     /// Forgets `uri`, and keeps its record; `capacity` of them at most.
@@ -106,16 +111,15 @@ impl Members {
         }
     }
 
-    /// Puts `uri` back into the table as it was when it was forgotten, unless the table is full, and
-    /// says whether it did.
-    pub fn exhume(&mut self, uri: &str, capacity: usize) -> bool {
-        let opened = self.len() < capacity;
-        let Some(grave) = opened.then(|| self.open_grave(uri)).flatten() else {
-            return false;
-        };
+    /// Puts `uri` back into the table as it was when it was forgotten, unless the table is full. Says
+    /// where, if it did.
+    pub fn exhume(&mut self, uri: &str, capacity: usize) -> Option<Place> {
+        if self.len() >= capacity {
+            return None;
+        }
+        let grave = self.open_grave(uri)?;
         let payload = grave.current_payload().cloned();
-        self.put(&grave.uri, grave.claim, payload, grave.since);
-        true
+        Some(self.put(&grave.uri, grave.claim, payload, grave.since))
     }
 
     /// Whether an event says nothing of one who was forgotten but what may have been so before.
@@ -142,15 +146,11 @@ impl Members {
     }
 
     fn dig(&mut self, member: Member, capacity: usize) {
-        self.digest.add(&member);
-        let gone = self.graves.insert(member, capacity);
-        gone.iter().for_each(|gone| self.digest.subtract(gone));
+        self.graves.insert(member, capacity, &mut self.digest);
     }
 
     /// Forgets the record of `uri` too.
     pub(super) fn open_grave(&mut self, uri: &str) -> Option<Member> {
-        let opened = self.graves.remove(uri);
-        opened.iter().for_each(|grave| self.digest.subtract(grave));
-        opened
+        self.graves.remove(uri, &mut self.digest)
     }
 }

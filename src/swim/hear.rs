@@ -1,8 +1,11 @@
 //! What to make of an event (§4.2): about others it is believed or not, about oneself refuted.
 
+use core::time::Duration;
+
 use super::Swim;
 use super::claim::{Claim, Incarnation, Status};
-use super::members::Heard;
+use super::member::Member;
+use super::members::{Heard, Place};
 use super::pause::Application;
 use super::payload::check;
 use super::report::Report;
@@ -19,29 +22,61 @@ const RECORD_OVERHEAD: usize = 126;
 /// payload as it is, we would go on for ever.
 const CONTRADICTIONS_MAX: u32 = 8;
 
+/// Of how many members at a time a suspicion ripens, or the tombstone is set: the engine holds the lock
+/// meanwhile. Strangers can have thousands fall due at once.
+pub(super) const RIPE_MAX: usize = 64;
+
+/// How long the others wait for their turn.
+pub(super) const RIPE_PAUSE: Duration = Duration::from_millis(1);
+
 impl Swim {
-    /// Hears an event, or a record of somebody's table: both are treated alike.
+    /// Hears an event.
     pub(super) fn hear(&mut self, event: &Event<'_>, now: Now) {
+        self.hear_all(core::slice::from_ref(event), now);
+    }
+
+    /// Hears the events of one datagram.
+    pub(super) fn hear_all(&mut self, events: &[Event<'_>], now: Now) {
+        let mut wrong = None;
+        for event in events {
+            wrong = wrong.max(self.hear_one(event, now));
+        }
+        self.end_hearing(wrong, now);
+    }
+
+    /// Does what remains to be done once for all that was heard from one datagram. `wrong` is what it
+    /// says of me that is to be refuted, at the highest incarnation.
+    pub(super) fn end_hearing(&mut self, wrong: Option<Claim>, now: Now) {
+        self.refute(wrong, now);
+        self.watch_oldest_suspicion(now);
+        self.watch_oldest_departure(now);
+    }
+
+    /// Hears an event, or a record of somebody's table: both are treated alike. Returns what it says of
+    /// me, if that is to be refuted. [`Self::end_hearing`] is to follow.
+    pub(super) fn hear_one(&mut self, event: &Event<'_>, now: Now) -> Option<Claim> {
+        let event = &self.portable(event);
         if self.myself.as_deref() == Some(event.uri) {
-            return self.hear_about_myself(event, now);
+            return self.hear_about_myself(event);
         }
         if !event.claim.is_refutable() {
-            return;
+            return None;
         }
         if self.is_unwanted(event.uri, event.claim.status) {
-            return self.forget_unwanted(event, now);
+            self.forget_unwanted(event, now);
+            return None;
         }
-        let event = &self.portable(event);
         match self.members.hear(event, now.wall, self.config.max_members) {
-            Heard::News { before } => {
-                self.watch_suspicion(event, before, now);
-                self.watch_departure(event, now);
-                self.spread(event.uri, now);
+            Heard::News { place, before } => {
+                self.watch_suspicion(place, before, event.claim, now);
+                self.watch_departure(place, event.claim.status, now);
+                self.spread(place, now);
             }
-            Heard::Payload => self.spread(event.uri, now),
+            Heard::Payload { place } => self.spread(place, now),
             Heard::Stale => {}
             Heard::Refused => self.stats.members_refused += 1,
         }
+        None
     }
 
     /// The event, without its payload if that is not to be taken in, which is counted.
@@ -91,78 +126,91 @@ impl Swim {
         }
     }
 
-    fn watch_suspicion(&mut self, event: &Event<'_>, before: Option<Claim>, now: Now) {
-        let Event { uri, claim, .. } = *event;
-        let was_suspect = before.is_some_and(|before| before.status == Status::Suspect);
-        if was_suspect {
-            self.suspicions.stop(uri);
-            self.stats.suspicions_refuted += u64::from(claim.status == Status::Alive);
+    fn watch_suspicion(&mut self, place: Place, before: Option<Claim>, after: Claim, now: Now) {
+        if before.is_some_and(|before| before.status == Status::Suspect) {
+            self.members.suspicions.stop(place);
+            self.stats.suspicions_refuted += u64::from(after.status == Status::Alive);
         }
-        if claim.status == Status::Suspect {
-            let uri = Uri::from_wire(uri).expect("checked when decoded");
-            self.suspicions.start(&uri, now.monotonic);
+        if after.status == Status::Suspect {
+            self.members.suspicions.start(place, now.monotonic);
         }
-        self.watch_oldest_suspicion();
     }
 
     /// Waits for the suspicion that ripens first.
-    pub(super) fn watch_oldest_suspicion(&mut self) {
-        let next = self.suspicions.next(self.config.suspect_timeout);
+    pub(super) fn watch_oldest_suspicion(&mut self, now: Now) {
+        let next = self.members.suspicions.next(self.config.suspect_timeout);
+        // A deadline in the past would look like a pause of this process.
+        let next = next.map(|next| next.max(now.monotonic));
         self.timers.set_to(Timer::Suspicion, next);
     }
 
-    /// Calls those dead whose suspicion has ripened.
+    /// Calls those dead whose suspicion has ripened, or the first of them.
     pub(super) fn bury(&mut self, now: Now) {
-        while let Some(uri) = self
-            .suspicions
-            .pop_ripe(self.config.suspect_timeout, now.monotonic)
-        {
-            let Some(claim) = self
-                .members
-                .claim(&uri)
-                .filter(|c| c.status == Status::Suspect)
-            else {
-                continue;
+        let timeout = self.config.suspect_timeout;
+        for _ in 0..RIPE_MAX {
+            let Some(place) = self.members.suspicions.pop_ripe(timeout, now.monotonic) else {
+                return self.watch_oldest_suspicion(now);
             };
-            self.stats.suspicions_ripened += 1;
-            self.report(Report::TimedOut { uri: uri.clone() });
-            self.hear(
-                &Event {
-                    uri: &uri,
-                    claim: claim.with(Status::Dead),
-                    payload: None,
-                    ttl: 0.0,
-                },
-                now,
-            );
-            self.be_discreet(&uri);
-            // One who is buried alive is to hear of it at once, and refute.
-            if !self.hearing.is_deaf() {
-                self.push_to(&uri);
+            let Member { uri, claim, .. } = self.members.at(place);
+            let (uri, claim) = (uri.clone(), *claim);
+            if claim.status == Status::Suspect {
+                self.stats.suspicions_ripened += 1;
+                self.report(Report::TimedOut { uri: uri.clone() });
+                self.bury_one(&uri, claim, now);
             }
         }
-        self.watch_oldest_suspicion();
+        self.timers
+            .set(Timer::Suspicion, now.monotonic + RIPE_PAUSE);
     }
 
-    /// Contradicts what is said of me, if it would be believed.
-    fn hear_about_myself(&mut self, event: &Event<'_>, now: Now) {
-        let Some(own) = self.own_claim() else { return };
+    fn bury_one(&mut self, uri: &Uri, suspicion: Claim, now: Now) {
+        let death = Event {
+            uri,
+            claim: suspicion.with(Status::Dead),
+            payload: None,
+            ttl: 0.0,
+        };
+        self.hear(&death, now);
+        self.be_discreet(uri);
+        // One who is buried alive is to hear of it at once, and refute.
+        if !self.hearing.is_deaf() {
+            self.push_to(uri);
+        }
+    }
+
+    /// What is said of me, if it is wrong and would be believed.
+    fn hear_about_myself(&mut self, event: &Event<'_>) -> Option<Claim> {
+        let own = self.own_claim()?;
         let Claim {
             incarnation,
             status,
         } = event.claim;
         if incarnation < own.incarnation {
-            return;
+            return None;
         }
         if let Application::Stalled(rumored) = &mut self.application {
             *rumored = incarnation.max(*rumored);
-            return;
+            return None;
         }
+        let same = status == Status::Alive && incarnation == own.incarnation;
+        if same && !self.remembers_another_life(event) {
+            return None;
+        }
+        Some(event.claim)
+    }
+
+    /// Contradicts what is said of me, if it is `wrong`.
+    fn refute(&mut self, wrong: Option<Claim>, now: Now) {
+        let Some(Claim {
+            incarnation,
+            status,
+        }) = wrong
+        else {
+            return;
+        };
         if status != Status::Alive {
             self.report(Report::Refuted { rumor: status });
             self.stats.refutations += 1;
-        } else if incarnation == own.incarnation && !self.remembers_another_life(event) {
-            return;
         }
         self.be_alive_again(incarnation, now);
         self.refuted = true;
@@ -171,14 +219,12 @@ impl Swim {
     /// Whether a peer shows at my incarnation a payload that I don't have: I was here before, counted
     /// up to the same number, and died too quickly for anybody to notice.
     fn remembers_another_life(&mut self, event: &Event<'_>) -> bool {
-        let Some(payload) = event.payload.filter(|payload| !self.payload.means(payload)) else {
-            return false;
-        };
-        let Ok(said) = super::msgpack::meaning(payload) else {
+        let other = event.payload.and_then(|said| self.payload.differs(said));
+        let Some(other) = other else {
             return false;
         };
         // More than once, for different peers may remember it at different incarnations.
-        let dispute = (said, self.payload.meaning());
+        let dispute = (other, self.payload.meaning());
         let (last, times) = self.disputed;
         let times = if last == dispute { times } else { 0 };
         self.disputed = (dispute, times.saturating_add(1));
@@ -214,9 +260,9 @@ impl Swim {
         let Some(myself) = self.myself.clone() else {
             return;
         };
-        self.members
-            .put(&myself, claim, Some(self.payload.clone()), now.wall);
-        self.spread(&myself, now);
+        let payload = Some(self.payload.clone());
+        let place = self.members.put(&myself, claim, payload, now.wall);
+        self.spread(place, now);
     }
 
     /// Whether `uri` is held to be alive.

@@ -2,45 +2,25 @@
 
 use std::collections::VecDeque;
 
+use super::chains::Chains;
 use super::members::Place;
 use super::uri::Uri;
 
 /// The last change of each member, in the order of the changes, numbered.
 ///
-/// A reader remembers the number it has read up to and asks for what came later. The members form a
-/// chain in the order of their last changes, so that noting another one takes a few steps however
-/// many there are.
+/// A reader remembers the number it has read up to and asks for what came later.
 #[derive(Debug, Default)]
 pub struct History {
     version: u64,
-    /// The chain, by places in the table.
-    links: Vec<Link>,
-    /// Who changed last.
-    latest: Option<Place>,
+    /// The numbers of the last changes.
+    changes: Chains<u64>,
     /// Members that are gone, with the numbers of these changes.
     removals: VecDeque<(u64, Uri)>,
     horizon: u64,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Link {
-    /// The number of the member's last change; 0 for nobody.
-    version: u64,
-    /// Who changed last before; [`NOBODY`] if nobody did.
-    earlier: Place,
-    /// Who changed next; [`NOBODY`] if nobody did.
-    later: Place,
-}
-
-/// The end of the chain. Half the size of an `Option<Place>`.
-const NOBODY: Place = Place::MAX;
-
-/// What is at a place that is in no use.
-const UNUSED: Link = Link {
-    version: 0,
-    earlier: NOBODY,
-    later: NOBODY,
-};
+/// There is one list only.
+const ALL: usize = 0;
 
 /// How many removals are remembered. A reader that is further behind starts over, which costs it one
 /// look at the whole table.
@@ -66,39 +46,19 @@ impl History {
     /// Whether exactly one change of each of so many members is remembered, and not too many
     /// removals; for audits.
     pub fn is_bounded(&self, members: usize) -> bool {
-        self.removals.len() <= REMOVALS_MAX && self.changes().count() == members
-    }
-
-    /// Who has changed, the last change first, with the numbers of the changes.
-    fn changes(&self) -> impl Iterator<Item = (u64, Place)> {
-        let earlier = |place: &Place| Some(self.links[*place as usize].earlier);
-        core::iter::successors(self.latest, move |place| {
-            earlier(place).filter(|place| *place != NOBODY)
-        })
-        .map(|place| (self.links[place as usize].version, place))
+        self.removals.len() <= REMOVALS_MAX && self.changes.backwards(ALL).count() == members
     }
 
     /// Notes that the member at this place of the table is new, or has changed.
     pub fn touch(&mut self, place: Place) {
-        self.unlink(place);
+        self.changes.remove(ALL, place);
         self.version += 1;
-        let earlier = self.latest.replace(place).unwrap_or(NOBODY);
-        if let Some(link) = self.links.get_mut(earlier as usize) {
-            link.later = place;
-        }
-        if place as usize >= self.links.len() {
-            self.links.resize(place as usize + 1, UNUSED);
-        }
-        self.links[place as usize] = Link {
-            version: self.version,
-            earlier,
-            later: NOBODY,
-        };
+        self.changes.push_last(ALL, place, self.version);
     }
 
     /// Notes that the member at this place of the table is gone.
     pub fn remove(&mut self, place: Place, uri: Uri) {
-        self.unlink(place);
+        self.changes.remove(ALL, place);
         self.version += 1;
         self.removals.push_back((self.version, uri));
         if self.removals.len() > REMOVALS_MAX {
@@ -111,33 +71,7 @@ impl History {
 
     /// The member at place `from` of the table has moved to place `to`, where nobody is.
     pub fn rename(&mut self, from: Place, to: Place) {
-        let link = core::mem::replace(&mut self.links[from as usize], UNUSED);
-        self.links[to as usize] = link;
-        match link.later {
-            NOBODY => self.latest = Some(to),
-            later => self.links[later as usize].earlier = to,
-        }
-        if link.earlier != NOBODY {
-            self.links[link.earlier as usize].later = to;
-        }
-    }
-
-    fn unlink(&mut self, place: Place) {
-        let Some(link) = self
-            .links
-            .get_mut(place as usize)
-            .filter(|link| link.version > 0)
-        else {
-            return;
-        };
-        let Link { earlier, later, .. } = core::mem::replace(link, UNUSED);
-        match later {
-            NOBODY => self.latest = (earlier != NOBODY).then_some(earlier),
-            later => self.links[later as usize].earlier = earlier,
-        }
-        if earlier != NOBODY {
-            self.links[earlier as usize].later = later;
-        }
+        self.changes.rename(ALL, from, to);
     }
 
     /// Notes that every member is gone.
@@ -154,8 +88,9 @@ impl History {
     pub fn since(&self, version: u64) -> Missed {
         let reset = version < self.horizon || version > self.version;
         let start = if reset { 0 } else { version };
-        let missed = self.changes().take_while(|(version, _)| *version > start);
-        let mut touched: Vec<Place> = missed.map(|(_, place)| place).collect();
+        let changes = self.changes.backwards(ALL);
+        let missed = changes.take_while(|(_, version)| *version > start);
+        let mut touched: Vec<Place> = missed.map(|(place, _)| place).collect();
         touched.reverse();
         let removals = self.removals.iter().filter(|(version, _)| *version > start);
         let removed = removals.map(|(_, uri)| uri.clone()).collect();

@@ -41,8 +41,10 @@ impl Swim {
                 now,
             );
         }
-        self.suspicions.stop(&uri);
-        self.departures.stop(&uri);
+        if let Some(place) = self.members.place_of(&uri) {
+            self.members.suspicions.stop(place);
+            self.members.departures.stop(place);
+        }
         if self.own_claim() != Some(Claim::alive(incarnation)) {
             self.announce(Claim::alive(incarnation), now);
         }
@@ -90,8 +92,6 @@ impl Swim {
         }
         self.former = Some((myself, own.incarnation));
         self.members.clear();
-        self.suspicions.clear();
-        self.departures.clear();
         self.rumors.clear();
         self.prober.give_up();
         self.enquiries.clear();

@@ -10,7 +10,7 @@ use rand::rngs::StdRng;
 
 use super::acquaintance::Acquaintance;
 use super::claim::{Claim, Incarnation, Status};
-use super::digest::{Digest, fingerprint};
+use super::digest::Digest;
 use super::evidence::Evidence;
 use super::graves::Graves;
 use super::history::{History, Missed};
@@ -19,6 +19,7 @@ use super::payload::Payload;
 use super::round::Round;
 use super::rtt::RoundTrip;
 use super::seal::keyring::KeyId;
+use super::stopwatches::Stopwatches;
 use super::time::Micros;
 use super::uri::Uri;
 use super::wire::Event;
@@ -39,6 +40,10 @@ pub struct Members {
     by_status: [usize; Status::ALL.len()],
     pub(super) graves: Graves,
     pub(super) digest: Digest,
+    /// Those who are suspect, in the order in which they have to refute.
+    pub(super) suspicions: Stopwatches,
+    /// Those who are dead or have left, in the order in which they are forgotten.
+    pub(super) departures: Stopwatches,
     history: History,
     news: u64,
 }
@@ -49,11 +54,16 @@ pub struct Members {
 pub enum Heard {
     /// The member was unknown, or the claim beat what was held, which was `before`.
     News {
+        /// Where it is.
+        place: Place,
         /// What was held.
         before: Option<Claim>,
     },
     /// The claim is what was held, but the payload of this incarnation was not known before.
-    Payload,
+    Payload {
+        /// Where it is.
+        place: Place,
+    },
     /// What was held is at least as good.
     Stale,
     /// A stranger, and the table is full.
@@ -61,6 +71,11 @@ pub enum Heard {
 }
 
 impl Members {
+    /// Whether the digest is that of the table; for audits.
+    pub fn is_sound_in_digest(&self) -> bool {
+        self.digest.is_sound(self.table.values(), self.graves())
+    }
+
     /// What is known of `uri`.
     pub fn get(&self, uri: &str) -> Option<&Member> {
         self.table.get(uri)
@@ -100,7 +115,7 @@ impl Members {
 
     /// Hears an event about somebody else. At most `capacity` members are remembered.
     pub fn hear(&mut self, event: &Event<'_>, now: Micros, capacity: usize) -> Heard {
-        let Some(member) = self.get(event.uri) else {
+        let Some((index, _uri, member)) = self.table.get_full(event.uri) else {
             if self.is_past(event, now, capacity) {
                 return Heard::Stale;
             }
@@ -109,34 +124,57 @@ impl Members {
             }
             self.open_grave(event.uri);
             let uri = Uri::from_wire(event.uri).expect("checked when decoded");
-            self.put(&uri, event.claim, admit(event.payload, None), now);
-            return Heard::News { before: None };
+            let place = self.put(&uri, event.claim, admit(event.payload, None), now);
+            return Heard::News {
+                place,
+                before: None,
+            };
         };
-        let (uri, held) = (member.uri.clone(), member.claim);
+        let (place, held, since) = (place(index), member.claim, member.since);
         if event.claim.overrides(Some(held)) {
             let payload = admit(event.payload, member.payload.as_ref());
-            self.put(&uri, event.claim, payload, now);
-            return Heard::News { before: Some(held) };
+            self.update(place, event.claim, payload, now);
+            return Heard::News {
+                place,
+                before: Some(held),
+            };
         }
-        let since = member.since;
         let Some(payload) = better_payload(event, member) else {
             return Heard::Stale;
         };
-        self.put(&uri, held, Some(payload), since);
-        Heard::Payload
+        self.update(place, held, Some(payload), since);
+        Heard::Payload { place }
     }
 
-    /// Notes what is claimed of `uri`, right or wrong; keeps the payload that was known if there is
-    /// no newer one. `since` is when the claim was made.
-    pub fn put(&mut self, uri: &Uri, claim: Claim, payload: Option<Payload>, since: Micros) {
+    /// Notes what is claimed of `uri`, right or wrong, and says where it is. Keeps the payload that was
+    /// known if there is no newer one. `since` is when the claim was made.
+    pub fn put(
+        &mut self,
+        uri: &Uri,
+        claim: Claim,
+        payload: Option<Payload>,
+        since: Micros,
+    ) -> Place {
         let entry = self.table.entry(uri.clone());
         let place = place(entry.index());
-        let before = match &entry {
-            Entry::Occupied(known) => Some((known.get().claim.status, fingerprint(known.get()))),
-            Entry::Vacant(_) => None,
+        let Entry::Vacant(entry) = entry else {
+            self.update(place, claim, payload, since);
+            return place;
         };
-        let member = entry.or_insert_with(|| Member::new(uri.clone(), claim, since));
-        if claim.status.is_live() && !member.claim.status.is_live() {
+        let member = entry.insert(Member {
+            payload,
+            ..Member::new(uri.clone(), claim, since)
+        });
+        self.digest.insert(place, member);
+        self.note_change(place, None, claim.status);
+        place
+    }
+
+    /// Notes what is claimed of the member at `place`.
+    fn update(&mut self, place: Place, claim: Claim, payload: Option<Payload>, since: Micros) {
+        let member = &mut self.table[place as usize];
+        let before = member.claim.status;
+        if claim.status.is_live() && !before.is_live() {
             member.evidence = Evidence::default(); // that of its last life
             member.validated = None;
         }
@@ -148,11 +186,14 @@ impl Members {
             member.payload = payload;
             member.payload_of = claim.incarnation;
         }
-        self.digest
-            .put(place, member, before.map(|(_, print)| print));
+        self.digest.update(place, member);
+        self.note_change(place, Some(before), claim.status);
+    }
+
+    fn note_change(&mut self, place: Place, before: Option<Status>, after: Status) {
         self.history.touch(place);
         self.news += 1;
-        self.recount(place, before.map(|(status, _)| status), Some(claim.status));
+        self.recount(place, before, Some(after));
     }
 
     /// Makes room for so many more.
@@ -234,11 +275,6 @@ impl Members {
         }
     }
 
-    /// A fingerprint of the table.
-    pub const fn digest(&self) -> &Digest {
-        &self.digest
-    }
-
     /// Forgets `uri`, if it is known.
     pub fn remove(&mut self, uri: &str) {
         let Some((index, uri, member)) = self.table.swap_remove_full(uri) else {
@@ -246,14 +282,18 @@ impl Members {
         };
         let (here, last) = (place(index), place(self.table.len()));
         self.recount(here, Some(member.claim.status), None);
-        self.digest.remove(here, &member);
+        self.suspicions.stop(here);
+        self.departures.stop(here);
+        self.digest.remove(here);
         self.history.remove(here, uri);
         self.news += 1;
         // The last one has taken the empty place.
-        if let Some((_uri, moved)) = self.table.get_index(index) {
+        if last != here {
             self.live.rename(last, here);
             self.unreachable.rename(last, here);
-            self.digest.rename(moved, last, here);
+            self.suspicions.rename(last, here);
+            self.departures.rename(last, here);
+            self.digest.rename(last, here);
             self.history.rename(last, here);
         }
     }
@@ -315,16 +355,14 @@ impl Members {
         self.history.since(version)
     }
 
+    /// Where in the table `uri` is.
+    pub fn place_of(&self, uri: &str) -> Option<Place> {
+        self.table.get_index_of(uri).map(place)
+    }
+
     /// Who is at this place of the table.
     pub fn at(&self, place: Place) -> &Member {
         &self.table[place as usize]
-    }
-
-    /// The members of bucket `index` of `count`, as the digest divides them.
-    pub fn in_bucket(&self, index: usize, count: usize) -> impl Iterator<Item = &Member> {
-        self.digest
-            .members(index, count)
-            .map(|place| self.at(place))
     }
 
     /// Those who are alive or suspect, in no order that means anything.
@@ -366,7 +404,7 @@ impl Members {
     }
 }
 
-fn place(index: usize) -> Place {
+pub(super) fn place(index: usize) -> Place {
     Place::try_from(index).expect("less than 2^32 members")
 }
 
@@ -431,13 +469,11 @@ mod tests {
         let payload = |members: &Members| members.get("a:1").unwrap().payload.clone();
         assert!(matches!(
             hear(&mut members, event(1, Status::Alive, None)),
-            Heard::News { before: None }
+            Heard::News { before: None, .. }
         ));
         assert_eq!(payload(&members), None);
-        assert_eq!(
-            hear(&mut members, event(1, Status::Alive, ONE)),
-            Heard::Payload
-        );
+        let added = Heard::Payload { place: 0 };
+        assert_eq!(hear(&mut members, event(1, Status::Alive, ONE)), added);
         assert_eq!(
             hear(&mut members, event(1, Status::Alive, TWO)),
             Heard::Stale
@@ -447,14 +483,14 @@ mod tests {
         // News without a payload shows the old one on, but tells nobody that it is the present one.
         assert!(matches!(
             hear(&mut members, event(2, Status::Alive, None)),
-            Heard::News { before: Some(_) }
+            Heard::News {
+                before: Some(_),
+                ..
+            }
         ));
         assert_eq!(payload(&members).unwrap().bytes(), ONE.unwrap());
         assert_eq!(members.get("a:1").unwrap().current_payload(), None);
-        assert_eq!(
-            hear(&mut members, event(2, Status::Alive, TWO)),
-            Heard::Payload
-        );
+        assert_eq!(hear(&mut members, event(2, Status::Alive, TWO)), added);
         assert_eq!(payload(&members).unwrap().bytes(), TWO.unwrap());
     }
 

@@ -30,6 +30,7 @@ pub mod acquaintance;
 mod admission;
 mod amplification;
 mod audit;
+mod chains;
 pub mod claim;
 mod clock_reading;
 pub mod config;
@@ -91,7 +92,6 @@ use report::Report;
 use seal::keyring::Keyring;
 use session::Sessions;
 use stats::Stats;
-use stopwatches::Stopwatches;
 use time::{Micros, Now};
 use timers::{Timer, Timers};
 use uri::Uri;
@@ -118,8 +118,6 @@ pub struct Swim {
     members: Members,
     /// Of whom to remember anything but that they are alive; everybody, if there is none.
     allowed: IndexSet<Uri>,
-    suspicions: Stopwatches,
-    departures: Stopwatches,
     rumors: rumors::Rumors,
     keys: Keyring,
     sessions: Sessions,
@@ -200,8 +198,6 @@ impl Swim {
             former: None,
             members: Members::default(),
             allowed: IndexSet::new(),
-            suspicions: Stopwatches::default(),
-            departures: Stopwatches::default(),
             rumors: rumors::Rumors::default(),
             keys: Keyring::default(),
             sessions,

@@ -39,8 +39,8 @@ impl Swim {
             self.stats.pauses += 1;
             self.prober.give_up();
             self.timers.stop(Timer::Retry);
-            self.suspicions.postpone(late);
-            self.watch_oldest_suspicion();
+            self.members.suspicions.postpone(late);
+            self.watch_oldest_suspicion(now);
             self.timers.catch_up(now.monotonic);
         }
     }

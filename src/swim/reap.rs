@@ -2,43 +2,45 @@
 
 use super::Swim;
 use super::claim::Status;
+use super::hear::{RIPE_MAX, RIPE_PAUSE};
 use super::member::Member;
+use super::members::Place;
 use super::time::Now;
 use super::timers::Timer;
 use super::uri::Uri;
 use super::wire::Event;
 
 impl Swim {
-    /// Something is said of `event.uri` that is believed: notes since when it is gone, if it is.
-    pub(super) fn watch_departure(&mut self, event: &Event<'_>, now: Now) {
-        self.departures.stop(event.uri);
-        if is_gone(event.claim.status)
-            && let Some(uri) = Uri::from_wire(event.uri)
-        {
-            self.departures.start(&uri, now.monotonic);
+    /// The member at `place` has become thus: notes since when it is gone, if it is.
+    pub(super) fn watch_departure(&mut self, place: Place, status: Status, now: Now) {
+        self.members.departures.stop(place);
+        if is_gone(status) {
+            self.members.departures.start(place, now.monotonic);
         }
-        self.watch_oldest_departure(now);
     }
 
     /// Waits for the next one to be forgotten.
     pub(super) fn watch_oldest_departure(&mut self, now: Now) {
         let timeout = self.config.reap_timeout;
-        let next = self.departures.next(timeout);
+        let next = self.members.departures.next(timeout);
         let next = next.filter(|_| !timeout.is_zero());
         // What was due during a pause is due now.
         let next = next.map(|next| next.max(now.monotonic));
         self.timers.set_to(Timer::Reap, next);
     }
 
-    /// Forgets those who are gone for long enough.
+    /// Forgets those who are gone for long enough, or the first of them.
     pub(super) fn reap(&mut self, now: Now) {
         let (timeout, capacity) = (self.config.reap_timeout, self.config.max_members);
-        while !timeout.is_zero()
-            && let Some(uri) = self.departures.pop_ripe(timeout, now.monotonic)
-        {
+        for _ in 0..RIPE_MAX {
+            let ripe = self.members.departures.pop_ripe(timeout, now.monotonic);
+            let Some(place) = ripe.filter(|_| !timeout.is_zero()) else {
+                return self.watch_oldest_departure(now);
+            };
+            let uri = self.members.at(place).uri.clone();
             self.members.bury(&uri, capacity);
         }
-        self.watch_oldest_departure(now);
+        self.timers.set(Timer::Reap, now.monotonic + RIPE_PAUSE);
     }
 
     /// Takes a record of somebody else's table for a tombstone, if it is about somebody who was gone
@@ -57,14 +59,10 @@ impl Swim {
     /// Knows `uri` again as what it was when it was forgotten: it is there after all, or is wanted
     /// back. It is told what it was taken for, and contradicts.
     pub(super) fn exhume(&mut self, uri: &Uri, now: Now) {
-        if self.members.exhume(uri, self.config.max_members) {
+        if let Some(place) = self.members.exhume(uri, self.config.max_members) {
             // Unless it was heard of meanwhile that there is somebody who is not understood.
-            if self
-                .members
-                .claim(uri)
-                .is_some_and(|claim| is_gone(claim.status))
-            {
-                self.departures.start(uri, now.monotonic);
+            if is_gone(self.members.at(place).claim.status) {
+                self.members.departures.start(place, now.monotonic);
             }
             self.watch_oldest_departure(now);
         }

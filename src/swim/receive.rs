@@ -104,10 +104,7 @@ impl Swim {
 
     fn act(&mut self, rx: &Rx<'_>, message: &Message<'_>, now: Now) {
         let sender = rx.sender;
-        message
-            .events
-            .iter()
-            .for_each(|event| self.hear(event, now));
+        self.hear_all(&message.events, now);
         let note = message
             .trailer
             .as_ref()

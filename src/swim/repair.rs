@@ -30,9 +30,9 @@ pub struct Repair {
     vain: u32,
 }
 
-/// How many datagrams of records follow one comparison at most: 24 KB, which the receive buffer of a
-/// busy peer still takes. If more is to be said, another comparison follows.
-const REPAIR_DATAGRAMS_MAX: usize = 16;
+/// How many datagrams of records follow one comparison at most: with a large table each of them takes
+/// some 10 µs to fill. If more is to be said, another comparison follows, as soon as these have come.
+const REPAIR_DATAGRAMS_MAX: usize = 4;
 
 /// For how long at least a comparison is given to end.
 const PATIENCE_MIN: Duration = Duration::from_millis(100);
@@ -214,14 +214,12 @@ impl Swim {
         // From another one each time, should there be more than may be sent at once.
         let start = self.rng.random_range(0..count);
         let (before, after): (Vec<_>, Vec<_>) = buckets.iter().partition(|index| *index < start);
-        let mut differs = vec![false; count];
-        buckets.iter().for_each(|index| differs[index] = true);
-        let members = after
-            .into_iter()
-            .chain(before)
-            .flat_map(|index| self.members.in_bucket(index, count))
-            .chain(self.members.graves_in(&differs))
-            .filter(|member| wanted(member));
+        let indices = after.into_iter().chain(before);
+        let members = indices
+            .clone()
+            .flat_map(|index| self.members.in_bucket(index, count));
+        let graves = indices.flat_map(|index| self.members.graves_in_bucket(index, count));
+        let members = members.chain(graves).filter(|member| wanted(member));
         let blank = || Draft::sync(Kind::SyncAck, &myself, limit).trailed_by(trailer);
         pack(blank, REPAIR_DATAGRAMS_MAX, members)
     }

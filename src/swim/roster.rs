@@ -64,8 +64,6 @@ impl Swim {
     /// Forgets a member, here only: it comes back with the next that is heard of it. Never myself.
     pub fn remove_member(&mut self, uri: &str) {
         if self.myself.as_deref() != Some(uri) {
-            self.suspicions.stop(uri);
-            self.departures.stop(uri);
             self.rumors.stop(uri);
             self.members.remove(uri);
         }

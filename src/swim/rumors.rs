@@ -1,24 +1,22 @@
 //! What to spread, how often, and in which order (§4.1).
 
-use core::cmp::Reverse;
-use std::collections::BTreeMap;
-
 use foldhash::fast::RandomState;
 use indexmap::IndexMap;
-use indexmap::map::Entry;
 
+use super::chains::Chains;
 use super::claim::Claim;
+use super::members::{Place, place};
 use super::payload::Payload;
 use super::uri::Uri;
 use super::wire::Draft;
 
-/// News that others have yet to hear, one rumor a member, the least-sent first, the newest first
-/// among equals.
+/// News that others have yet to hear, one rumor a member: the least-sent first. Among equals the one
+/// that has waited longest goes first; but of those that were never sent, the newest.
 #[derive(Debug, Default)]
 pub struct Rumors {
     rumors: IndexMap<Uri, Rumor, RandomState>,
-    queue: BTreeMap<Rank, Uri>,
-    started: u64,
+    /// By how often they were sent, those that wait, by their places in `rumors`.
+    waiting: Chains<()>,
     /// How often rumors were sent.
     sent: u64,
     /// Rumors that were sent often enough.
@@ -29,13 +27,7 @@ pub struct Rumors {
 struct Rumor {
     claim: Claim,
     payload: Option<Payload>,
-    rank: Rank,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Rank {
     sent: u32,
-    newest: Reverse<u64>,
 }
 
 /// How many rumors in a row may be too big for what is left of a datagram before the search for a
@@ -48,39 +40,42 @@ const EVENT_SIZE_MIN: usize = 9;
 impl Rumors {
     /// Starts to spread what is claimed of `uri`, in place of what was spread of it before.
     pub fn start(&mut self, uri: &Uri, claim: Claim, payload: Option<Payload>) {
-        self.started += 1;
-        let rank = Rank {
-            sent: 0,
-            newest: Reverse(self.started),
-        };
         let rumor = Rumor {
             claim,
             payload,
-            rank,
+            sent: 0,
         };
-        match self.rumors.entry(uri.clone()) {
-            Entry::Occupied(mut known) => {
-                let before = known.insert(rumor);
-                self.queue.remove(&before.rank);
+        let index = match self.rumors.get_full_mut(uri) {
+            Some((index, _uri, known)) => {
+                let before = core::mem::replace(known, rumor);
+                self.waiting.remove(before.sent as usize, place(index));
+                index
             }
-            Entry::Vacant(unknown) => {
-                unknown.insert(rumor);
-            }
-        }
-        self.queue.insert(rank, uri.clone());
+            None => self.rumors.insert_full(uri.clone(), rumor).0,
+        };
+        self.waiting.push_first(0, place(index), ());
     }
 
     /// No longer spreads anything about `uri`.
     pub fn stop(&mut self, uri: &str) {
-        if let Some(rumor) = self.rumors.swap_remove(uri) {
-            self.queue.remove(&rumor.rank);
+        if let Some((index, _uri, rumor)) = self.rumors.swap_remove_full(uri) {
+            self.waiting.remove(rumor.sent as usize, place(index));
+            self.fill(index);
+        }
+    }
+
+    /// The last rumor has taken the place of one that was removed: it goes on waiting where it did.
+    fn fill(&mut self, index: usize) {
+        if let Some((_uri, moved)) = self.rumors.get_index(index) {
+            let last = place(self.rumors.len());
+            self.waiting.rename(moved.sent as usize, last, place(index));
         }
     }
 
     /// Forgets all of them.
     pub fn clear(&mut self) {
         self.rumors.clear();
-        self.queue.clear();
+        self.waiting = Chains::default();
     }
 
     /// How many are being spread.
@@ -98,15 +93,24 @@ impl Rumors {
         self.rumors.is_empty()
     }
 
-    /// Whether every rumor waits where its rank says; for audits.
+    /// Whether every rumor waits where it should, and nothing else does; for audits.
     pub fn is_consistent(&self) -> bool {
-        let waits = |(uri, rumor): (&Uri, &Rumor)| self.queue.get(&rumor.rank) == Some(uri);
-        self.queue.len() == self.rumors.len() && self.rumors.iter().all(waits)
+        let mut waiting = 0;
+        for sent in 0..self.waiting.lists() {
+            for place in self.waiting.forwards(sent) {
+                let rumor = self.rumors.get_index(place as usize);
+                if rumor.is_none_or(|(_uri, rumor)| rumor.sent as usize != sent) {
+                    return false;
+                }
+                waiting += 1;
+            }
+        }
+        waiting == self.rumors.len()
     }
 
     /// How often the rumor about `uri` has been sent, if there is one.
     pub fn sent(&self, uri: &str) -> Option<u32> {
-        self.rumors.get(uri).map(|rumor| rumor.rank.sent)
+        self.rumors.get(uri).map(|rumor| rumor.sent)
     }
 
     /// Puts rumors into `draft` while they fit, except those about `told`: the draft says so already.
@@ -114,47 +118,58 @@ impl Rumors {
     pub fn board(&mut self, draft: &mut Draft, limit: u32, told: &[&str]) -> usize {
         let mut boarded = Vec::new();
         let mut misfits = 0;
-        for (rank, uri) in &self.queue {
+        let waiting = (0..self.waiting.lists()).flat_map(|sent| self.waiting.forwards(sent));
+        for place in waiting {
             if draft.room() < EVENT_SIZE_MIN || misfits == MISFITS_MAX {
                 break;
             }
+            let (uri, rumor) = self.at(place);
             if told.contains(&&**uri) {
                 continue;
             }
-            let rumor = &self.rumors[uri];
-            let ttl = limit.saturating_sub(rank.sent + 1);
+            let ttl = limit.saturating_sub(rumor.sent + 1);
             if draft.event(uri, rumor.claim, rumor.payload.as_ref(), ttl) {
-                boarded.push(*rank);
+                boarded.push(place);
             } else {
                 misfits += 1;
             }
         }
-        boarded.iter().for_each(|rank| self.advance(*rank, limit));
-        boarded.len()
+        let count = boarded.len();
+        self.advance(boarded, limit);
+        count
+    }
+
+    fn at(&self, place: Place) -> (&Uri, &Rumor) {
+        let rumor = self.rumors.get_index(place as usize);
+        rumor.expect("only rumors wait")
     }
 
     /// Counts that the rumor about `uri`, if there is one, has been sent once more.
     pub fn count(&mut self, uri: &str, limit: u32) {
-        if let Some(rank) = self.rumors.get(uri).map(|rumor| rumor.rank) {
-            self.advance(rank, limit);
+        if let Some(index) = self.rumors.get_index_of(uri) {
+            self.advance(vec![place(index)], limit);
         }
     }
 
-    /// Counts that the rumor that waits at `rank` has been sent once more.
-    fn advance(&mut self, rank: Rank, limit: u32) {
-        let Some(uri) = self.queue.remove(&rank) else {
-            return;
-        };
-        let Some((index, _uri, rumor)) = self.rumors.get_full_mut(&*uri) else {
-            return;
-        };
-        rumor.rank.sent += 1;
-        self.sent += 1;
-        if rumor.rank.sent >= limit {
-            self.dropped += 1;
-            self.rumors.swap_remove_index(index);
-        } else {
-            self.queue.insert(rumor.rank, uri);
+    /// Counts that the rumors at these places have been sent once more.
+    fn advance(&mut self, mut places: Vec<Place>, limit: u32) {
+        for place in &places {
+            let rumor = &mut self.rumors[*place as usize];
+            self.waiting.remove(rumor.sent as usize, *place);
+            rumor.sent += 1;
+            self.sent += 1;
+            self.waiting.push_last(rumor.sent as usize, *place, ());
+        }
+        // The last place first: who moves into an empty place is none of those that are yet to go.
+        places.sort_unstable();
+        for place in places.into_iter().rev() {
+            let sent = self.rumors[place as usize].sent;
+            if sent >= limit {
+                self.dropped += 1;
+                self.waiting.remove(sent as usize, place);
+                self.rumors.swap_remove_index(place as usize);
+                self.fill(place as usize);
+            }
         }
     }
 }
@@ -197,7 +212,7 @@ mod tests {
             [(3, 0.0)],
             "each is sent three times, then dropped"
         );
-        assert!(rumors.is_empty() && rumors.queue.is_empty());
+        assert!(rumors.is_empty() && rumors.is_consistent());
     }
 
     #[test]
@@ -219,6 +234,6 @@ mod tests {
         rumors.start(&uri(1), CLAIM, None);
         assert_eq!((rumors.len(), rumors.sent("a:1")), (1, Some(0)));
         rumors.stop("a:1");
-        assert!(rumors.is_empty() && rumors.queue.is_empty());
+        assert!(rumors.is_empty() && rumors.is_consistent());
     }
 }

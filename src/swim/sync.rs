@@ -101,16 +101,29 @@ impl Swim {
     /// Hears records of somebody's table, and says whether there was anything new among them.
     pub(super) fn hear_records(&mut self, records: &[Event<'_>], now: Now) -> bool {
         let before = self.members.news();
-        records
-            .iter()
-            .for_each(|record| self.hear_record(record, now));
+        let (mut wrong, mut suspect) = (None, None);
+        for record in records {
+            wrong = wrong.max(self.hear_record(record, &mut suspect, now));
+        }
+        self.end_hearing(wrong, now);
+        // To tell each of them would be to answer one datagram with many. The others hear of it by
+        // gossip, in hundredths of a second, and have seconds to refute it.
+        if let Some(suspect) = suspect {
+            self.push_to(&suspect);
+        }
         self.members.news() != before
     }
 
-    /// Hears a record, which differs from an event in how it is to be passed on.
-    fn hear_record(&mut self, record: &Event<'_>, now: Now) {
+    /// Hears a record, which differs from an event in how it is to be passed on. Notes the first member
+    /// that becomes a suspect, and returns what the record says of me, if that is to be refuted.
+    fn hear_record(
+        &mut self,
+        record: &Event<'_>,
+        suspect: &mut Option<Uri>,
+        now: Now,
+    ) -> Option<Claim> {
         if self.takes_for_tombstone(record, now) {
-            return;
+            return None;
         }
         let held = self.members.claim(record.uri);
         let lives = held.is_some_and(|held| held.status.is_live());
@@ -121,17 +134,15 @@ impl Swim {
             _ => record.claim,
         };
         let news = claim.overrides(held);
-        self.hear(&Event { claim, ..*record }, now);
+        let wrong = self.hear_one(&Event { claim, ..*record }, now);
         // Who has just come learns what everybody knows, and need not spread it.
         if held.is_none() && self.repair.is_joining() {
             self.rumors.stop(record.uri);
         }
-        if news
-            && claim.status == Status::Suspect
-            && let Some(suspect) = Uri::from_wire(record.uri)
-        {
-            self.push_to(&suspect);
+        if news && claim.status == Status::Suspect && suspect.is_none() {
+            *suspect = Uri::from_wire(record.uri);
         }
+        wrong
     }
 
     /// As much of the table as goes into so many datagrams, from a random place on, behind those who

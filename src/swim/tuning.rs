@@ -38,7 +38,7 @@ impl Swim {
             self.timers.advance(Timer::Period, now.monotonic + period);
             self.timers
                 .advance(Timer::AntiEntropy, now.monotonic + anti_entropy);
-            self.watch_oldest_suspicion();
+            self.watch_oldest_suspicion(now);
             self.watch_oldest_departure(now);
         }
         self.show_form(form);

@@ -1,7 +1,7 @@
 //! What strangers, old acquaintances and broken networks send.
 
 use membership::sim::world::Recording;
-use membership::swim::config::Config;
+use membership::swim::config::{Config, Setting};
 use membership::swim::time::{Micros, Now};
 use membership::swim::wire::Malformed;
 
@@ -37,6 +37,20 @@ const fn at(micros: u64) -> Now {
         monotonic: Micros(micros),
         wall: Micros(1_795_372_926_000_000 + micros),
     }
+}
+
+/// The same, of a member that knows `a:1`, `a:2` and so on.
+fn listener_among(count: u16) -> Swim {
+    let mut swim = listener();
+    for port in 1..=count {
+        swim.add_member(other(port), at(0));
+        drain(&mut swim);
+    }
+    swim
+}
+
+fn other(port: u16) -> Uri {
+    Uri::new("a", port).expect("a URI")
 }
 
 fn drain(swim: &mut Swim) -> usize {
@@ -236,12 +250,18 @@ fn of_one_who_is_gone_all_remember_the_same_payload() {
 #[test]
 fn a_payload_too_large_to_pass_on_does_not_keep_news_from_spreading() {
     story(|seed| {
-        let mut world = World::of(4, seed);
-        let text = [&b"\x91\xc5\x05\xc0"[..], &[b'x'; 1472]].concat();
+        let mut world = World::new(seed);
+        let small = world
+            .config
+            .assign("MAX_PACKET_SIZE", Setting::Number(512.0));
+        small.expect("a good value");
+        world.populate(4);
+        world.acquaint();
+        let text = [&b"\x91\xc5\x04\x00"[..], &[b'x'; 1024]].concat();
         let payload = Payload::new(&text).expect("a payload");
         for port in 1..=20 {
             let large = Uri::new("large", port).expect("a URI");
-            let mut draft = Draft::leave(&large, 65_000);
+            let mut draft = Draft::leave(&large, 1472);
             assert!(draft.event(&large, Claim::alive(Incarnation::FIRST), Some(&payload), 0));
             world.inject(A, B, &draft.finish().expect("it fits"));
         }
@@ -268,4 +288,109 @@ fn one_who_was_never_there_is_found_out() {
         );
         world.settle();
     });
+}
+
+#[test]
+fn however_often_one_datagram_accuses_it_is_refuted_once() {
+    let mut swim = listener();
+    let own = Uri::new("localhost", 13301).expect("a URI");
+    for kind in [Kind::Leave, Kind::SyncAck] {
+        let (news, refuted) = (swim.news(), swim.stats().refutations);
+        let first = swim.member(&own).expect("itself").claim.incarnation.get();
+        let mut draft = match kind {
+            Kind::Leave => Draft::leave(&other(1), 1472),
+            _ => Draft::sync(kind, &other(1), 1472),
+        };
+        for incarnation in first..first + 40 {
+            let incarnation = Incarnation::from_wire(incarnation).expect("admissible");
+            let claim = Claim::alive(incarnation).with(Dead);
+            let fits = match kind {
+                Kind::Leave => draft.event(&own, claim, None, 0),
+                _ => draft.record(&own, claim, None),
+            };
+            assert!(fits);
+        }
+        let datagram = draft.finish().expect("it fits");
+        swim.handle_datagram(&datagram, SOMEWHERE, at(1))
+            .expect("well formed");
+        let claim = swim.member(&own).expect("itself").claim;
+        assert_eq!((claim.status, claim.incarnation.get()), (Alive, first + 40));
+        assert_eq!(swim.news(), news + 1, "{kind:?}");
+        assert_eq!(swim.stats().refutations, refuted + 1, "{kind:?}");
+        let reports = std::iter::from_fn(|| swim.poll_report()).count();
+        assert_eq!(reports, 1, "{kind:?}");
+        drain(&mut swim);
+    }
+}
+
+#[test]
+fn a_payload_of_mine_that_i_could_never_have_set_is_not_contradicted() {
+    let mut swim = listener();
+    let own = Uri::new("localhost", 13301).expect("a URI");
+    let small = Setting::Number(512.0);
+    swim.assign("MAX_PACKET_SIZE", small, at(1)).expect("good");
+    let nils = |count: u16| {
+        [
+            &b"\xdc"[..],
+            &count.to_be_bytes(),
+            &vec![0xc0; count.into()],
+        ]
+        .concat()
+    };
+    for (count, contradicts) in [(1300, false), (100, true)] {
+        let claim = swim.member(&own).expect("itself").claim;
+        let payload = Payload::new(&nils(count)).expect("an array");
+        let mut draft = Draft::leave(&other(1), 1472);
+        assert!(draft.event(&own, claim, Some(&payload), 0));
+        let datagram = draft.finish().expect("it fits");
+        swim.handle_datagram(&datagram, SOMEWHERE, at(2))
+            .expect("well formed");
+        drain(&mut swim);
+        let now = swim.member(&own).expect("itself").claim;
+        assert_eq!(now > claim, contradicts, "{count} nils");
+    }
+}
+
+#[test]
+fn a_table_in_which_all_are_dead_is_not_answered_with_a_datagram_to_each() {
+    let mut swim = listener_among(50);
+    let mut draft = Draft::sync(Kind::SyncAck, &other(60), 1472);
+    for port in 1..=50 {
+        let claim = Claim::alive(Incarnation::FIRST).with(Dead);
+        assert!(draft.record(&other(port), claim, None));
+    }
+    let datagram = draft.finish().expect("it fits");
+    swim.handle_datagram(&datagram, SOMEWHERE, at(1))
+        .expect("well formed");
+    assert_eq!(swim.members().count(Suspect), 50);
+    let sent = drain(&mut swim);
+    assert!((1..=2).contains(&sent), "{sent} datagrams");
+}
+
+#[test]
+fn who_is_called_suspect_all_at_once_dies_in_portions() {
+    let mut swim = listener_among(1000);
+    for port in 1..=1000 {
+        let rumor = hearsay(&other(2000), &other(port), Suspect, 1);
+        swim.handle_datagram(&rumor, SOMEWHERE, at(1))
+            .expect("well formed");
+    }
+    drain(&mut swim);
+    let (mut dead, mut steps, mut now) = (0, 0, at(0));
+    while dead < 1000 {
+        now = at(swim
+            .next_deadline()
+            .expect("it takes part")
+            .0
+            .max(now.monotonic.0));
+        swim.handle_timeout(now);
+        drain(&mut swim);
+        let more = swim.members().count(Dead) - dead;
+        assert!(more <= 64, "{more} at once");
+        dead += more;
+        steps += 1;
+        assert!(steps < 1000, "{dead} dead");
+    }
+    let late = now.monotonic.since(Micros(1)).saturating_sub(SUSPICION);
+    assert!(late < Duration::from_millis(50), "{late:?}");
 }
