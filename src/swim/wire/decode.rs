@@ -254,9 +254,15 @@ fn list<'a>(value: &'a [u8], skipped: &mut usize) -> Option<Vec<Event<'a>>> {
     };
     let mut events = Vec::with_capacity(count.min(value.len() / EVENT_SIZE_MIN));
     for _ in 0..count {
-        match reader.value().ok().and_then(event) {
+        let mut behind = reader.clone();
+        match event(&mut reader) {
             Some(event) => events.push(event),
-            None => *skipped += 1,
+            None => {
+                *skipped += 1;
+                // Wherever it went wrong, the next one begins behind this one.
+                behind.value().ok()?;
+                reader = behind;
+            }
         }
     }
     Some(events)
@@ -265,18 +271,18 @@ fn list<'a>(value: &'a [u8], skipped: &mut usize) -> Option<Vec<Event<'a>>> {
 /// `["a:1", 1]` in MessagePack.
 const EVENT_SIZE_MIN: usize = 6;
 
-fn event(value: &[u8]) -> Option<Event<'_>> {
-    let mut reader = Reader::new(value);
+/// Reads an event whole; if it is garbled, some of it.
+fn event<'a>(reader: &mut Reader<'a>) -> Option<Event<'a>> {
     let Ok(Head::Array(length @ 2..)) = reader.head() else {
         return None;
     };
-    let uri = next_identity(&mut reader)?;
-    let status = next_number(&mut reader)?
+    let uri = next_identity(reader)?;
+    let status = next_number(reader)?
         .unsigned()
         .and_then(Status::from_number)?;
     let incarnation = match length {
         2 => Incarnation::FIRST,
-        _ => Incarnation::from_wire(next_number(&mut reader)?.unsigned()?)?,
+        _ => Incarnation::from_wire(next_number(reader)?.unsigned()?)?,
     };
     let claim = Claim {
         incarnation,
@@ -286,15 +292,18 @@ fn event(value: &[u8]) -> Option<Event<'_>> {
         return None;
     }
     let payload = if length > 3 {
-        reader.value().ok().filter(|value| is_table(value))
+        Some(reader.value().ok()?).filter(|value| is_table(value))
     } else {
         None
     };
     let ttl = if length > 4 {
-        next_number(&mut reader)
+        number(reader.value().ok()?)
     } else {
         None
     };
+    for _unknown in 5..length {
+        reader.value().ok()?;
+    }
     Some(Event {
         uri,
         claim,
