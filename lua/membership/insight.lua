@@ -23,6 +23,7 @@ local watch = require('membership.watch')
 ---@field oversized number
 ---@field declined number
 ---@field send_errors number
+---@field turned_away number
 ---@field probes {sent: number, answered_directly: number, answered_by_relay: number, failed: number}
 ---@field round_trip {last_seconds?: number, smoothed_seconds?: number, p99_seconds?: number}
 ---@field relays {passed_on: number, refused: number}

@@ -23,6 +23,7 @@ local COUNTERS = {
     {'oversized_total', 'Datagrams too large to be sent', 'oversized'},
     {'declined_total', 'Datagrams not sent: too much at the word of strangers', 'declined'},
     {'send_errors_total', 'Datagrams the system refused to send', 'send_errors'},
+    {'turned_away_total', 'Datagrams not taken in, as too many came', 'turned_away'},
     {'probes_sent_total', 'Probes begun', 'probes.sent'},
     {'probes_answered_directly_total', 'Probes answered by their target', 'probes.answered_directly'},
     {'probes_answered_by_relay_total', 'Probes answered through a relay', 'probes.answered_by_relay'},

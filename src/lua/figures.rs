@@ -92,6 +92,7 @@ fn traffic(figures: &Figures) -> Entries {
         ("oversized", Count(stats.oversized)),
         ("declined", Count(stats.declined)),
         ("send_errors", Count(figures.send_errors)),
+        ("turned_away", Count(figures.turned_away)),
         ("relays", Node::counts(relays)),
     ]
 }

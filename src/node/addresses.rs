@@ -235,11 +235,6 @@ impl AddressBook {
         self.shares.iter().any(|share| share.is_resolving(uri))
     }
 
-    /// Whether a member may be at this address.
-    pub fn knows(&self, address: SocketAddr) -> bool {
-        self.residents.peek(&address).is_some()
-    }
-
     /// Who has this address.
     pub fn residents(&self, address: SocketAddr) -> Vec<Uri> {
         let former = self.residents.peek(&address).into_iter().flatten();

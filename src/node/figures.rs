@@ -18,6 +18,8 @@ pub struct Figures {
     pub lookups: Lookups,
     /// Datagrams that the system refused to send.
     pub send_errors: u64,
+    /// Datagrams that were not taken in: too many came.
+    pub turned_away: u64,
     /// The longest time for which Tarantool's thread did not respond, of those that counted.
     pub longest_stall: Duration,
     /// The longest time for which the lock was held.
@@ -52,6 +54,7 @@ impl Figures {
             gauges: state.swim.gauges(),
             lookups: state.addresses.lookups(),
             send_errors: state.send_errors,
+            turned_away: state.ingress.turned_away(),
             longest_stall: state.watchdog.longest(),
             longest_hold: state.longest_hold,
         }

@@ -6,7 +6,7 @@
 //! | `shared`, `state`, `chores` | the one door: act under the lock, then send without it |
 //! | `engine` | the thread: waits for datagrams and deadlines |
 //! | `socket`, `refusals`, [`clock`], `doorbell`, `threads` | what the system offers, as we need it |
-//! | `gate` | whom to listen to when too much comes |
+//! | `ingress_limit` | how much is taken in, and from whom |
 //! | `addresses`, `shares`, `cache`, `resolver`, `getaddrinfo` | from names to addresses, and back |
 //! | [`interfaces`](mod@interfaces) | which networks there are |
 //! | `lines` | what Lua is to log |
@@ -26,8 +26,8 @@ pub mod entropy;
 mod failure;
 pub mod figures;
 mod fork;
-mod gate;
 pub mod getaddrinfo;
+mod ingress_limit;
 pub mod interfaces;
 mod lineage;
 mod lines;

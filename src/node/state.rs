@@ -12,7 +12,7 @@ use super::clock::{self, Clock, ThreadClock};
 use super::doorbell::{Bell, Chime, Noise};
 use super::entropy;
 use super::failure::{Failure, system_text};
-use super::gate::Gate;
+use super::ingress_limit::IngressLimit;
 use super::lineage::Lineage;
 use super::lines::{Lines, Topic};
 use super::resolver::{Lookup, Resolver};
@@ -31,7 +31,7 @@ pub struct State {
     pub clock: Clock,
     /// Open from `init` to `leave`, unless the engine fails.
     pub socket: Option<Arc<Socket>>,
-    gate: Gate,
+    pub ingress: IngressLimit,
     pub addresses: AddressBook,
     pub resolver: Option<Resolver>,
     lookup: Lookup,
@@ -91,7 +91,7 @@ impl State {
             swim,
             clock: Clock::default(),
             socket: None,
-            gate: Gate::default(),
+            ingress: IngressLimit::default(),
             addresses: AddressBook::new(Family::V4),
             resolver: None,
             lookup,
@@ -133,9 +133,13 @@ impl State {
                 .handle_answer(answer, &how_known, now.monotonic);
             routes.into_iter().for_each(|route| self.dispatch(route));
         }
+        let turned_away = self.ingress.turned_away();
         for (datagram, source) in inbox.iter() {
-            let known = self.addresses.knows(source);
-            if inbox.is_full() && !self.gate.admits(source, known, now.monotonic) {
+            let (is_neighbour, size) = (self.is_neighbour(source), datagram.len());
+            if !self
+                .ingress
+                .admits(source, is_neighbour, size, now.monotonic)
+            {
                 continue;
             }
             let taken = self.swim.handle_datagram(datagram, source, now);
@@ -148,8 +152,8 @@ impl State {
                     .tell(Topic::Stranger, Level::Warn, line, now.monotonic);
             }
         }
-        if self.gate.take_turned_away() > 0 {
-            let line = "Too many datagrams at once: some are left out, of strangers first";
+        if self.ingress.turned_away() > turned_away {
+            let line = "Receive overload: dropping datagrams, those of unknown senders first";
             self.lines
                 .tell(Topic::Flood, Level::Warn, line, now.monotonic);
         }
@@ -169,6 +173,15 @@ impl State {
         if timers && due {
             self.swim.handle_timeout(now);
         }
+    }
+
+    /// Whether a live member has answered a ping from `source`.
+    fn is_neighbour(&self, source: SocketAddr) -> bool {
+        let residents = self.addresses.residents(source);
+        let members = self.swim.members();
+        residents
+            .iter()
+            .any(|uri| members.validated_at(uri) == Some(source))
     }
 
     /// A datagram was dropped. Where that has to do with a key or a label, whoever has the address is
