@@ -73,6 +73,8 @@ pub struct Wait {
     pub until: Option<Micros>,
     /// A datagram.
     pub listening: bool,
+    /// How large it may be: what is larger is not taken in.
+    pub size_max: usize,
 }
 
 impl Driver {
@@ -134,6 +136,7 @@ impl Driver {
                 return;
             };
             inbox.clear();
+            inbox.set_size_max(wait.size_max);
             let wait = if full_inboxes > 0 {
                 Wait {
                     until: Some(Micros(0)),
@@ -159,6 +162,7 @@ impl Driver {
                     Wait {
                         until,
                         listening: false,
+                        ..wait
                     },
                     false,
                 );

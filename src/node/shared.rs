@@ -84,13 +84,16 @@ impl Shared {
     /// A turn of the engine: what has come, what is due, and what to wait for next. Fails when it
     /// is to end.
     pub fn turn(&self, inbox: &Inbox, timers: bool) -> Result<Wait, Failure> {
-        let take_in = |state: &mut State, now: Now| state.take_in(inbox, timers, now);
-        let (result, chores) = self.enter(Caller::Engine, take_in);
+        let (result, chores) = self.enter(Caller::Engine, |state, now| {
+            state.take_in(inbox, timers, now);
+            state.swim.config().datagram_size_max()
+        });
         let until = chores.deadline;
         self.run(chores, Micros(0));
-        result.map(|()| Wait {
+        result.map(|size_max| Wait {
             until,
             listening: true,
+            size_max,
         })
     }
 

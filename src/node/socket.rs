@@ -157,7 +157,7 @@ pub struct Inbox {
     buffer: Box<[u8]>,
     datagrams: Vec<(Range<usize>, SocketAddr)>,
     refusals: Vec<SocketAddr>,
-    full: bool,
+    size_max: usize,
 }
 
 /// Why an inbox was not filled any further.
@@ -189,7 +189,7 @@ impl Inbox {
     /// with is such a refusal, told once.
     const ERRORS_MAX: usize = 4;
 
-    /// The largest datagram of UDP. A shorter buffer would cut it off, and it would be malformed.
+    /// What the largest datagram of UDP takes.
     const DATAGRAM_SIZE_MAX: usize = 1 << 16;
 
     /// An empty one. It is large: make one and reuse it.
@@ -200,8 +200,13 @@ impl Inbox {
             buffer: vec![0; size].into(),
             datagrams: Vec::with_capacity(Self::DATAGRAMS_MAX),
             refusals: Vec::new(),
-            full: false,
+            size_max: Self::DATAGRAM_SIZE_MAX - 1,
         }
+    }
+
+    /// Reads no more of each datagram from now on than shows that it is longer than `size`.
+    pub fn set_size_max(&mut self, size: usize) {
+        self.size_max = size.min(Self::DATAGRAM_SIZE_MAX - 1);
     }
 
     /// Replaces the contents by what has come; and if there is `trouble` with the socket, looks what.
@@ -209,7 +214,6 @@ impl Inbox {
         self.clear();
         let explained = trouble && self.take_words(socket);
         let filled = self.take_datagrams(socket);
-        self.full = filled == Filled::Full;
         match filled {
             // Waiting for it again would be to spin.
             Filled::Dry if trouble && !explained && self.datagrams.is_empty() => Filled::Broken,
@@ -234,10 +238,9 @@ impl Inbox {
     fn take_datagrams(&mut self, socket: &Socket) -> Filled {
         let (mut free, mut errors) = (0, 0);
         while self.datagrams.len() < Self::DATAGRAMS_MAX && errors < Self::ERRORS_MAX {
-            let room = &mut self.buffer[free..];
-            if room.len() < Self::DATAGRAM_SIZE_MAX {
+            let Some(room) = self.buffer.get_mut(free..=free + self.size_max) else {
                 return Filled::Full;
-            }
+            };
             match socket.udp.recv_from(room).map_err(|error| error.kind()) {
                 Ok((size, source)) => {
                     self.datagrams.push((free..free + size, source));
@@ -259,7 +262,6 @@ impl Inbox {
     pub fn clear(&mut self) {
         self.datagrams.clear();
         self.refusals.clear();
-        self.full = false;
     }
 
     /// The datagrams that have come, and from where.
@@ -267,11 +269,6 @@ impl Inbox {
         self.datagrams
             .iter()
             .map(|(range, source)| (&self.buffer[range.clone()], *source))
-    }
-
-    /// Whether more may be waiting.
-    pub const fn is_full(&self) -> bool {
-        self.full
     }
 
     /// Where datagrams of ours have found the port closed.
@@ -322,6 +319,16 @@ mod tests {
                 (largest, sender.bound())
             ]
         );
+
+        inbox.set_size_max(4);
+        for size in [5, 6] {
+            sender
+                .send(&b"longer"[..size], receiver.bound(), Micros(0))
+                .unwrap();
+        }
+        assert_eq!(inbox.fill(&receiver, false), Filled::Dry);
+        let read: Vec<_> = inbox.iter().map(|(datagram, _)| datagram).collect();
+        assert_eq!(read, [b"longe"; 2], "no more than shows that it is longer");
 
         for _ in 0..Inbox::DATAGRAMS_MAX + 1 {
             sender.send(b"x", receiver.bound(), Micros(0)).unwrap();

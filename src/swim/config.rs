@@ -57,8 +57,7 @@ impl Default for Config {
             suspiciousness: true,
             relays: 3,
             retransmit_multiplier: 3,
-            // Ethernet's 1500 bytes, less the headers of IPv4 (20) and UDP (8).
-            max_packet_size: 1500 - 20 - 8,
+            max_packet_size: PACKET_SIZE_USUAL,
             encryption_init: *b"init-key-16-byte",
             encryption_cipher: Cipher::default(),
             group_label: Vec::new(),
@@ -122,6 +121,8 @@ const LENIENT: [&str; 6] = [
     "NUM_FAILURE_DETECTION_SUBGROUPS",
     "MAX_PACKET_SIZE",
 ];
+/// Ethernet's 1500 bytes, less the headers of IPv4 (20) and UDP (8).
+const PACKET_SIZE_USUAL: usize = 1500 - 20 - 8;
 
 impl Config {
     /// Every name, in the order in which they are documented.
@@ -142,6 +143,12 @@ impl Config {
         "REAP_TIMEOUT_SECONDS",
         "TX_STALL_TIMEOUT_SECONDS",
     ];
+
+    /// The largest datagram that is taken in, in bytes. Peers may send more than this member does: those
+    /// of the Lua rock, and those on which `MAX_PACKET_SIZE` has not been lowered yet.
+    pub fn datagram_size_max(&self) -> usize {
+        self.max_packet_size.max(PACKET_SIZE_USUAL)
+    }
 
     fn field(&mut self, name: &str) -> Option<Field<'_>> {
         Some(match name {

@@ -45,6 +45,9 @@ impl Swim {
     }
 
     fn take(&mut self, datagram: &[u8], source: SocketAddr, now: Now) -> Result<(), Malformed> {
+        if datagram.len() > self.config.datagram_size_max() {
+            return Err(Malformed::Oversized);
+        }
         let opened = self.seal().open(datagram)?;
         let message = opened.message()?;
         let sender = Uri::from_wire(message.sender).expect("checked when decoded");

@@ -4,7 +4,7 @@ use membership::swim::claim::{Claim, Incarnation};
 use membership::swim::config::{Config, Setting};
 use membership::swim::payload::Payload;
 use membership::swim::time::{Micros, Now};
-use membership::swim::wire::{Draft, Kind, decode, ping_data};
+use membership::swim::wire::{Draft, Kind, Malformed, decode, ping_data};
 use membership::swim::{Outcome, Refused};
 
 use crate::*;
@@ -203,4 +203,29 @@ fn questions_differ_at_the_end_of_time_too() {
     let _tickets = [ask(), ask()];
     let mut asked = std::iter::from_fn(|| swim.poll_transmit()).map(|sent| sent.datagram);
     assert_ne!(asked.next(), asked.next());
+}
+
+#[test]
+fn what_is_longer_than_a_packet_may_be_is_dropped_unread() {
+    // What is taken in is at least what others send by default.
+    for (packet_size, taken) in [(512, 1472), (1472, 1472), (9000, 9000)] {
+        let mut swim = listener();
+        let setting = Setting::Number(f64::from(packet_size));
+        swim.assign("MAX_PACKET_SIZE", setting, at(1))
+            .expect("a good value");
+        for size in [taken, taken + 1] {
+            let mut datagram = ping(&uri(9), &uri(13301), 7);
+            // What is behind a message is not read.
+            datagram.resize(size, 0xc0);
+            let result = swim.handle_datagram(&datagram, SOMEWHERE, at(2));
+            let expected = if size == taken {
+                Ok(())
+            } else {
+                Err(Malformed::Oversized)
+            };
+            assert_eq!(result, expected, "{size} of {packet_size}");
+            drain(&mut swim);
+        }
+        assert_eq!(swim.stats().malformed[Malformed::Oversized as usize], 1);
+    }
 }

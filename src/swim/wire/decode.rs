@@ -74,6 +74,10 @@ pub struct Echo<'a> {
 /// Why a datagram was dropped. Says what the peer did wrong, never what we were doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Malformed {
+    /// Longer than we take any, see [`datagram_size_max`].
+    ///
+    /// [`datagram_size_max`]: crate::swim::config::Config::datagram_size_max
+    Oversized,
     /// Not encrypted with our key.
     Undecryptable,
     /// Plain, or encrypted in the way of the Lua rock, where only what is authenticated is taken.
@@ -120,7 +124,8 @@ impl Body<'_> {
 
 impl Malformed {
     /// All of them, for counting.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
+        Self::Oversized,
         Self::Undecryptable,
         Self::NotSealed,
         Self::UnknownKey,
@@ -149,6 +154,7 @@ impl Malformed {
     /// What to tell whoever wonders why a member is not heard.
     pub const fn advice(self) -> Option<&'static str> {
         match self {
+            Self::Oversized => Some("longer than MAX_PACKET_SIZE, and longer than 1472 bytes"),
             Self::OtherGroup => Some("of a group with another GROUP_LABEL"),
             Self::UnknownKey => Some("sealed with an encryption key that we do not have"),
             Self::NotSealed => Some("not authenticated, and ENCRYPTION_CIPHER takes nothing else"),
@@ -159,6 +165,7 @@ impl Malformed {
     /// Its name among the counters.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Oversized => "oversized",
             Self::Undecryptable => "undecryptable",
             Self::NotSealed => "not_sealed",
             Self::UnknownKey => "unknown_key",
