@@ -1,4 +1,4 @@
--- A network that flips bits: what is damaged between instances of ours is dropped, and makes no members that never were.
+-- A network that flips bits: what it damages between instances of ours is dropped, and makes no members.
 
 package.path = arg[0]:gsub('[^/]*$', 'lib/?.lua;') .. package.path
 local fiber = require('fiber')

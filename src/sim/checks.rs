@@ -1,7 +1,8 @@
 //! What must be so, at every moment and whatever happens: looked after with every input, or a bad
 //! state could hide behind the next good one.
 //!
-//! 1. In nobody's table the claim about anybody gets weaker, unless it is forgotten altogether.
+//! 1. In nobody's table the claim about anybody gets weaker, unless it is forgotten altogether, or could
+//!    not be contradicted otherwise.
 //! 2. Nobody holds, and nobody says, of anybody an incarnation that he never had: only he himself
 //!    raises it.
 //! 3. No datagram is larger than `MAX_PACKET_SIZE`, and all can be decoded.
@@ -18,7 +19,8 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::engine::Engine;
 use super::host::Id;
 use crate::swim::Swim;
-use crate::swim::claim::{Claim, Incarnation};
+use crate::swim::claim::{Claim, Incarnation, Status};
+use crate::swim::hearsay::LEAP_MAX;
 use crate::swim::time::{Micros, Now};
 use crate::swim::uri::Uri;
 use crate::swim::wire::{Body, Event, Kind, Message, decode_first};
@@ -144,7 +146,8 @@ impl Checks {
         }
         for member in changes.members {
             let (uri, claim) = (&member.uri, member.claim);
-            if let Some(held) = watch.table.get(uri).filter(|held| claim < **held) {
+            let weaker = |held: &&Claim| claim < **held && !may_replace(claim, **held);
+            if let Some(held) = watch.table.get(uri).filter(weaker) {
                 return Err(format!(
                     "the claim about {uri} fell from {held:?} to {claim:?}"
                 ));
@@ -257,6 +260,13 @@ fn spread_limit(swim: &Swim) -> u32 {
     multiplier.saturating_mul((usize::BITS - known.leading_zeros()).max(1))
 }
 
+/// Whether a claim may take the place of a stronger one: by the member's own word, which is far below
+/// it, or by its answer at the last incarnation.
+fn may_replace(claim: Claim, held: Claim) -> bool {
+    let last = claim.incarnation == held.incarnation && held.incarnation.is_last();
+    claim.incarnation.leaps_to(held.incarnation, LEAP_MAX) || last && claim.status == Status::Alive
+}
+
 /// Everything that is said of anybody, in events and records.
 fn statements<'a, 'b>(message: &'b Message<'a>) -> impl Iterator<Item = &'b Event<'a>> {
     let records = match &message.body {
@@ -269,7 +279,6 @@ fn statements<'a, 'b>(message: &'b Message<'a>) -> impl Iterator<Item = &'b Even
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::swim::claim::Status;
     use crate::swim::config::Config;
     use crate::swim::wire::{CHECKSUM_SIZE, Draft, checksummed};
 

@@ -69,8 +69,8 @@ impl Incarnation {
     /// What a member starts its life with.
     pub const FIRST: Self = Self(1);
 
-    /// A Lua number holds every integer up to 2^53. At this one nobody is believed to be anything but
-    /// alive, see [`Claim::is_refutable`]: it is kept to refute with.
+    /// A Lua number holds every integer up to 2^53. What is claimed at this one cannot be contradicted
+    /// by a higher one; see `hearsay`.
     const MAX: u64 = (1 << 53) - 2;
 
     /// Admits what a peer sent.
@@ -81,6 +81,21 @@ impl Incarnation {
     /// The number itself, in `1..=2^53 - 2`.
     pub const fn get(self) -> u64 {
         self.0
+    }
+
+    /// Whether there is none after it.
+    pub const fn is_last(self) -> bool {
+        self.0 == Self::MAX
+    }
+
+    /// Whether it is in the upper half: a member that has come here by counting is as old as the hills.
+    pub const fn is_among_the_last(self) -> bool {
+        self.0 > Self::MAX / 2
+    }
+
+    /// Whether `later` is more than so many after this one.
+    pub const fn leaps_to(self, later: Self, most: u64) -> bool {
+        later.0.saturating_sub(self.0) > most
     }
 
     /// The least incarnation with which `self` refutes a rumor heard at `rumored`.
@@ -118,11 +133,6 @@ impl Claim {
     /// The same incarnation with another status.
     pub const fn with(self, status: Status) -> Self {
         Self { status, ..self }
-    }
-
-    /// Whether the member could contradict it, should it be wrong.
-    pub fn is_refutable(self) -> bool {
-        self.status == Status::Alive || self.incarnation < self.incarnation.next()
     }
 
     /// Whether to believe `self` over what is `held`, if anything is.
@@ -179,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn an_incarnation_that_could_not_be_refuted_is_not_admitted() {
+    fn an_incarnation_that_lua_could_not_hold_is_not_admitted() {
         assert!(Incarnation::from_wire(0).is_none());
         assert!(Incarnation::from_wire((1 << 53) - 1).is_none());
         assert!(Incarnation::from_wire(u64::MAX).is_none());
@@ -188,11 +198,11 @@ mod tests {
     }
 
     #[test]
-    fn the_last_incarnation_is_kept_for_refuting() {
-        let most = (1 << 53) - 2;
-        assert!(claim(Alive, most).is_refutable());
-        assert!(!claim(Suspect, most).is_refutable());
-        assert!(claim(Left, most - 1).is_refutable());
+    fn a_leap_is_more_than_so_many_upwards() {
+        let [one, two, ten] = [1, 2, 10].map(|raw| Incarnation::from_wire(raw).unwrap());
+        assert!(one.leaps_to(ten, 8) && !two.leaps_to(ten, 8) && !ten.leaps_to(one, 0));
+        let last = Incarnation::from_wire((1 << 53) - 2).unwrap();
+        assert!(last.is_last() && last.is_among_the_last() && !ten.is_among_the_last());
     }
 
     #[test]

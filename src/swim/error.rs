@@ -36,7 +36,10 @@ impl fmt::Display for Refused {
                     "payload is too large: {size} bytes encoded, at most {limit} fit a datagram"
                 )
             }
-            Self::Exhausted => write!(f, "incarnations are used up: go on under another URI"),
+            Self::Exhausted => write!(
+                f,
+                "incarnations are used up: restart, or go on under another URI"
+            ),
             Self::Option(bad) => bad.fmt(f),
         }
     }

@@ -50,6 +50,11 @@ impl Evidence {
         }
     }
 
+    /// It has answered, whoever asked.
+    pub const fn note_sign_of_life(&mut self, now: Micros) {
+        self.answered = now;
+    }
+
     /// It says itself that it is suspect.
     pub const fn note_doubt(&mut self, incarnation: Incarnation) {
         self.doubted = incarnation.get();

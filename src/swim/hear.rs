@@ -32,14 +32,17 @@ pub(super) const RIPE_PAUSE: Duration = Duration::from_millis(1);
 impl Swim {
     /// Hears an event.
     pub(super) fn hear(&mut self, event: &Event<'_>, now: Now) {
-        self.hear_all(core::slice::from_ref(event), now);
+        let wrong = self.hear_one(event, now);
+        self.end_hearing(wrong, now);
     }
 
-    /// Hears the events of one datagram.
-    pub(super) fn hear_all(&mut self, events: &[Event<'_>], now: Now) {
+    /// Hears the events of one datagram of `sender`, as far as its word counts.
+    pub(super) fn hear_all(&mut self, sender: &Uri, events: &[Event<'_>], now: Now) {
         let mut wrong = None;
         for event in events {
-            wrong = wrong.max(self.hear_one(event, now));
+            if self.is_credible(sender, event, now) {
+                wrong = wrong.max(self.hear_one(event, now));
+            }
         }
         self.end_hearing(wrong, now);
     }
@@ -59,24 +62,24 @@ impl Swim {
         if self.myself.as_deref() == Some(event.uri) {
             return self.hear_about_myself(event);
         }
-        if !event.claim.is_refutable() {
-            return None;
-        }
         if self.is_unwanted(event.uri, event.claim.status) {
             self.forget_unwanted(event, now);
             return None;
         }
         match self.members.hear(event, now.wall, self.config.max_members) {
-            Heard::News { place, before } => {
-                self.watch_suspicion(place, before, event.claim, now);
-                self.watch_departure(place, event.claim.status, now);
-                self.spread(place, now);
-            }
+            Heard::News { place, before } => self.follow(place, before, event.claim, now),
             Heard::Payload { place } => self.spread(place, now),
             Heard::Stale => {}
             Heard::Refused => self.stats.members_refused += 1,
         }
         None
+    }
+
+    /// What follows from news that is in the table.
+    pub(super) fn follow(&mut self, place: Place, before: Option<Claim>, claim: Claim, now: Now) {
+        self.watch_suspicion(place, before, claim, now);
+        self.watch_departure(place, claim.status, now);
+        self.spread(place, now);
     }
 
     /// The event, without its payload if that is not to be taken in, which is counted.
@@ -126,7 +129,13 @@ impl Swim {
         }
     }
 
-    fn watch_suspicion(&mut self, place: Place, before: Option<Claim>, after: Claim, now: Now) {
+    pub(super) fn watch_suspicion(
+        &mut self,
+        place: Place,
+        before: Option<Claim>,
+        after: Claim,
+        now: Now,
+    ) {
         if before.is_some_and(|before| before.status == Status::Suspect) {
             self.members.suspicions.stop(place);
             self.stats.suspicions_refuted += u64::from(after.status == Status::Alive);
@@ -239,11 +248,10 @@ impl Swim {
     }
 
     /// Says that I am suspect myself: my own address does not answer me, or my application hangs.
-    // At the last incarnation nobody would believe it, and nothing could take it back.
+    // At the last incarnation nothing could take it back.
     pub(super) fn doubt_myself(&mut self, now: Now) {
-        let own = self.own_claim().map(|own| own.with(Status::Suspect));
-        if let Some(doubt) = own.filter(|doubt| doubt.is_refutable()) {
-            self.announce(doubt, now);
+        if let Some(own) = self.own_claim().filter(|own| !own.incarnation.is_last()) {
+            self.announce(own.with(Status::Suspect), now);
         }
     }
 

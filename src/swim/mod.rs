@@ -9,6 +9,7 @@
 //! | [`claim`] | which of two claims to believe (§4.2) |
 //! | [`uri`], [`payload`], [`member`], [`members`], `round` | who there is, and in which order they are probed (§4.3) |
 //! | `probe`, `relay`, `enquiry` | ping, ping through others, verdict (§3.1); pings that users ask for |
+//! | `hearsay` | what to believe of whom |
 //! | `hear`, `stopwatches` | what to make of what is heard; refutation (§4.2) |
 //! | `rtt` | how long to wait for an answer (RFC 6298) |
 //! | `amplification`, `cookie`, `secret` | whether an address is its member's own, and how much is sent to one that is not validated |
@@ -44,6 +45,7 @@ mod gossip;
 mod graves;
 mod hear;
 mod hearing;
+pub mod hearsay;
 mod history;
 mod identity;
 pub mod mechanisms;
@@ -138,6 +140,8 @@ pub struct Swim {
     syncing: bool,
     /// Whether the datagram at hand made me refute something.
     refuted: bool,
+    /// Whether the sender of the datagram at hand is to be told what I say of myself.
+    owes_word: bool,
     /// The payload that I last contradicted, and mine then, by their meanings; and how often.
     disputed: ((u64, u64), u32),
     /// How many probes of users were decided.
@@ -215,6 +219,7 @@ impl Swim {
             hearing: hearing::Hearing::default(),
             syncing: false,
             refuted: false,
+            owes_word: false,
             disputed: ((0, 0), 0),
             decided: 0,
             outbox: VecDeque::new(),

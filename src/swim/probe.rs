@@ -1,6 +1,7 @@
 //! Failure detection (§3.1, §4.3): ping, ping through others, verdict; and the clocks of others.
 
 use core::time::Duration;
+use std::collections::VecDeque;
 
 use super::Swim;
 use super::claim::{Incarnation, Status};
@@ -21,6 +22,8 @@ use super::wire::{Echo, Event, Kind, clock_ping_data, ping_data};
 pub struct Prober {
     round: Option<Probe>,
     apart: Option<Question>,
+    /// Pings by which members are asked whether what others say of them can be so.
+    checks: VecDeque<Question>,
     /// How long answers take, whoever gives them.
     round_trip: Option<RoundTrip>,
 }
@@ -70,10 +73,14 @@ const RETRY_PAUSE_MIN: Duration = Duration::from_millis(20);
 /// busy machine the answer takes as long as a timer may be late.
 const OWN_ANSWER_MIN: Duration = LATENESS_MAX;
 
+/// How many such pings are remembered; beyond, the oldest are forgotten.
+const CHECKS_MAX: usize = 64;
+
 impl Prober {
     /// Forgets the probes of the rounds: nobody could have heard an answer.
     pub fn give_up(&mut self) {
         (self.round, self.apart) = (None, None);
+        self.checks.clear();
     }
 
     /// How long answers take, whoever gives them.
@@ -89,7 +96,7 @@ impl Prober {
 
     fn questions(&self) -> impl Iterator<Item = &Question> {
         let round = self.round.iter().map(|probe| &probe.question);
-        round.chain(&self.apart)
+        round.chain(&self.apart).chain(&self.checks)
     }
 }
 
@@ -115,6 +122,7 @@ impl Swim {
         }
         self.judge(now);
         self.errands.age();
+        self.prober.checks.clear();
         let length = self.config.protocol_period.max(self.config.ack_timeout);
         let deadline = now.monotonic + length;
         self.timers.set(Timer::Period, deadline);
@@ -344,6 +352,21 @@ impl Swim {
         self.tell(Kind::Ping, &data, dst, Telling::All);
     }
 
+    /// Pings `uri`, to hear from itself what others say of it; once a period.
+    pub(super) fn check(&mut self, uri: &str, now: Now) {
+        let checks = &mut self.prober.checks;
+        let asked = checks.iter().any(|question| *question.dst == *uri);
+        let (Some(dst), false) = (Uri::from_wire(uri), asked) else {
+            return;
+        };
+        if checks.len() == CHECKS_MAX {
+            checks.pop_front();
+        }
+        let question = self.question(&dst, now);
+        self.because_of_others(|swim| swim.ask(&question, &dst));
+        self.prober.checks.push_back(question);
+    }
+
     fn note_answer(&mut self, uri: &Uri, answer: Answer, now: Now) {
         if let Some(evidence) = self.members.evidence(uri) {
             evidence.note(answer, now.monotonic);
@@ -387,9 +410,14 @@ impl Swim {
             .prober
             .apart
             .take_if(|question| question.is_answered_by(echo));
+        let checks = self.prober.checks.len();
+        self.prober
+            .checks
+            .retain(|question| !question.is_answered_by(echo));
+        let checked = self.prober.checks.len() < checks;
         let decided = self.enquiries.hear_answer(echo);
         self.decided += decided;
-        let counts = round.is_some() || apart.is_some() || decided > 0;
+        let counts = round.is_some() || apart.is_some() || checked || decided > 0;
         let (Some(dst), true) = (echo.dst, counts) else {
             return;
         };
@@ -399,6 +427,7 @@ impl Swim {
             let middle = (ts as f64 + now.wall.0 as f64) / 2.0;
             self.members.set_clock_delta(dst, ats - middle);
         }
+        self.revive(dst, now);
         if Some(dst) == self.myself.as_deref() {
             self.regain_confidence(now);
         }

@@ -47,7 +47,7 @@ impl Swim {
     /// before he was ever heard of here: there is nobody to be missed.
     pub(super) fn takes_for_tombstone(&mut self, record: &Event<'_>, now: Now) -> bool {
         let known = self.members.get(record.uri).is_some() || self.is_myself(record.uri);
-        let past = is_gone(record.claim.status) && record.claim.is_refutable();
+        let past = is_gone(record.claim.status);
         if known || !past || self.config.reap_timeout.is_zero() {
             return false;
         }

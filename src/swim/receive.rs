@@ -79,7 +79,7 @@ impl Swim {
     /// Does what comes of a message that may be believed.
     fn react(&mut self, rx: &Rx<'_>, message: &Message<'_>, now: Now) {
         let Rx { sender, sealed, .. } = *rx;
-        self.refuted = false;
+        (self.refuted, self.owes_word) = (false, false);
         self.exhume(sender, now);
         let strange = self.members.get(sender).is_none();
         self.act(rx, message, now);
@@ -87,7 +87,7 @@ impl Swim {
             self.note_introductions(sender, message);
         }
         // Who has told me what is not so shall be the first to hear it; an ACK says it anyway.
-        if self.refuted && !matches!(message.body, Body::Ping(_)) {
+        if self.owes_word || self.refuted && !matches!(message.body, Body::Ping(_)) {
             self.push_to(sender);
         }
         self.note_form(sender, message, sealed);
@@ -107,7 +107,7 @@ impl Swim {
 
     fn act(&mut self, rx: &Rx<'_>, message: &Message<'_>, now: Now) {
         let sender = rx.sender;
-        self.hear_all(&message.events, now);
+        self.hear_all(sender, &message.events, now);
         let note = message
             .trailer
             .as_ref()
@@ -126,7 +126,7 @@ impl Swim {
                 Some(Note::Differ { buckets, last }) => {
                     self.hear_differing(sender, buckets, *last, records, now);
                 }
-                _ => self.end_sync(records, now),
+                _ => self.end_sync(sender, records, now),
             },
             Body::Leave => match note {
                 Some(Note::Compare(_)) if self.amplification.is_limited() => {

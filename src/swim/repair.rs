@@ -171,7 +171,7 @@ impl Swim {
         records: &[Event<'_>],
         now: Now,
     ) {
-        self.hear_records(records, now);
+        self.hear_records(peer, records, now);
         if !last {
             return self.rest(now);
         }

@@ -62,7 +62,7 @@ impl Swim {
 
     /// Hears the table of `partner`, and answers with what it does not know or knows less about.
     pub(super) fn answer_sync(&mut self, partner: &Uri, records: &[Event<'_>], now: Now) {
-        self.hear_records(records, now);
+        self.hear_records(partner, records, now);
         if self.is_blocked(partner) {
             return;
         }
@@ -80,8 +80,8 @@ impl Swim {
     }
 
     /// Hears what I did not know. What taught me something is worth another one soon.
-    pub(super) fn end_sync(&mut self, records: &[Event<'_>], now: Now) {
-        let learnt = self.hear_records(records, now);
+    pub(super) fn end_sync(&mut self, partner: &Uri, records: &[Event<'_>], now: Now) {
+        let learnt = self.hear_records(partner, records, now);
         if !learnt {
             self.repair.end_joining();
         }
@@ -99,11 +99,13 @@ impl Swim {
     }
 
     /// Hears records of somebody's table, and says whether there was anything new among them.
-    pub(super) fn hear_records(&mut self, records: &[Event<'_>], now: Now) -> bool {
+    pub(super) fn hear_records(&mut self, partner: &Uri, records: &[Event<'_>], now: Now) -> bool {
         let before = self.members.news();
         let (mut wrong, mut suspect) = (None, None);
         for record in records {
-            wrong = wrong.max(self.hear_record(record, &mut suspect, now));
+            if self.is_credible(partner, record, now) {
+                wrong = wrong.max(self.hear_record(record, &mut suspect, now));
+            }
         }
         self.end_hearing(wrong, now);
         // To tell each of them would be to answer one datagram with many. The others hear of it by

@@ -154,12 +154,34 @@ fn a_number_out_of_bounds_is_assigned_as_the_nearest_one() {
 }
 
 #[test]
+fn nobody_uses_up_the_incarnations_of_another() {
+    let mut swim = listener();
+    for last in [(1 << 53) - 2, (1 << 53) - 3, 1 << 52] {
+        let last = Incarnation::from_wire(last).expect("one of the last");
+        for status in [Alive, Suspect, Dead] {
+            let rumor = Claim::alive(last).with(status);
+            let rumor = leave(&uri(9), &uri(13301), rumor, None);
+            swim.handle_datagram(&rumor, SOMEWHERE, at(1))
+                .expect("well formed");
+            drain(&mut swim);
+        }
+    }
+    assert_eq!(swim.set_payload(b"\x91\x01", at(2)), Ok(()));
+    let own = swim.member("localhost:13301").map(|own| own.claim);
+    assert_eq!(own, Incarnation::from_wire(2).map(Claim::alive));
+}
+
+#[test]
 fn when_incarnations_are_used_up_nobody_is_told_otherwise() {
     let mut swim = listener();
     let last = Claim::alive(Incarnation::from_wire((1 << 53) - 2).expect("the last"));
     let rumor = leave(&uri(9), &uri(13301), last, None);
     swim.handle_datagram(&rumor, SOMEWHERE, at(1))
         .expect("well formed");
+    let last = Incarnation::from_wire((1 << 53) - 2).expect("the last");
+    // A program may well say so of its own instance.
+    swim.generate(&uri(13301), Dead, Some(last), None, at(1));
+    let last = Claim::alive(last);
     assert_eq!(
         swim.set_payload(b"\x91\x01", at(2)),
         Err(Refused::Exhausted)
@@ -180,6 +202,7 @@ fn who_stalls_at_the_last_incarnation_says_nothing_that_it_could_not_take_back()
     };
     swim.handle_datagram(&leave(&uri(1), &uri(13301), rumor, None), SOMEWHERE, at(1))
         .expect("well formed");
+    swim.generate(&uri(13301), Dead, Some(last), None, at(1));
     drain(&mut swim);
     let own = |swim: &Swim| swim.member("localhost:13301").map(|own| own.claim);
     assert_eq!(own(&swim), Some(Claim::alive(last)), "it has refuted");

@@ -204,8 +204,212 @@ fn whatever_is_said_of_one_who_lives_it_refutes() {
     }
 }
 
-/// The largest incarnation that peers admit and that leaves one to refute it with.
+/// The last incarnation but one. Peers that hear it of another no longer believe it, nor the last one:
+/// the member could not contradict what is said of it next.
 const MOST: u64 = (1 << 53) - 3;
+
+/// What is said of `B` to all others, by one of them, by a stranger, or in the name of `B` itself.
+fn tell_all_but_b(world: &mut World, sender: &Uri, status: Status, incarnation: u64) {
+    let rumor = hearsay(sender, &uri(world, B), status, incarnation);
+    [A, C, D]
+        .into_iter()
+        .for_each(|id| world.inject(C, id, &rumor));
+}
+
+/// `B` says something new, dies, and comes back: each is noticed as ever.
+fn lives_and_dies_as_ever(world: &mut World) {
+    world.set_payload(B, 7);
+    let known = |world: &World| world.everyone_sees(B, Alive) && world.everyone_has(B, 7);
+    assert!(
+        world.run_until(seconds(10), known).is_some(),
+        "says something"
+    );
+    world.kill(B);
+    let dead = |world: &World| world.everyone_sees(B, Dead);
+    let limit = round(4) + PERIOD + SUSPICION + MOMENT;
+    assert!(world.run_until(limit, dead).is_some(), "dies");
+    world.start(B);
+    world.set_payload(B, 8);
+    world.introduce(B, A);
+    let back = |world: &World| world.everyone_sees(B, Alive) && world.everyone_has(B, 8);
+    assert!(world.run_until(seconds(15), back).is_some(), "comes back");
+    world.settle();
+}
+
+#[test]
+fn nobody_is_made_immortal_by_what_others_say_of_it() {
+    for (status, incarnation) in [
+        (Alive, MOST + 1),
+        (Suspect, MOST + 1),
+        (Alive, MOST),
+        (Dead, 1 << 50),
+    ] {
+        (0..5).for_each(|seed| {
+            let mut world = World::of(4, seed);
+            let stranger = Uri::new("stranger", 1).expect("a URI");
+            for sender in [stranger, uri(&world, A)] {
+                tell_all_but_b(&mut world, &sender, status, incarnation);
+                for id in [A, C, D] {
+                    assert_eq!(
+                        incarnation_of(&world, id),
+                        Some(1),
+                        "{status} {incarnation}"
+                    );
+                }
+            }
+            world.run(MOMENT);
+            lives_and_dies_as_ever(&mut world);
+        });
+    }
+}
+
+fn incarnation_of(world: &World, observer: Id) -> Option<u64> {
+    let claim = world.claim(observer, &uri(world, B));
+    claim.map(|claim| claim.incarnation.get())
+}
+
+#[test]
+fn nobody_is_made_immortal_in_its_own_name() {
+    for (status, incarnation) in [
+        (Alive, MOST + 1),
+        (Dead, MOST + 1),
+        (Left, MOST + 1),
+        (Alive, MOST),
+    ] {
+        (0..5).for_each(|seed| {
+            let mut world = World::of(4, seed);
+            let name = uri(&world, B);
+            tell_all_but_b(&mut world, &name, status, incarnation);
+            // Without authentication nobody can tell: it is believed until it says otherwise.
+            assert_eq!(incarnation_of(&world, A), Some(incarnation));
+            lives_and_dies_as_ever(&mut world);
+            // And while it is gone: it is found out.
+            world.kill(B);
+            tell_all_but_b(&mut world, &name, status, incarnation);
+            let gone = |world: &World| {
+                let status = |id| world.status(id, B);
+                [A, C, D]
+                    .into_iter()
+                    .all(|id| status(id).is_some_and(|status| !status.is_live()))
+            };
+            let limit = round(4) + PERIOD + SUSPICION + seconds(1);
+            assert!(
+                world.run_until(limit, gone).is_some(),
+                "{status} {incarnation}"
+            );
+        });
+    }
+}
+
+#[test]
+fn one_who_has_really_come_far_is_believed_itself() {
+    story(|seed| {
+        let mut world = World::of(4, seed);
+        let (name, far) = (uri(&world, B), Incarnation::from_wire(5_000_000));
+        world.act(B, "comes far", |engine, now| {
+            let swim = engine.swim_mut().expect("ours");
+            swim.generate(&name, Suspect, far, None, now);
+        });
+        let known = |world: &World| {
+            [A, C, D]
+                .into_iter()
+                .all(|id| incarnation_of(world, id) == Some(5_000_001))
+        };
+        assert!(world.run_until(seconds(5), known).is_some(), "{seed}");
+        world.settle();
+    });
+}
+
+#[test]
+fn at_the_last_incarnation_who_answers_is_alive_and_who_does_not_is_dead() {
+    story(|seed| {
+        let mut world = World::of(4, seed);
+        let (name, last) = (uri(&world, B), Incarnation::from_wire(MOST + 1));
+        world.act(B, "comes to the end", |engine, now| {
+            let swim = engine.swim_mut().expect("ours");
+            swim.generate(&name, Suspect, last, None, now);
+        });
+        let known = |world: &World| {
+            [A, C, D]
+                .into_iter()
+                .all(|id| incarnation_of(world, id) == last.map(Incarnation::get))
+        };
+        assert!(world.run_until(seconds(5), known).is_some(), "{seed}");
+        for status in [Suspect, Dead, NonDecryptable] {
+            tell_all_but_b(
+                &mut world,
+                &Uri::new("stranger", 1).expect("a URI"),
+                status,
+                MOST + 1,
+            );
+            let alive = |world: &World| world.everyone_sees(B, Alive);
+            assert!(
+                world.run_until(2 * PERIOD, alive).is_some(),
+                "{seed} {status}"
+            );
+            let doubted = |world: &World| !world.everyone_sees(B, Alive);
+            assert_eq!(
+                world.run_until(seconds(20), doubted),
+                None,
+                "{seed} {status}: again"
+            );
+        }
+        world.settle();
+        world.kill(B);
+        let dead = |world: &World| world.everyone_sees(B, Dead);
+        let limit = round(4) + PERIOD + SUSPICION + MOMENT;
+        assert!(world.run_until(limit, dead).is_some(), "{seed}");
+        world.act(A, "declares it gone", |engine, now| {
+            assert!(engine.swim_mut().expect("ours").mark_left(&name, now));
+        });
+        let left = |world: &World| world.everyone_sees(B, Left);
+        assert!(world.run_until(seconds(5), left).is_some(), "{seed}");
+        world.act(A, "forgets it", |engine, _now| {
+            engine.swim_mut().expect("ours").remove_member(&name);
+        });
+        world.run(seconds(1));
+        assert_ne!(world.status(A, B), Some(Alive), "{seed}");
+    });
+}
+
+#[test]
+fn a_peer_of_the_lua_rock_at_the_last_incarnation_is_neither_immortal_nor_lost() {
+    story(|seed| {
+        let mut world = World::new(seed);
+        world.old_share = 0.5;
+        world.populate(4);
+        world.acquaint();
+        let old: Vec<Id> = world
+            .ids()
+            .filter(|id| world.host(*id).kind == Implementation::Rock)
+            .collect();
+        let ours = world
+            .ids()
+            .find(|id| !old.contains(id))
+            .expect("half of them");
+        let name = uri(&world, old[0]);
+        let rumor = hearsay(&uri(&world, ours), &name, Alive, MOST);
+        world.inject(ours, old[0], &rumor);
+        world.run(seconds(20));
+        let claim = world.claim(ours, &name).expect("known");
+        assert_eq!(claim.incarnation.get(), MOST + 1, "it says so itself");
+        world.inject(
+            old[0],
+            ours,
+            &hearsay(&uri(&world, old[1]), &name, Suspect, MOST + 1),
+        );
+        let alive = |world: &World| world.status(ours, old[0]) == Some(Alive);
+        assert!(world.run_until(2 * PERIOD, alive).is_some(), "{seed}");
+        world.kill(old[0]);
+        let dead = |world: &World| world.status(ours, old[0]) == Some(Dead);
+        assert!(
+            world
+                .run_until(2 * round(4) + SUSPICION + PERIOD, dead)
+                .is_some(),
+            "{seed}"
+        );
+    });
+}
 
 #[test]
 fn a_record_about_oneself_is_refuted_like_any_rumor() {

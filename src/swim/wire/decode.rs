@@ -295,9 +295,6 @@ fn event<'a>(reader: &mut Reader<'a>) -> Option<Event<'a>> {
         incarnation,
         status,
     };
-    if !claim.is_refutable() {
-        return None;
-    }
     let payload = if length > 3 {
         Some(reader.value().ok()?).filter(|value| is_table(value))
     } else {
