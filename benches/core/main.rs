@@ -10,6 +10,7 @@
 
 mod goals;
 mod group;
+mod hostile;
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -19,9 +20,11 @@ use membership::swim::Swim;
 use membership::swim::seal::aead::{SESSION_SIZE, Slip, Stamp};
 use membership::swim::seal::keyring::Keyring;
 use membership::swim::seal::{Cipher, Seal};
+use rustix::time::{ClockId, clock_gettime};
 
 use goals::{Goal, Goals};
 use group::{DATAGRAM_SIZE, Group, SOMEWHERE, Said};
+use hostile::{Attack, Victim};
 
 /// What is measured, and how long it may take.
 const GOALS: [Goal; 8] = [
@@ -57,6 +60,7 @@ fn main() {
     tell(&mut criterion, PING_FULL, 1000);
     idle(&mut criterion);
     seal(&mut criterion);
+    attack(&mut criterion);
     criterion.final_summary();
     goals.show(&GOALS);
 }
@@ -91,6 +95,29 @@ fn hear(criterion: &mut Criterion, name: &str, said: Said, uri: fn(usize) -> Str
             })
         });
     });
+}
+
+/// The datagrams come that cost most.
+fn attack(criterion: &mut Criterion) {
+    for members in [100, 60_000] {
+        for (attack, name) in Attack::ALL {
+            criterion.bench_function(&format!("hostile, {members} members: {name}"), |bencher| {
+                let mut victim = Victim::new(attack, members);
+                bencher.iter_custom(|datagrams| {
+                    in_portions(datagrams, Attack::PORTION, |count| {
+                        victim.recover();
+                        let datagrams: Vec<_> =
+                            (0..count).map(|_| victim.datagram(attack)).collect();
+                        cpu_timed(|| {
+                            for datagram in &datagrams {
+                                victim.take(black_box(datagram));
+                            }
+                        })
+                    })
+                });
+            });
+        }
+    }
 }
 
 /// A PING is encoded, with what rides on it.
@@ -165,6 +192,17 @@ fn timed(act: impl FnOnce()) -> Duration {
     let start = Instant::now();
     act();
     start.elapsed()
+}
+
+/// Counts the time of this thread only: what else the machine does meanwhile is not the attacker's work.
+fn cpu_timed(act: impl FnOnce()) -> Duration {
+    let now = || {
+        let time = clock_gettime(ClockId::ThreadCPUTime);
+        Duration::try_from(time).expect("time does not run backwards")
+    };
+    let start = now();
+    act();
+    now() - start
 }
 
 /// A full datagram is sealed and opened, in the way of the Lua rock and authenticated.
