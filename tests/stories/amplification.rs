@@ -3,7 +3,9 @@
 
 use membership::swim::config::Config;
 use membership::swim::time::{Micros, Now};
-use membership::swim::wire::{Body, Event, Note, Trailer, ack_data, decode, ping_data};
+use membership::swim::wire::{
+    Body, Event, Note, Trailer, ack_data, checksummed, decode, ping_data,
+};
 
 use crate::*;
 
@@ -148,6 +150,7 @@ fn an_address_that_is_not_validated_gets_at_most_three_times_what_came_from_it_a
             ..Trailer::default()
         };
         let compare = Draft::leave(&victim, 1472).trailed_by(&compare).finish();
+        let compare = compare.map(checksummed);
         let lures = (0..5).map(|kind| lure(kind, &victim, 7));
         for lure in lures.chain(compare) {
             let mut swim = rich_listener();
