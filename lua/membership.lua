@@ -78,8 +78,7 @@ end
 ---@return membership.MemberInfo
 function membership.myself()
     watch.ensure()
-    local state = check.result(mirror.current())
-    local record = state.by_uri[state.myself]
+    local record = check.result(mirror.find())
     if record == nil then
         error('membership is not initialized', 2)
     end
@@ -94,8 +93,7 @@ function membership.get_member(uri)
         check.fail(1, 'get_member', 'string', uri)
     end
     watch.ensure()
-    local state = check.result(mirror.current())
-    local record = state.by_uri[uri]
+    local record = check.result(mirror.find(uri))
     return record and mirror.describe(record)
 end
 

@@ -15,7 +15,9 @@ mod blob;
 mod diagnosis;
 mod figures;
 mod options;
+mod payload;
 mod splice;
+mod table;
 mod tree;
 
 use std::fmt::Display;
@@ -32,7 +34,7 @@ use crate::swim::claim::{Incarnation, Status};
 use crate::swim::seal::keyring::BadKey;
 use crate::swim::time::Micros;
 use crate::swim::uri::{Uri, UriError};
-use crate::swim::{Outcome, Refused, Swim, Ticket};
+use crate::swim::{Outcome, Swim, Ticket};
 
 /// What a call came to: a value, or a message for the user.
 type Answer<T> = Result<T, String>;
@@ -54,9 +56,10 @@ fn membership_core(lua: &Lua) -> mlua::Result<Table> {
     export(lua, &core, "remove_member", remove_member)?;
     export(lua, &core, "set_allowed_members", set_allowed_members)?;
     export(lua, &core, "generate", generate)?;
-    export(lua, &core, "changes", changes)?;
-    export(lua, &core, "set_payload", set_payload)?;
-    export(lua, &core, "set_payload_key", set_payload_key)?;
+    export(lua, &core, "changes", table::changes)?;
+    export(lua, &core, "member", table::member)?;
+    export(lua, &core, "set_payload", payload::set_payload)?;
+    export(lua, &core, "set_payload_key", payload::set_payload_key)?;
     export(lua, &core, "probe", probe)?;
     export(lua, &core, "outcome", outcome)?;
     export(lua, &core, "forget_probe", forget_probe)?;
@@ -166,58 +169,6 @@ fn generate(
         node().with_swim(|swim, now| swim.generate(&uri, status, incarnation, payload, now));
     rumor.map_err(message)?;
     Ok(true)
-}
-
-/// What is newer than `version`, see [`blob::changes`]; nil when nothing is.
-fn changes(_: &Lua, version: f64) -> Answer<Option<BString>> {
-    let version = version as u64;
-    if node().version() == version {
-        return Ok(None);
-    }
-    let changes = node().view(|swim| {
-        (swim.version() != version)
-            .then(|| blob::changes(&swim.changes_since(version), swim.myself()))
-    });
-    Ok(changes.map_err(message)?.map(BString::from))
-}
-
-/// Replaces my payload.
-fn set_payload(_: &Lua, payload: BString) -> Answer<bool> {
-    let set = node().with_swim(|swim, now| swim.set_payload(&payload, now));
-    set.map_err(message)?
-        .map_err(|refused| why_not_set(refused, 1, &payload))?;
-    Ok(true)
-}
-
-/// Sets one key of my payload to a value in MessagePack, or removes it.
-// Under one lock, or two Lua states that set different keys might undo each other's work.
-fn set_payload_key(_: &Lua, (key, value): (BString, Option<BString>)) -> Answer<bool> {
-    let set = node().with_swim(|swim, now| {
-        let payload = splice::with_key(
-            own_payload(swim),
-            &key,
-            value.as_ref().map(|value| &value[..]),
-        );
-        let set = swim.set_payload(&payload, now);
-        set.map_err(|refused| why_not_set(refused, 2, &payload))
-    });
-    set.map_err(message)??;
-    Ok(true)
-}
-
-/// What is wrong with a payload is wrong with an argument.
-fn why_not_set(refused: Refused, argument: u8, payload: &[u8]) -> String {
-    let Refused::PayloadUnfit(flaw) = refused else {
-        return refused.to_string();
-    };
-    let why = flaw.describe(payload);
-    format!("bad argument #{argument} to set_payload ({why})")
-}
-
-fn own_payload(swim: &Swim) -> &[u8] {
-    let own = swim.myself().and_then(|myself| swim.member(myself));
-    own.and_then(|own| own.payload.as_ref())
-        .map_or(splice::EMPTY, |payload| payload.bytes())
 }
 
 /// Pings `uri`, by what Lua's clock shows. The ticket is for [`outcome`] and [`forget_probe`].

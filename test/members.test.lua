@@ -184,4 +184,58 @@ fact('clock_delta is how far the clock of a member is ahead, by what Lua takes f
     t:ok(close_to(a, a.uri, 0), 'nobody is ahead of himself')
 end)
 
+-- More than are taken from the core at once, and the fiber that does it has not run yet.
+fact('reads are complete while there is much that is new', function(t, cluster)
+    local a = cluster:member({options = {}})
+    local seen = a:call(function()
+        local core, membership = require('membership.core'), require('membership')
+        local function uri(i) return ('127.0.0.9:%d'):format(i) end
+        local function count()
+            local number = 0
+            for _ in membership.pairs() do
+                number = number + 1
+            end
+            return number
+        end
+        local seen = {}
+        for i = 1, 3000 do
+            core.generate(uri(i), 1, i)
+        end
+        seen.last, seen.first = membership.get_member(uri(3000)).incarnation, membership.get_member(uri(1)).incarnation
+        seen.myself, seen.nobody = membership.myself().uri, membership.get_member(uri(3001)) == nil
+        core.remove_member(uri(2999))
+        seen.removed = membership.get_member(uri(2999)) == nil
+        seen.all = count()
+        for i = 1, 3000 do
+            core.generate(uri(i), 2, i)
+        end
+        local version, changed = membership.wait(0)
+        seen.waited = 0
+        for _, member in pairs(changed) do
+            seen.waited = seen.waited + (member.status == 'suspect' and 1 or 0)
+        end
+        for i = 1, 3000 do
+            core.remove_member(uri(i))
+        end
+        local _, gone = membership.wait(version)
+        seen.gone = 0
+        for _, member in pairs(gone) do
+            seen.gone = seen.gone + (member == false and 1 or 0)
+        end
+        seen.left = count()
+        return seen
+    end)
+    t:is_deeply(seen, {
+        last = 3000,
+        first = 1,
+        myself = a.uri,
+        nobody = true,
+        removed = true,
+        all = 3000, -- less one, and the instance itself
+        waited = 3000,
+        gone = 3000,
+        left = 1,
+    })
+end)
+
 suite.run()

@@ -62,7 +62,7 @@ fn say_again(message: &Message<'_>) -> Vec<u8> {
     draft.finish().expect("there is no limit")
 }
 
-/// A payload that members would take in: none that nests too deep.
+/// A payload that members would take in.
 fn admissible(payload: Option<&[u8]>) -> Option<Payload> {
     payload.and_then(|bytes| Payload::new(bytes).ok())
 }

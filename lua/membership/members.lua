@@ -24,8 +24,7 @@ function members.get(uri)
     if type(uri) ~= 'string' then
         check.fail(1, 'get', 'string', uri)
     end
-    local state = check.result(mirror.current())
-    local record = state.by_uri[uri]
+    local record = check.result(mirror.find(uri))
     return record and describe(record)
 end
 

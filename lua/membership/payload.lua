@@ -1,5 +1,7 @@
 --- Payloads of members, from bytes to the tables that users get.
 --
+-- The core has let in what is harmless: numbers, texts, tables and four kinds of structs.
+--
 -- Every call of the API hands out a table of its own, so a payload is decoded once into a mould and cast from it as
 -- often as it is asked for. Casting is what `members()` spends most of its time on. Its loops count, instead of calling
 -- `pairs`: LuaJIT does not compile `next`.
@@ -20,27 +22,61 @@ local codec = require('membership.codec')
 ---@field ctype ffi.ctype*
 ---@field value ffi.cdata* a UUID, for instance
 
--- Whether a value can be edited in place, as structs of the FFI can. Numbers of 64 bits and box.NULL cannot.
-local function is_struct(value)
-    return type(value) == 'cdata'
-        and tonumber(value) == nil
-        and not ffi.istype('void *', value)
-        and pcall(ffi.new, ffi.typeof(value), value) -- some cannot be copied, nor written to
+-- The types of structs, which can be edited in place and so are copied. No others are let in, above all none with
+-- pointers in them, as errors and tuples have: what they point to does not live as long as a copy.
+local STRUCTS = {}
+
+-- What cannot be edited, and may be shared.
+local CONSTANTS = {ffi.typeof('int64_t'), ffi.typeof('uint64_t'), ffi.typeof('void *')}
+
+-- Adds a type, if this version of Tarantool has it.
+local function know(types, module, make)
+    local there, library = pcall(require, module)
+    if there then
+        types[#types + 1] = ffi.typeof(make(library))
+    end
 end
+
+know(STRUCTS, 'decimal', function(decimal) return decimal.new(0) end)
+know(STRUCTS, 'uuid', function(uuid) return uuid.new() end)
+know(STRUCTS, 'datetime', function(datetime) return datetime.new() end)
+know(STRUCTS, 'datetime', function(datetime) return datetime.interval.new() end)
+know(CONSTANTS, 'varbinary', function(varbinary) return varbinary.new() end)
+
+local function is_one_of(types, value)
+    for i = 1, #types do
+        if ffi.istype(types[i], value) then
+            return types[i]
+        end
+    end
+end
+
+-- What a table and what its values weigh, roughly in 32 bytes of a mould.
+local TABLE_WEIGHT, VALUE_WEIGHT = 16, 1
 
 ---@param value table
 ---@return membership.Mould
+---@return number weight
 local function mould_of(value)
     local keys, values, part_keys, parts = {}, {}, {}, {}
-    local numbers = 0
+    local numbers, weight = 0, TABLE_WEIGHT
+    local function add_part(key, part)
+        part_keys[#part_keys + 1], parts[#parts + 1] = key, part
+    end
     for key, item in pairs(value) do
+        weight = weight + VALUE_WEIGHT
         if type(key) == 'number' then
             numbers = numbers + 1
         end
+        local struct = type(item) == 'cdata' and is_one_of(STRUCTS, item)
         if type(item) == 'table' then
-            part_keys[#part_keys + 1], parts[#parts + 1] = key, mould_of(item)
-        elseif is_struct(item) then
-            part_keys[#part_keys + 1], parts[#parts + 1] = key, {ctype = ffi.typeof(item), value = item}
+            local mould, its_weight = mould_of(item)
+            weight = weight + its_weight
+            add_part(key, mould)
+        elseif struct then
+            add_part(key, {ctype = struct, value = item})
+        elseif type(item) == 'cdata' and not is_one_of(CONSTANTS, item) then
+            error(('a payload has no values of type %s'):format(ffi.typeof(item)))
         else
             keys[#keys + 1], values[#values + 1] = key, item
         end
@@ -54,7 +90,7 @@ local function mould_of(value)
         values = values,
         parts = #parts > 0 and parts or nil,
         metatable = getmetatable(value),
-    }
+    }, weight
 end
 
 --- Makes a new table of what a mould holds.
@@ -81,22 +117,18 @@ local EMPTY = mould_of({})
 --- Reads a payload that came over the network.
 ---@param bytes string
 ---@return membership.Mould
+---@return number weight of the mould: so much memory it takes, in some unit
 ---@return string|nil why it cannot be read; what is returned then stands for an empty payload
 local function read(bytes)
     local value, err = codec.try_decode(bytes)
     if err ~= nil then
-        return EMPTY, err
+        return EMPTY, 0, err
     end
-    -- What cannot be cast is found out here, once, and not whenever somebody reads.
-    local ok, mould = pcall(function()
-        local mould = mould_of(value)
-        cast(mould)
-        return mould
-    end)
+    local ok, mould, weight = pcall(mould_of, value)
     if not ok then
-        return EMPTY, tostring(mould)
+        return EMPTY, 0, tostring(mould)
     end
-    return mould
+    return mould, weight
 end
 
 return {EMPTY = EMPTY, cast = cast, read = read}

@@ -44,46 +44,57 @@ local function wake_waiting()
     state.changed:broadcast()
 end
 
---- Wakes the subscribers, and those who wait for a change, if there is news for them.
+--- Takes some of what is new, and wakes the subscribers, and those who wait for a change, if there is news for them.
+---@return boolean complete whether nothing is left to be taken
 function watch.tell()
-    if mirror.current() == nil then
-        return wake_waiting() -- nothing will change any more: they find out why
+    local complete = mirror.advance()
+    if complete == nil then
+        wake_waiting() -- nothing will change any more: they find out why
+        return true
     end
     local number = journal.number()
     if state.seen ~= nil and state.seen ~= number then
         wake_waiting()
     end
-    if state.told == number then
-        return
-    end
-    state.told = number
-    for cond, told in pairs(state.subscribers) do
-        if told ~= number then
-            state.subscribers[cond] = number
-            cond:broadcast()
+    if state.told ~= number then
+        state.told = number
+        for cond, told in pairs(state.subscribers) do
+            if told ~= number then
+                state.subscribers[cond] = number
+                cond:broadcast()
+            end
         end
     end
+    return complete
 end
 
--- One turn of the fiber: the bell has rung. Returns false when it was the last.
--- It is found in `state`, so that after a reload the fiber that runs goes on with the new one.
+-- One turn of the fiber: the bell has rung, or something was left. Returns false when it was the last, and whether
+-- something is left now. It is found in `state`, so that after a reload the fiber that runs goes on with the new one.
 function state.turn(descriptor)
     local blob, err = core.beat(descriptor, time.read())
-    watch.tell()
+    local complete = watch.tell()
     state.decided:broadcast()
     if blob ~= nil then
         lines.write(unpack(codec.decode(blob)))
     else
         lines.write({}, 0)
     end
-    return err == nil and core.myself() ~= nil
+    return err == nil and core.myself() ~= nil, not complete
 end
 
 local function turn_until_the_end()
     local descriptor = assert(core.bell())
-    while state.turn(descriptor) do
+    while true do
+        local goes_on, is_something_left = state.turn(descriptor)
+        if not goes_on then
+            return
+        end
         -- Raises when this fiber is cancelled, as Tarantool 3 does to all of them before it exits. It must end then.
-        socket.iowait(descriptor, 'R')
+        if is_something_left then
+            fiber.sleep(0) -- let the others run
+        else
+            socket.iowait(descriptor, 'R')
+        end
         fiber.testcancel()
     end
 end

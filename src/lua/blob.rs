@@ -6,39 +6,26 @@ use crate::node::interfaces::Interface;
 use crate::node::{Greeting, Line};
 use crate::swim::Changes;
 use crate::swim::config::{Config, Setting};
+use crate::swim::member::Member;
 use crate::swim::uri::Uri;
 
-/// `[version, reset, [member, …], [uri that is gone, …], my uri or nil]`, a member being
-/// `[uri, status, incarnation, payload or nil, timestamp, clock_delta or nil]`.
-///
-/// A payload is a text, the MessagePack as it came: peers decide what is in it, and one that Lua
-/// cannot decode must not spoil the rest.
-pub fn changes(changes: &Changes<'_>, myself: Option<&Uri>) -> Vec<u8> {
-    let mut blob = Vec::with_capacity(64 + 256 * changes.members.len());
-    array(&mut blob, 5);
-    infallible(msgpack::write_uint(&mut blob, changes.version));
+/// `[version, origin, latest, reset, [member, …], [uri that is gone, …], my uri or nil]`: up to which
+/// `version` this reaches, of which `latest` is the last; see [`member`].
+pub fn changes(changes: &Changes<'_>, latest: u64, myself: Option<&Uri>) -> Vec<u8> {
+    let payloads = changes
+        .members
+        .iter()
+        .filter_map(|member| member.payload.as_ref());
+    let payloads: usize = payloads.map(|payload| payload.bytes().len()).sum();
+    let mut blob = Vec::with_capacity(128 * (1 + changes.members.len()) + payloads);
+    array(&mut blob, 7);
+    infallible(msgpack::write_uint(&mut blob, changes.position.version));
+    infallible(msgpack::write_uint(&mut blob, changes.position.origin));
+    infallible(msgpack::write_uint(&mut blob, latest));
     infallible(msgpack::write_bool(&mut blob, changes.reset));
     array(&mut blob, changes.members.len());
-    for member in &changes.members {
-        array(&mut blob, 6);
-        text(&mut blob, member.uri.as_bytes());
-        infallible(msgpack::write_uint8(
-            &mut blob,
-            member.claim.status.number(),
-        ));
-        infallible(msgpack::write_uint(
-            &mut blob,
-            member.claim.incarnation.get(),
-        ));
-        match &member.payload {
-            Some(payload) => text(&mut blob, payload.bytes()),
-            None => nil(&mut blob),
-        }
-        infallible(msgpack::write_uint(&mut blob, member.since.0));
-        match member.clock_delta {
-            Some(delta) => infallible(msgpack::write_f64(&mut blob, delta)),
-            None => nil(&mut blob),
-        }
+    for one in &changes.members {
+        member(&mut blob, one);
     }
     array(&mut blob, changes.gone.len());
     changes
@@ -50,6 +37,26 @@ pub fn changes(changes: &Changes<'_>, myself: Option<&Uri>) -> Vec<u8> {
         None => nil(&mut blob),
     }
     blob
+}
+
+/// `[uri, status, incarnation, payload or nil, timestamp, clock_delta or nil]`.
+///
+/// A payload is a text, the MessagePack as it came: it is decoded when a program reads it, and one
+/// that this version of Tarantool cannot decode must not spoil the rest.
+pub fn member(blob: &mut Vec<u8>, member: &Member) {
+    array(blob, 6);
+    text(blob, member.uri.as_bytes());
+    infallible(msgpack::write_uint8(blob, member.claim.status.number()));
+    infallible(msgpack::write_uint(blob, member.claim.incarnation.get()));
+    match &member.payload {
+        Some(payload) => text(blob, payload.bytes()),
+        None => nil(blob),
+    }
+    infallible(msgpack::write_uint(blob, member.since.0));
+    match member.clock_delta {
+        Some(delta) => infallible(msgpack::write_f64(blob, delta)),
+        None => nil(blob),
+    }
 }
 
 /// `[[[level, text], …], number of lines that were left out]`.

@@ -18,12 +18,12 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::engine::Engine;
 use super::host::Id;
-use crate::swim::Swim;
 use crate::swim::claim::{Claim, Incarnation, Status};
 use crate::swim::hearsay::LEAP_MAX;
 use crate::swim::time::{Micros, Now};
 use crate::swim::uri::Uri;
 use crate::swim::wire::{Body, Event, Kind, Message, decode_first};
+use crate::swim::{Changes, Position, Swim};
 
 /// What is known of the past, to judge the present by.
 #[derive(Default)]
@@ -33,11 +33,14 @@ pub struct Checks {
     watches: Vec<Watch>,
 }
 
+/// How many members are read at once: few, so that readers are often in the midst of it.
+const PART: usize = 3;
+
 /// What is known of one process.
 #[derive(Default)]
 struct Watch {
-    /// Up to which change its table is known.
-    version: u64,
+    /// How far its table is known.
+    position: Position,
     table: IndexMap<Uri, Claim>,
     /// When it wanted to be woken.
     deadline: Option<Micros>,
@@ -129,13 +132,25 @@ impl Checks {
             .map_err(|broken| format!("no longer so: {broken}"))
     }
 
+    /// Reads as Lua does, but in smaller parts.
     fn look_at_changes(&mut self, id: Id, swim: &Swim) -> Result<(), Violation> {
-        let watch = &mut self.watches[id.index()];
-        if watch.version == swim.version() {
-            return Ok(());
+        let read_up_to = |watch: &Watch| watch.position.version;
+        while read_up_to(&self.watches[id.index()]) != swim.version() {
+            let position = self.watches[id.index()].position;
+            self.look_at_part(id, swim.changes_since(position, PART))?;
         }
-        let changes = swim.changes_since(watch.version);
-        watch.version = changes.version;
+        let (read, there) = (self.watches[id.index()].table.len(), swim.members().len());
+        if read != there {
+            return Err(format!(
+                "a reader knows {read} members, and there are {there}"
+            ));
+        }
+        Ok(())
+    }
+
+    fn look_at_part(&mut self, id: Id, changes: Changes<'_>) -> Result<(), Violation> {
+        let watch = &mut self.watches[id.index()];
+        watch.position = changes.position;
         if changes.reset {
             watch.table.clear();
             watch.spread.clear();
@@ -335,7 +350,7 @@ mod tests {
         checks.watches[0]
             .table
             .insert(uri(2), claim(1, Status::Dead));
-        checks.watches[0].version = 0;
+        checks.watches[0].position = Position::default();
         let found = checks.look(A, &engine, Input::Other, now).unwrap_err();
         assert!(found.contains("fell"), "{found}");
 

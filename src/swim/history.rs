@@ -26,15 +26,25 @@ const ALL: usize = 0;
 /// look at the whole table.
 const REMOVALS_MAX: usize = 1024;
 
+/// How far a reader has read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Position {
+    /// The number of the last change it knows of; 0 of a reader that knows nothing.
+    pub version: u64,
+    /// The number of the last change when it last started over. Whatever was gone by then it has
+    /// never heard of, so it need not be told.
+    pub origin: u64,
+}
+
 /// What a reader has missed.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Missed {
     /// It is to forget all it knew: too much has happened since.
     pub reset: bool,
-    /// Members that are new or have changed, the first change first.
-    pub touched: Vec<Place>,
-    /// Members that are gone.
-    pub removed: Vec<Uri>,
+    /// Members that are new or have changed, with the numbers of the changes, the first one first.
+    pub touched: Vec<(u64, Place)>,
+    /// Members that are gone, in the same way.
+    pub removed: Vec<(u64, Uri)>,
 }
 
 impl History {
@@ -84,16 +94,17 @@ impl History {
         };
     }
 
-    /// What happened after change number `version`; everything for a reader that starts with 0.
-    pub fn since(&self, version: u64) -> Missed {
-        let reset = version < self.horizon || version > self.version;
+    /// What a reader has missed; everything, if it is too far behind.
+    pub fn since(&self, position: Position) -> Missed {
+        let Position { version, origin } = position;
+        let reset = version.max(origin) < self.horizon || version > self.version;
         let start = if reset { 0 } else { version };
         let changes = self.changes.backwards(ALL);
         let missed = changes.take_while(|(_, version)| *version > start);
-        let mut touched: Vec<Place> = missed.map(|(place, _)| place).collect();
+        let mut touched: Vec<_> = missed.map(|(place, version)| (version, place)).collect();
         touched.reverse();
         let removals = self.removals.iter().filter(|(version, _)| *version > start);
-        let removed = removals.map(|(_, uri)| uri.clone()).collect();
+        let removed = removals.cloned().collect();
         Missed {
             reset,
             touched,
@@ -105,6 +116,15 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn at(version: u64) -> Position {
+        Position { version, origin: 0 }
+    }
+
+    fn touched_since(history: &History, version: u64) -> Vec<Place> {
+        let touched = history.since(at(version)).touched;
+        touched.into_iter().map(|(_, place)| place).collect()
+    }
 
     fn uri(port: u16) -> Uri {
         Uri::new("a", port).unwrap()
@@ -118,16 +138,16 @@ mod tests {
         let second = history.version();
         history.touch(1);
         let again = history.version();
-        assert_eq!(history.since(0).touched, [2, 1]);
-        assert_eq!(history.since(second).touched, [1]);
-        assert!(history.since(again).touched.is_empty());
+        assert_eq!(touched_since(&history, 0), [2, 1]);
+        assert_eq!(touched_since(&history, second), [1]);
+        assert!(touched_since(&history, again).is_empty());
         history.remove(2, uri(2));
         assert_eq!(
-            history.since(again),
+            history.since(at(again)),
             Missed {
                 reset: false,
                 touched: vec![],
-                removed: vec![uri(2)]
+                removed: vec![(again + 1, uri(2))]
             }
         );
     }
@@ -142,11 +162,11 @@ mod tests {
             let expected: Vec<Place> = (0..3)
                 .map(|place| if place == moved { 3 } else { place })
                 .collect();
-            assert_eq!(history.since(0).touched, expected);
+            assert_eq!(touched_since(&history, 0), expected);
             assert!(history.is_bounded(3));
             history.touch(expected[0]);
             assert_eq!(
-                history.since(0).touched,
+                touched_since(&history, 0),
                 [expected[1], expected[2], expected[0]]
             );
         }
@@ -161,18 +181,25 @@ mod tests {
             history.touch(1);
             history.remove(1, uri(port));
         }
-        let missed = history.since(old);
-        assert!(missed.reset);
-        assert_eq!(missed.touched, [0], "all that there is");
-        assert!(!history.since(history.version() - 1).reset);
+        assert!(history.since(at(old)).reset);
+        assert_eq!(touched_since(&history, old), [0], "all that there is");
+        assert!(!history.since(at(history.version() - 1)).reset);
         assert!(
-            history.since(history.version() + 9).reset,
+            history.since(at(history.version() + 9)).reset,
             "a number that was never given out"
+        );
+        let since_start = Position {
+            version: old,
+            origin: history.version(),
+        };
+        assert!(
+            !history.since(since_start).reset,
+            "what was gone when it started over it need not know"
         );
         let before = history.version();
         history.clear();
         assert_eq!(
-            history.since(before),
+            history.since(at(before)),
             Missed {
                 reset: true,
                 touched: vec![],

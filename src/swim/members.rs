@@ -13,7 +13,7 @@ use super::claim::{Claim, Incarnation, Status};
 use super::digest::Digest;
 use super::evidence::Evidence;
 use super::graves::Graves;
-use super::history::{History, Missed};
+use super::history::{History, Missed, Position};
 use super::member::{Dialect, Member};
 use super::payload::Payload;
 use super::round::Round;
@@ -350,9 +350,9 @@ impl Members {
         self.news
     }
 
-    /// What a reader who has seen everything up to `version` has missed.
-    pub fn missed_since(&self, version: u64) -> Missed {
-        self.history.since(version)
+    /// What a reader that has read so far has missed.
+    pub fn missed_since(&self, position: Position) -> Missed {
+        self.history.since(position)
     }
 
     /// Where in the table `uri` is.
@@ -541,11 +541,11 @@ mod tests {
                 .filter(|port| *port != forgotten)
                 .map(name)
                 .collect();
-            let missed = members.missed_since(0);
+            let missed = members.missed_since(Position::default());
             let touched = missed
                 .touched
                 .iter()
-                .map(|place| members.at(*place).uri.clone());
+                .map(|(_, place)| members.at(*place).uri.clone());
             assert_eq!(Vec::from_iter(touched), left);
             let mut in_buckets: Vec<_> = (0..8)
                 .flat_map(|index| members.in_bucket(index, 8))
@@ -584,7 +584,8 @@ mod tests {
         let _ = hear(&mut members, event(1, Status::Alive, None));
         let (version, news) = (members.version(), members.news());
         members.set_clock_delta("a:1", 5.5);
-        assert_eq!(members.missed_since(version).touched.len(), 1);
+        let position = Position { version, origin: 0 };
+        assert_eq!(members.missed_since(position).touched.len(), 1);
         assert_eq!(members.news(), news);
         assert_eq!(members.get("a:1").unwrap().since, Micros(7));
     }

@@ -24,7 +24,7 @@
 //! | [`wire`], [`msgpack`], [`seal`] | messages and bytes |
 //! | [`mechanisms`] | what of this plain SWIM does not have, and what it is good for |
 //! | `admission`, `session` | whether a datagram may be believed: of my group, fresh, and meant for me |
-//! | `history` | what changed since a reader last looked |
+//! | `history`, `changes` | what changed since a reader last looked |
 //! | [`stats`], [`evidence`], [`diagnosis`] | what those who watch are told |
 
 pub mod acquaintance;
@@ -32,6 +32,7 @@ mod admission;
 mod amplification;
 mod audit;
 mod chains;
+mod changes;
 pub mod claim;
 mod clock_reading;
 pub mod config;
@@ -83,10 +84,12 @@ use indexmap::IndexSet;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
+pub use changes::Changes;
 use claim::Incarnation;
 use config::Config;
 pub use enquiry::{Outcome, Ticket};
 pub use error::Refused;
+pub use history::Position;
 use member::Member;
 use members::Members;
 use payload::Payload;
@@ -173,19 +176,6 @@ pub struct Transmit {
     /// The recipient does not answer, or is not known to be alive: perhaps its name has got another
     /// address.
     pub anew: bool,
-}
-
-/// What a reader of the table has missed.
-#[derive(Debug)]
-pub struct Changes<'a> {
-    /// Up to which change this reaches: what to ask with the next time.
-    pub version: u64,
-    /// Everything known before is to be forgotten.
-    pub reset: bool,
-    /// Members that are new or have changed.
-    pub members: Vec<&'a Member>,
-    /// Members that are gone.
-    pub gone: Vec<Uri>,
 }
 
 impl Swim {
@@ -341,18 +331,5 @@ impl Swim {
     /// Rises whenever a probe of a user is decided.
     pub const fn decided(&self) -> u64 {
         self.decided
-    }
-
-    /// What a reader who has seen everything up to `version` has missed; 0 is who has seen nothing.
-    pub fn changes_since(&self, version: u64) -> Changes<'_> {
-        let missed = self.members.missed_since(version);
-        let touched = missed.touched.iter();
-        let members = touched.map(|place| self.members.at(*place)).collect();
-        Changes {
-            version: self.version(),
-            reset: missed.reset,
-            members,
-            gone: missed.removed,
-        }
     }
 }

@@ -2,10 +2,10 @@
 
 use membership::swim::claim::{Claim, Incarnation};
 use membership::swim::config::{Config, Setting};
-use membership::swim::payload::Payload;
+use membership::swim::payload::{Payload, Unfit};
 use membership::swim::time::{Micros, Now};
 use membership::swim::wire::{Draft, Kind, Malformed, decode, ping_data};
-use membership::swim::{Outcome, Refused};
+use membership::swim::{Outcome, Position, Refused};
 
 use crate::*;
 
@@ -106,6 +106,107 @@ fn a_large_payload_of_the_asker_leaves_room_for_what_i_say_of_myself() {
     let message = decode(&told.datagram).expect("ours");
     let subjects: Vec<_> = message.events.iter().map(|event| event.uri).collect();
     assert_eq!(subjects, ["localhost:13302", "localhost:13301"]);
+}
+
+/// `{x = error}`, of which the decoder of Tarantool 2.6 makes a pointer into nowhere.
+const LETHAL: &[u8] = b"\x81\xa1x\xc7\x0a\x03\x81\x00\x91\x81\x01\xdb\x7f\xff\xff\xff";
+
+/// A message of this type with one statement about `b:1`, as data or as an event.
+fn tells_of_b(kind: &str, is_record: bool, status: Status, payload: &[u8]) -> Vec<u8> {
+    let statement = [b"\x91\x94\xa3b:1", &[status.number(), 7][..], payload].concat();
+    let (data, events): (&[u8], &[u8]) = if is_record {
+        (&statement, b"\x90")
+    } else {
+        (b"\xc0", &statement)
+    };
+    let kind_size = 0xa0 | u8::try_from(kind.len()).expect("short");
+    [
+        b"\x94\xa3c:1",
+        &[kind_size][..],
+        kind.as_bytes(),
+        data,
+        events,
+    ]
+    .concat()
+}
+
+#[test]
+fn a_payload_that_could_harm_its_reader_is_nowhere_taken_in_and_what_comes_with_it_is() {
+    for (kind, is_record, status) in [
+        ("LEAVE", false, Alive),
+        ("SYNC_ACK", true, Alive),
+        ("SYNC_ACK", true, Dead), // a tombstone, since who it is about was never heard of
+    ] {
+        let mut swim = listener();
+        let forget = Setting::Number(60.0);
+        swim.assign("REAP_TIMEOUT_SECONDS", forget, at(1))
+            .expect("an option");
+        let lethal = tells_of_b(kind, is_record, status, LETHAL);
+        swim.handle_datagram(&lethal, SOMEWHERE, at(1))
+            .expect("well formed");
+        let known = |swim: &Swim| {
+            let member = swim.member("b:1").or_else(|| swim.members().grave("b:1"));
+            let member = member.expect("it is heard of").clone();
+            (
+                member.claim.status,
+                member.claim.incarnation.get(),
+                member.payload,
+            )
+        };
+        assert_eq!(known(&swim), (status, 7, None));
+        let refused = swim.stats().payloads_refused.unfit;
+        assert_eq!(refused.iter().sum::<u64>(), 1, "{kind}: {refused:?}");
+        let harmless = tells_of_b(kind, is_record, status, b"\x81\xa1x\x01");
+        swim.handle_datagram(&harmless, SOMEWHERE, at(2))
+            .expect("well formed");
+        let (_, _, payload) = known(&swim);
+        assert_eq!(payload.expect("taken in").bytes(), b"\x81\xa1x\x01");
+    }
+    let mut swim = listener();
+    let refused = swim.set_payload(LETHAL, at(1)).unwrap_err();
+    assert!(matches!(refused, Refused::PayloadUnfit(flaw) if flaw.why == Unfit::Type("error")));
+    swim.generate(&uri(9), Alive, None, Some(LETHAL), at(1));
+    assert_eq!(swim.member(&uri(9)).expect("heard of").payload, None);
+}
+
+#[test]
+fn a_reader_that_is_told_in_parts_misses_nothing_however_often_it_has_to_start_over() {
+    let mut swim = listener();
+    let claim = Claim::alive(Incarnation::FIRST);
+    let hear = |swim: &mut Swim, port| {
+        let rumor = leave(&uri(1), &uri(port), claim, None);
+        swim.handle_datagram(&rumor, SOMEWHERE, at(1))
+            .expect("well formed");
+        drain(swim);
+    };
+    (2..500).for_each(|port| hear(&mut swim, port));
+    let mut position = Position::default();
+    let mut table = std::collections::BTreeSet::new();
+    let mut resets = 0;
+    for turn in 0.. {
+        let changes = swim.changes_since(position, 10);
+        resets += usize::from(changes.reset);
+        if changes.reset {
+            table.clear();
+        }
+        table.retain(|uri| !changes.gone.contains(uri));
+        table.extend(changes.members.iter().map(|member| member.uri.clone()));
+        position = changes.position;
+        // While it reads more are forgotten than are remembered to be gone; some of them come back.
+        for port in (2..400).filter(|_| turn < 10) {
+            swim.remove_member(&uri(port));
+            if turn < 9 || port % 2 == 0 {
+                hear(&mut swim, port);
+            }
+        }
+        if position.version == swim.version() {
+            break;
+        }
+        assert!(turn < 1000, "it gets there");
+    }
+    let there = swim.members().from(0).map(|member| member.uri.clone());
+    assert_eq!(table, there.collect());
+    assert!(resets > 1, "it had to start over");
 }
 
 #[test]

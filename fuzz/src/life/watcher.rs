@@ -2,17 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use membership::swim::Swim;
 use membership::swim::claim::Claim;
 use membership::swim::member::Member;
 use membership::swim::payload::Payload;
 use membership::swim::time::Now;
 use membership::swim::uri::Uri;
+use membership::swim::{Position, Swim};
 
-/// Has read all changes up to a version.
+/// How many members are read at once: few, to be often in the midst of it.
+const PART: usize = 2;
+
+/// Has read all changes up to some version.
 #[derive(Default)]
 pub struct Watcher {
-    version: u64,
+    position: Position,
     news: u64,
     table: BTreeMap<Uri, (Claim, Option<Payload>)>,
 }
@@ -25,7 +28,7 @@ impl Watcher {
     /// Reads on, and panics if something is not as it must be.
     pub fn watch(&mut self, swim: &Swim, names: &[Uri], now: Now) {
         assert_eq!(swim.audit(), Ok(()));
-        assert!(swim.version() >= self.version, "versions rise");
+        assert!(swim.version() >= self.position.version, "versions rise");
         assert!(swim.news() >= self.news, "so do those of news");
         self.news = swim.news();
         self.read_on(swim);
@@ -43,14 +46,16 @@ impl Watcher {
     }
 
     fn read_on(&mut self, swim: &Swim) {
-        let changes = swim.changes_since(self.version);
-        if changes.reset {
-            self.table.clear();
+        while self.position.version != swim.version() {
+            let changes = swim.changes_since(self.position, PART);
+            if changes.reset {
+                self.table.clear();
+            }
+            for gone in &changes.gone {
+                self.table.remove(gone);
+            }
+            self.table.extend(changes.members.into_iter().map(seen));
+            self.position = changes.position;
         }
-        for gone in &changes.gone {
-            self.table.remove(gone);
-        }
-        self.table.extend(changes.members.into_iter().map(seen));
-        self.version = changes.version;
     }
 }
