@@ -33,6 +33,7 @@ check 'clippy, with the Lua binding and the tool' cargo clippy --locked --all-ta
 check 'rustdoc' env RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items --all-features
 check 'luacheck' luacheck --quiet --codes .
 check 'cargo test' cargo test --locked --features ctl
+check 'payloads, read by Tarantool' cargo test --locked --test payloads -- --ignored
 check 'tap tests' test/run
 check 'packaging' test/packaging.sh
 check 'demo' test/demo.sh
