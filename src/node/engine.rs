@@ -93,24 +93,38 @@ impl Driver {
     const SLEEP_MAX: Duration = Duration::from_secs(1);
 
     fn run(self) {
+        let mut lines = Vec::new();
         let done = catch_unwind(AssertUnwindSafe(|| {
-            if self.inherit() {
+            if self.inherit(&mut lines) {
                 self.turn_until_stopped();
             }
         }));
         if let Err(panic) = done {
             self.shared.fail(Failure::panicked(&*panic));
         }
+        // In this order: a parent that leaves waits for the lines to close.
+        drop(self.socket);
+        drop(lines);
     }
 
     /// Waits until the socket is ours: after a fork, until the parent has ended. False if there is nothing
-    /// to wait for.
-    fn inherit(&self) -> bool {
+    /// to wait for. The lines that were watched last are to be closed after the socket then.
+    fn inherit(&self, lines: &mut Vec<Arc<UnixStream>>) -> bool {
         while !self.stop.load(Ordering::Acquire) {
             match self.shared.look_for_heritage() {
-                Ok(Heritage::Ours) => return true,
-                Ok(Heritage::Theirs(lines, until)) => self.wait_for_end(&lines, until),
-                Ok(Heritage::Lost) | Err(_) => return false,
+                Ok(Heritage::Ours) => {
+                    lines.clear();
+                    return true;
+                }
+                Ok(Heritage::Theirs(watched, until)) => {
+                    *lines = watched;
+                    self.wait_for_end(lines, until);
+                }
+                Ok(Heritage::Lost(watched)) => {
+                    lines.extend(watched);
+                    return false;
+                }
+                Err(_) => return false,
             }
         }
         false

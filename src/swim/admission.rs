@@ -330,3 +330,17 @@ impl Swim {
         self.members.set_key(sender, key);
     }
 }
+
+impl Swim {
+    /// What is sealed from now on goes with this salt, drawn from the system: should this process have been
+    /// duplicated without notice, its copy has another one. To be called before an input or a command,
+    /// if [`Swim::needs_salt`].
+    pub const fn set_salt(&mut self, salt: u64) {
+        self.sessions.set_salt(salt);
+    }
+
+    /// Whether what is sent may have to be sealed with a number that is never used twice.
+    pub fn needs_salt(&self) -> bool {
+        self.seal().takes_aead()
+    }
+}

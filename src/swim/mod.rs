@@ -279,19 +279,7 @@ impl Swim {
         self.cookies = cookie::Cookies::new(&mut self.rng);
     }
 
-    /// What is sealed from now on goes with this salt, drawn from the system: should this process have been
-    /// duplicated without notice, its copy has another one. To be called before an input or a command,
-    /// if [`Swim::needs_salt`].
-    pub const fn set_salt(&mut self, salt: u64) {
-        self.sessions.set_salt(salt);
-    }
-
     // Views.
-
-    /// Whether what is sent may have to be sealed with a number that is never used twice.
-    pub fn needs_salt(&self) -> bool {
-        self.seal().takes_aead()
-    }
 
     /// My identity, if I have one.
     pub const fn myself(&self) -> Option<&Uri> {
