@@ -5,7 +5,7 @@ local fio = require('fio')
 local popen = require('popen')
 local suite = require('suite')
 
-local RATE, SECONDS = 100000, 10
+local RATE = 100000
 
 -- Tables, addresses and rumors of 2000 members, however many were invented.
 local GROWTH_MAX_MB = 64
@@ -65,7 +65,8 @@ local function watch_others(node, others)
     end, others)
 end
 
-suite.fact('members that are flooded stay alive in each other\'s eyes, and small', function(t, cluster)
+--- Has an instance flooded, and checks that nobody suspects anybody for it.
+local function withstands(t, cluster, kind, senders, seconds)
     local members = {cluster:group(4, {options = {MAX_MEMBERS = 2000}})}
     local uris = {}
     for _, member in ipairs(members) do
@@ -88,23 +89,53 @@ suite.fact('members that are flooded stay alive in each other\'s eyes, and small
     end
     watch_fibers(target)
     local before = resident_mb(target)
-    local flood = popen.new({arg[-1], FLOOD, tostring(target.port), tostring(RATE), tostring(SECONDS)},
-        {stdout = popen.opts.PIPE})
-    local sent = flood:read({timeout = 5 * SECONDS})
+    local flood = popen.new({
+        arg[-1], FLOOD, target.uri, tostring(RATE), tostring(seconds), kind, tostring(senders),
+    }, {stdout = popen.opts.PIPE})
+    local sent = flood:read({timeout = 5 * seconds + 10})
     flood:wait()
     local growth = resident_mb(target) - before
-    t:diag('%d datagrams in %d s, %s', tonumber(sent), SECONDS, lateness(target))
+    local stats = target.membership.stats()
+    t:diag('%d datagrams in %d s, %d of them turned away', tonumber(sent), seconds, stats.turned_away)
+    t:diag('%s', lateness(target))
     t:diag('%.1f MB before, %.1f MB more after', before, growth)
-    t:ok(tonumber(sent) > 100000, 'there was a flood')
+    t:ok(tonumber(sent) > 10000 * seconds, 'there was a flood')
+    t:ok(stats.turned_away > 0, 'not all of it was taken in')
     for _, member in ipairs(members) do
         local doubts = member:call(function() return rawget(_G, 'doubts') end)
         t:is_deeply(doubts, {}, member.uri .. ' has doubted nobody')
     end
     t:ok(growth < GROWTH_MAX_MB, 'memory has its bound')
-    local count = target:call(function() return require('membership.members').count() end)
-    t:ok(count > 100 and count <= 2000, 'so has the table, which is full of strangers')
-    t:diag('%d members in the table', count)
     t:ok(members[2].membership.probe_uri(target.uri), 'it answers')
+    return target
+end
+
+suite.fact('members that are flooded stay alive in each other\'s eyes, and small', function(t, cluster)
+    local target = withstands(t, cluster, 'mix', 0, 10)
+    local count = target:call(function() return require('membership.members').count() end)
+    t:ok(count > 100 and count <= 2000, 'the table has its bound: it is full of strangers')
+    t:diag('%d members in the table', count)
+    t:ok(target.membership.stats().malformed.oversized > 0, 'what is too long is not read')
+end)
+
+suite.fact('so they do under status changes', function(t, cluster)
+    withstands(t, cluster, 'dense', 0, 5)
+end)
+
+suite.fact('so they do under status changes from 60 addresses that have been answered', function(t, cluster)
+    withstands(t, cluster, 'dense', 60, 5)
+end)
+
+suite.fact('so they do when one is called dead over and over', function(t, cluster)
+    withstands(t, cluster, 'refute', 60, 5)
+end)
+
+suite.fact('so they do when one is shown payloads that it has never had', function(t, cluster)
+    withstands(t, cluster, 'nils', 0, 5)
+end)
+
+suite.fact('so they do when the table is asked for', function(t, cluster)
+    withstands(t, cluster, 'table', 60, 5)
 end)
 
 suite.run()
