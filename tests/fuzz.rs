@@ -22,8 +22,17 @@ use targets::{TARGETS, Target, seeds};
 /// How many inputs are tried when nobody says for how long: a second or so, in a debug build.
 const EXECUTIONS: u64 = 10_000;
 
-/// How long an input gets at most: some steps, or a large datagram.
-const SIZE_MAX: usize = 4096;
+/// The same of those that are made into large datagrams.
+const LARGE_EXECUTIONS: u64 = 500;
+
+/// How long an input gets at most: the largest datagram of UDP.
+const SIZE_MAX: usize = 65_507;
+
+/// How long most of them get at most. For the time of one of the others a hundred of these are tried.
+const SIZE_USUAL: usize = 4096;
+
+/// One input in so many is a long one.
+const LONG: u32 = 100;
 
 /// When to stop.
 enum Bound {
@@ -32,9 +41,9 @@ enum Bound {
 }
 
 impl Bound {
-    fn from_environment() -> Self {
+    fn from_environment(executions: u64) -> Self {
         let seconds = std::env::var("FUZZ_SECONDS").ok();
-        seconds.map_or(Self::Executions(EXECUTIONS), |seconds| {
+        seconds.map_or(Self::Executions(executions), |seconds| {
             Self::Time(Duration::from_secs(
                 seconds.parse().expect("a number of seconds"),
             ))
@@ -52,20 +61,26 @@ impl Bound {
 
 /// One of the seeds with some damage done to it, several in a row, or nothing like them.
 fn invent(seeds: &[(String, Vec<u8>)], rng: &mut StdRng) -> Vec<u8> {
-    let size = rng.random_range(0..SIZE_MAX);
+    let most = if rng.random_ratio(1, LONG) {
+        SIZE_MAX
+    } else {
+        SIZE_USUAL
+    };
+    let size = rng.random_range(0..=most);
     if rng.random_ratio(1, 2) {
         let mut bytes = vec![0; size];
         rng.fill_bytes(&mut bytes);
         return bytes;
     }
     let mut bytes = Vec::new();
-    for _ in 0..rng.random_range(1..4) {
+    let joined = 1 + rng.random_range(0..3) * most / SIZE_USUAL;
+    for _ in 0..joined {
         bytes.extend_from_slice(&seeds[rng.random_range(0..seeds.len())].1);
     }
     for _ in 0..rng.random_range(0..8) {
         damage(&mut bytes, rng);
     }
-    bytes.truncate(SIZE_MAX);
+    bytes.truncate(most);
     bytes
 }
 
@@ -103,10 +118,10 @@ fn try_one(name: &str, target: Target, bytes: &[u8]) {
 }
 
 #[expect(clippy::disallowed_methods, reason = "how long to go on")]
-fn run(name: &str) {
+fn run(name: &str, executions: u64) {
     let known = TARGETS.into_iter().find(|(known, _)| *known == name);
     let (_, target) = known.expect("a target of this name");
-    let (seeds, bound) = (seeds::of(name), Bound::from_environment());
+    let (seeds, bound) = (seeds::of(name), Bound::from_environment(executions));
     assert!(!seeds.is_empty());
     seeds
         .iter()
@@ -127,15 +142,20 @@ fn run(name: &str) {
 
 #[test]
 fn no_datagram_harms_who_takes_it_apart() {
-    run("decode");
+    run("decode", EXECUTIONS);
 }
 
 #[test]
 fn no_datagram_harms_who_opens_it() {
-    run("open");
+    run("open", EXECUTIONS);
 }
 
 #[test]
 fn no_life_breaks_a_member() {
-    run("life");
+    run("life", EXECUTIONS);
+}
+
+#[test]
+fn no_datagram_costs_more_than_a_bound_for_each_byte() {
+    run("cost", LARGE_EXECUTIONS);
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{life, open};
+use super::{cost, life, open};
 
 /// A recorded datagram: as it was sent, and what is sealed in it.
 struct Recording {
@@ -38,6 +38,7 @@ pub fn of(target: &str) -> Vec<(String, Vec<u8>)> {
             "decode" => recording.plain,
             "open" => open::input(&recording.sent),
             "life" => life::input(&recording.plain),
+            "cost" => cost::input(&recording.plain),
             _ => panic!("no target is called {target}"),
         };
         (recording.name, bytes)

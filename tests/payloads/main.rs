@@ -11,6 +11,7 @@
 mod invent;
 mod reader;
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use membership::swim::claim::Status;
@@ -55,6 +56,9 @@ impl Bound {
         }
     }
 }
+
+/// Where the datagrams come from.
+const SOMEWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 3301);
 
 const NOW: Now = Now {
     monotonic: Micros(0),
@@ -105,7 +109,7 @@ impl Pair {
         datagram.extend(self.incarnation.to_be_bytes());
         datagram.extend(payload);
         datagram.push(1);
-        self.hearing.handle_datagram(&datagram, NOW).ok();
+        self.hearing.handle_datagram(&datagram, SOMEWHERE, NOW).ok();
         while self.hearing.poll_transmit().is_some() {}
         let known = self.hearing.member(&from);
         let known = known.and_then(|member| member.payload.as_ref());

@@ -24,8 +24,8 @@ type Bytes<'a> = Unstructured<'a>;
 /// How many steps there are to a life: what takes more is better found by shorter ones.
 const STEPS_MAX: usize = 400;
 
-/// A foreign datagram shall not use up all the bytes; one that was recorded is not as large as this.
-const DATAGRAM_SIZE_MAX: u16 = 2048;
+/// The largest datagram of UDP.
+const DATAGRAM_SIZE_MAX: u16 = 65_507;
 
 /// How many datagrams that were sent can still arrive.
 const ON_THEIR_WAY_MAX: usize = 16;
@@ -110,7 +110,7 @@ impl World {
         match bytes.int_in_range(0..=15)? {
             0 => {
                 let size: u16 = bytes.arbitrary()?;
-                let size = usize::from(size % DATAGRAM_SIZE_MAX).min(bytes.len());
+                let size = usize::from(size.min(DATAGRAM_SIZE_MAX)).min(bytes.len());
                 let datagram = bytes.bytes(size)?;
                 self.hand_over(who, datagram);
             }

@@ -1,0 +1,268 @@
+//! No datagram costs its recipient more than so much, and so much for each byte of it and of what it makes
+//! the recipient send: whatever is in the recipient's tables, which are full of what strangers have put
+//! there.
+//!
+//! CPU time of this thread is measured, and the limits are several times what anything costs today. What
+//! exceeds them is tried again on another member before it counts: so an input that is reported is
+//! enough to see it again.
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+use arbitrary::{Result, Unstructured};
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use membership::swim::Swim;
+use membership::swim::claim::{Claim, Incarnation, Status};
+use membership::swim::config::{Config, Setting};
+use membership::swim::payload::Payload;
+use membership::swim::time::{Micros, Now};
+use membership::swim::uri::Uri;
+use membership::swim::wire::{Draft, Kind, ping_data};
+use rustix::time::{ClockId, clock_gettime};
+use xxhash_rust::xxh3::xxh3_64;
+
+/// Where the datagrams come from.
+const SOMEWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 3301);
+
+/// The largest datagram of UDP.
+const DATAGRAM_SIZE_MAX: usize = 65_507;
+
+/// How many others the member knows: its table is full.
+const MEMBERS: usize = 50_000;
+
+/// How many of them share a bucket of the digest.
+const CROWDED: usize = 10_000;
+
+/// How many tombstones it has.
+const GRAVES: usize = 40_000;
+
+/// How much slower it may be without optimisation, or with a sanitizer.
+const SLOWNESS: u32 = if cfg!(debug_assertions) { 8 } else { 3 };
+
+/// What any datagram may cost: less than it takes to look through one of the tables.
+const BASE: Duration = Duration::from_micros(25);
+
+/// What each byte may cost besides, of the datagram and of what is sent because of it.
+const PER_BYTE: Duration = Duration::from_nanos(60);
+
+/// What it may cost to let time pass: a portion of the suspicions, and of the tombstones, that are due.
+const TIMERS: Duration = Duration::from_micros(250);
+
+thread_local! {
+    /// To make one takes longer than what is to be measured.
+    static VICTIM: RefCell<Option<Victim>> = const { RefCell::new(None) };
+}
+
+/// A member with a long past.
+struct Victim {
+    swim: Swim,
+    now: Now,
+    members: Vec<Uri>,
+    gone: Vec<Uri>,
+    inputs: u16,
+}
+
+/// What the target makes of one datagram.
+pub fn input(datagram: &[u8]) -> Vec<u8> {
+    [&[0], datagram].concat()
+}
+
+/// A datagram, or how to make a large one.
+pub fn target(bytes: &[u8]) {
+    VICTIM.with_borrow_mut(|victim| {
+        let victim = victim.get_or_insert_with(Victim::new);
+        let Ok(datagram) = victim.datagram(bytes) else {
+            return;
+        };
+        let tries = 0..3;
+        let costs = tries.map_while(|number| {
+            if number > 0 {
+                *victim = Victim::new();
+            }
+            victim.exceeds(&datagram)
+        });
+        let costs: Vec<String> = costs.collect();
+        assert!(costs.len() < 3, "{} bytes: {costs:?}", datagram.len());
+    });
+}
+
+fn uri(host: char, number: usize) -> Uri {
+    let (host, port) = (format!("{host}{}", number / 60_000), 1 + number % 60_000);
+    Uri::new(&host, u16::try_from(port).expect("a port")).expect("a URI")
+}
+
+/// Says how many bytes are sent.
+fn drain(swim: &mut Swim) -> usize {
+    while swim.poll_report().is_some() {}
+    let sent = std::iter::from_fn(|| swim.poll_transmit());
+    sent.map(|transmit| transmit.datagram.len()).sum()
+}
+
+/// What it takes this thread.
+fn cost(act: impl FnOnce()) -> Duration {
+    let now = || {
+        let time = clock_gettime(ClockId::ThreadCPUTime);
+        Duration::try_from(time).expect("time does not run backwards")
+    };
+    let start = now();
+    act();
+    now() - start
+}
+
+impl Victim {
+    fn new() -> Self {
+        let mut config = Config::default();
+        for (name, number) in [
+            ("MAX_PACKET_SIZE", DATAGRAM_SIZE_MAX as f64),
+            ("REAP_TIMEOUT_SECONDS", 60.0),
+            ("MAX_MEMBERS", 1.0 + MEMBERS as f64),
+        ] {
+            let assigned = config.assign(name, Setting::Number(number));
+            assigned.expect("a good value");
+        }
+        let crowded = (0..).map(|number| uri('c', number));
+        let crowded = crowded.filter(|uri| xxh3_64(uri.as_bytes()) as u8 == 0);
+        let members = crowded
+            .take(CROWDED)
+            .chain((CROWDED..MEMBERS).map(|number| uri('m', number)));
+        let mut victim = Self {
+            swim: Swim::new(config, 1),
+            now: Now {
+                monotonic: Micros(1_000_000_000),
+                wall: Micros(1_795_372_926_000_000),
+            },
+            members: members.collect(),
+            gone: (0..GRAVES).map(|number| uri('g', number)).collect(),
+            inputs: 0,
+        };
+        victim.swim.init(uri('v', 0), victim.now);
+        victim.fill();
+        victim
+    }
+
+    /// Has it hear of everybody, and be busy with all that can be asked of it.
+    fn fill(&mut self) {
+        let (swim, now) = (&mut self.swim, self.now);
+        let names = self.gone.iter().chain(&self.members);
+        let claim = |uri: &Uri, number: usize| {
+            let gone = uri.starts_with('g');
+            let status = match number % 3 {
+                _ if gone => Status::Dead,
+                0 => Status::Suspect,
+                _ => Status::Alive,
+            };
+            Claim::alive(Incarnation::FIRST).with(status)
+        };
+        let mut names = names.enumerate().peekable();
+        while names.peek().is_some() {
+            let mut draft = Draft::sync(Kind::SyncAck, &uri('s', 0), DATAGRAM_SIZE_MAX);
+            while names
+                .next_if(|(number, uri)| draft.record(uri, claim(uri, *number), None))
+                .is_some()
+            {}
+            let table = draft.finish().expect("it fits");
+            swim.handle_datagram(&table, SOMEWHERE, now)
+                .expect("well formed");
+            drain(swim);
+        }
+        for member in self.members.iter().take(1024) {
+            let data = ping_data(1, member, &self.members[2000], None);
+            let errand = Draft::with_data(Kind::Ping, member, &data, DATAGRAM_SIZE_MAX);
+            let errand = errand.finish().expect("it fits");
+            swim.handle_datagram(&errand, SOMEWHERE, now)
+                .expect("well formed");
+            let _ticket = swim.probe(member, now).expect("it takes part");
+            drain(swim);
+        }
+        assert_eq!(swim.members().len(), 1 + MEMBERS);
+        assert_eq!(swim.members().buried(), GRAVES);
+    }
+
+    /// Takes a datagram, and a tenth of a second later whatever is due. If that costs too much, says how
+    /// much.
+    fn exceeds(&mut self, datagram: &[u8]) -> Option<String> {
+        let Self { swim, now, .. } = self;
+        let mut sent = 0;
+        let taken = cost(|| {
+            // Why it was not taken does not matter.
+            let _taken = swim.handle_datagram(datagram, SOMEWHERE, *now);
+            sent = drain(swim);
+        });
+        let limit = |base, bytes| SLOWNESS * (base + PER_BYTE * bytes as u32);
+        let exceeds = taken > limit(BASE, datagram.len() + sent);
+        let wait = Duration::from_millis(100);
+        (now.monotonic, now.wall) = (now.monotonic + wait, now.wall + wait);
+        let timers = cost(|| {
+            swim.handle_timeout(*now);
+            sent = drain(swim);
+        });
+        let exceeds = exceeds || timers > limit(TIMERS, sent);
+        exceeds.then(|| format!("{taken:?}, then {timers:?}"))
+    }
+
+    fn datagram(&mut self, bytes: &[u8]) -> Result<Vec<u8>> {
+        let mut bytes = Unstructured::new(bytes);
+        match bytes.arbitrary::<u8>()? {
+            0..=63 => Ok(bytes.take_rest().to_vec()),
+            _ => self.large_datagram(&mut bytes),
+        }
+    }
+
+    /// As many statements as fit, made like the few that the bytes describe.
+    fn large_datagram(&mut self, bytes: &mut Unstructured<'_>) -> Result<Vec<u8>> {
+        let sender = self.anybody(bytes.arbitrary()?, bytes.arbitrary()?);
+        let kind = *bytes.choose(&Kind::ALL)?;
+        let is_sync = matches!(kind, Kind::SyncReq | Kind::SyncAck);
+        let limit = bytes.int_in_range(512..=DATAGRAM_SIZE_MAX)?;
+        let mut draft = match kind {
+            Kind::Ping | Kind::Ack => {
+                let (src, dst) = (self.anybody(bytes.arbitrary()?, 0), self.anybody(4, 0));
+                let data = ping_data(bytes.arbitrary()?, &src, &dst, None);
+                Draft::with_data(kind, &sender, &data, limit)
+            }
+            Kind::SyncReq | Kind::SyncAck => Draft::sync(kind, &sender, limit),
+            Kind::Leave => Draft::leave(&sender, limit),
+        };
+        let mut patterns = Vec::new();
+        for _ in 0..bytes.int_in_range(1..=4)? {
+            let (whom, first): (u8, u16) = (bytes.arbitrary()?, bytes.arbitrary()?);
+            let status = *bytes.choose(&Status::ALL)?;
+            let nils: u16 = *bytes.choose(&[0, 0, 0, 1, 100, 1000])?;
+            patterns.push((whom, first, status, nils));
+        }
+        self.inputs += 1;
+        for number in 0..DATAGRAM_SIZE_MAX {
+            let (whom, first, status, nils) = patterns[number % patterns.len()];
+            let about = self.anybody(whom, first.wrapping_add(number as u16));
+            let incarnation = (u64::from(self.inputs) << 16) + number as u64;
+            let incarnation = Incarnation::from_wire(incarnation).expect("admissible");
+            let claim = Claim::alive(incarnation).with(status);
+            let payload = (nils > 0).then(|| {
+                let array = [&b"\xdc"[..], &nils.to_be_bytes(), &vec![0xc0; nils.into()]];
+                Payload::new(&array.concat()).expect("an array")
+            });
+            let fits = if is_sync {
+                draft.record(&about, claim, payload.as_ref())
+            } else {
+                draft.event(&about, claim, payload.as_ref(), 0)
+            };
+            if !fits {
+                break;
+            }
+        }
+        Ok(draft.finish().expect("a draft keeps its limit"))
+    }
+
+    /// Itself, a member, one in the crowded bucket, one that is forgotten, or one that was never heard of.
+    fn anybody(&self, whom: u8, number: u16) -> Uri {
+        let number = usize::from(number);
+        match whom % 8 {
+            0 => self.swim.myself().expect("it takes part").clone(),
+            1 | 2 => self.members[CROWDED + number % (MEMBERS - CROWDED)].clone(),
+            3 | 4 => self.members[number % CROWDED].clone(),
+            5 => self.gone[number % GRAVES].clone(),
+            _ => uri('u', number),
+        }
+    }
+}
