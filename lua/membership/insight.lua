@@ -13,6 +13,7 @@ local watch = require('membership.watch')
 ---@field version number
 ---@field members table<'alive'|'suspect'|'dead'|'left'|'non-decryptable', number>
 ---@field members_refused number
+---@field members_displaced number
 ---@field sent {datagrams: membership.ByType, bytes: membership.ByType}
 ---@field received {datagrams: membership.ByType, bytes: membership.ByType}
 ---@field malformed table<string, number> by reason

@@ -11,6 +11,7 @@ local PREFIX = 'tnt_membership_'
 --- What is shown: the name, what it is, where it is in the stats, and by which label if it is a table there.
 local COUNTERS = {
     {'members_refused_total', 'Strangers not let into the full table', 'members_refused'},
+    {'members_displaced_total', 'Dead members forgotten since the table is full', 'members_displaced'},
     {'datagrams_sent_total', 'Datagrams sent', 'sent.datagrams', 'type'},
     {'datagrams_received_total', 'Datagrams understood', 'received.datagrams', 'type'},
     {'sent_bytes_total', 'Bytes sent', 'sent.bytes', 'type'},

@@ -64,6 +64,7 @@ fn protocol(figures: &Figures) -> Entries {
     vec![
         ("members", Node::counts(members)),
         ("members_refused", Count(stats.members_refused)),
+        ("members_displaced", Count(stats.members_displaced)),
         ("probes", Node::counts(probes)),
         ("round_trip", Table(round_trip)),
         ("suspicions", Node::counts(suspicions)),

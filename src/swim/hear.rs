@@ -66,7 +66,14 @@ impl Swim {
             self.forget_unwanted(event, now);
             return None;
         }
-        match self.members.hear(event, now.wall, self.config.max_members) {
+        let capacity = self.config.max_members;
+        let mut heard = self.members.hear(event, now.wall, capacity);
+        // One that is not live would only take the place of another: two full tables would tell each
+        // other of theirs for ever.
+        if heard == Heard::Refused && event.claim.status.is_live() && self.make_room() {
+            heard = self.members.hear(event, now.wall, capacity);
+        }
+        match heard {
             Heard::News { place, before } => self.follow(place, before, event.claim, now),
             Heard::Payload { place } => self.spread(place, now),
             Heard::Stale => {}

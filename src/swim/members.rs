@@ -37,6 +37,10 @@ pub struct Members {
     live: Round,
     /// Those who are dead or non-decryptable: probed apart, so that they take no turns of the living.
     unreachable: Round,
+    /// Those who are not live and have never answered: the first to go when the table is full.
+    unproven: Round,
+    /// The others who are not live: the next to go.
+    gone: Round,
     by_status: [usize; Status::ALL.len()],
     pub(super) graves: Graves,
     pub(super) digest: Digest,
@@ -194,6 +198,7 @@ impl Members {
         self.history.touch(place);
         self.news += 1;
         self.recount(place, before, Some(after));
+        self.classify(place);
     }
 
     /// Makes room for so many more.
@@ -204,8 +209,11 @@ impl Members {
     /// Notes how far the clock of `uri` is ahead of ours.
     pub fn set_clock_delta(&mut self, uri: &str, delta: f64) {
         if let Some((index, _uri, member)) = self.table.get_full_mut(uri) {
-            member.clock_delta = Some(delta);
+            let is_first = member.clock_delta.replace(delta).is_none();
             self.history.touch(place(index));
+            if is_first {
+                self.classify(place(index));
+            }
         }
     }
 
@@ -282,6 +290,8 @@ impl Members {
         };
         let (here, last) = (place(index), place(self.table.len()));
         self.recount(here, Some(member.claim.status), None);
+        self.unproven.remove(here);
+        self.gone.remove(here);
         self.suspicions.stop(here);
         self.departures.stop(here);
         self.digest.remove(here);
@@ -291,6 +301,8 @@ impl Members {
         if last != here {
             self.live.rename(last, here);
             self.unreachable.rename(last, here);
+            self.unproven.rename(last, here);
+            self.gone.rename(last, here);
             self.suspicions.rename(last, here);
             self.departures.rename(last, here);
             self.digest.rename(last, here);
@@ -325,6 +337,30 @@ impl Members {
                 round.insert(member);
             }
         }
+    }
+
+    /// Notes whether the member at this place can be spared, and how well.
+    fn classify(&mut self, place: Place) {
+        self.unproven.remove(place);
+        self.gone.remove(place);
+        let member = &self.table[place as usize];
+        match (member.claim.status.is_live(), member.has_answered()) {
+            (true, _) => {}
+            (false, false) => self.unproven.insert(place),
+            (false, true) => self.gone.insert(place),
+        }
+    }
+
+    /// The member that is missed least, if any is: it is not live, and has never answered if there is
+    /// one that has not.
+    pub fn most_expendable(&mut self, rng: &mut StdRng) -> Option<Uri> {
+        let place = self.unproven.take(rng).or_else(|| self.gone.take(rng))?;
+        Some(self.at(place).uri.clone())
+    }
+
+    /// How many could be spared: never having answered, and others; for audits.
+    pub fn expendable(&self) -> (usize, usize) {
+        (self.unproven.len(), self.gone.len())
     }
 
     fn round(&mut self, status: Status) -> Option<&mut Round> {

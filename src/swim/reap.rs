@@ -1,4 +1,5 @@
-//! Forgetting those who are gone for long (`REAP_TIMEOUT_SECONDS`), and knowing them again.
+//! Forgetting those who are gone for long (`REAP_TIMEOUT_SECONDS`) or in whose place another comes
+//! (`MAX_MEMBERS`), and knowing them again.
 
 use super::Swim;
 use super::claim::Status;
@@ -59,13 +60,33 @@ impl Swim {
     /// Knows `uri` again as what it was when it was forgotten: it is there after all, or is wanted
     /// back. It is told what it was taken for, and contradicts.
     pub(super) fn exhume(&mut self, uri: &Uri, now: Now) {
-        if let Some(place) = self.members.exhume(uri, self.config.max_members) {
+        let capacity = self.config.max_members;
+        let is_buried = self.members.grave(uri).is_some();
+        if is_buried && self.members.len() >= capacity {
+            self.make_room();
+        }
+        if let Some(place) = self.members.exhume(uri, capacity) {
             // Unless it was heard of meanwhile that there is somebody who is not understood.
             if is_gone(self.members.at(place).claim.status) {
                 self.members.departures.start(place, now.monotonic);
             }
             self.watch_oldest_departure(now);
         }
+    }
+
+    /// Forgets a member that is dead or has left, since the table is full: one that has never answered,
+    /// if there is any. Returns whether there was one.
+    ///
+    /// Its record is kept as a tombstone: those who know it will go on speaking of it, and tables in
+    /// which another had to go still have the same digest.
+    pub(super) fn make_room(&mut self) -> bool {
+        let Some(uri) = self.members.most_expendable(&mut self.rng) else {
+            return false;
+        };
+        self.rumors.stop(&uri);
+        self.members.bury(&uri, self.config.max_members);
+        self.stats.members_displaced += 1;
+        true
     }
 
     /// The tombstones of those whom somebody takes for live.

@@ -66,6 +66,8 @@ pub struct Stats {
     pub repairs_answered: u64,
     /// Strangers that were not let into the full table.
     pub members_refused: u64,
+    /// Members that were dead or had left, in whose place another came into the full table.
+    pub members_displaced: u64,
 }
 
 /// Payloads of others that were not taken in; what came with them was.

@@ -316,6 +316,108 @@ fn who_stalls_at_the_last_incarnation_says_nothing_that_it_could_not_take_back()
     assert_eq!(swim.audit(), Ok(()));
 }
 
+/// A group of so many that remembers 30 members at most, and to which all else was invented.
+fn full(count: u32, seed: u64, status: Status) -> World {
+    let mut world = World::new(seed);
+    world.config.max_members = 30;
+    world.populate(count);
+    world.acquaint();
+    for port in 1..=40 {
+        let invented = Uri::new("invented", port).expect("a URI");
+        let rumor = hearsay(&invented, &invented, status, 1);
+        world.inject(A, A, &rumor);
+    }
+    let full = |world: &World| {
+        let size = |id| swim(world, id).members().len();
+        world.ids().all(|id| size(id) == 30)
+    };
+    let filled = world.run_until(seconds(2), full);
+    assert!(filled.is_some(), "{status} {seed}");
+    world
+}
+
+#[test]
+fn a_newcomer_takes_the_place_of_what_was_invented_and_is_dead() {
+    for status in [Alive, Dead, Left, NonDecryptable] {
+        (0..5).for_each(|seed| {
+            let mut world = full(3, seed, status);
+            let newcomer = world.add();
+            world.start(newcomer);
+            world.introduce(newcomer, A);
+            let known = |world: &World| {
+                let status = |id| world.status(id, newcomer);
+                [A, B, C].into_iter().all(|id| status(id) == Some(Alive))
+            };
+            // Those who are alive at first have to be found out.
+            assert!(
+                world.run_until(seconds(60), known).is_some(),
+                "{status} {seed}"
+            );
+            let doubted = |world: &World| !known(world);
+            assert_eq!(world.run_until(seconds(60), doubted), None, "it stays");
+            assert_eq!(swim(&world, A).members().len(), 30);
+        });
+    }
+}
+
+#[test]
+fn those_who_have_answered_once_are_forgotten_last() {
+    story(|seed| {
+        let mut world = World::new(seed);
+        world.config.max_members = 30;
+        world.populate(4);
+        world.acquaint();
+        world.run(round(4));
+        world.kill(D);
+        let dead = |world: &World| world.everyone_sees(D, Dead);
+        assert!(world.run_until(seconds(30), dead).is_some());
+        let tell = |world: &mut World, name: &str, status, count| {
+            for port in 1..=count {
+                let invented = Uri::new(name, port).expect("a URI");
+                let rumor = hearsay(&invented, &invented, status, 1);
+                world.inject(A, A, &rumor);
+            }
+        };
+        tell(&mut world, "dead", Dead, 40);
+        tell(&mut world, "alive", Alive, 26);
+        assert_eq!(world.status(A, D), Some(Dead), "{seed}");
+        tell(&mut world, "one-more", Alive, 1);
+        assert_eq!(world.status(A, D), None, "{seed}");
+        tell(&mut world, "too-many", Alive, 1);
+        let counts = swim(&world, A).stats();
+        assert_eq!((counts.members_displaced, counts.members_refused), (27, 15));
+        // It is not lost, should it come back.
+        world.start(D);
+        world.introduce(D, A);
+        let back = |world: &World| world.status(A, D) == Some(Alive);
+        assert!(world.run_until(seconds(60), back).is_some(), "{seed}");
+    });
+}
+
+#[test]
+fn two_full_tables_with_different_inventions_come_to_rest() {
+    (0..5).for_each(|seed| {
+        let mut world = full(2, seed, Dead);
+        for port in 1..=40 {
+            let invented = Uri::new("others", port).expect("a URI");
+            let rumor = hearsay(&invented, &invented, Alive, 1);
+            world.inject(B, B, &rumor);
+        }
+        world.run(seconds(120));
+        let state = |world: &World| [A, B].map(|id| swim(world, id).members().news());
+        let repairs = |world: &World| [A, B].map(|id| swim(world, id).stats().repairs);
+        let (before, compared) = (state(&world), repairs(&world));
+        world.run(seconds(100));
+        assert_eq!(state(&world), before, "{seed}: there is news");
+        for (before, after) in compared.into_iter().zip(repairs(&world)) {
+            assert!(
+                after - before <= 20,
+                "{seed}: not more than one in five seconds"
+            );
+        }
+    });
+}
+
 #[test]
 fn questions_differ_at_the_end_of_time_too() {
     let mut swim = listener();
