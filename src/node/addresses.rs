@@ -626,7 +626,7 @@ mod tests {
             result,
         };
         let sent = book.handle_answer(answer, &known, now);
-        assert_eq!(sent.len(), 3, "whoever they waited for");
+        assert_eq!(sent.len(), 3, "in whatever share they waited");
         let result = Err("no answer".into());
         let late = Answer {
             question: first,

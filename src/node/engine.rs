@@ -280,7 +280,7 @@ mod tests {
             poll(&mut fds, Some(&rustix::time::Timespec::default())).unwrap() == 1
         };
         assert!(!is_rung());
-        // Nobody calls the node: it wants a beat, and finds out that it was not heard.
+        // No call reaches the node: it wants a beat, and finds out by itself that there is none.
         eventually("the bell is rung all the same", is_rung);
         let text = "Could not wake Tarantool's thread: No buffer space available";
         let (lines, _) = node.take_lines();

@@ -124,7 +124,7 @@ impl State {
     }
 
     /// Whether `bound` is where this process listens, or will once its parent has ended. An heir that is
-    /// to be somebody else does not take over from its parent.
+    /// to go by another URI does not take over from its parent.
     pub fn serves(&mut self, bound: SocketAddr, uri: &Uri) -> bool {
         let heir = self.lineage.is_heir();
         if heir && self.swim.myself() != Some(uri) {

@@ -161,7 +161,7 @@ fn fate(ancestor: &UnixStream) -> Fate {
         return Fate::Lives;
     }
     let seen = fds[0].revents();
-    // What was written before the end is still there: nobody reads it, so that all children see it.
+    // What was written before the end is still there: it is only peeked at, so that all children see it.
     if is_written(ancestor) {
         Fate::Left
     } else if seen.contains(PollFlags::HUP) {

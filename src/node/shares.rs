@@ -12,7 +12,7 @@ use crate::swim::time::Micros;
 /// How many datagrams may wait for one member. The last ones say everything that the first ones did.
 const WAITING_PER_MEMBER_MAX: usize = 4;
 
-/// How long a datagram may wait: later on, nobody waits for what it would bring.
+/// How long a datagram may wait: what is sent later comes too late for the probe that it belongs to.
 const WAITING_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// What the names of members that are known so well may take up.

@@ -57,7 +57,7 @@ impl Socket {
         })
     }
 
-    /// The same socket, with nobody else to use it.
+    /// The same socket, with no other owner.
     ///
     /// # Safety
     /// No other reference to it is ever used, or dropped.

@@ -250,7 +250,7 @@ impl State {
         let missing = self.engine_watch.is_overdue(now);
         if let Some(time) = self.engine_watch.poll_complaint(now) {
             let line = format!(
-                "The thread membership has not run for {:.1} s: nobody is answered",
+                "The thread membership has not run for {:.1} s: no ping is answered",
                 time.as_secs_f64()
             );
             self.lines.push(Level::Warn, line);
@@ -373,7 +373,7 @@ mod tests {
         let mut dog = watchdog(never_runs);
         assert!(watch(&mut dog, never_runs, at(100_000)).is_some());
         dog.look(TIMEOUT, never_runs(at(60_000)), at(60_000));
-        assert!(dog.is_stalled(), "nobody has beaten since");
+        assert!(dog.is_stalled(), "no beat has come since");
     }
 
     #[test]

@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_is_talked_about_is_known_no_better_than_the_sender() {
+    fn a_member_is_known_no_better_than_those_that_mention_it() {
         let mut swim = swim();
         tell(&mut swim, "stranger", "stranger");
         tell(&mut swim, "stranger", "friend");
