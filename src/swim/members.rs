@@ -1,24 +1,18 @@
 //! The table: everybody who was ever heard of, and the rounds in which they are probed.
 
-use core::net::SocketAddr;
-use core::time::Duration;
-
 use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 use indexmap::map::Entry;
 use rand::rngs::StdRng;
 
-use super::acquaintance::Acquaintance;
-use super::claim::{Claim, Incarnation, Status};
+use super::claim::{Claim, Status};
 use super::digest::Digest;
 use super::evidence::Evidence;
 use super::graves::Graves;
 use super::history::{History, Missed, Position};
-use super::member::{Dialect, Member};
+use super::member::Member;
 use super::payload::Payload;
 use super::round::Round;
-use super::rtt::RoundTrip;
-use super::seal::keyring::KeyId;
 use super::stopwatches::Stopwatches;
 use super::time::Micros;
 use super::uri::Uri;
@@ -32,7 +26,7 @@ pub type Place = u32;
 pub struct Members {
     // Hashed with a key drawn at random, so that no stranger can make up URIs that collide; and
     // several times as fast as with the hash of the standard library.
-    table: IndexMap<Uri, Member, RandomState>,
+    pub(super) table: IndexMap<Uri, Member, RandomState>,
     /// Those who are alive or suspect, to be probed in turn.
     live: Round,
     /// Those who are dead or non-decryptable: probed apart, so that they take no turns of the living.
@@ -48,7 +42,7 @@ pub struct Members {
     pub(super) suspicions: Stopwatches,
     /// Those who are dead or have left, in the order in which they are forgotten.
     pub(super) departures: Stopwatches,
-    history: History,
+    pub(super) history: History,
     news: u64,
 }
 
@@ -206,83 +200,6 @@ impl Members {
         self.table.reserve_exact(additional);
     }
 
-    /// Notes how far the clock of `uri` is ahead of ours.
-    pub fn set_clock_delta(&mut self, uri: &str, delta: f64) {
-        if let Some((index, _uri, member)) = self.table.get_full_mut(uri) {
-            let is_first = member.clock_delta.replace(delta).is_none();
-            self.history.touch(place(index));
-            if is_first {
-                self.classify(place(index));
-            }
-        }
-    }
-
-    /// Notes how long `uri` took to answer.
-    pub fn note_round_trip(&mut self, uri: &str, took: Duration) {
-        if let Some(member) = self.table.get_mut(uri) {
-            member.round_trip = Some(RoundTrip::after(member.round_trip, took));
-        }
-    }
-
-    /// What probes of `uri` have come to, to be added to.
-    pub fn evidence(&mut self, uri: &str) -> Option<&mut Evidence> {
-        self.table.get_mut(uri).map(|member| &mut member.evidence)
-    }
-
-    /// From where `uri`, if it is live, has answered a question with its cookie.
-    pub fn validated_at(&self, uri: &str) -> Option<SocketAddr> {
-        let member = self.get(uri)?;
-        member.validated.filter(|_| member.claim.status.is_live())
-    }
-
-    /// Notes that `uri` has answered a question from `source`, with its cookie.
-    pub fn set_validated(&mut self, uri: &str, source: SocketAddr) {
-        if let Some(member) = self.table.get_mut(uri) {
-            member.validated = Some(source);
-        }
-    }
-
-    /// Notes that `uri` knows what I say of myself at this incarnation.
-    pub fn note_told(&mut self, uri: &str, told: Incarnation) {
-        if let Some(member) = self.table.get_mut(uri) {
-            member.knows_my = member.knows_my.max(Some(told));
-        }
-    }
-
-    /// Forgets what others know of me: I am not who I was.
-    pub fn forget_told(&mut self) {
-        for member in self.table.values_mut() {
-            member.knows_my = None;
-        }
-    }
-
-    /// Whether the last datagram of `uri` was one of a peer of the Lua rock.
-    pub fn is_legacy(&self, uri: &str) -> bool {
-        self.get(uri)
-            .is_some_and(|member| member.dialect == Dialect::Rock)
-    }
-
-    /// Notes what the last datagram of `uri` shows it to be.
-    pub fn set_dialect(&mut self, uri: &str, dialect: Dialect) {
-        if let Some(member) = self.table.get_mut(uri) {
-            member.dialect = dialect;
-        }
-    }
-
-    /// Notes on whose word `uri` is known: the best counts.
-    pub fn acquaint(&mut self, uri: &str, acquaintance: Acquaintance) {
-        if let Some(member) = self.table.get_mut(uri) {
-            member.acquaintance = member.acquaintance.max(acquaintance);
-        }
-    }
-
-    /// Notes with which key `uri` seals what it sends.
-    pub fn set_key(&mut self, uri: &str, key: Option<KeyId>) {
-        if let Some(member) = self.table.get_mut(uri) {
-            member.seals_with = key;
-        }
-    }
-
     /// Forgets `uri`, if it is known.
     pub fn remove(&mut self, uri: &str) {
         let Some((index, uri, member)) = self.table.swap_remove_full(uri) else {
@@ -340,7 +257,7 @@ impl Members {
     }
 
     /// Notes whether the member at this place can be spared, and how well.
-    fn classify(&mut self, place: Place) {
+    pub(super) fn classify(&mut self, place: Place) {
         self.unproven.remove(place);
         self.gone.remove(place);
         let member = &self.table[place as usize];

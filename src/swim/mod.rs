@@ -7,7 +7,7 @@
 //! | file | mechanism |
 //! |---|---|
 //! | [`claim`] | which of two claims to believe (§4.2) |
-//! | [`uri`], [`payload`], [`member`], [`members`], `round` | who there is, and in which order they are probed (§4.3) |
+//! | [`uri`], [`payload`], [`member`], [`members`], `notes`, `round` | who there is, and in which order they are probed (§4.3) |
 //! | `probe`, `relay`, `enquiry` | ping, ping through others, verdict (§3.1); pings that users ask for |
 //! | `hearsay` | what to believe of whom |
 //! | `hear`, `stopwatches` | what to make of what is heard; refutation (§4.2) |
@@ -53,6 +53,7 @@ pub mod mechanisms;
 pub mod member;
 pub mod members;
 pub mod msgpack;
+mod notes;
 pub mod pause;
 pub mod payload;
 mod probe;
