@@ -86,7 +86,9 @@ fn is_decimal(body: &[u8]) -> bool {
     let significant = halves.skip_while(|digit| *digit == 0).count();
     let most = DIGITS_MAX as i128;
     // Zeros before the point count as digits where the scale is negative.
-    significant <= DIGITS_MAX && scale <= most && significant as i128 - scale.min(0) <= most
+    significant <= DIGITS_MAX
+        && (1 - most..=most).contains(&scale)
+        && significant as i128 - scale.min(0) <= most
 }
 
 /// 16 bytes. Of the three first bits of the ninth, which tell the variant, 2.6 knows but some.
@@ -242,6 +244,7 @@ mod tests {
                 b"\x00\x11",
                 b"\x27\x1c",
                 b"\xd0\xda\x1c",
+                b"\xd0\xda\x0c",
                 b"\xcf\x00\x00\x00\x01\x00\x00\x00\x00\x1c",
                 b"\xc0\x1c",
                 b"\xca\x00\x00\x00\x00\x1c",
