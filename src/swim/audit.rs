@@ -2,7 +2,6 @@
 
 use super::Swim;
 use super::claim::Status;
-use super::member::Member;
 
 impl Swim {
     /// Says what is wrong, if anything is: whether all that is kept in two places is the same in
@@ -15,9 +14,6 @@ impl Swim {
         let live = count(Status::Alive) + count(Status::Suspect);
         let unreachable = count(Status::Dead) + count(Status::NonDecryptable);
         let gone = count(Status::Dead) + count(Status::Left);
-        let not_live = members.len() - live;
-        let unproven = |member: &&Member| !member.claim.status.is_live() && !member.has_answered();
-        let unproven = members.from(0).filter(unproven).count();
         let statements = [
             (
                 self.outbox.is_empty() && self.reports.is_empty(),
@@ -42,7 +38,7 @@ impl Swim {
                 "all who are unreachable are in theirs",
             ),
             (
-                members.expendable() == (unproven, not_live - unproven),
+                members.is_sound_in_expendable(),
                 "all who can be spared are known",
             ),
             (

@@ -14,13 +14,15 @@
 //! name lasts until the member speaks, or is found not to answer.
 
 use core::time::Duration;
+use std::collections::VecDeque;
 
 use super::Swim;
 use super::claim::{Claim, Status};
 use super::members::admit;
+use super::probe::Question;
 use super::time::Now;
 use super::uri::Uri;
-use super::wire::Event;
+use super::wire::{Echo, Event};
 
 /// How far a member may be ahead of what is known of it. It raises its incarnation by one for each
 /// payload and each refutation: this is a change a second, missed for eleven days.
@@ -29,6 +31,32 @@ pub const LEAP_MAX: u64 = 1_000_000;
 /// For how long an answer to a ping outweighs what others say at the last incarnation: longer than
 /// what they say takes to die out.
 const TRUST: Duration = Duration::from_secs(3);
+
+/// How many pings to such members are remembered; beyond, the oldest are forgotten.
+const CHECKS_MAX: usize = 64;
+
+/// The pings of this period by which members are asked whether what others say of them can be so.
+#[derive(Debug, Default)]
+pub struct Checks(VecDeque<Question>);
+
+impl Checks {
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Question> {
+        self.0.iter()
+    }
+
+    /// Forgets all.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// An answer came: says whether it is to one of them.
+    pub fn hear_answer(&mut self, echo: &Echo<'_>) -> bool {
+        let before = self.0.len();
+        self.0.retain(|question| !question.is_answered_by(echo));
+        self.0.len() < before
+    }
+}
 
 impl Swim {
     /// Whether an event that `sender` tells is to be heard. Does what is to be done if it is not.
@@ -81,6 +109,21 @@ impl Swim {
             self.check(uri, now);
         }
         !has_just_answered
+    }
+
+    /// Pings `uri`, to hear from itself what others say of it; once a period.
+    fn check(&mut self, uri: &str, now: Now) {
+        let asked = self.prober.checks.iter().any(|check| *check.dst == *uri);
+        let (Some(dst), false) = (Uri::from_wire(uri), asked) else {
+            return;
+        };
+        let question = self.question(&dst, now);
+        self.because_of_others(|swim| swim.ask(&question, &dst));
+        let checks = &mut self.prober.checks.0;
+        if checks.len() == CHECKS_MAX {
+            checks.pop_front();
+        }
+        checks.push_back(question);
     }
 
     /// Whether the member says of itself what is far below what is held of it, and is believed at once:

@@ -275,9 +275,13 @@ impl Members {
         Some(self.at(place).uri.clone())
     }
 
-    /// How many could be spared: never having answered, and others; for audits.
-    pub fn expendable(&self) -> (usize, usize) {
-        (self.unproven.len(), self.gone.len())
+    /// Whether all who can be spared are known as such; for audits.
+    pub fn is_sound_in_expendable(&self) -> bool {
+        let gone = |member: &&Member| !member.claim.status.is_live();
+        let unproven = |member: &&Member| gone(member) && !member.has_answered();
+        let unproven = self.from(0).filter(unproven).count();
+        let gone = self.from(0).filter(gone).count() - unproven;
+        (self.unproven.len(), self.gone.len()) == (unproven, gone)
     }
 
     fn round(&mut self, status: Status) -> Option<&mut Round> {

@@ -1,13 +1,13 @@
 //! Failure detection (§3.1, §4.3): ping, ping through others, verdict; and the clocks of others.
 
 use core::time::Duration;
-use std::collections::VecDeque;
 
 use super::Swim;
 use super::claim::{Incarnation, Status};
 use super::cookie::Path;
 use super::evidence::Answer;
 use super::gossip::Telling;
+use super::hearsay::Checks;
 use super::member::Member;
 use super::pause::LATENESS_MAX;
 use super::report::Report;
@@ -22,8 +22,8 @@ use super::wire::{Echo, Event, Kind, clock_ping_data, ping_data};
 pub struct Prober {
     round: Option<Probe>,
     apart: Option<Question>,
-    /// Pings by which members are asked whether what others say of them can be so.
-    checks: VecDeque<Question>,
+    /// Pings to those of whom others say what cannot be believed of them.
+    pub(super) checks: Checks,
     /// How long answers take, whoever gives them.
     round_trip: Option<RoundTrip>,
 }
@@ -73,9 +73,6 @@ const RETRY_PAUSE_MIN: Duration = Duration::from_millis(20);
 /// busy machine the answer takes as long as a timer may be late.
 const OWN_ANSWER_MIN: Duration = LATENESS_MAX;
 
-/// How many such pings are remembered; beyond, the oldest are forgotten.
-const CHECKS_MAX: usize = 64;
-
 impl Prober {
     /// Forgets the probes of the rounds: nobody could have heard an answer.
     pub fn give_up(&mut self) {
@@ -96,7 +93,7 @@ impl Prober {
 
     fn questions(&self) -> impl Iterator<Item = &Question> {
         let round = self.round.iter().map(|probe| &probe.question);
-        round.chain(&self.apart).chain(&self.checks)
+        round.chain(&self.apart).chain(self.checks.iter())
     }
 }
 
@@ -352,21 +349,6 @@ impl Swim {
         self.tell(Kind::Ping, &data, dst, Telling::All);
     }
 
-    /// Pings `uri`, to hear from itself what others say of it; once a period.
-    pub(super) fn check(&mut self, uri: &str, now: Now) {
-        let checks = &mut self.prober.checks;
-        let asked = checks.iter().any(|question| *question.dst == *uri);
-        let (Some(dst), false) = (Uri::from_wire(uri), asked) else {
-            return;
-        };
-        if checks.len() == CHECKS_MAX {
-            checks.pop_front();
-        }
-        let question = self.question(&dst, now);
-        self.because_of_others(|swim| swim.ask(&question, &dst));
-        self.prober.checks.push_back(question);
-    }
-
     fn note_answer(&mut self, uri: &Uri, answer: Answer, now: Now) {
         if let Some(evidence) = self.members.evidence(uri) {
             evidence.note(answer, now.monotonic);
@@ -410,11 +392,7 @@ impl Swim {
             .prober
             .apart
             .take_if(|question| question.is_answered_by(echo));
-        let checks = self.prober.checks.len();
-        self.prober
-            .checks
-            .retain(|question| !question.is_answered_by(echo));
-        let checked = self.prober.checks.len() < checks;
+        let checked = self.prober.checks.hear_answer(echo);
         let decided = self.enquiries.hear_answer(echo);
         self.decided += decided;
         let counts = round.is_some() || apart.is_some() || checked || decided > 0;

@@ -177,7 +177,10 @@ fn what_an_asker_wants_it_gets_as_soon_as_it_has_answered_from_where_it_asks() {
     };
     let requests = [
         (
-            Draft::leave(&asker, 1472).trailed_by(&compare).finish(),
+            Draft::leave(&asker, 1472)
+                .trailed_by(&compare)
+                .finish()
+                .map(checksummed),
             "asker",
         ),
         (Draft::sync(Kind::SyncReq, &asker, 1472).finish(), "asker"),
