@@ -6,7 +6,7 @@
 -- Whoever reloads this module means all of it.
 for _, name in ipairs({
     'check', 'codec', 'events', 'insight', 'journal', 'lines', 'members', 'metrics', 'mirror', 'network',
-    'options', 'pairs', 'payload', 'probe', 'time', 'wait', 'watch',
+    'options', 'payload', 'probe', 'time', 'wait', 'watch',
 }) do
     package.loaded['membership.' .. name] = nil
 end
@@ -17,8 +17,6 @@ local new_table = require('table.new')
 -- LuaJIT puts `table.clear` into `table` once somebody requires it. Newer versions of Tarantool do, 2.6.0 does not, and
 -- programs that ran on the Lua rock rely on it: Cartridge does.
 require('table.clear')
--- For its effect on `pairs`: a loop takes that function before it evaluates what to go through.
-require('membership.options')
 
 local check = require('membership.check')
 local codec = require('membership.codec')

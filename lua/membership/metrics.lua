@@ -46,7 +46,7 @@ local COUNTERS = {
     {'deafness_total', 'Nobody was heard for a while', 'deafness.count'},
     {'resolver_queries_total', 'Names looked up', 'resolver.queries'},
     {'resolver_failures_total', 'Names that did not resolve', 'resolver.failures'},
-    {'resolver_refused_total', 'Names of strangers that were not looked up, as there were too many', 'resolver.refused'},
+    {'resolver_refused_total', 'Names of strangers not looked up: too many', 'resolver.refused'},
 }
 
 local GAUGES = {

@@ -1,14 +1,15 @@
 --- The tunables, and the constants that go with them: `require('membership.options')`.
 --
--- A table that is read and assigned like any other. The values live in the engine, so they take effect at once and
--- outlive a reload. A value that makes no sense raises and changes nothing; so does an unknown name. A number that the
--- Lua rock would take never raises: where it is out of bounds, the nearest one is used, and the log says so.
+-- They are read, assigned and gone through with `pairs` like the fields of a table. The values live in the engine, so
+-- they take effect at once and outlive a reload. A value that makes no sense raises and changes nothing; so does an
+-- unknown name. A number that the Lua rock would take never raises: where it is out of bounds, the nearest one is used,
+-- and the log says so.
 
+local ffi = require('ffi')
 local log = require('log')
 
 local codec = require('membership.codec')
 local core = require('membership.core')
-local let_list = require('membership.pairs')
 local lines = require('membership.lines')
 local mirror = require('membership.mirror')
 
@@ -29,15 +30,13 @@ if adjusted == nil then
     core.lasting.adjusted_options = adjusted
 end
 
-local CALLER = 3 -- 1 is the function below, 2 the metamethod
+local CALLER = 3 -- 1 is the function that raises, 2 the metamethod
 
 local function fail(name, expected, got)
-    error(('bad option %s (%s expected, got %s)'):format(name, expected, got), CALLER)
+    error(('bad option %s (%s expected, got %s)'):format(name, expected, got), CALLER + 1)
 end
 
-local meta = {}
-
-function meta.__index(_, name)
+local function read(name)
     if CONSTANTS[name] ~= nil then
         return CONSTANTS[name]
     elseif name == 'log_debug' then
@@ -47,12 +46,12 @@ function meta.__index(_, name)
     end
     local value, err = core.option(name)
     if err ~= nil then
-        error(err, 2)
+        error(err, CALLER + 1)
     end
     return value
 end
 
-function meta.__newindex(_, name, value)
+local function assign(name, value)
     if name == 'log_debug' then
         if type(value) ~= 'function' then
             fail(name, 'function', type(value))
@@ -65,13 +64,13 @@ function meta.__newindex(_, name, value)
         held, engine_err = core.option(name)
     end
     if held == nil then
-        error(engine_err or 'options table is readonly', 2)
+        error(engine_err or 'options table is readonly', CALLER)
     elseif type(value) ~= type(held) then
         fail(name, type(held), type(value))
     end
     local remark, err = core.set_option(name, value)
     if err ~= nil then
-        error(('bad option %s (%s, got %s)'):format(name, err, tostring(value)), 2)
+        error(('bad option %s (%s, got %s)'):format(name, err, tostring(value)), CALLER)
     end
     local is_known = adjusted[name] == value
     adjusted[name] = remark ~= nil and value or nil
@@ -115,7 +114,41 @@ end
 ---@field NONDECRYPTABLE number
 ---@field LEFT number
 
+-- A struct, and not a table: assignments to the fields of a table cannot be checked, and `pairs` in Tarantool's LuaJIT
+-- asks structs, and no tables, what to go through. It is made once, so its metamethods call what was loaded last.
+local state = core.lasting.options
+if state == nil then
+    state = {}
+    local new = ffi.metatype(ffi.typeof('struct { char unused; }'), {
+        __index = function(_, name)
+            local value = state.read(name)
+            return value
+        end,
+        __newindex = function(_, name, value)
+            state.assign(name, value)
+        end,
+        __pairs = function()
+            return next, state.list()
+        end,
+    })
+    state.options = new()
+    core.lasting.options = state
+end
+state.assign, state.list = assign, list
+
+-- What prints or encodes them asks for this field.
+local function serialize()
+    return list()
+end
+
+function state.read(name)
+    if name == '__serialize' then
+        return serialize
+    end
+    local value = read(name)
+    return value
+end
+
 ---@type membership.Options
-local options = setmetatable({}, meta)
-let_list(options, list)
+local options = state.options
 return options

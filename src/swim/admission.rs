@@ -1,5 +1,7 @@
 //! From bytes to a message that may be believed, and back: which form to send, whom to challenge.
 
+use core::net::SocketAddr;
+
 use super::Swim;
 use super::Transmit;
 use super::claim::Status;
@@ -40,6 +42,7 @@ impl Swim {
         sender: &Uri,
         message: &Message<'_>,
         sealed: Option<Sealed>,
+        source: SocketAddr,
         now: Now,
     ) -> Result<(), Malformed> {
         let Some(sealed) = sealed else {
@@ -75,16 +78,16 @@ impl Swim {
             }
             Standing::Replayed => Err(Malformed::Replayed),
             Standing::Unconfirmed => {
-                self.challenge(sender, sealed, now);
+                self.challenge(sender, sealed, source, now);
                 Err(Malformed::Unconfirmed)
             }
         }
     }
 
     /// Asks `sender` to show that it lives now; answers its own challenge, should there be one.
-    fn challenge(&mut self, sender: &Uri, sealed: Sealed, now: Now) {
+    fn challenge(&mut self, sender: &Uri, sealed: Sealed, source: SocketAddr, now: Now) {
         let Sealed { stamp, slip, .. } = sealed;
-        let response = self.sessions.response(slip.challenge, sender);
+        let response = self.sessions.response(slip.challenge, sender, source);
         // The local node has not spoken to it: it has been played a recording. No answer, and no
         // challenge either, or its group and this one would get acquainted by that.
         if slip.challenge.is_some() && response.is_none() {

@@ -189,8 +189,7 @@ impl Swim {
         let limit = self.rumor_limit();
         self.tell_of_myself(&mut draft, &myself, limit);
         let plain = draft.finish()?;
-        // It is addressed to the local node, for its recipients are not known by name.
-        self.sessions.note_recipient(&myself);
+        self.sessions.note_broadcast(&myself);
         Some(self.seal_for(&myself, plain))
     }
 

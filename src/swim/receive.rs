@@ -51,7 +51,7 @@ impl Swim {
         let opened = self.seal().open(datagram)?;
         let message = opened.message()?;
         let sender = Uri::from_wire(message.sender).expect("checked when decoded");
-        self.admit(&sender, &message, opened.sealed, now)?;
+        self.admit(&sender, &message, opened.sealed, source, now)?;
         self.stats
             .received
             .count(message.body.kind(), datagram.len());

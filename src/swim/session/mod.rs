@@ -16,6 +16,7 @@
 mod recipients;
 mod window;
 
+use core::net::{IpAddr, SocketAddr};
 use std::collections::VecDeque;
 
 use indexmap::IndexMap;
@@ -72,6 +73,8 @@ pub struct Sessions {
     challenged: VecDeque<(SessionId, bool, Micros)>,
     pings: VecDeque<(Uri, Vec<u8>)>,
     recipients: Recipients,
+    /// By what a challenge to a broadcast of mine is known.
+    broadcast: Option<u64>,
 }
 
 struct Peer {
@@ -126,6 +129,7 @@ impl Sessions {
             challenged: VecDeque::new(),
             pings: VecDeque::new(),
             recipients: Recipients::default(),
+            broadcast: None,
         }
     }
 
@@ -156,6 +160,13 @@ impl Sessions {
     /// is none of that: it follows from a datagram that may be a recording.
     pub fn note_recipient(&mut self, to: &Uri) {
         self.recipients.note(mark(&self.own, address(to)), to);
+    }
+
+    /// Notes that something is sent to all who listen. It is addressed to `myself`, for its recipients
+    /// are not known by name.
+    pub fn note_broadcast(&mut self, myself: &Uri) {
+        self.note_recipient(myself);
+        self.broadcast = Some(mark(&self.own, address(myself)));
     }
 
     /// Whether `sender` has shown that it lives now, with the session that it has now.
@@ -233,13 +244,23 @@ impl Sessions {
     ///
     /// What was said to the challenger's own URI can have, and a broadcast. What was said to another
     /// URI can have if that is another name of the challenger: so not if a member is known that goes by
-    /// that name. Whether the challenge comes from the address of that name is not known here; it would
-    /// be one more condition for the last case.
-    pub fn response(&self, challenge: Option<Challenge>, challenger: &Uri) -> Option<u64> {
+    /// that name, nor if it is an address, and the challenge comes from another. Of a host that has a
+    /// name it is not known here to which address that leads.
+    pub fn response(
+        &self,
+        challenge: Option<Challenge>,
+        challenger: &Uri,
+        source: SocketAddr,
+    ) -> Option<u64> {
         let Challenge { of, code } = challenge?;
         let to = self.recipients.get(of)?;
-        let may_be_alias = !self.confirmed.contains_key(to);
-        (to == challenger || may_be_alias).then_some(code)
+        let leads_elsewhere = match to.host().parse::<IpAddr>() {
+            Ok(ip) => SocketAddr::new(ip, to.port()) != source,
+            Err(_) => false,
+        };
+        let is_broadcast = self.broadcast == Some(of);
+        let may_be_alias = !self.confirmed.contains_key(to) && !leads_elsewhere;
+        (to == challenger || is_broadcast || may_be_alias).then_some(code)
     }
 
     /// What to answer to a challenge of a peer that has just been believed: that is safe, for it has
@@ -446,30 +467,47 @@ mod tests {
     fn a_challenge_is_answered_only_if_its_sender_was_spoken_to() {
         let (mut mine, mut theirs, mut former) = (sessions(1), sessions(2), sessions(3));
         let [peer, other, stranger] = [1, 2, 3].map(uri);
+        let here = SocketAddr::from(([192, 0, 2, 1], 3301));
         let mut challenge = |session: &SessionId, to: &Uri, seconds| {
             theirs.challenge(session, address(to), false, at(seconds))
         };
         let asked = challenge(&mine.stamp().session, &peer, 1);
         let code = asked.map(|asked| asked.code);
-        assert_eq!(mine.response(asked, &peer), None, "nothing was said to it");
+        assert_eq!(
+            mine.response(asked, &peer, here),
+            None,
+            "nothing was said to it"
+        );
         mine.note_recipient(&peer);
-        assert_eq!(mine.response(asked, &peer), code);
+        assert_eq!(mine.response(asked, &peer, here), code);
         former.note_recipient(&peer);
-        assert_eq!(former.response(asked, &peer), None, "of another session");
-        assert_eq!(mine.response(None, &peer), None);
+        assert_eq!(
+            former.response(asked, &peer, here),
+            None,
+            "of another session"
+        );
+        assert_eq!(mine.response(None, &peer, here), None);
+
+        // Said to an address, it can have been heard at that address only.
+        let number = Uri::new("192.0.2.1", 3301).expect("a URI");
+        let asked_elsewhere = challenge(&mine.stamp().session, &number, 5);
+        mine.note_recipient(&number);
+        let there = SocketAddr::from(([192, 0, 2, 1], 3302));
+        assert!(mine.response(asked_elsewhere, &stranger, here).is_some());
+        assert_eq!(mine.response(asked_elsewhere, &stranger, there), None);
 
         // What was said to a member may have been replayed to another; but perhaps they are the same.
-        assert_eq!(mine.response(asked, &stranger), code);
+        assert_eq!(mine.response(asked, &stranger, here), code);
         let known = mine.challenge(&PEER.session, HERE, false, at(1));
         let known = known.map(|asked| asked.code);
         assert_eq!(mine.judge(&peer, PEER, known, 1, at(1)), Standing::Fresh);
-        assert_eq!(mine.response(asked, &stranger), None);
-        assert_eq!(mine.response(asked, &peer), code);
+        assert_eq!(mine.response(asked, &stranger, here), None);
+        assert_eq!(mine.response(asked, &peer, here), code);
         let reborn = challenge(&PEER.session, &peer, 3);
         assert_eq!(mine.response_to_peer(reborn, &peer), None, "not mine");
         assert_eq!(mine.response_to_peer(asked, &peer), code);
         let of_other = challenge(&mine.stamp().session, &other, 2);
-        assert_eq!(mine.response(of_other, &peer), None, "never said");
+        assert_eq!(mine.response(of_other, &peer, here), None, "never said");
     }
 
     #[test]
