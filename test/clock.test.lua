@@ -66,6 +66,17 @@ fact('a clock that is set shows in the next probe_uri, on both sides', function(
     end
 end)
 
+fact('it shows in the first probe_uri among strangers, too', function(t, cluster)
+    for _, seconds in ipairs({-7, 3}) do
+        local a, b = cluster:member(), cluster:member()
+        cluster:let_pass(0.3) -- nothing rings for b any more
+        set_ahead(b, seconds)
+        t:is(a.membership.probe_uri(b.uri), true, 'there is an answer')
+        local delta = a.membership.get_member(b.uri).clock_delta / 1e6
+        t:ok(math.abs(delta - seconds) < 1, ('%d s ahead: %.3f'):format(seconds, delta))
+    end
+end)
+
 fact('one that computes answers a probe all the same', function(t, cluster)
     local a, b = cluster:group(2)
     local computed = b:begin(function()

@@ -126,6 +126,15 @@ impl Amplification {
         matches!(self.cause, Cause::Unvalidated { .. })
     }
 
+    /// How many bytes may still be sent to the sender of the datagram at hand, if its address is not
+    /// validated.
+    pub const fn left(&self) -> usize {
+        match self.cause {
+            Cause::Unvalidated { left, .. } => left,
+            Cause::Own | Cause::Others { .. } => 0,
+        }
+    }
+
     /// Whether there are no more than there may be; for audits.
     pub fn is_bounded(&self) -> bool {
         self.waiting.len() <= WAITING_MAX && self.cause == Cause::Own
@@ -211,12 +220,23 @@ impl Swim {
         size: usize,
         act: impl FnOnce(&mut Self) -> T,
     ) -> T {
+        self.with_bytes(sender, source, FACTOR * (size + HEADERS_SIZE), act)
+    }
+
+    /// Runs `act` because of a datagram of `sender`, to which so many bytes may be sent for that.
+    pub(super) fn with_bytes<T>(
+        &mut self,
+        sender: &Uri,
+        source: SocketAddr,
+        left: usize,
+        act: impl FnOnce(&mut Self) -> T,
+    ) -> T {
         self.amplification.cause = if self.is_validated_at(sender, source) {
             Cause::Others { validated: None }
         } else {
             Cause::Unvalidated {
                 sender: sender.clone(),
-                left: FACTOR * (size + HEADERS_SIZE),
+                left,
             }
         };
         let done = act(self);

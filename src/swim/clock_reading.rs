@@ -5,14 +5,13 @@
 //! and its ACK waits for that, so that the prober learns what the clock shows now.
 
 use core::mem;
+use core::net::SocketAddr;
 use core::time::Duration;
 
 use super::Swim;
-use super::gossip::Telling;
 use super::time::{Micros, Now};
 use super::timers::Timer;
 use super::uri::Uri;
-use super::wire::{Echo, Kind, ack_data};
 
 /// How long an ACK waits at most: an application that computes for longer is alive all the same.
 const WAIT_MAX: Duration = Duration::from_millis(20);
@@ -20,29 +19,36 @@ const WAIT_MAX: Duration = Duration::from_millis(20);
 /// How long a reading is good for. It bounds how often peers can wake the application, at 20 µs each.
 const READING_AGE_MAX: Duration = Duration::from_millis(10);
 
-/// How many ACKs wait at most. Any other is sent at once.
+/// How many PINGs wait at most. Any other is answered at once.
 const WAITING_MAX: usize = 64;
 
-/// What is known of the application's clock, and the ACKs that wait for more.
+/// What is known of the application's clock, and the PINGs that wait for more.
 #[derive(Debug, Default)]
 pub struct ClockReading {
     /// When it was read; `None` while no application reads it.
     read: Option<Micros>,
     /// It is to be read, and the application does not know that yet.
     requested: bool,
-    waiting: Vec<Waiting>,
+    waiting: Vec<WaitingPing>,
 }
 
-/// An ACK that is not sent yet.
+/// A PING that is not answered yet.
 #[derive(Debug)]
-struct Waiting {
-    prober: Uri,
-    /// The map of the PING.
-    ping: Vec<u8>,
+pub struct WaitingPing {
+    /// Its sender, as it names itself.
+    pub sender: Uri,
+    /// Where it came from.
+    pub source: SocketAddr,
+    /// The message, encoded.
+    pub plain: Vec<u8>,
+    /// It was authenticated.
+    pub is_sealed: bool,
+    /// How many bytes may be sent to the sender because of it, while its address is not validated.
+    pub limit: usize,
 }
 
 impl ClockReading {
-    /// Whether no more ACKs wait than may, and nothing waits where nothing is read; for audits.
+    /// Whether no more PINGs wait than may, and none where nothing is read; for audits.
     pub fn is_bounded(&self) -> bool {
         self.waiting.len() <= WAITING_MAX && (self.read.is_some() || self.waiting.is_empty())
     }
@@ -54,22 +60,31 @@ impl ClockReading {
 }
 
 impl Swim {
-    /// Whether the ACK to this PING waits until the clock has been read.
-    pub(super) fn waits_for_clock(&mut self, prober: &Uri, echo: &Echo<'_>, now: Now) -> bool {
+    /// Lets a PING wait for a reading. False if it is to be answered at once: the last reading is fresh,
+    /// or there will be none.
+    pub(super) fn wait_for_clock(&mut self, ping: impl FnOnce() -> WaitingPing, now: Now) -> bool {
         let reading = &mut self.clock_reading;
         let has_room = reading.waiting.len() < WAITING_MAX;
-        // One who probes with little patience is not to wait in vain.
+        // A prober with little patience is not to give up meanwhile.
         let wait = WAIT_MAX.min(self.config.ack_timeout / 4);
-        if !echo.wants_clock || !has_room || wait.is_zero() || !reading.is_stale(now.monotonic) {
+        if !has_room || wait.is_zero() || !reading.is_stale(now.monotonic) {
             return false;
         }
         reading.requested |= reading.waiting.is_empty();
-        reading.waiting.push(Waiting {
-            prober: prober.clone(),
-            ping: echo.raw.to_vec(),
-        });
+        reading.waiting.push(ping());
         self.timers.advance(Timer::Clock, now.monotonic + wait);
         true
+    }
+
+    /// Runs `act`, which deals with a datagram. If that was a PING that waits now, what else was sent
+    /// because of it leaves less for its answer.
+    pub(super) fn limit_late_answer(&mut self, act: impl FnOnce(&mut Self)) {
+        let waiting = self.clock_reading.waiting.len();
+        act(self);
+        let limit = self.amplification.left();
+        if let Some(ping) = self.clock_reading.waiting.get_mut(waiting) {
+            ping.limit = limit;
+        }
     }
 
     /// Whether the application is to read its clock, and call [`Self::note_clock`]. Says so once.
@@ -89,16 +104,13 @@ impl Swim {
         self.answer_waiting(now);
     }
 
-    /// Sends the ACKs that wait, with the last reading.
+    /// Answers the PINGs that wait, with the last reading.
     pub(super) fn answer_waiting(&mut self, now: Now) {
         self.timers.stop(Timer::Clock);
-        let waiting = mem::take(&mut self.clock_reading.waiting);
-        self.because_of_others(|swim| {
-            for Waiting { prober, ping } in waiting {
-                let data = ack_data(&ping, now.wall);
-                swim.tell(Kind::Ack, &data, &prober, Telling::News);
-            }
-        });
+        self.amplification.advance(now);
+        for ping in mem::take(&mut self.clock_reading.waiting) {
+            self.answer_late(&ping, now);
+        }
     }
 }
 
@@ -107,9 +119,10 @@ mod tests {
     use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
     use super::*;
+    use crate::swim::amplification::{FACTOR, HEADERS_SIZE};
     use crate::swim::claim::{Claim, Incarnation};
     use crate::swim::config::Config;
-    use crate::swim::wire::{Body, Draft, clock_ping_data, decode, ping_data};
+    use crate::swim::wire::{Body, Draft, Kind, clock_ping_data, decode, ping_data};
 
     const SOMEWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 3301);
 
@@ -141,10 +154,15 @@ mod tests {
     }
 
     fn ping(swim: &mut Swim, data: &[u8], now: Now) {
-        let draft = Draft::with_data(Kind::Ping, &uri(2), data, 1472);
-        let datagram = draft.finish().expect("it fits");
+        let datagram = ping_of(&uri(2), data);
         let heard = swim.handle_datagram(&datagram, SOMEWHERE, now);
         heard.expect("well formed");
+    }
+
+    fn ping_of(sender: &Uri, data: &[u8]) -> Vec<u8> {
+        let mut draft = Draft::with_data(Kind::Ping, sender, data, 1472);
+        assert!(draft.event(sender, Claim::alive(Incarnation::FIRST), None, 0));
+        draft.finish().expect("it fits")
     }
 
     fn probe(swim: &mut Swim, ms: u64) {
@@ -174,6 +192,35 @@ mod tests {
         assert_eq!(next_ack(&mut swim), None, "once");
         drain(&mut swim);
         assert_eq!(swim.audit(), Ok(()));
+    }
+
+    #[test]
+    fn the_ack_to_a_stranger_waits_as_well_and_is_limited_as_if_it_did_not() {
+        let mut swim = reader();
+        let stranger = uri(3);
+        let data = clock_ping_data(7, &stranger, &uri(1), None);
+        let datagram = ping_of(&stranger, &data);
+        let heard = swim.handle_datagram(&datagram, SOMEWHERE, at(100));
+        heard.expect("well formed");
+        let wall = Micros(5_000_000);
+        let mut sent: Vec<Vec<u8>> = Vec::new();
+        let mut collect = |swim: &mut Swim| {
+            sent.extend(std::iter::from_fn(|| swim.poll_transmit()).map(|sent| sent.datagram));
+            sent.len()
+        };
+        let before = collect(&mut swim);
+        swim.note_clock(Now { wall, ..at(101) });
+        assert!(collect(&mut swim) > before);
+        let bytes: usize = sent.iter().map(|sent| sent.len() + HEADERS_SIZE).sum();
+        assert!(bytes <= FACTOR * (datagram.len() + HEADERS_SIZE), "{bytes}");
+        let acks = sent.iter().filter_map(|sent| {
+            let message = decode(sent).expect("ours");
+            match message.body {
+                Body::Ack(echo) => echo.ats,
+                _ => None,
+            }
+        });
+        assert_eq!(acks.collect::<Vec<_>>(), [5_000_000.0]);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use core::net::SocketAddr;
 
 use super::Swim;
 use super::claim::Status;
+use super::clock_reading::WaitingPing;
 use super::cookie::{self, Path};
 use super::gossip::Telling;
 use super::member::Dialect;
@@ -70,7 +71,7 @@ impl Swim {
             self.react(&rx, &message, now);
         } else {
             self.with_limit(&sender, source, datagram.len(), |swim| {
-                swim.react(&rx, &message, now);
+                swim.limit_late_answer(|swim| swim.react(&rx, &message, now));
             });
         }
         Ok(())
@@ -173,13 +174,45 @@ impl Swim {
         }
     }
 
+    /// Answers a ping, now or as soon as the clock has been read.
+    fn answer(&mut self, rx: &Rx<'_>, echo: &Echo<'_>, now: Now) {
+        let ping = || WaitingPing {
+            sender: rx.sender.clone(),
+            source: rx.source,
+            plain: rx.plain.to_vec(),
+            is_sealed: rx.sealed.is_some(),
+            limit: 0,
+        };
+        if !echo.wants_clock || !self.wait_for_clock(ping, now) {
+            self.answer_at_once(rx, echo, now);
+        }
+    }
+
+    /// Answers a ping that has waited.
+    pub(super) fn answer_late(&mut self, ping: &WaitingPing, now: Now) {
+        let message = decode(&ping.plain);
+        let Ok(Body::Ping(echo)) = message.as_ref().map(|message| &message.body) else {
+            return;
+        };
+        let rx = Rx {
+            sender: &ping.sender,
+            source: ping.source,
+            plain: &ping.plain,
+            sealed: None,
+        };
+        if ping.is_sealed {
+            self.answer_at_once(&rx, echo, now);
+        } else {
+            self.with_bytes(&ping.sender, ping.source, ping.limit, |swim| {
+                swim.answer_at_once(&rx, echo, now);
+            });
+        }
+    }
+
     /// Answers a ping. If there is no room for my payload, since the address of the asker is not
     /// validated, the answer has to wait until it is: the asker takes an answer to mean that it knows
     /// the payload.
-    fn answer(&mut self, rx: &Rx<'_>, echo: &Echo<'_>, now: Now) {
-        if !self.amplification.is_limited() && self.waits_for_clock(rx.sender, echo, now) {
-            return;
-        }
+    fn answer_at_once(&mut self, rx: &Rx<'_>, echo: &Echo<'_>, now: Now) {
         let data = ack_data(echo.raw, now.wall);
         if !self.tell(Kind::Ack, &data, rx.sender, Telling::News) {
             self.set_aside(rx.sender, rx.source, rx.plain, now);
