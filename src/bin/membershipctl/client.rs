@@ -212,7 +212,7 @@ impl Client {
     }
 
     /// Takes one datagram.
-    fn take(&self, line: &mut Line, datagram: &[u8], talk: &mut impl Talk) {
+    fn take(&self, line: &mut Line, datagram: &[u8], source: SocketAddr, talk: &mut impl Talk) {
         let now = self.now();
         let opened = self.envelope.open(datagram);
         let message = opened.as_ref().map_err(|why| *why);
@@ -221,7 +221,7 @@ impl Client {
             let with_key = self.envelope.has_key();
             return talk.handle_trouble(Trouble::Unreadable { with_key });
         };
-        match line.exchange.judge(&message, sealed, now) {
+        match line.exchange.judge(&message, sealed, source, now) {
             Credit::Believed => {
                 self.answer_ping(line, &message, talk, now);
                 talk.handle_message(&message, now);
@@ -259,8 +259,8 @@ impl Client {
             if inbox.refusals().any(|refused| refused == line.node) {
                 talk.handle_trouble(Trouble::Closed);
             }
-            for (datagram, _source) in inbox.iter() {
-                self.take(line, datagram, talk);
+            for (datagram, source) in inbox.iter() {
+                self.take(line, datagram, source, talk);
             }
             if filled != Filled::Full {
                 return;

@@ -1,5 +1,6 @@
 //! How datagrams are sealed and opened: the one place where the key is.
 
+use core::net::SocketAddr;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -175,7 +176,13 @@ impl Exchange {
     }
 
     /// Whether to believe a message.
-    pub fn judge(&mut self, message: &Message<'_>, sealed: Option<Sealed>, now: Now) -> Credit {
+    pub fn judge(
+        &mut self,
+        message: &Message<'_>,
+        sealed: Option<Sealed>,
+        source: SocketAddr,
+        now: Now,
+    ) -> Credit {
         // Without authentication there is no telling. An answer to a ping repeats what only we know.
         let Some(Sealed { stamp, slip, .. }) = sealed else {
             return Credit::Believed;
@@ -184,7 +191,7 @@ impl Exchange {
             return Credit::Refused;
         }
         let sender = Uri::from_wire(message.sender).expect("checked when decoded");
-        self.response = self.sessions.response(slip.challenge, &sender);
+        self.response = self.sessions.response(slip.challenge, &sender, source);
         let standing = self.sessions.judge(&sender, stamp, slip.response, 1, now);
         self.node = sender;
         if standing == Standing::Unconfirmed {
