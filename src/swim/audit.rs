@@ -61,12 +61,9 @@ impl Swim {
             (
                 self.enquiries.is_bounded()
                     && self.errands.is_bounded()
-                    && self.amplification.is_bounded(),
+                    && self.amplification.is_bounded()
+                    && self.clock_reading.is_bounded(),
                 "what others ask for has its bounds",
-            ),
-            (
-                self.clock_reading.is_bounded(),
-                "the ACKs that wait for the clock have their bound",
             ),
             (
                 self.sessions.is_bounded(members.len()),

@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 
 use super::Swim;
-use super::probe::Question;
+use super::question::Question;
 use super::time::Now;
 use super::uri::Uri;
 use super::wire::Echo;

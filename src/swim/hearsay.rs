@@ -19,7 +19,7 @@ use std::collections::VecDeque;
 use super::Swim;
 use super::claim::{Claim, Status};
 use super::members::admit;
-use super::probe::Question;
+use super::question::Question;
 use super::time::Now;
 use super::uri::Uri;
 use super::wire::{Echo, Event};

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | [`claim`] | which of two claims to believe (§4.2) |
 //! | [`uri`], [`payload`], [`member`], [`members`], `notes`, `round` | who there is, and in which order they are probed (§4.3) |
-//! | `probe`, `relay`, `enquiry` | ping, ping through others, verdict (§3.1); pings that users ask for |
+//! | `probe`, `question`, `relay`, `enquiry` | ping, ping through others, verdict (§3.1); pings that users ask for |
 //! | `hearsay` | what to believe of whom |
 //! | `hear`, `stopwatches` | what to make of what is heard; refutation (§4.2) |
 //! | `rtt` | how long to wait for an answer (RFC 6298) |
@@ -57,6 +57,7 @@ mod notes;
 pub mod pause;
 pub mod payload;
 mod probe;
+mod question;
 mod reap;
 pub mod recall;
 mod receive;

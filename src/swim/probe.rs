@@ -6,16 +6,16 @@ use super::Swim;
 use super::claim::{Incarnation, Status};
 use super::cookie::Path;
 use super::evidence::Answer;
-use super::gossip::Telling;
 use super::hearsay::Checks;
 use super::member::Member;
 use super::pause::LATENESS_MAX;
+use super::question::Question;
 use super::report::Report;
 use super::rtt::RoundTrip;
 use super::time::{Micros, Now};
 use super::timers::Timer;
 use super::uri::Uri;
-use super::wire::{Echo, Event, Kind, clock_ping_data, ping_data};
+use super::wire::{Echo, Event};
 
 /// The probes in flight: one of the round, and one of a member that is not live.
 #[derive(Debug, Default)]
@@ -49,22 +49,6 @@ struct Probe {
     told: Option<Incarnation>,
 }
 
-/// "Is `dst` there?", asked at `ts`: what an answer must repeat.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Question {
-    /// Whom it is about.
-    pub dst: Uri,
-    /// Our wall clock, in µs.
-    pub ts: u64,
-}
-
-impl Question {
-    /// Whether this is what an answer repeats.
-    pub fn is_answered_by(&self, echo: &Echo<'_>) -> bool {
-        echo.ts == Some(self.ts) && echo.dst == Some(&*self.dst)
-    }
-}
-
 /// The shortest pause between two tries of one probe, and the least time to answer one:
 /// `ACK_TIMEOUT_SECONDS` may be 0.
 const RETRY_PAUSE_MIN: Duration = Duration::from_millis(20);
@@ -91,27 +75,14 @@ impl Prober {
         probe.is_some_and(|probe| probe.overdue && probe.question.dst == *uri)
     }
 
-    fn questions(&self) -> impl Iterator<Item = &Question> {
+    /// The questions in flight.
+    pub(super) fn questions(&self) -> impl Iterator<Item = &Question> {
         let round = self.round.iter().map(|probe| &probe.question);
         round.chain(&self.apart).chain(self.checks.iter())
     }
 }
 
 impl Swim {
-    /// The question about `dst`, with a `ts` that no other question in flight about it has.
-    pub(super) fn question(&self, dst: &Uri, now: Now) -> Question {
-        let mut question = Question {
-            dst: dst.clone(),
-            ts: now.wall.0,
-        };
-        let mut in_flight = self.prober.questions().chain(self.enquiries.questions());
-        while in_flight.any(|other| *other == question) {
-            question.ts = question.ts.wrapping_add(1); // by the wall clock, which may show anything
-            in_flight = self.prober.questions().chain(self.enquiries.questions());
-        }
-        question
-    }
-
     /// Begins a protocol period: the verdict on the last probe, and the next one.
     pub(super) fn begin_period(&mut self, now: Now) {
         if let Some(due) = self.own_answer_due(now) {
@@ -319,34 +290,6 @@ impl Swim {
             }
             Some(myself) => self.report(Report::Doubted { uri: dst, myself }),
         }
-    }
-
-    /// Sends a question to `to`: the member that it is about, or a relay.
-    pub(super) fn ask(&mut self, question: &Question, to: &Uri) {
-        let Some(myself) = self.myself.clone() else {
-            return;
-        };
-        let Question { dst, ts } = question;
-        let path = if dst == to {
-            Path::Direct
-        } else {
-            Path::Indirect
-        };
-        let cookie = self.cookies.make(*ts, dst, path);
-        let data = ping_data(*ts, &myself, dst, Some(cookie));
-        self.tell(Kind::Ping, &data, to, Telling::News);
-    }
-
-    /// Sends a question of a user: the member that it is about is to read its clock for that, and is
-    /// told all that I say of it and of myself.
-    pub(super) fn ask_in_full(&mut self, question: &Question) {
-        let Some(myself) = self.myself.clone() else {
-            return;
-        };
-        let Question { dst, ts } = question;
-        let cookie = self.cookies.make(*ts, dst, Path::Direct);
-        let data = clock_ping_data(*ts, &myself, dst, Some(cookie));
-        self.tell(Kind::Ping, &data, dst, Telling::All);
     }
 
     fn note_answer(&mut self, uri: &Uri, answer: Answer, now: Now) {
