@@ -9,22 +9,25 @@ use serde_json::Value;
 
 /// What a bench is meant to take at most.
 pub struct Goal {
-    bench: &'static str,
+    bench: String,
     limit: Option<Duration>,
 }
 
 impl Goal {
     /// So many nanoseconds.
-    pub const fn new(bench: &'static str, nanoseconds: u64) -> Self {
+    pub fn new(bench: &str, nanoseconds: u64) -> Self {
         Self {
-            bench,
+            bench: bench.to_owned(),
             limit: Some(Duration::from_nanos(nanoseconds)),
         }
     }
 
     /// It is only to be known.
-    pub const fn none(bench: &'static str) -> Self {
-        Self { bench, limit: None }
+    pub fn none(bench: &str) -> Self {
+        Self {
+            bench: bench.to_owned(),
+            limit: None,
+        }
     }
 }
 
@@ -57,10 +60,10 @@ impl Goals {
             .filter_map(|goal| Some((goal, self.figure(goal)?)));
         let mut measured = measured.peekable();
         if measured.peek().is_some() {
-            println!("{:<36}{:>10}{:>10}{:>9}", "", "figure", "goal", "of it");
+            println!("{:<56}{:>10}{:>10}{:>9}", "", "figure", "goal", "of it");
         }
         for (goal, figure) in measured {
-            print!("{:<36}{:>7.2} µs", goal.bench, figure * 1e6);
+            print!("{:<56}{:>7.2} µs", goal.bench, figure * 1e6);
             if let Some(limit) = goal.limit.map(|limit| limit.as_secs_f64()) {
                 print!("{:>7.0} µs{:>7.0} %", limit * 1e6, 100.0 * figure / limit);
             }
@@ -76,6 +79,6 @@ impl Goals {
     }
 
     fn estimates(&self, goal: &Goal) -> PathBuf {
-        self.directory.join(goal.bench).join("new/estimates.json")
+        self.directory.join(&goal.bench).join("new/estimates.json")
     }
 }

@@ -21,22 +21,35 @@ use membership::swim::seal::aead::{SESSION_SIZE, Slip, Stamp};
 use membership::swim::seal::keyring::Keyring;
 use membership::swim::seal::{Cipher, Seal};
 use rustix::time::{ClockId, clock_gettime};
+use xxhash_rust::xxh3::xxh3_64;
 
 use goals::{Goal, Goals};
-use group::{DATAGRAM_SIZE, Group, SOMEWHERE, Said};
+use group::{DATAGRAM_SIZE, Group, MEMBERS, SOMEWHERE, Said};
 use hostile::{Attack, Victim};
 
 /// What is measured, and how long it may take.
-const GOALS: [Goal; 8] = [
-    Goal::new(NEWS, 10_000),
-    Goal::new(NEWS_DENSE, 10_000),
-    Goal::new(OLD_NEWS, 10_000),
-    Goal::new(OLD_NEWS_DENSE, 10_000),
-    Goal::new(PING_BUSY, 2_000),
-    Goal::new(PING_FULL, 2_000),
-    Goal::new(IDLE, 5_000),
-    Goal::none(SEAL),
-];
+fn goals() -> Vec<Goal> {
+    let mut goals = vec![
+        Goal::new(NEWS, 10_000),
+        Goal::new(NEWS_DENSE, 10_000),
+        Goal::new(OLD_NEWS, 10_000),
+        Goal::new(OLD_NEWS_DENSE, 10_000),
+        Goal::new(PING_BUSY, 2_000),
+        Goal::new(PING_FULL, 2_000),
+        Goal::new(IDLE, 5_000),
+        Goal::none(SEAL),
+        Goal::none(FORGET),
+        Goal::none(FORGET_CROWDED),
+    ];
+    for (members, nanoseconds) in ATTACKED {
+        let of_attack = |(_, name)| Goal::new(&attack_name(name, members), nanoseconds);
+        goals.extend(Attack::ALL.map(of_attack));
+    }
+    goals
+}
+
+/// How many members the recipient of hostile datagrams knows, and how long one of them may take.
+const ATTACKED: [(usize, u64); 2] = [(100, 25_000), (60_000, 60_000)];
 
 const NEWS: &str = "datagram of news heard";
 const NEWS_DENSE: &str = "datagram of news heard, short URIs";
@@ -48,9 +61,17 @@ const IDLE: &str = "idle period";
 const SEAL: &str = "full datagram sealed and opened";
 const SEAL_AUTHENTICATED: &str = "full datagram sealed and opened, authenticated";
 
+const FORGET: &str = "member forgotten";
+const FORGET_CROWDED: &str = "member forgotten, all in one bucket";
+
+fn attack_name(name: &str, members: usize) -> String {
+    format!("hostile {name}, {members} members")
+}
+
 fn main() {
-    let goals = Goals::begin(&GOALS);
-    let mut criterion = goals.criterion().configure_from_args();
+    let goals = goals();
+    let figures = Goals::begin(&goals);
+    let mut criterion = figures.criterion().configure_from_args();
     hear(&mut criterion, NEWS, Said::News, usual);
     hear(&mut criterion, NEWS_DENSE, Said::News, short);
     hear(&mut criterion, OLD_NEWS, Said::Known, usual);
@@ -60,9 +81,11 @@ fn main() {
     tell(&mut criterion, PING_FULL, 1000);
     idle(&mut criterion);
     seal(&mut criterion);
+    forget(&mut criterion, FORGET, |index| format!("a:{}", 1 + index));
+    forget(&mut criterion, FORGET_CROWDED, crowded);
     attack(&mut criterion);
     criterion.final_summary();
-    goals.show(&GOALS);
+    figures.show(&goals);
 }
 
 /// A URI as it is in production.
@@ -97,11 +120,44 @@ fn hear(criterion: &mut Criterion, name: &str, said: Said, uri: fn(usize) -> Str
     });
 }
 
+/// One of those URIs that share a bucket of the digest.
+fn crowded(index: usize) -> String {
+    let mut number = 256 * index;
+    loop {
+        let uri = format!("a{}:{}", number / 60_000, 1 + number % 60_000);
+        // Each index tries numbers of its own; one in 256 of them does.
+        if xxh3_64(uri.as_bytes()) as u8 == 0 {
+            return uri;
+        }
+        number += 256 * MEMBERS;
+    }
+}
+
+/// A member is forgotten.
+fn forget(criterion: &mut Criterion, name: &str, uri: fn(usize) -> String) {
+    let mut group = Group::new(uri);
+    let mut swim = group.member();
+    let mut next = group.others();
+    criterion.bench_function(name, |bencher| {
+        bencher.iter_custom(|members| {
+            in_portions(members, 32, |count| {
+                let gone: Vec<_> = next.by_ref().take(count).collect();
+                let elapsed = timed(|| gone.iter().for_each(|uri| swim.remove_member(uri)));
+                gone.into_iter()
+                    .for_each(|uri| swim.add_member(uri, group.now()));
+                while swim.poll_transmit().is_some() {}
+                group.end_rumors(&mut swim);
+                elapsed
+            })
+        });
+    });
+}
+
 /// The datagrams come that cost most.
 fn attack(criterion: &mut Criterion) {
-    for members in [100, 60_000] {
+    for (members, _) in ATTACKED {
         for (attack, name) in Attack::ALL {
-            criterion.bench_function(&format!("hostile, {members} members: {name}"), |bencher| {
+            criterion.bench_function(&attack_name(name, members), |bencher| {
                 let mut victim = Victim::new(attack, members);
                 bencher.iter_custom(|datagrams| {
                     in_portions(datagrams, Attack::PORTION, |count| {

@@ -142,7 +142,10 @@ impl State {
             {
                 continue;
             }
+            let sent = self.swim.stats().sent.bytes();
             let taken = self.swim.handle_datagram(datagram, source, now);
+            let sent = self.swim.stats().sent.bytes() - sent;
+            self.ingress.charge(source, sent);
             if let Err(why) = taken {
                 self.handle_dropped(source, why, now);
             }

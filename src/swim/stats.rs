@@ -93,6 +93,11 @@ impl Traffic {
         *total += bytes as u64;
     }
 
+    /// Bytes of all types.
+    pub fn bytes(&self) -> u64 {
+        self.counts.iter().map(|(_datagrams, bytes)| bytes).sum()
+    }
+
     /// Datagrams and bytes of this type.
     pub const fn of(&self, kind: Kind) -> (u64, u64) {
         self.counts[kind as usize]
