@@ -6,7 +6,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::claim::Status;
 use super::member::Member;
 use super::members::{Members, Place};
-use super::uri::Uri;
+use super::msgpack::mix;
 
 /// Into how many buckets the members are divided at most, by the hash of their URIs. A power of two.
 pub const BUCKETS_MAX: usize = 256;
@@ -36,15 +36,17 @@ struct Catalog {
 #[derive(Clone, Copy, Debug, Default)]
 struct Card {
     fingerprint: u64,
-    bucket: Bucket,
+    /// The hash of the URI, by which it has its bucket.
+    uri: u64,
     /// At which position of the bucket.
     position: u32,
 }
 
-/// The number of a bucket, of [`BUCKETS_MAX`].
-type Bucket = u8;
-
-const _: () = assert!(BUCKETS_MAX == Bucket::MAX as usize + 1);
+impl Card {
+    const fn bucket(&self) -> usize {
+        bucket_of(self.uri)
+    }
+}
 
 impl Default for Digest {
     fn default() -> Self {
@@ -68,24 +70,26 @@ impl Default for Catalog {
 
 impl Catalog {
     /// Adds the record at a place where none is.
-    fn insert(&mut self, place: Place, bucket: Bucket, fingerprint: u64) {
-        let places = &mut self.buckets[usize::from(bucket)];
-        let position = u32::try_from(places.len()).expect("less than 2^32 members");
+    fn insert(&mut self, place: Place, record: &Member) -> Card {
+        let uri = hash_of(&record.uri);
+        let places = &mut self.buckets[bucket_of(uri)];
+        let card = Card {
+            fingerprint: fingerprint(uri, record),
+            uri,
+            position: u32::try_from(places.len()).expect("less than 2^32 members"),
+        };
         places.push(place);
         if place as usize >= self.cards.len() {
             self.cards.resize(place as usize + 1, Card::default());
         }
-        self.cards[place as usize] = Card {
-            fingerprint,
-            bucket,
-            position,
-        };
+        self.cards[place as usize] = card;
+        card
     }
 
     /// Removes the record at `place`, and says where it was.
     fn remove(&mut self, place: Place) -> Card {
         let card = core::mem::take(&mut self.cards[place as usize]);
-        let places = &mut self.buckets[usize::from(card.bucket)];
+        let places = &mut self.buckets[card.bucket()];
         places.swap_remove(card.position as usize);
         if let Some(moved) = places.get(card.position as usize) {
             self.cards[*moved as usize].position = card.position;
@@ -96,7 +100,7 @@ impl Catalog {
     /// The record at place `from` has moved to place `to`, where none is.
     fn rename(&mut self, from: Place, to: Place) {
         let card = core::mem::take(&mut self.cards[from as usize]);
-        self.buckets[usize::from(card.bucket)][card.position as usize] = to;
+        self.buckets[card.bucket()][card.position as usize] = to;
         self.cards[to as usize] = card;
     }
 
@@ -110,8 +114,9 @@ impl Catalog {
         let count: usize = self.buckets.iter().map(Vec::len).sum();
         let is_there = |(place, record): (usize, &Member)| {
             let card = self.cards[place];
-            let bucket = &self.buckets[usize::from(bucket_of(&record.uri))];
-            card.fingerprint == fingerprint(record)
+            let bucket = &self.buckets[card.bucket()];
+            card.uri == hash_of(&record.uri)
+                && card.fingerprint == fingerprint(card.uri, record)
                 && bucket.get(card.position as usize) == Some(&(place as Place))
         };
         count == records.len() && records.enumerate().all(is_there)
@@ -121,23 +126,23 @@ impl Catalog {
 impl Digest {
     /// Adds the member that is new at this place of the table.
     pub fn insert(&mut self, place: Place, member: &Member) {
-        let (bucket, fingerprint) = (bucket_of(&member.uri), fingerprint(member));
-        self.members.insert(place, bucket, fingerprint);
-        self.shift(bucket, fingerprint);
+        let card = self.members.insert(place, member);
+        self.shift(card.bucket(), card.fingerprint);
     }
 
     /// The member at this place of the table has changed.
     pub fn update(&mut self, place: Place, member: &Member) {
         let card = &mut self.members.cards[place as usize];
-        let before = core::mem::replace(&mut card.fingerprint, fingerprint(member));
-        let (bucket, after) = (card.bucket, card.fingerprint);
+        let after = fingerprint(card.uri, member);
+        let before = core::mem::replace(&mut card.fingerprint, after);
+        let bucket = card.bucket();
         self.shift(bucket, after.wrapping_sub(before));
     }
 
     /// Removes the member at this place of the table.
     pub fn remove(&mut self, place: Place) {
         let card = self.members.remove(place);
-        self.shift(card.bucket, card.fingerprint.wrapping_neg());
+        self.shift(card.bucket(), card.fingerprint.wrapping_neg());
     }
 
     /// A member has moved from place `from` of the table to place `to`, where nobody is.
@@ -147,22 +152,21 @@ impl Digest {
 
     /// Adds the tombstone that is new at this place of theirs.
     pub fn insert_grave(&mut self, place: Place, grave: &Member) {
-        let (bucket, fingerprint) = (bucket_of(&grave.uri), fingerprint(grave));
-        self.graves.insert(place, bucket, fingerprint);
-        self.shift(bucket, fingerprint);
+        let card = self.graves.insert(place, grave);
+        self.shift(card.bucket(), card.fingerprint);
     }
 
     /// Removes the tombstone at this place; the one at place `last`, if it is another, takes the place.
     pub fn swap_remove_grave(&mut self, place: Place, last: Place) {
         let card = self.graves.remove(place);
-        self.shift(card.bucket, card.fingerprint.wrapping_neg());
+        self.shift(card.bucket(), card.fingerprint.wrapping_neg());
         if place != last {
             self.graves.rename(last, place);
         }
     }
 
-    fn shift(&mut self, bucket: Bucket, difference: u64) {
-        let sum = &mut self.sums[usize::from(bucket)];
+    fn shift(&mut self, bucket: usize, difference: u64) {
+        let sum = &mut self.sums[bucket];
         *sum = sum.wrapping_add(difference);
         self.total = self.total.wrapping_add(difference);
     }
@@ -220,19 +224,19 @@ impl Members {
     }
 }
 
-/// URI, incarnation, status, and meaning of the payload.
-const RECORD_SIZE_MAX: usize = Uri::LENGTH_MAX + 8 + 1 + 8;
-
-/// In which of [`BUCKETS_MAX`] buckets the record of `uri` is.
-fn bucket_of(uri: &str) -> Bucket {
-    // The last bits of it.
-    xxh3_64(uri.as_bytes()) as Bucket
+fn hash_of(uri: &str) -> u64 {
+    xxh3_64(uri.as_bytes())
 }
 
-/// A hash of what others could learn from the record.
+/// In which bucket the record is whose URI has this hash.
+const fn bucket_of(hash: u64) -> usize {
+    hash as usize % BUCKETS_MAX
+}
+
+/// A hash of what others could learn from the record, whose URI has the hash `uri`.
 // A suspect counts as alive: a suspicion is on its way to be settled, by gossip, on every member for
 // itself, and comparing tables would only get in between.
-fn fingerprint(member: &Member) -> u64 {
+fn fingerprint(uri: u64, member: &Member) -> u64 {
     let settled = match member.claim.status {
         Status::Suspect => Status::Alive,
         status => status,
@@ -240,19 +244,8 @@ fn fingerprint(member: &Member) -> u64 {
     let payload = member
         .current_payload()
         .map_or(0, |payload| payload.meaning().wrapping_add(1));
-    let parts: [&[u8]; 4] = [
-        member.uri.as_bytes(),
-        &member.claim.incarnation.get().to_be_bytes(),
-        &[settled.number()],
-        &payload.to_be_bytes(),
-    ];
-    // In one go, which takes a small part of what it takes part by part.
-    let (mut record, mut length) = ([0; RECORD_SIZE_MAX], 0);
-    for part in parts {
-        record[length..length + part.len()].copy_from_slice(part);
-        length += part.len();
-    }
-    xxh3_64(&record[..length])
+    let claim = mix(member.claim.incarnation.get(), settled.number().into());
+    mix(mix(uri, claim), payload)
 }
 
 #[cfg(test)]
@@ -261,6 +254,7 @@ mod tests {
     use crate::swim::claim::{Claim, Incarnation};
     use crate::swim::payload::Payload;
     use crate::swim::time::Micros;
+    use crate::swim::uri::Uri;
 
     fn member(port: u16, status: Status, payload: Option<Payload>) -> Member {
         let claim = Claim::alive(Incarnation::FIRST).with(status);

@@ -290,7 +290,7 @@ fn meaning_of_number(number: Number) -> u64 {
 
 /// A hash of two numbers, in that order. As good as one of bytes, at a fraction of the price: a payload
 /// may be made of a thousand nils.
-fn mix(one: u64, other: u64) -> u64 {
+pub fn mix(one: u64, other: u64) -> u64 {
     // Two rounds of the finalizer of SplitMix64 (Steele, Lea, Flood, 2014), a permutation each.
     let finalize = |mut bits: u64| {
         bits = (bits ^ bits >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
