@@ -228,7 +228,7 @@ impl Victim {
         for _ in 0..bytes.int_in_range(1..=4)? {
             let (whom, first): (u8, u16) = (bytes.arbitrary()?, bytes.arbitrary()?);
             let status = *bytes.choose(&Status::ALL)?;
-            let nils: u16 = *bytes.choose(&[0, 0, 0, 1, 100, 1000])?;
+            let nils: u16 = *bytes.choose(&[0, 0, 0, 1, 100, 256])?;
             patterns.push((whom, first, status, nils));
         }
         self.inputs += 1;

@@ -10,7 +10,7 @@ use super::payload::Payload;
 use super::time::Now;
 use super::timers::Timer;
 use super::uri::Uri;
-use super::wire::{Draft, Kind, ping_data};
+use super::wire::{Draft, Kind, Trailer, ping_data};
 
 /// How many members are pushed to at a time. The epidemic reaches all of N in ln N / ln(1 + 3)
 /// intervals and a few more for the last ones.
@@ -100,6 +100,19 @@ impl Swim {
     /// Of an ACK, sends nothing and returns false where the limit for addresses that are not validated
     /// leaves no room for what I have to say of myself.
     pub(super) fn tell(&mut self, kind: Kind, data: &[u8], to: &Uri, telling: Telling) -> bool {
+        let trailer = self.trailer();
+        self.tell_with(kind, data, to, telling, &trailer)
+    }
+
+    /// The same with this trailer.
+    pub(super) fn tell_with(
+        &mut self,
+        kind: Kind,
+        data: &[u8],
+        to: &Uri,
+        telling: Telling,
+        trailer: &Trailer,
+    ) -> bool {
         let Some(myself) = self.myself.clone() else {
             return true;
         };
@@ -108,7 +121,7 @@ impl Swim {
             self.sessions.remember_ping(to, data);
         }
         let draft = Draft::with_data(kind, &myself, data, self.capacity_to(to));
-        let mut draft = draft.trailed_by(&self.trailer());
+        let mut draft = draft.trailed_by(trailer);
         let limit = self.rumor_limit();
         if telling == Telling::All || !self.goes_without_saying(to) {
             let room = event_size(&myself, &self.payload);

@@ -47,6 +47,8 @@ struct Probe {
     nacks: Vec<Uri>,
     /// My incarnation, which every ping of this probe tells unless it is known to be known.
     told: Option<Incarnation>,
+    /// The digest that all of its pings have told, if it was the same.
+    digest: Option<u64>,
 }
 
 /// The shortest pause between two tries of one probe, and the least time to answer one:
@@ -114,6 +116,7 @@ impl Swim {
                 refusals: 0,
                 nacks: Vec::new(),
                 told: self.own_claim().map(|own| own.incarnation),
+                digest: Some(self.members.digest().total()),
             });
             self.timers.set(Timer::Retry, now.monotonic + patience);
         }
@@ -161,9 +164,11 @@ impl Swim {
             return self.judge(now);
         }
         let fresh = self.relays_for(&question.dst, &asked);
+        let digest = self.members.digest().total();
         // Before asking: one who owes an answer may have got another address.
         if let Some(probe) = &mut self.prober.round {
             probe.overdue = true;
+            probe.digest = probe.digest.filter(|told| *told == digest);
             let fresh = fresh.iter().filter(|relay| !asked.contains(relay));
             probe.relays.extend(fresh.cloned());
         }
@@ -298,8 +303,16 @@ impl Swim {
         }
     }
 
-    /// An answer to a question of mine, from the one it is about or through a relay.
-    pub(super) fn hear_answer(&mut self, sender: &Uri, echo: &Echo<'_>, path: Path, now: Now) {
+    /// An answer to a question of mine, from the one it is about or through a relay. Returns the digest
+    /// that all pings have told which it may answer, if its sender has had one of them.
+    pub(super) fn hear_answer(
+        &mut self,
+        sender: &Uri,
+        echo: &Echo<'_>,
+        path: Path,
+        now: Now,
+    ) -> Option<u64> {
+        let mut confirmed = None;
         let round = self
             .prober
             .round
@@ -323,8 +336,11 @@ impl Swim {
                 (false, false) => Answer::Prompt,
             };
             self.note_answer(dst, answer, now);
-            if let (Path::Direct, Some(told)) = (path, probe.told) {
-                self.members.note_told(dst, told);
+            if !relayed {
+                confirmed = probe.digest;
+                if let Some(told) = probe.told {
+                    self.members.note_told(dst, told);
+                }
             }
             if !probe.overdue {
                 self.prober.round_trip = Some(RoundTrip::after(self.prober.round_trip, took));
@@ -340,7 +356,7 @@ impl Swim {
         self.decided += decided;
         let counts = round.is_some() || apart.is_some() || checked || decided > 0;
         let (Some(dst), true) = (echo.dst, counts) else {
-            return;
+            return confirmed;
         };
         if let (Some(ts), Some(ats)) = (echo.ts, echo.ats.filter(|ats| ats.is_finite())) {
             // In the middle between question and answer their clock showed `ats`. Integers up to
@@ -352,6 +368,7 @@ impl Swim {
         if Some(dst) == self.myself.as_deref() {
             self.regain_confidence(now);
         }
+        confirmed
     }
 
     /// Nothing could be sent to `uri`.

@@ -25,6 +25,8 @@ struct Rx<'a> {
     plain: &'a [u8],
     /// What was authenticated along with it.
     sealed: Option<Sealed>,
+    /// The digest of the table of its sender, if it tells that.
+    digest: Option<u64>,
 }
 
 impl Swim {
@@ -65,6 +67,7 @@ impl Swim {
             source,
             plain: &opened.plain,
             sealed: opened.sealed,
+            digest: message.trailer.as_ref().and_then(|trailer| trailer.digest),
         };
         if opened.sealed.is_some() {
             self.members.set_validated(&sender, source);
@@ -83,7 +86,7 @@ impl Swim {
         (self.refuted, self.owes_word) = (false, false);
         self.exhume(sender, now);
         let strange = self.members.get(sender).is_none();
-        self.act(rx, message, now);
+        let confirmed = self.act(rx, message, now);
         if !self.amplification.is_limited() {
             self.note_introductions(sender, message);
         }
@@ -92,7 +95,7 @@ impl Swim {
             self.push_to(sender);
         }
         self.note_form(sender, message, sealed);
-        self.note_dialect(sender, message, now);
+        self.note_dialect(sender, message, confirmed, now);
         self.note_doubt(sender, message);
         // A newcomer: the sooner each knows the members that the other knows, the better. What takes
         // more than a few bytes waits until the address of the newcomer is validated.
@@ -106,7 +109,9 @@ impl Swim {
         self.end_reply(now);
     }
 
-    fn act(&mut self, rx: &Rx<'_>, message: &Message<'_>, now: Now) {
+    /// Hears the events and does what the message asks for. Returns the digest that an ACK without one
+    /// confirms: that of the PING that it answers.
+    fn act(&mut self, rx: &Rx<'_>, message: &Message<'_>, now: Now) -> Option<u64> {
         let sender = rx.sender;
         self.hear_all(sender, &message.events, now);
         let note = message
@@ -116,7 +121,7 @@ impl Swim {
         let is_for_me = |uri: Option<&str>| uri == self.myself.as_deref();
         match &message.body {
             Body::Ping(echo) if is_for_me(echo.dst) => self.answer(rx, echo, now),
-            Body::Ack(echo) if is_for_me(echo.src) => self.hear_ack(rx, echo, now),
+            Body::Ack(echo) if is_for_me(echo.src) => return self.hear_ack(rx, echo, now),
             Body::Ack(echo) => self.relay_answer(echo),
             Body::Ping(_) | Body::SyncReq(_) if self.amplification.is_limited() => {
                 self.set_aside(sender, rx.source, rx.plain, now);
@@ -138,17 +143,24 @@ impl Swim {
                 Some(Note::Differ { .. }) | None => {}
             },
         }
+        None
     }
 
     /// Notes what the sender is; one of ours whose table differs from mine is asked where.
-    fn note_dialect(&mut self, sender: &Uri, message: &Message<'_>, now: Now) {
+    fn note_dialect(
+        &mut self,
+        sender: &Uri,
+        message: &Message<'_>,
+        confirmed: Option<u64>,
+        now: Now,
+    ) {
         if self.myself.as_ref() == Some(sender) {
             return;
         }
         let Some(trailer) = &message.trailer else {
             return self.members.set_dialect(sender, Dialect::Rock);
         };
-        let digest = trailer.digest;
+        let digest = trailer.digest.or(confirmed);
         self.members.set_dialect(sender, Dialect::Ours { digest });
         if self.agrees(sender)
             && let Some(own) = self.own_claim()
@@ -199,6 +211,7 @@ impl Swim {
             source: ping.source,
             plain: &ping.plain,
             sealed: None,
+            digest: None,
         };
         if ping.is_sealed {
             self.answer_at_once(&rx, echo, now);
@@ -214,26 +227,31 @@ impl Swim {
     /// the payload.
     fn answer_at_once(&mut self, rx: &Rx<'_>, echo: &Echo<'_>, now: Now) {
         let data = ack_data(echo.raw, now.wall);
-        if !self.tell(Kind::Ack, &data, rx.sender, Telling::News) {
+        let mut trailer = self.trailer();
+        // An ACK without a digest says that it is that of the PING.
+        if rx.digest == trailer.digest {
+            trailer.digest = None;
+        }
+        if !self.tell_with(Kind::Ack, &data, rx.sender, Telling::News, &trailer) {
             self.set_aside(rx.sender, rx.source, rx.plain, now);
         }
     }
 
     /// An answer to a question of mine, from the member that it is about or through a relay. If it
     /// validates the address of its sender, what that has asked for is served now.
-    fn hear_ack(&mut self, rx: &Rx<'_>, echo: &Echo<'_>, now: Now) {
+    fn hear_ack(&mut self, rx: &Rx<'_>, echo: &Echo<'_>, now: Now) -> Option<u64> {
         let path = self.cookies.path(echo);
         let Some(path) = path else {
             self.stats.answers_stray += 1;
-            return;
+            return None;
         };
-        self.hear_answer(rx.sender, echo, path, now);
+        let confirmed = self.hear_answer(rx.sender, echo, path, now);
         let is_own = path == Path::Direct && echo.dst == Some(&**rx.sender);
         if !is_own || !echo.ts.is_some_and(|ts| cookie::is_recent(ts, now.wall)) {
-            return;
+            return None;
         }
         let Some(waiting) = self.note_validated(rx.sender, rx.source) else {
-            return;
+            return confirmed;
         };
         if waiting.is_newcomer && self.members.is_legacy(rx.sender) {
             self.sync_with(rx.sender, now);
@@ -247,6 +265,7 @@ impl Swim {
             };
             self.act(&rx, &message, now);
         }
+        confirmed
     }
 
     /// What came from the address of `uri` could not be decoded. If it is dead, that is why.

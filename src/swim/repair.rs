@@ -32,7 +32,7 @@ pub struct Repair {
 
 /// How many datagrams of records follow one comparison at most: with a large table each of them takes
 /// some 10 µs to fill. If more is to be said, another comparison follows, as soon as these have come.
-const REPAIR_DATAGRAMS_MAX: usize = 4;
+const REPAIR_DATAGRAMS_MAX: usize = 8;
 
 /// For how long at least a comparison is given to end.
 const PATIENCE_MIN: Duration = Duration::from_millis(100);
