@@ -86,6 +86,11 @@ suite.fact('an old peer whose payload is too large for its kind is heard by none
             local dropped = a.membership.stats().malformed.oversized
             return dropped > 3, dropped
         end)
+        cluster:wait('the log to say so', function()
+            local log = table.concat(a:log_tail(1000), '\n')
+            local line = ('Ignoring datagrams from %s: longer than MAX_PACKET_SIZE'):format(huge.uri)
+            return log:find(line, 1, true) ~= nil
+        end)
         cluster:wait('many pings', function()
             return mixed.received(huge, 'PING', function(message) return message[1] == a.uri end) > 5
         end)
