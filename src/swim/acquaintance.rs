@@ -4,7 +4,6 @@
 //! mention as many names as it likes; so names are told apart by who has mentioned them.
 
 use super::Swim;
-use super::member::Member;
 use super::uri::Uri;
 use super::wire::{Body, Message};
 
@@ -33,7 +32,7 @@ impl Swim {
     pub fn acquaintance(&self, uri: &Uri) -> Acquaintance {
         let member = self.members.get(uri);
         let known = self.myself.as_ref() == Some(uri)
-            || member.is_some_and(Member::has_answered)
+            || member.is_some_and(|member| member.has_answered)
             || self.enquiries.waits_for(uri);
         match member {
             _ if known => Acquaintance::Known,
@@ -44,7 +43,11 @@ impl Swim {
 
     /// Notes of whom `sender` tells, if it has answered itself.
     pub(super) fn note_introductions(&mut self, sender: &Uri, message: &Message<'_>) {
-        if !self.members.get(sender).is_some_and(Member::has_answered) {
+        if !self
+            .members
+            .get(sender)
+            .is_some_and(|member| member.has_answered)
+        {
             return;
         }
         let records = match &message.body {

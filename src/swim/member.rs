@@ -33,6 +33,8 @@ pub struct Member {
     pub evidence: Evidence,
     /// What its datagrams show it to be.
     pub dialect: Dialect,
+    /// It has ever answered a question of mine itself, not through a relay.
+    pub has_answered: bool,
     /// From where it has answered a question of mine with its cookie, in this life of its own.
     pub validated: Option<SocketAddr>,
     /// Up to which incarnation of mine it is known to know what I say of myself.
@@ -71,6 +73,7 @@ impl Member {
             round_trip: None,
             evidence: Evidence::default(),
             dialect: Dialect::Unknown,
+            has_answered: false,
             validated: None,
             knows_my: None,
             acquaintance: Acquaintance::default(),
@@ -81,11 +84,6 @@ impl Member {
     /// Whether its last datagram was one of ours.
     pub const fn is_ours(&self) -> bool {
         matches!(self.dialect, Dialect::Ours { .. })
-    }
-
-    /// Whether it has ever answered a ping of mine.
-    pub const fn has_answered(&self) -> bool {
-        self.clock_delta.is_some()
     }
 
     /// The payload, if it is known to be that of the present incarnation: only then may others be

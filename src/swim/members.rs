@@ -261,7 +261,7 @@ impl Members {
         self.unproven.remove(place);
         self.gone.remove(place);
         let member = &self.table[place as usize];
-        match (member.claim.status.is_live(), member.has_answered()) {
+        match (member.claim.status.is_live(), member.has_answered) {
             (true, _) => {}
             (false, false) => self.unproven.insert(place),
             (false, true) => self.gone.insert(place),
@@ -278,7 +278,7 @@ impl Members {
     /// Whether all who can be spared are known as such; for audits.
     pub fn is_sound_in_expendable(&self) -> bool {
         let gone = |member: &&Member| !member.claim.status.is_live();
-        let unproven = |member: &&Member| gone(member) && !member.has_answered();
+        let unproven = |member: &&Member| gone(member) && !member.has_answered;
         let unproven = self.from(0).filter(unproven).count();
         let gone = self.from(0).filter(gone).count() - unproven;
         (self.unproven.len(), self.gone.len()) == (unproven, gone)

@@ -15,11 +15,8 @@ impl Members {
     /// Notes how far the clock of `uri` is ahead of ours.
     pub fn set_clock_delta(&mut self, uri: &str, delta: f64) {
         if let Some((index, _uri, member)) = self.table.get_full_mut(uri) {
-            let is_first = member.clock_delta.replace(delta).is_none();
+            member.clock_delta = Some(delta);
             self.history.touch(place(index));
-            if is_first {
-                self.classify(place(index));
-            }
         }
     }
 
@@ -43,8 +40,12 @@ impl Members {
 
     /// Notes that `uri` has answered a question from `source`, with its cookie.
     pub fn set_validated(&mut self, uri: &str, source: SocketAddr) {
-        if let Some(member) = self.table.get_mut(uri) {
+        if let Some((index, _uri, member)) = self.table.get_full_mut(uri) {
             member.validated = Some(source);
+            if !member.has_answered {
+                member.has_answered = true;
+                self.classify(place(index));
+            }
         }
     }
 
