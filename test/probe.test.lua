@@ -9,6 +9,24 @@ fact('a member that answers joins the group', function(t, cluster)
     t:ok(cluster:everyone_sees(b.uri, 'alive'), 'everybody knows who answered')
 end)
 
+fact('after a probe both sides have the newest payload of each other', function(t, cluster)
+    local a, b = cluster:group(2)
+    local stale = {}
+    for i = 1, 50 do
+        b.membership.set_payload('number', -i)
+        local ok = a:call(function(uri, number)
+            local membership = require('membership')
+            membership.set_payload('number', number)
+            return membership.probe_uri(uri)
+        end, b.uri, i)
+        local there, here = b.membership.get_member(a.uri).payload, a.membership.get_member(b.uri).payload
+        if not ok or there.number ~= i or here.number ~= -i then
+            table.insert(stale, i)
+        end
+    end
+    t:is_deeply(stale, {}, 'each time')
+end)
+
 fact('the own uri answers', function(t, cluster)
     local a = cluster:member()
     t:is(a.membership.probe_uri(a.uri), true, 'it answers')
