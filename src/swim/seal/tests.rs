@@ -188,3 +188,16 @@ fn a_key_is_never_shown() {
     );
     assert!(!opened.contains("swordfish"), "{opened}");
 }
+
+#[test]
+fn an_old_peer_whose_message_ends_like_one_with_a_checksum_is_understood() {
+    let text = b"\x94\xa3a:1\xa5LEAVE\xc0\x91\x95\xa3a:1\x01\x01\x91\xa5\xd6\x63abc\x01";
+    let none = Keyring::default();
+    let seal = seal(&none, Cipher::Cbc, b"");
+    let opened = seal.open(text).expect("no checksum");
+    let message = opened.message().expect("a message");
+    assert_eq!((message.events.len(), message.trailer), (1, None));
+    let mut changed = text.to_vec();
+    changed[14] = 9; // no status
+    assert_eq!(why(&seal, &changed), Malformed::Corrupt);
+}
