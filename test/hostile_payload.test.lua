@@ -150,7 +150,9 @@ suite.fact('what others would not take cannot be set, and the error names key an
         t:is(outcome.ok or outcome.whole, false, name .. ' raises')
         t:is(outcome.err:match('bad argument.*'), ('bad argument #2 to set_payload (%s)'):format(text), 'and says why')
     end
-    t:is_deeply(a.membership.myself(), before, 'it is what it was')
+    local after = a.membership.myself()
+    before.clock_delta, after.clock_delta = nil, nil
+    t:is_deeply(after, before, 'it is what it was')
     local ok, err = a:call(function()
         return pcall(require('membership').set_payload, {[true] = 1})
     end)

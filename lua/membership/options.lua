@@ -136,9 +136,11 @@ if state == nil then
 end
 state.assign, state.list = assign, list
 
--- What prints or encodes them asks for this field.
+-- What prints or encodes them asks for this field. A function is no value for it.
 local function serialize()
-    return list()
+    local all = list()
+    all.log_debug = nil
+    return all
 end
 
 function state.read(name)
