@@ -25,8 +25,8 @@ const DATAGRAM_COST: usize = 128;
 
 /// What may be taken in from all strangers together in a slice, in bytes.
 ///
-/// By `cargo bench -- hostile`, the worst datagram of 1472 bytes costs 36 µs with a table of 60,000 members,
-/// 22 µs with 100: 25 and 15 ns a byte. So strangers take an eighth of a core at most. It is enough for
+/// By `cargo bench -- hostile`, the worst datagram of 1472 bytes costs 37 µs with a table of 60,000 members,
+/// 23 µs with 100: 25 and 15 ns a byte. So strangers take an eighth of a core at most. It is enough for
 /// the pings of 15,000 strangers a second.
 const STRANGERS_MAX: usize = 512 << 10;
 
