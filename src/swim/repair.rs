@@ -30,9 +30,15 @@ pub struct Repair {
     vain: u32,
 }
 
-/// How many datagrams of records follow one comparison at most: with a large table each of them takes
-/// some 10 µs to fill. If more is to be said, another comparison follows, as soon as these have come.
-const REPAIR_DATAGRAMS_MAX: usize = 8;
+/// How many datagrams of records follow one comparison at most: 24 KB, which the receive buffer of a
+/// busy peer still takes. If more is to be said, another comparison follows, as soon as these have come.
+const REPAIR_DATAGRAMS_MAX: usize = 16;
+
+/// How many if the table is large: each of them takes some 10 µs to fill then.
+const REPAIR_DATAGRAMS_OF_LARGE_TABLE_MAX: usize = 4;
+
+/// How many members a large table has.
+const LARGE_TABLE: usize = 1024;
 
 /// For how long at least a comparison is given to end.
 const PATIENCE_MIN: Duration = Duration::from_millis(100);
@@ -221,6 +227,11 @@ impl Swim {
         let graves = indices.flat_map(|index| self.members.graves_in_bucket(index, count));
         let members = members.chain(graves).filter(|member| wanted(member));
         let blank = || Draft::sync(Kind::SyncAck, &myself, limit).trailed_by(trailer);
-        pack(blank, REPAIR_DATAGRAMS_MAX, members)
+        let datagrams_max = if self.members.len() < LARGE_TABLE {
+            REPAIR_DATAGRAMS_MAX
+        } else {
+            REPAIR_DATAGRAMS_OF_LARGE_TABLE_MAX
+        };
+        pack(blank, datagrams_max, members)
     }
 }
