@@ -231,7 +231,7 @@ impl Swim {
         left: usize,
         act: impl FnOnce(&mut Self) -> T,
     ) -> T {
-        self.amplification.cause = if self.is_validated_at(sender, source) {
+        let cause = if self.is_validated_at(sender, source) {
             Cause::Others { validated: None }
         } else {
             Cause::Unvalidated {
@@ -239,17 +239,18 @@ impl Swim {
                 left,
             }
         };
-        let done = act(self);
-        self.amplification.cause = Cause::Own;
-        done
+        self.with_cause(cause, act)
     }
 
     /// Runs `act` because of what others have said earlier.
     pub(super) fn because_of_others<T>(&mut self, act: impl FnOnce(&mut Self) -> T) -> T {
-        let others = Cause::Others { validated: None };
-        let cause = mem::replace(&mut self.amplification.cause, others);
+        self.with_cause(Cause::Others { validated: None }, act)
+    }
+
+    fn with_cause<T>(&mut self, cause: Cause, act: impl FnOnce(&mut Self) -> T) -> T {
+        let before = mem::replace(&mut self.amplification.cause, cause);
         let done = act(self);
-        self.amplification.cause = cause;
+        self.amplification.cause = before;
         done
     }
 
