@@ -57,7 +57,9 @@ fn membership_core(lua: &Lua) -> mlua::Result<Table> {
     export(lua, &core, "set_allowed_members", set_allowed_members)?;
     export(lua, &core, "generate", generate)?;
     export(lua, &core, "changes", table::changes)?;
+    export(lua, &core, "news", table::news)?;
     export(lua, &core, "member", table::member)?;
+    export(lua, &core, "progress_address", table::progress_address)?;
     export(lua, &core, "set_payload", payload::set_payload)?;
     export(lua, &core, "set_payload_key", payload::set_payload_key)?;
     export(lua, &core, "probe", probe)?;

@@ -74,6 +74,39 @@ suite.fact('what no Tarantool decodes safely ends no process, and is counted', f
     end
 end)
 
+suite.fact('a table that others have filled is not copied into Lua before a program reads it', function(t, cluster)
+    local a = cluster:member()
+    local grown, read = a:call(function()
+        local core, fiber, membership = require('membership.core'), require('fiber'), require('membership')
+        local bytes = require('msgpack').encode({text = ('x'):rep(1000)})
+        local changed, wakes = membership.subscribe(), 0
+        fiber.create(function()
+            while changed:wait(10) do
+                wakes = wakes + 1
+            end
+        end)
+        collectgarbage()
+        local before = collectgarbage('count')
+        for i = 1, 20000 do
+            assert(core.generate(('127.0.%d.%d:1'):format(i / 250, i % 250), 1, 1, bytes))
+            if i % 500 == 0 then
+                fiber.sleep(0.05)
+            end
+        end
+        assert(wakes > 0, 'the subscriber was woken')
+        assert(membership.get_member('127.0.0.1:1').payload.text ~= nil)
+        collectgarbage()
+        local grown = collectgarbage('count') - before
+        local read = 0
+        for _, member in membership.pairs() do
+            read = read + (member.payload.text ~= nil and 1 or 0)
+        end
+        return grown, read
+    end)
+    t:ok(grown < 12 * 1024, ('20 MB of payloads, and %.0f KB in Lua'):format(grown))
+    t:is(read, 20000, 'a program that reads them has them')
+end)
+
 suite.fact('no payload has a reference in it, which would not live as long', function(t, cluster)
     local a = cluster:member()
     local count = a:call(function()

@@ -188,6 +188,45 @@ fact('thousands who wait do nothing while nothing happens, and are all woken by 
     t:is(same, 0, 'in a table of its own')
 end)
 
+fact('many changes are read in parts, and other fibers run in between', function(t, cluster)
+    local a = cluster:node()
+    local result = a:call(function()
+        local fiber, membership = require('fiber'), require('membership')
+        membership.add_member('127.0.0.1:1')
+        local version, turns = membership.wait(), 0
+        for i = 2, 1001 do
+            membership.add_member('127.0.0.1:' .. i)
+        end
+        fiber.create(function()
+            while turns ~= nil do
+                turns = turns + 1
+                fiber.sleep(0)
+            end
+        end)
+        local function count(changed)
+            local number = 0
+            for _ in pairs(changed) do
+                number = number + 1
+            end
+            return number
+        end
+        local before, result = turns, {}
+        local _, changed = membership.wait(version, 0)
+        result.at_once, result.turns_at_once = count(changed), turns - before
+        before = turns
+        version, changed = membership.wait(version, 10)
+        result.in_parts, result.turns_in_parts = count(changed), turns - before
+        result.left = membership.wait(version, 0) ~= nil
+        turns = nil
+        return result
+    end)
+    t:is(result.in_parts, 1000, 'all that are new')
+    t:ok(result.turns_in_parts > 1, 'another fiber runs in between')
+    t:is(result.left, false, 'and nothing is left')
+    t:is(result.at_once, 1000, 'without a timeout they are returned too')
+    t:is(result.turns_at_once, 0, 'and no other fiber runs')
+end)
+
 fact('who has missed more than anybody remembers gets the whole table', function(t, cluster)
     local a = cluster:node()
     a.membership.add_member('127.0.0.1:1')

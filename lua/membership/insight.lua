@@ -3,7 +3,6 @@
 local check = require('membership.check')
 local codec = require('membership.codec')
 local core = require('membership.core')
-local journal = require('membership.journal')
 local mirror = require('membership.mirror')
 local watch = require('membership.watch')
 
@@ -55,8 +54,7 @@ local insight = {}
 function insight.stats()
     watch.ensure()
     local stats = codec.decode(check.result(core.stats()))
-    check.result(mirror.current())
-    stats.version = journal.number()
+    stats.version = mirror.news()
     return stats
 end
 

@@ -48,8 +48,9 @@ local function log_level()
     return ffi.C.log_level
 end
 
--- Tarantool's `log.debug` drops what is below the level of the log. Any other function is there to be called.
-local function wants_debug()
+--- Whether anything would come of debug lines. Tarantool's `log.debug` drops what is below the level of the log. Any
+-- other function is there to be called.
+function lines.wants_debug()
     local log_debug = lines.get_log_debug()
     local is_default = log_debug == log.debug and type(log_debug) == 'function'
     if not is_default or debug.getinfo(log_debug, 'S').source ~= '@builtin/log.lua' then
@@ -77,7 +78,7 @@ local function pop()
 end
 
 local function push_debug(line, room)
-    if wants_debug() and not push(line, room) then
+    if lines.wants_debug() and not push(line, room) then
         state.debug_left_out = state.debug_left_out + 1
     end
 end

@@ -32,9 +32,8 @@ end
 ---@return fun(members: table, uri?: string): string, membership.InternalInfo
 ---@return table<string, membership.InternalInfo>
 function members.pairs()
-    local state = check.result(mirror.current())
     local result = {}
-    for _, record in ipairs(state.list) do
+    for _, record in ipairs(check.result(mirror.current())) do
         result[record.uri] = describe(record)
     end
     return pairs(result)
@@ -43,8 +42,8 @@ end
 --- How many members there are, whatever their status.
 ---@return number
 function members.count()
-    local state = check.result(mirror.current())
-    return #state.list
+    local list = check.result(mirror.current())
+    return #list
 end
 
 return members

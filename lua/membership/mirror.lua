@@ -1,11 +1,11 @@
---- The member table as Lua sees it: decoded once, kept up with by asking the core what has changed.
+--- The member table as Lua sees it: a copy, decoded once and kept up with by asking the core what has changed.
 --
--- This is what makes reads cheap: no lock, no decoding and no call into the core but "anything new since version V?".
--- The core answers in parts, so that the fiber that keeps up can yield between them.
+-- This is what makes reads cheap: no lock, no decoding and no call into the core.
+
+local ffi = require('ffi')
 
 local codec = require('membership.codec')
 local core = require('membership.core')
-local journal = require('membership.journal')
 local lines = require('membership.lines')
 local payloads = require('membership.payload')
 
@@ -18,7 +18,7 @@ local payloads = require('membership.payload')
 ---@field clock_delta? number µs
 ---@field bytes? string the payload, encoded
 ---@field mould? membership.Mould the payload, decoded; nil until it is read
----@field at number its place in `list`
+---@field at? number its place in `list`, if it is part of the copy
 
 ---@class membership.MemberInfo
 ---@field uri string `host:port`, the identity of a member
@@ -34,19 +34,44 @@ local MOULDS_WEIGHT_MAX = 2 ^ 21
 
 local STATUS_NAMES = {'alive', 'suspect', 'dead', 'non-decryptable', 'left'}
 
+-- A table of up to so many members is copied as it changes.
+local FOLLOWED_MAX = 4096
+
+-- How many members that were looked up one by one are remembered.
+local FOUND_MAX = 1024
+
 -- Outlives a reload of this file.
 local state = core.lasting.mirror
 if state == nil then
     state = {
-        version = 0, -- of the core's table, up to which this one is complete
-        origin = 0, -- its version when this one was begun anew
+        -- The copy of the whole table.
+        version = 0, -- of the core's table, up to which the copy is complete
+        origin = 0, -- its version when the copy was begun anew
         before = nil, -- while it is begun anew: the records that it replaces, by URI
-        myself = nil, -- my URI
-        moulds_weight = 0, -- of the payloads decoded since they were last forgotten
         list = {}, -- of records, in no order: loops over it can be compiled
         by_uri = {},
+        -- Members that were looked up one by one, as of one version of the core's table.
+        found_version = 0,
+        found_count = 0,
+        found = {}, -- by URI: a record, or false for a member that is unknown
+        found_myself = nil,
+        moulds_weight = 0, -- of the payloads decoded since they were last forgotten
     }
     core.lasting.mirror = state
+end
+
+-- The core keeps two numbers up to date here: the versions of its table at the last change, and at the last news. So
+-- most reads need not call it.
+local progress = ffi.cast('const volatile double *', core.progress_address())
+
+local function version()
+    return progress[0]
+end
+
+--- The number of the last change that subscribers are told of.
+---@return number -1 when the engine has failed
+local function news()
+    return progress[1]
 end
 
 local function remove(uri)
@@ -60,7 +85,6 @@ local function remove(uri)
         state.list[record.at] = last
     end
     state.by_uri[uri] = nil
-    journal.note_gone(uri)
 end
 
 local function given(value)
@@ -89,14 +113,10 @@ local function put(raw)
     local here = state.by_uri[uri]
     local known = here or state.before ~= nil and state.before[uri] or nil
     local record = to_record(raw, known)
-    local claim_is_new = known == nil or known.number ~= record.number or known.incarnation ~= record.incarnation
-    if claim_is_new or known.bytes ~= record.bytes then
-        journal.note(uri)
-    end
     record.at = here ~= nil and here.at or #state.list + 1
     state.list[record.at] = record
     state.by_uri[uri] = record
-    if claim_is_new then
+    if known == nil or known.number ~= record.number or known.incarnation ~= record.incarnation then
         local text = known == nil and 'Adding: %s (inc. %d) is %s' or 'Rumor: %s (inc. %d) is %s'
         lines.debug({text, uri, record.incarnation, record.status})
     end
@@ -110,28 +130,20 @@ local function begin_anew()
     state.list, state.by_uri, state.before = {}, {}, before
 end
 
--- Who was there before, and is not any more.
-local function note_missing()
-    for uri in pairs(state.before) do
-        if state.by_uri[uri] == nil then
-            journal.note_gone(uri)
-        end
-    end
-    state.before = nil
-end
-
---- Takes some of what the core has new, and at most so much that it takes a millisecond or two.
+--- Copies some of what the core has new, and at most so much that it takes a millisecond or two.
 ---@return boolean|nil complete whether that was all
 ---@return string|number|nil err, or the version that the core's table had
 local function advance()
-    local blob, err = core.changes(state.version, state.origin)
-    if blob == nil then
-        if err ~= nil then
-            return nil, err
-        end
+    if state.version == version() then
         return true, state.version
     end
-    local version, origin, latest, reset, changed, gone, myself = unpack(codec.decode(blob), 1, 7)
+    local blob, err = core.changes(state.version, state.origin)
+    if err ~= nil then
+        return nil, err
+    elseif blob == nil then
+        return true, state.version
+    end
+    local reached, origin, latest, reset, changed, gone = unpack(codec.decode(blob), 1, 6)
     if reset then
         begin_anew()
     end
@@ -141,15 +153,15 @@ local function advance()
     for _, raw in ipairs(changed) do
         put(raw)
     end
-    state.version, state.origin, state.myself = tonumber(version), tonumber(origin), given(myself)
-    if state.before ~= nil and state.version >= state.origin then
-        note_missing()
+    state.version, state.origin = tonumber(reached), tonumber(origin)
+    if state.version >= state.origin then
+        state.before = nil
     end
-    return version == latest, tonumber(latest)
+    return reached == latest, tonumber(latest)
 end
 
 --- Catches up with the core, as it is at this moment.
----@return {list: membership.Record[], by_uri: table<string, membership.Record>, myself?: string}|nil
+---@return membership.Record[]|nil list of all members
 ---@return string|nil err
 local function current()
     local complete, latest = advance()
@@ -162,7 +174,37 @@ local function current()
         end
         complete, latest = advance()
     end
-    return state
+    return state.list
+end
+
+--- Copies some of what is new, so that little is left for reads. But a large table, which strangers may have made up,
+-- is copied when a program reads it: LuaJIT's collector stops the thread for a time in proportion to it.
+---@return boolean|nil complete whether nothing is left to be copied; nil when the engine has failed
+local function follow()
+    if #state.list > FOLLOWED_MAX and not lines.wants_debug() then
+        return true
+    end
+    return (advance())
+end
+
+local function forget_found(now)
+    state.found, state.found_count, state.found_myself = {}, 0, nil
+    state.found_version = now
+end
+
+local function look_up(uri)
+    local blob, err = core.member(uri)
+    if err ~= nil then
+        return nil, err
+    end
+    local record = blob ~= nil and to_record(codec.decode(blob), state.by_uri[uri])
+    if uri == nil then
+        state.found_myself = record
+    else
+        state.found[uri] = record
+        state.found_count = state.found_count + 1
+    end
+    return record
 end
 
 --- What is known of one member by now. Takes no longer if there is much else that is new.
@@ -170,25 +212,27 @@ end
 ---@return membership.Record|nil
 ---@return string|nil err
 local function find(uri)
-    local complete, err = advance()
-    if complete == nil then
-        return nil, err
+    follow()
+    local now = version()
+    if uri ~= nil and state.version == now then
+        return state.by_uri[uri]
+    elseif state.found_version ~= now or state.found_count >= FOUND_MAX then
+        forget_found(now)
     end
-    uri = uri or state.myself
-    if not complete and uri ~= nil then
-        local blob = core.member(uri)
-        if blob ~= nil then
-            put(codec.decode(blob))
-        else
-            remove(uri)
+    local record
+    if uri == nil then
+        record = state.found_myself
+    else
+        record = state.found[uri]
+    end
+    if record == nil then
+        local err
+        record, err = look_up(uri)
+        if err ~= nil then
+            return nil, err
         end
     end
-    return state.by_uri[uri]
-end
-
---- Notes who I am by now: an identity that others had known before changes nothing in the table.
-local function identify()
-    state.myself = core.myself()
+    return record or nil
 end
 
 local function forget_moulds()
@@ -231,11 +275,18 @@ local function describe(record)
     }
 end
 
+--- The same of what the core says of a member, which is not kept.
+---@return membership.MemberInfo
+local function describe_raw(raw)
+    return describe(to_record(raw, state.by_uri[raw[1]]))
+end
+
 return {
     STATUS_NAMES = STATUS_NAMES,
-    advance = advance,
     current = current,
     describe = describe,
+    describe_raw = describe_raw,
     find = find,
-    identify = identify,
+    follow = follow,
+    news = news,
 }

@@ -1,27 +1,72 @@
 --- Waiting for a newer member table, without missing anything in between.
 
 local clock = require('clock')
+local fiber = require('fiber')
 
 local check = require('membership.check')
-local journal = require('membership.journal')
+local codec = require('membership.codec')
+local core = require('membership.core')
 local mirror = require('membership.mirror')
 local watch = require('membership.watch')
 
---- What has changed after `version`. Without one, or where nobody remembers, everything that there is.
-local function changes_since(version, state)
-    local changed = {}
-    local uris = version > 0 and journal.since(version) or nil
-    if uris == nil then
-        for _, record in ipairs(state.list) do
-            changed[record.uri] = mirror.describe(record)
+-- The last answer of the core, for the others who wait for the same.
+local last = {since = nil, latest = nil, news = nil}
+
+local function news_since(version, latest)
+    if last.since ~= version or last.latest ~= latest then
+        local blob, err = core.news(version)
+        if err ~= nil then
+            return nil, err
         end
-        return changed, true
+        last.since, last.latest, last.news = version, latest, blob ~= nil and codec.decode(blob)
     end
-    for _, uri in ipairs(uris) do
-        local record = state.by_uri[uri]
-        changed[uri] = record ~= nil and mirror.describe(record) or false
+    return last.news
+end
+
+local function whole_table(latest)
+    local list, err = mirror.current()
+    if list == nil then
+        return err
     end
-    return changed
+    local changed = {}
+    for _, record in ipairs(list) do
+        changed[record.uri] = mirror.describe(record)
+    end
+    return nil, latest, changed, true
+end
+
+local function add(news, changed)
+    local reached, members, gone = unpack(news, 1, 3)
+    for _, uri in ipairs(gone) do
+        changed[uri] = false
+    end
+    for _, raw in ipairs(members) do
+        changed[raw[1]] = mirror.describe_raw(raw)
+    end
+    return tonumber(reached)
+end
+
+-- What is new after `version`, in parts, between which other fibers run if they may. Without a version, or where
+-- nobody remembers so much, everything that there is.
+local function read(version, latest, may_yield)
+    local changed = {}
+    while true do
+        local news, err
+        if version > 0 then
+            news, err = news_since(version, latest)
+        end
+        if err ~= nil then
+            return err
+        elseif not news then
+            return whole_table(mirror.news())
+        end
+        version = add(news, changed)
+        if version >= latest then
+            return nil, version, changed
+        elseif may_yield then
+            fiber.sleep(0)
+        end
+    end
 end
 
 --- Returns the error of the engine, if there is one; then what `wait` does.
@@ -29,11 +74,9 @@ local function run(version, timeout)
     -- Not fiber.clock(), which stands still while this thread computes.
     local deadline = timeout ~= nil and clock.monotonic() + timeout or math.huge
     while true do
-        local state, err = mirror.current()
-        if state == nil then
-            return err
-        elseif journal.number() ~= version then
-            return nil, journal.number(), changes_since(version, state)
+        local latest = mirror.news()
+        if latest ~= version then
+            return read(version, latest, timeout ~= 0)
         end
         local left = deadline - clock.monotonic()
         if left <= 0 then
@@ -49,10 +92,10 @@ local function is_from_zero(value)
 end
 
 --- Waits until the member table is newer than `version`, as `subscribe` tells of changes; but none is missed between
--- two calls.
+-- two calls. Where there are many changes, other fibers run while they are read, unless `timeout` is 0.
 ---@param version? number what the last call has returned; 0 or nil to begin with the table as it is
 ---@param timeout? number seconds; nil waits for ever
----@return number|nil version of the table as it is now; nil when the time was over
+---@return number|nil version of the table up to which `changed` reaches; nil when the time was over
 ---@return table<string, membership.MemberInfo|false>|nil changed by URI; false is a member that is gone
 ---@return boolean|nil all true if `changed` is the whole table, and whoever is not in it is gone
 local function wait(version, timeout)

@@ -10,7 +10,6 @@ local socket = require('socket')
 
 local codec = require('membership.codec')
 local core = require('membership.core')
-local journal = require('membership.journal')
 local lines = require('membership.lines')
 local mirror = require('membership.mirror')
 local time = require('membership.time')
@@ -22,16 +21,16 @@ local state = core.lasting.watch
 if state == nil then
     state = {
         running = false,
-        -- By cond, the number of the change up to which its subscriber knows all, or has been woken for. Weak: a
-        -- subscriber who has lost his cond cannot unsubscribe it.
+        -- By cond, the number of the last news that its subscriber knows, or has been woken for. Weak: a subscriber
+        -- who has lost his cond cannot unsubscribe it.
         subscribers = setmetatable({}, {__mode = 'k'}),
         -- Wakes those who wait for the outcome of a probe.
         decided = fiber.cond(),
         -- Wakes those who wait for a change.
         changed = fiber.cond(),
-        -- What the first of them has seen of the journal; nil if nobody waits.
+        -- The number of the last news that the first of them has seen; nil if nobody waits.
         seen = nil,
-        -- The number of the change up to which all subscribers know all, or have been woken for.
+        -- The number of the last news that all subscribers know, or have been woken for.
         told = 0,
     }
     core.lasting.watch = state
@@ -44,15 +43,11 @@ local function wake_waiting()
     state.changed:broadcast()
 end
 
---- Takes some of what is new, and wakes the subscribers, and those who wait for a change, if there is news for them.
----@return boolean complete whether nothing is left to be taken
+--- Wakes the subscribers, and those who wait for a change, if there is news for them.
+---@return boolean complete whether nothing is left to be copied
 function watch.tell()
-    local complete = mirror.advance()
-    if complete == nil then
-        wake_waiting() -- nothing will change any more: they find out why
-        return true
-    end
-    local number = journal.number()
+    local complete = mirror.follow() ~= false
+    local number = mirror.news()
     if state.seen ~= nil and state.seen ~= number then
         wake_waiting()
     end
@@ -122,8 +117,7 @@ end
 ---@return table a fiber.cond
 function watch.subscribe()
     local cond = fiber.cond()
-    mirror.current()
-    state.subscribers[cond] = journal.number()
+    state.subscribers[cond] = mirror.news()
     return cond
 end
 
@@ -131,10 +125,10 @@ function watch.unsubscribe(cond)
     state.subscribers[cond] = nil
 end
 
---- Waits until there is more in the journal than by now.
+--- Waits until there is more news than by now.
 ---@param timeout? number
 function watch.wait_for_change(timeout)
-    state.seen = state.seen or journal.number()
+    state.seen = state.seen or mirror.news()
     state.changed:wait(timeout)
     fiber.testcancel() -- a cancelled fiber wakes from wait() as if it were broadcast to
 end

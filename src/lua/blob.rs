@@ -4,39 +4,51 @@ use rmp::encode as msgpack;
 
 use crate::node::interfaces::Interface;
 use crate::node::{Greeting, Line};
-use crate::swim::Changes;
 use crate::swim::config::{Config, Setting};
 use crate::swim::member::Member;
-use crate::swim::uri::Uri;
+use crate::swim::{Changes, Part};
 
-/// `[version, origin, latest, reset, [member, …], [uri that is gone, …], my uri or nil]`: up to which
-/// `version` this reaches, of which `latest` is the last; see [`member`].
-pub fn changes(changes: &Changes<'_>, latest: u64, myself: Option<&Uri>) -> Vec<u8> {
-    let payloads = changes
-        .members
-        .iter()
-        .filter_map(|member| member.payload.as_ref());
-    let payloads: usize = payloads.map(|payload| payload.bytes().len()).sum();
-    let mut blob = Vec::with_capacity(128 * (1 + changes.members.len()) + payloads);
-    array(&mut blob, 7);
+/// `[version, origin, latest, reset, [member, …], [uri that is gone, …]]`: up to which `version` this
+/// reaches, of which `latest` is the last; see [`member`].
+pub fn changes(changes: &Changes<'_>, latest: u64) -> Vec<u8> {
+    let mut blob = with_room_for(&changes.part);
+    array(&mut blob, 6);
     infallible(msgpack::write_uint(&mut blob, changes.position.version));
     infallible(msgpack::write_uint(&mut blob, changes.position.origin));
     infallible(msgpack::write_uint(&mut blob, latest));
     infallible(msgpack::write_bool(&mut blob, changes.reset));
-    array(&mut blob, changes.members.len());
-    for one in &changes.members {
-        member(&mut blob, one);
-    }
-    array(&mut blob, changes.gone.len());
-    changes
-        .gone
-        .iter()
-        .for_each(|uri| text(&mut blob, uri.as_bytes()));
-    match myself {
-        Some(uri) => text(&mut blob, uri.as_bytes()),
-        None => nil(&mut blob),
-    }
+    part(&mut blob, &changes.part);
     blob
+}
+
+/// `[number of the last change in this, [member, …], [uri that is gone, …]]`, see [`member`].
+pub fn news(news: &Part<'_>) -> Vec<u8> {
+    let mut blob = with_room_for(news);
+    array(&mut blob, 3);
+    infallible(msgpack::write_uint(&mut blob, news.reached));
+    part(&mut blob, news);
+    blob
+}
+
+fn with_room_for(part: &Part<'_>) -> Vec<u8> {
+    let mut payloads = 0;
+    for member in &part.members {
+        if let Some(payload) = &member.payload {
+            payloads += payload.bytes().len();
+        }
+    }
+    Vec::with_capacity(128 * (1 + part.members.len() + part.gone.len()) + payloads)
+}
+
+fn part(blob: &mut Vec<u8>, part: &Part<'_>) {
+    array(blob, part.members.len());
+    for one in &part.members {
+        member(blob, one);
+    }
+    array(blob, part.gone.len());
+    for uri in &part.gone {
+        text(blob, uri.as_bytes());
+    }
 }
 
 /// `[uri, status, incarnation, payload or nil, timestamp, clock_delta or nil]`.

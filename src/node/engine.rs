@@ -216,6 +216,7 @@ mod tests {
     use std::net::UdpSocket;
 
     use super::super::Node;
+    use super::super::shared::Progress;
     use super::*;
     use crate::swim::uri::Uri;
     use crate::swim::wire::Kind;
@@ -236,7 +237,9 @@ mod tests {
         node.hush_bell(bell);
         node.shared.lock().sabotaged = true;
         // Nobody calls the node: the engine finds out by itself, at its next deadline.
-        eventually("the version says so", || node.version() == u64::MAX);
+        eventually("the version says so", || {
+            node.progress().version() == Progress::FAILED
+        });
         let text = "membership engine failed: sabotage";
         eventually("the error waits to be logged", || {
             node.take_lines().0.iter().any(|line| line.text == text)

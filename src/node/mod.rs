@@ -60,7 +60,7 @@ pub use failure::Failure;
 use failure::system_text;
 use interfaces::{Interface, interfaces};
 pub use lines::{Line, Lines};
-use shared::Shared;
+use shared::{Progress, Shared};
 pub use socket::Family;
 use state::State;
 
@@ -196,10 +196,14 @@ impl Node {
         self.shared.lock().addresses.is_resolving(uri)
     }
 
-    /// [`Swim::version`], read without the lock. `u64::MAX` once the engine has failed, so that who
-    /// compares it to what he has seen finds out.
-    pub fn version(&self) -> u64 {
-        self.shared.version()
+    /// How far the member table has got, read without the lock.
+    pub fn progress(&self) -> &Progress {
+        self.shared.progress()
+    }
+
+    /// Where [`Progress`] is in memory, as long as this node lives.
+    pub fn progress_address(&self) -> usize {
+        std::ptr::from_ref(self.progress()).addr()
     }
 
     /// Makes a bell for one Lua state: a descriptor that turns readable when there is something to

@@ -23,8 +23,38 @@ pub struct Shared {
     /// Who may start and stop the engine: held over `init`, `leave` and `fork`, taken before the
     /// lock and never by the engine.
     engine: Mutex<Option<Engine>>,
-    /// [`crate::swim::Swim::version`], to be read without the lock.
+    progress: Progress,
+}
+
+/// How far the member table has got, to be read without the lock, and by Lua without a call: the bits of
+/// two doubles, of which each is [`Progress::FAILED`] after a failure.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub struct Progress {
+    /// [`crate::swim::Swim::version`].
     version: AtomicU64,
+    /// [`crate::swim::Swim::news`].
+    news: AtomicU64,
+}
+
+impl Progress {
+    /// No version that was ever read, so that whoever compares finds out.
+    pub const FAILED: f64 = -1.0;
+
+    /// See [`crate::swim::Swim::version`].
+    pub fn version(&self) -> f64 {
+        f64::from_bits(self.version.load(Ordering::Acquire))
+    }
+
+    /// See [`crate::swim::Swim::news`].
+    pub fn news(&self) -> f64 {
+        f64::from_bits(self.news.load(Ordering::Acquire))
+    }
+
+    fn set(&self, version: f64, news: f64) {
+        self.version.store(version.to_bits(), Ordering::Release);
+        self.news.store(news.to_bits(), Ordering::Release);
+    }
 }
 
 impl Shared {
@@ -32,7 +62,7 @@ impl Shared {
         Self {
             state: Mutex::new(state),
             engine: Mutex::new(None),
-            version: AtomicU64::new(0),
+            progress: Progress::default(),
         }
     }
 
@@ -48,9 +78,9 @@ impl Shared {
         self.engine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The version of the member table; `u64::MAX` after a failure.
-    pub fn version(&self) -> u64 {
-        self.version.load(Ordering::Acquire)
+    /// How far the member table has got.
+    pub const fn progress(&self) -> &Progress {
+        &self.progress
     }
 
     /// Runs `act` under the lock, and does what came of it.
@@ -139,7 +169,8 @@ impl Shared {
         }));
         match done {
             Ok((answer, chores)) => {
-                self.version.store(state.swim.version(), Ordering::Release);
+                let swim = &state.swim;
+                self.progress.set(swim.version() as f64, swim.news() as f64);
                 (Ok(answer), chores)
             }
             Err(panic) => {
@@ -152,7 +183,7 @@ impl Shared {
     }
 
     fn mark_failed(&self, state: &mut State, failure: Failure) -> Chores {
-        self.version.store(u64::MAX, Ordering::Release);
+        self.progress.set(Progress::FAILED, Progress::FAILED);
         if state.failure.is_some() {
             return Chores::default();
         }

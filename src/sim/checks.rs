@@ -155,11 +155,11 @@ impl Checks {
             watch.table.clear();
             watch.spread.clear();
         }
-        for uri in &changes.gone {
+        for uri in &changes.part.gone {
             watch.table.swap_remove(uri);
             watch.spread.swap_remove(uri);
         }
-        for member in changes.members {
+        for member in changes.part.members {
             let (uri, claim) = (&member.uri, member.claim);
             let weaker = |held: &&Claim| claim < **held && !may_replace(claim, **held);
             if let Some(held) = watch.table.get(uri).filter(weaker) {

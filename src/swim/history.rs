@@ -12,8 +12,12 @@ use super::uri::Uri;
 #[derive(Debug, Default)]
 pub struct History {
     version: u64,
+    /// The number of the last change that is news.
+    news: u64,
     /// The numbers of the last changes.
     changes: Chains<u64>,
+    /// The numbers of the last changes that were news.
+    news_changes: Chains<u64>,
     /// Members that are gone, with the numbers of these changes.
     removals: VecDeque<(u64, Uri)>,
     horizon: u64,
@@ -24,7 +28,10 @@ const ALL: usize = 0;
 
 /// How many removals are remembered. A reader that is further behind starts over, which costs it one
 /// look at the whole table.
-const REMOVALS_MAX: usize = 1024;
+///
+/// Strangers who fill the table make it forget as many members as they invent, so it takes tens of
+/// thousands of them to make readers start over.
+const REMOVALS_MAX: usize = 65_536;
 
 /// How far a reader has read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,14 +60,30 @@ impl History {
         self.version
     }
 
+    /// The number of the last change that subscribers are told of.
+    pub const fn news(&self) -> u64 {
+        self.news
+    }
+
     /// Whether exactly one change of each of so many members is remembered, and not too many
     /// removals; for audits.
     pub fn is_bounded(&self, members: usize) -> bool {
-        self.removals.len() <= REMOVALS_MAX && self.changes.backwards(ALL).count() == members
+        self.removals.len() <= REMOVALS_MAX
+            && self.changes.backwards(ALL).count() == members
+            && self.news_changes.backwards(ALL).count() == members
     }
 
-    /// Notes that the member at this place of the table is new, or has changed.
+    /// Notes that the member at this place of the table is new, or that its status, incarnation or
+    /// payload has changed.
     pub fn touch(&mut self, place: Place) {
+        self.measure(place);
+        self.news = self.version;
+        self.news_changes.remove(ALL, place);
+        self.news_changes.push_last(ALL, place, self.version);
+    }
+
+    /// Notes that something was measured of the member at this place, which is no news.
+    pub fn measure(&mut self, place: Place) {
         self.changes.remove(ALL, place);
         self.version += 1;
         self.changes.push_last(ALL, place, self.version);
@@ -69,7 +92,9 @@ impl History {
     /// Notes that the member at this place of the table is gone.
     pub fn remove(&mut self, place: Place, uri: Uri) {
         self.changes.remove(ALL, place);
+        self.news_changes.remove(ALL, place);
         self.version += 1;
+        self.news = self.version;
         self.removals.push_back((self.version, uri));
         if self.removals.len() > REMOVALS_MAX {
             self.horizon = self
@@ -82,6 +107,7 @@ impl History {
     /// The member at place `from` of the table has moved to place `to`, where nobody is.
     pub fn rename(&mut self, from: Place, to: Place) {
         self.changes.rename(ALL, from, to);
+        self.news_changes.rename(ALL, from, to);
     }
 
     /// Notes that every member is gone.
@@ -89,6 +115,7 @@ impl History {
         let version = self.version + 1;
         *self = Self {
             version,
+            news: version,
             horizon: version,
             ..Self::default()
         };
@@ -98,13 +125,29 @@ impl History {
     pub fn since(&self, position: Position) -> Missed {
         let Position { version, origin } = position;
         let reset = version.max(origin) < self.horizon || version > self.version;
+        self.missed(&self.changes, reset, version)
+    }
+
+    /// What a reader of news has missed; everything, if it is too far behind.
+    pub fn news_since(&self, version: u64) -> Missed {
+        let reset = version < self.horizon || version > self.version;
+        self.missed(&self.news_changes, reset, version)
+    }
+
+    fn missed(&self, changes: &Chains<u64>, reset: bool, version: u64) -> Missed {
         let start = if reset { 0 } else { version };
-        let changes = self.changes.backwards(ALL);
-        let missed = changes.take_while(|(_, version)| *version > start);
-        let mut touched: Vec<_> = missed.map(|(place, version)| (version, place)).collect();
+        let mut touched = Vec::new();
+        for (place, version) in changes.backwards(ALL) {
+            if version <= start {
+                break;
+            }
+            touched.push((version, place));
+        }
         touched.reverse();
-        let removals = self.removals.iter().filter(|(version, _)| *version > start);
-        let removed = removals.cloned().collect();
+        let first = self
+            .removals
+            .partition_point(|(version, _)| *version <= start);
+        let removed = self.removals.range(first..).cloned().collect();
         Missed {
             reset,
             touched,
@@ -177,9 +220,9 @@ mod tests {
         let mut history = History::default();
         history.touch(0);
         let old = history.version();
-        for port in 2..=u16::try_from(REMOVALS_MAX).unwrap() + 2 {
+        for _ in 0..=REMOVALS_MAX {
             history.touch(1);
-            history.remove(1, uri(port));
+            history.remove(1, uri(2));
         }
         assert!(history.since(at(old)).reset);
         assert_eq!(touched_since(&history, old), [0], "all that there is");

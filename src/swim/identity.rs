@@ -48,6 +48,10 @@ impl Swim {
         if self.own_claim() != Some(Claim::alive(incarnation)) {
             self.announce(Claim::alive(incarnation), now);
         }
+        // Even if nothing of it is new: a reader that remembers who I was is to look again.
+        if let Some(place) = self.members.place_of(&uri) {
+            self.members.history.measure(place);
+        }
         if !self.timers.is_set(Timer::Period) {
             self.timers.set(Timer::Period, now.monotonic);
             self.timers.set(Timer::AntiEntropy, now.monotonic);

@@ -9,7 +9,7 @@ use super::claim::{Claim, Status};
 use super::digest::Digest;
 use super::evidence::Evidence;
 use super::graves::Graves;
-use super::history::{History, Missed, Position};
+use super::history::History;
 use super::member::Member;
 use super::payload::Payload;
 use super::round::Round;
@@ -43,7 +43,6 @@ pub struct Members {
     /// Those who are dead or have left, in the order in which they are forgotten.
     pub(super) departures: Stopwatches,
     pub(super) history: History,
-    news: u64,
 }
 
 /// What hearing an event came to.
@@ -190,7 +189,6 @@ impl Members {
 
     fn note_change(&mut self, place: Place, before: Option<Status>, after: Status) {
         self.history.touch(place);
-        self.news += 1;
         self.recount(place, before, Some(after));
         self.classify(place);
     }
@@ -213,7 +211,6 @@ impl Members {
         self.departures.stop(here);
         self.digest.remove(here);
         self.history.remove(here, uri);
-        self.news += 1;
         // The last one has taken the empty place.
         if last != here {
             self.live.rename(last, here);
@@ -233,7 +230,6 @@ impl Members {
         history.clear();
         *self = Self {
             history,
-            news: self.news + 1,
             ..Self::default()
         };
     }
@@ -302,14 +298,9 @@ impl Members {
         self.history.version()
     }
 
-    /// How many changes there were that subscribers are to hear of.
+    /// The number of the last change that subscribers are to hear of.
     pub const fn news(&self) -> u64 {
-        self.news
-    }
-
-    /// What a reader that has read so far has missed.
-    pub fn missed_since(&self, position: Position) -> Missed {
-        self.history.since(position)
+        self.history.news()
     }
 
     /// Where in the table `uri` is.
@@ -498,7 +489,7 @@ mod tests {
                 .filter(|port| *port != forgotten)
                 .map(name)
                 .collect();
-            let missed = members.missed_since(Position::default());
+            let missed = members.history().since(Position::default());
             let touched = missed
                 .touched
                 .iter()
@@ -542,7 +533,7 @@ mod tests {
         let (version, news) = (members.version(), members.news());
         members.set_clock_delta("a:1", 5.5);
         let position = Position { version, origin: 0 };
-        assert_eq!(members.missed_since(position).touched.len(), 1);
+        assert_eq!(members.history().since(position).touched.len(), 1);
         assert_eq!(members.news(), news);
         assert_eq!(members.get("a:1").unwrap().since, Micros(7));
     }

@@ -86,7 +86,7 @@ use indexmap::IndexSet;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-pub use changes::Changes;
+pub use changes::{Changes, Part};
 use claim::Incarnation;
 use config::Config;
 pub use enquiry::{Outcome, Ticket};
@@ -313,7 +313,7 @@ impl Swim {
         self.members.version()
     }
 
-    /// Rises with every change that subscribers are to hear of.
+    /// The number of the last change that subscribers are to hear of: what [`Self::version`] was then.
     pub const fn news(&self) -> u64 {
         self.members.news()
     }

@@ -16,7 +16,7 @@ impl Members {
     pub fn set_clock_delta(&mut self, uri: &str, delta: f64) {
         if let Some((index, _uri, member)) = self.table.get_full_mut(uri) {
             member.clock_delta = Some(delta);
-            self.history.touch(place(index));
+            self.history.measure(place(index));
         }
     }
 

@@ -51,10 +51,11 @@ impl Watcher {
             if changes.reset {
                 self.table.clear();
             }
-            for gone in &changes.gone {
+            for gone in &changes.part.gone {
                 self.table.remove(gone);
             }
-            self.table.extend(changes.members.into_iter().map(seen));
+            self.table
+                .extend(changes.part.members.into_iter().map(seen));
             self.position = changes.position;
         }
     }
