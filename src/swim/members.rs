@@ -389,6 +389,7 @@ const fn index(status: Status) -> usize {
 mod tests {
     use super::*;
     use crate::swim::claim::Incarnation;
+    use crate::swim::history::Position;
     use rand::SeedableRng;
 
     fn event<'a>(incarnation: u64, status: Status, payload: Option<&'a [u8]>) -> Event<'a> {

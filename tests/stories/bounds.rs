@@ -184,7 +184,7 @@ fn a_reader_that_is_told_in_parts_misses_nothing_however_often_it_has_to_start_o
     let mut table = std::collections::BTreeSet::new();
     let mut resets = 0;
     for turn in 0.. {
-        let changes = swim.changes_since(position, 10);
+        let changes = swim.changes_since(position, 500);
         resets += usize::from(changes.reset);
         if changes.reset {
             table.clear();
@@ -193,10 +193,10 @@ fn a_reader_that_is_told_in_parts_misses_nothing_however_often_it_has_to_start_o
         table.extend(changes.part.members.iter().map(|member| member.uri.clone()));
         position = changes.position;
         // While it reads more are forgotten than are remembered to be gone; some of them come back.
-        let repeats = if turn < 2 { 200 } else { 0 };
+        let repeats = if turn < 3 { 200 } else { 0 };
         for port in (2..400).cycle().take(repeats * 398) {
             swim.remove_member(&uri(port));
-            if turn < 1 || port % 2 == 0 {
+            if turn < 2 || port % 2 == 0 {
                 hear(&mut swim, port);
             }
         }

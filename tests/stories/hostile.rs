@@ -499,7 +499,7 @@ fn however_often_one_datagram_accuses_it_is_refuted_once() {
     let mut swim = listener();
     let own = Uri::new("localhost", 13301).expect("a URI");
     for kind in [Kind::Leave, Kind::SyncAck] {
-        let (news, refuted) = (swim.news(), swim.stats().refutations);
+        let (version, refuted) = (swim.version(), swim.stats().refutations);
         let first = swim.member(&own).expect("itself").claim.incarnation.get();
         let mut draft = match kind {
             Kind::Leave => Draft::leave(&other(1), 1472),
@@ -519,7 +519,7 @@ fn however_often_one_datagram_accuses_it_is_refuted_once() {
             .expect("well formed");
         let claim = swim.member(&own).expect("itself").claim;
         assert_eq!((claim.status, claim.incarnation.get()), (Alive, first + 40));
-        assert_eq!(swim.news(), news + 1, "{kind:?}");
+        assert_eq!(swim.version(), version + 1, "{kind:?}");
         assert_eq!(swim.stats().refutations, refuted + 1, "{kind:?}");
         let reports = std::iter::from_fn(|| swim.poll_report()).count();
         assert_eq!(reports, 1, "{kind:?}");
