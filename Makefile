@@ -19,7 +19,7 @@ setup: ## install what is missing (Debian packages; cargo must be there)
 	@scripts/setup.sh
 
 build: setup ## build the native part: target/release/libmembership.so
-	@cargo build --release --features module,ctl --locked
+	@cargo build --release --locked --package membership --package membershipctl
 
 rock: setup ## build the rock and install it into ./.rocks
 	@scripts/rock.sh make
@@ -34,10 +34,10 @@ demo: rock ## watch five instances meet, die and return (SCENARIO=tour, partitio
 	@tarantool examples/demo.lua $(SCENARIO)
 
 compare: setup rock ## measure real groups, and compare with the goals, the Lua rock and serf (ARGS="--runs 1 idle")
-	@lab/compare $(ARGS)
+	@bench/compare $(ARGS)
 
 soak: setup rock ## half an hour of trouble for real processes, checked after each heap (SOAK_MINUTES, SOAK_INSTANCES, SOAK_SEED)
-	@lab/soak
+	@bench/soak
 
 clean: ## remove what was built
 	@rm -rf target .rocks build.luarocks membership-scm-1.tar.gz ./*.rock

@@ -26,7 +26,7 @@ make)
     # cmake refuses a build directory that was made before the checkout was moved; making it anew takes no time.
     rm -rf build.luarocks
     # First on its own: cargo shows its progress, which the package manager would hide.
-    cargo build --release --features module,ctl --locked
+    cargo build --release --locked --package membership --package membershipctl
     quietly "${rocks[@]}" make membership-scm-1.rockspec
     echo 'rock: installed into .rocks'
     ;;

@@ -36,6 +36,7 @@ need tarantool-dev test -e /usr/include/tarantool/module.h
 need cmake command -v cmake
 need gcc command -v cc
 need libc6-dev links_programs
+need g++ command -v c++
 need git command -v git
 need zip command -v zip
 need unzip command -v unzip

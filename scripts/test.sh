@@ -28,11 +28,10 @@ check() {
 }
 
 check 'rustfmt' cargo fmt --check
-check 'clippy' cargo clippy --locked --all-targets -- -D warnings
-check 'clippy, with the Lua binding and the tool' cargo clippy --locked --all-targets --all-features -- -D warnings
-check 'rustdoc' env RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items --all-features
+check 'clippy' cargo clippy --locked --workspace --all-targets -- -D warnings
+check 'rustdoc' env RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps --document-private-items
 check 'luacheck' luacheck --quiet --codes .
-check 'cargo test' cargo test --locked --features ctl
+check 'cargo test' cargo test --locked --workspace
 check 'payloads, read by Tarantool' cargo test --locked --test payloads -- --ignored
 check 'tap tests' test/run
 check 'packaging' test/packaging.sh

@@ -1,21 +1,329 @@
-//! `membership` for Tarantool: a mesh of instances that discover and watch one another.
+//! `membership.core`: what the Lua part of the module may call.
 //!
 //! ```text
-//! Lua callers ─► lua/membership.lua ─► membership.core (src/lua.rs, mlua) ─► src/node/ ─► src/swim/
-//!                      ▲                                                       │
-//!                      └──── one fiber, woken through a file descriptor ◄──────┘
+//! Lua callers ─► lua/membership.lua ─► membership.core (here) ─► crates/node ─► crates/swim
+//!                      ▲                                              │
+//!                      └── one fiber, woken through a file descriptor ◄┘
 //! ```
 //!
-//! - [`swim`] is the protocol: pure, deterministic, testable in virtual time.
-//! - [`sim`] runs many of them in one process and in virtual time.
-//! - [`node`] is the machine around it: a thread, a lock, a socket, a resolver, two clocks.
-//! - `lua` (feature `module`) hands Lua's arguments in and results out.
-//! - `src/bin/membershipctl` (feature `ctl`) is a program that asks instances from outside.
+//! Flat marshalling: arguments in; a value out, or `nil` and a message for the user. Nothing is
+//! decided here. What is not a number, a boolean or a short text crosses as MessagePack, which
+//! Tarantool encodes and decodes itself: mlua knows nothing of its `uint64`, decimals and UUIDs.
 //!
-//! Each knows of the one below it and of nothing else.
+//! No Lua value is touched under the lock of the node: an allocation may run the garbage collector,
+//! and a finalizer that calls back in would wait for ever. Texts are copied out before, results
+//! are made of bytes afterwards.
+//!
+//! A process may have several Lua states (application threads); each gets a table and a bell of its
+//! own, and all of them one node.
 
-#[cfg(feature = "module")]
-mod lua;
-pub mod node;
-pub mod sim;
-pub mod swim;
+mod blob;
+mod diagnosis;
+mod figures;
+mod options;
+mod payload;
+mod table;
+mod tree;
+
+use std::fmt::Display;
+use std::os::fd::RawFd;
+use std::time::Duration;
+
+use mlua::{BString, FromLua, FromLuaMulti, IntoLua, Lua, Table, Value};
+use zeroize::Zeroizing;
+
+use node::clock::LuaTime;
+use node::interfaces::interfaces;
+use node::node;
+use swim::claim::{Incarnation, Status};
+use swim::seal::keyring::BadKey;
+use swim::time::Micros;
+use swim::uri::{Uri, UriError};
+use swim::{Outcome, Swim, Ticket};
+
+/// What a call came to: a value, or a message for the user.
+type Answer<T> = Result<T, String>;
+
+/// Where a Lua state keeps its table, which outlives `package.loaded`.
+const REGISTRY_KEY: &str = "membership.core";
+
+#[mlua::lua_module]
+fn membership_core(lua: &Lua) -> mlua::Result<Table> {
+    if let Some(core) = lua.named_registry_value::<Option<Table>>(REGISTRY_KEY)? {
+        return Ok(core);
+    }
+    let core = lua.create_table()?;
+    export(lua, &core, "init", init)?;
+    export(lua, &core, "leave", leave)?;
+    export(lua, &core, "myself", myself)?;
+    export(lua, &core, "add_member", add_member)?;
+    export(lua, &core, "mark_left", mark_left)?;
+    export(lua, &core, "remove_member", remove_member)?;
+    export(lua, &core, "set_allowed_members", set_allowed_members)?;
+    export(lua, &core, "generate", generate)?;
+    export(lua, &core, "changes", table::changes)?;
+    export(lua, &core, "news", table::news)?;
+    export(lua, &core, "member", table::member)?;
+    export(lua, &core, "progress_address", table::progress_address)?;
+    export(lua, &core, "set_payload", payload::set_payload)?;
+    export(lua, &core, "set_payload_key", payload::set_payload_key)?;
+    export(lua, &core, "probe", probe)?;
+    export(lua, &core, "outcome", outcome)?;
+    export(lua, &core, "forget_probe", forget_probe)?;
+    export(lua, &core, "is_resolving", is_resolving)?;
+    export(lua, &core, "broadcast", broadcast)?;
+    export(lua, &core, "getifaddrs", getifaddrs)?;
+    export(lua, &core, "option", options::option)?;
+    export(lua, &core, "options", options::options)?;
+    export(lua, &core, "set_option", options::set_option)?;
+    export(lua, &core, "encryption_key", encryption_key)?;
+    export(lua, &core, "set_encryption_keys", set_encryption_keys)?;
+    export(lua, &core, "add_encryption_key", add_encryption_key)?;
+    export(lua, &core, "use_encryption_key", use_encryption_key)?;
+    export(lua, &core, "remove_encryption_key", remove_encryption_key)?;
+    export(lua, &core, "stats", figures::stats)?;
+    export(lua, &core, "diagnose", diagnosis::diagnose)?;
+    export(lua, &core, "bell", bell)?;
+    export(lua, &core, "beat", beat)?;
+    export(lua, &core, "end_beats", end_beats)?;
+    // For the Lua part: what is to outlive a reload of it.
+    core.set("lasting", lua.create_table()?)?;
+    lua.set_named_registry_value(REGISTRY_KEY, &core)?;
+    Ok(core)
+}
+
+fn export<A, R>(
+    lua: &Lua,
+    core: &Table,
+    name: &str,
+    call: fn(&Lua, A) -> Answer<R>,
+) -> mlua::Result<()>
+where
+    A: FromLuaMulti + 'static,
+    R: IntoLua + 'static,
+{
+    let function = lua.create_function(move |lua, arguments: A| match call(lua, arguments) {
+        Ok(value) => Ok((value.into_lua(lua)?, None)),
+        Err(message) => Ok((Value::Nil, Some(message))),
+    })?;
+    core.set(name, function)
+}
+
+fn init(_: &Lua, (host, port, bind): (BString, u16, Option<BString>)) -> Answer<bool> {
+    let (host, bind) = (text(&host), bind.as_ref().map(text));
+    node().init(&host, port, bind.as_deref()).map_err(message)?;
+    Ok(true)
+}
+
+/// Whether there was anything to leave.
+fn leave(_: &Lua, (): ()) -> Answer<bool> {
+    node().leave().map_err(message)
+}
+
+/// My URI, or nil.
+fn myself(_: &Lua, (): ()) -> Answer<Option<String>> {
+    let myself = node().view(|swim| swim.myself().cloned());
+    Ok(myself.map_err(message)?.map(|uri| uri.to_string()))
+}
+
+fn add_member(_: &Lua, uri: BString) -> Answer<bool> {
+    let uri = Uri::parse(&text(&uri)).map_err(|_| PARSE_ERROR)?;
+    node()
+        .with_swim(|swim, now| swim.add_member(uri, now))
+        .map_err(message)?;
+    Ok(true)
+}
+
+/// Whether there was anything to mark.
+fn mark_left(_: &Lua, uri: BString) -> Answer<bool> {
+    let uri = text(&uri);
+    node()
+        .with_swim(|swim, now| swim.mark_left(&uri, now))
+        .map_err(message)
+}
+
+fn remove_member(_: &Lua, uri: BString) -> Answer<bool> {
+    let uri = text(&uri);
+    node()
+        .with_swim(|swim, _| swim.remove_member(&uri))
+        .map_err(message)?;
+    Ok(true)
+}
+
+fn set_allowed_members(_: &Lua, uris: Vec<BString>) -> Answer<bool> {
+    let parse =
+        |uri: &BString| Uri::parse(&text(uri)).map_err(|_| format!("{PARSE_ERROR}: '{uri}'"));
+    let allowed = uris.iter().map(parse).collect::<Answer<_>>()?;
+    node()
+        .with_swim(|swim, _| swim.set_allowed_members(allowed))
+        .map_err(message)?;
+    Ok(true)
+}
+
+/// Makes a rumor; without an incarnation or a payload, with those that are known.
+fn generate(
+    _: &Lua,
+    (uri, status, incarnation, payload): (BString, u64, Option<f64>, Option<BString>),
+) -> Answer<bool> {
+    let uri = Uri::parse(&text(&uri)).map_err(|_| PARSE_ERROR)?;
+    let status = Status::from_number(status).ok_or("there is no such status")?;
+    let admit = |raw: f64| Incarnation::from_wire(raw as u64).filter(|_| raw.fract() == 0.0);
+    let incarnation = incarnation
+        .map(|raw| admit(raw).ok_or_else(|| format!("{raw} is no incarnation")))
+        .transpose()?;
+    let payload = payload.as_ref().map(|payload| &payload[..]);
+    let rumor =
+        node().with_swim(|swim, now| swim.generate(&uri, status, incarnation, payload, now));
+    rumor.map_err(message)?;
+    Ok(true)
+}
+
+/// Pings `uri`, by what Lua's clock shows. The ticket is for [`outcome`] and [`forget_probe`].
+fn probe(_: &Lua, (uri, shown, lag): (BString, Option<f64>, f64)) -> Answer<f64> {
+    let uri = Uri::parse(&text(&uri)).map_err(|error| match error {
+        UriError::Host => PARSE_ERROR,
+        UriError::Port => PING_NOT_SENT,
+    })?;
+    if let Some(lua_time) = lua_time(shown, lag) {
+        node().follow_clock(lua_time);
+    }
+    let ticket = node().with_swim(|swim, now| swim.probe(&uri, now));
+    Ok(ticket.map_err(message)?.map_err(message)?.0 as f64)
+}
+
+fn outcome(_: &Lua, ticket: f64) -> Answer<&'static str> {
+    let outcome = node().view(|swim| swim.outcome(Ticket(ticket as u64)));
+    Ok(match outcome.map_err(message)? {
+        Outcome::Waiting => "waiting",
+        Outcome::Answered => "answered",
+        Outcome::Unsent => "unsent",
+    })
+}
+
+fn forget_probe(_: &Lua, ticket: f64) -> Answer<bool> {
+    let forget = node().with_swim(|swim, _| swim.forget_probe(Ticket(ticket as u64)));
+    forget.map_err(message)?;
+    Ok(true)
+}
+
+/// Whether something for `uri` waits for its name to be resolved, and is not sent yet.
+fn is_resolving(_: &Lua, uri: BString) -> Answer<bool> {
+    let uri = Uri::parse(&text(&uri)).map_err(|_| PARSE_ERROR)?;
+    Ok(node().is_resolving(&uri))
+}
+
+/// Asks everybody in reach to ping me, see [`blob::greetings`].
+fn broadcast(_: &Lua, port: u16) -> Answer<BString> {
+    let greetings = node().broadcast(port).map_err(message)?;
+    Ok(blob::greetings(&greetings).into())
+}
+
+/// The networks of this machine, see [`blob::interfaces`].
+fn getifaddrs(_: &Lua, (): ()) -> Answer<BString> {
+    Ok(blob::interfaces(&interfaces()?).into())
+}
+
+/// The key as it is used, or nil.
+fn encryption_key(_: &Lua, (): ()) -> Answer<Option<Secret>> {
+    let copy = |key: &[u8]| Secret(Zeroizing::new(key.to_vec()));
+    let key = node().view(|swim| swim.encryption_key().map(copy));
+    key.map_err(message)
+}
+
+/// A key, of which nothing is left in memory when we are done with it.
+struct Secret(Zeroizing<Vec<u8>>);
+
+impl FromLua for Secret {
+    fn from_lua(value: Value, lua: &Lua) -> mlua::Result<Self> {
+        let text = BString::from_lua(value, lua)?;
+        Ok(Self(Zeroizing::new(text.into())))
+    }
+}
+
+impl IntoLua for Secret {
+    fn into_lua(self, lua: &Lua) -> mlua::Result<Value> {
+        lua.create_string(&self.0[..]).map(Value::String)
+    }
+}
+
+/// Replaces all keys: the first is the one to send with, and none ends encryption.
+fn set_encryption_keys(_: &Lua, keys: Vec<Secret>) -> Answer<Option<String>> {
+    let keys: Vec<&[u8]> = keys.iter().map(|key| &key.0[..]).collect();
+    change_keys(|swim| swim.set_encryption_keys(&keys))
+}
+
+fn add_encryption_key(_: &Lua, key: Secret) -> Answer<Option<String>> {
+    change_keys(|swim| swim.add_encryption_key(&key.0))
+}
+
+fn use_encryption_key(_: &Lua, key: Secret) -> Answer<Option<String>> {
+    change_keys(|swim| swim.use_encryption_key(&key.0))
+}
+
+fn remove_encryption_key(_: &Lua, key: Secret) -> Answer<Option<String>> {
+    change_keys(|swim| swim.remove_encryption_key(&key.0))
+}
+
+/// Nil, or why the keys stay what they are.
+fn change_keys(change: impl FnOnce(&mut Swim) -> Result<(), BadKey>) -> Answer<Option<String>> {
+    let changed = node().with_swim(|swim, _| change(swim));
+    Ok(changed.map_err(message)?.err().map(message))
+}
+
+/// The bell of a Lua state; it goes away with it.
+struct Bell(RawFd);
+
+impl Drop for Bell {
+    fn drop(&mut self) {
+        node().close_bell(self.0);
+    }
+}
+
+/// The descriptor that turns readable when there is something to see.
+fn bell(lua: &Lua, (): ()) -> Answer<RawFd> {
+    if let Some(bell) = lua.app_data_ref::<Bell>() {
+        return Ok(bell.0);
+    }
+    let descriptor = node().open_bell().map_err(message)?;
+    lua.set_app_data(Bell(descriptor));
+    Ok(descriptor)
+}
+
+/// Tells that Lua is running and what time it has, if it knows, and quiets the bell. Returns the
+/// lines that are to be logged, see [`blob::lines`], or nil.
+// Quiet before looking: what happens in between rings again.
+fn beat(_: &Lua, (bell, shown, lag): (RawFd, Option<f64>, f64)) -> Answer<Option<BString>> {
+    node().hush_bell(bell);
+    node().beat(lua_time(shown, lag));
+    let (lines, left_out) = node().take_lines();
+    if lines.is_empty() && left_out == 0 {
+        return node().view(|_| None).map_err(message);
+    }
+    Ok(Some(blob::lines(&lines, left_out).into()))
+}
+
+/// Tells that nobody is going to beat, although Lua is running.
+fn end_beats(_: &Lua, (): ()) -> Answer<bool> {
+    node().end_beats();
+    Ok(true)
+}
+
+/// What Lua's clock shows, in µs, and for how many seconds it has stood still.
+fn lua_time(shown: Option<f64>, lag: f64) -> Option<LuaTime> {
+    let shown = Micros(shown? as u64);
+    let lag = Duration::try_from_secs_f64(lag).unwrap_or_default();
+    Some(LuaTime { shown, lag })
+}
+
+/// What users compare with.
+const PARSE_ERROR: &str = "parse error";
+const PING_NOT_SENT: &str = "ping was not sent";
+
+fn message(trouble: impl Display) -> String {
+    trouble.to_string()
+}
+
+/// A text that is not UTF-8 is not the name of anything: let the parser say so.
+fn text(bytes: &BString) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}

@@ -13,14 +13,14 @@ use std::time::Duration;
 use arbitrary::{Result, Unstructured};
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use membership::swim::Swim;
-use membership::swim::claim::{Claim, Incarnation, Status};
-use membership::swim::config::{Config, Setting};
-use membership::swim::payload::Payload;
-use membership::swim::time::{Micros, Now};
-use membership::swim::uri::Uri;
-use membership::swim::wire::{Draft, Kind, ping_data};
 use rustix::time::{ClockId, clock_gettime};
+use swim::Swim;
+use swim::claim::{Claim, Incarnation, Status};
+use swim::config::{Config, Setting};
+use swim::payload::Payload;
+use swim::time::{Micros, Now};
+use swim::uri::Uri;
+use swim::wire::{Draft, Kind, ping_data};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Where the datagrams come from.

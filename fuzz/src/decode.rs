@@ -1,9 +1,9 @@
 //! A datagram is taken apart without harm, and what is made of it is all there was to it.
 
-use membership::swim::payload::Payload;
-use membership::swim::time::Micros;
-use membership::swim::uri::Uri;
-use membership::swim::wire::{Body, Draft, Echo, Event, Message, ack_data, decode};
+use swim::payload::Payload;
+use swim::time::Micros;
+use swim::uri::Uri;
+use swim::wire::{Body, Draft, Echo, Event, Message, ack_data, decode};
 
 /// A datagram.
 pub fn target(bytes: &[u8]) {
@@ -86,12 +86,7 @@ fn assert_same(one: &Message<'_>, other: &Message<'_>) {
 fn answer(message: &Message<'_>, ping: &Echo<'_>) {
     let sender = Uri::from_wire(message.sender).expect("the sender has an address");
     let data = ack_data(ping.raw, Micros(1));
-    let ack = Draft::with_data(
-        membership::swim::wire::Kind::Ack,
-        &sender,
-        &data,
-        usize::MAX,
-    );
+    let ack = Draft::with_data(swim::wire::Kind::Ack, &sender, &data, usize::MAX);
     let ack = ack.finish().expect("there is no limit");
     let ack = decode(&ack).expect("an answer can be decoded");
     let Body::Ack(echo) = ack.body else {

@@ -1,5 +1,5 @@
 //! What the protocol's core is to withstand, whatever bytes decide: for cargo-fuzz, and for
-//! `tests/fuzz.rs`, which needs no nightly compiler.
+//! `fuzz/tests/invented.rs`, which needs no nightly compiler.
 //!
 //! | target | what the bytes are |
 //! |---|---|

@@ -2,10 +2,10 @@
 //! nobody once a bit of it has changed.
 
 use arbitrary::Unstructured;
-use membership::swim::seal::aead::{Challenge, SESSION_SIZE, Slip, Stamp};
-use membership::swim::seal::keyring::Keyring;
-use membership::swim::seal::{Cipher, OldForm, Seal};
-use membership::swim::wire::{checked, checksummed, decode};
+use swim::seal::aead::{Challenge, SESSION_SIZE, Slip, Stamp};
+use swim::seal::keyring::Keyring;
+use swim::seal::{Cipher, OldForm, Seal};
+use swim::wire::{checked, checksummed, decode};
 
 const IV: &[u8; 16] = b"init-key-16-byte";
 

@@ -1,11 +1,11 @@
 //! All that a user can ask of a member, and all that its machine tells it.
 
 use arbitrary::Result;
-use membership::swim::config::{Config, Setting};
-use membership::swim::seal::Cipher;
-use membership::swim::time::Now;
-use membership::swim::uri::Uri;
-use membership::swim::{Swim, Ticket};
+use swim::config::{Config, Setting};
+use swim::seal::Cipher;
+use swim::time::Now;
+use swim::uri::Uri;
+use swim::{Swim, Ticket};
 
 use super::{Bytes, KEYS, messages};
 

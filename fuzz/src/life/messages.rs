@@ -1,15 +1,15 @@
 //! Messages that are well formed, whatever they say: chance alone would hardly ever hit on one.
 
 use arbitrary::Result;
-use membership::swim::Swim;
-use membership::swim::claim::{Claim, Incarnation, Status};
-use membership::swim::payload::Payload;
-use membership::swim::seal::Seal;
-use membership::swim::seal::aead::{Challenge, SESSION_SIZE, Slip, Stamp};
-use membership::swim::seal::keyring::{Key, Keyring};
-use membership::swim::session::address;
-use membership::swim::uri::Uri;
-use membership::swim::wire::{Buckets, Draft, Kind, Note, Trailer, checksummed, ping_data};
+use swim::Swim;
+use swim::claim::{Claim, Incarnation, Status};
+use swim::payload::Payload;
+use swim::seal::Seal;
+use swim::seal::aead::{Challenge, SESSION_SIZE, Slip, Stamp};
+use swim::seal::keyring::{Key, Keyring};
+use swim::session::address;
+use swim::uri::Uri;
+use swim::wire::{Buckets, Draft, Kind, Note, Trailer, checksummed, ping_data};
 
 use super::{Bytes, KEYS};
 

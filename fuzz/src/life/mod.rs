@@ -10,10 +10,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use arbitrary::{Result, Unstructured};
-use membership::swim::config::Config;
-use membership::swim::time::{Micros, Now};
-use membership::swim::uri::Uri;
-use membership::swim::{Swim, Transmit};
+use swim::config::Config;
+use swim::time::{Micros, Now};
+use swim::uri::Uri;
+use swim::{Swim, Transmit};
 
 use commands::Commander;
 use watcher::Watcher;

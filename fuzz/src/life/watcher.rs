@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use membership::swim::claim::Claim;
-use membership::swim::member::Member;
-use membership::swim::payload::Payload;
-use membership::swim::time::Now;
-use membership::swim::uri::Uri;
-use membership::swim::{Position, Swim};
+use swim::claim::Claim;
+use swim::member::Member;
+use swim::payload::Payload;
+use swim::time::Now;
+use swim::uri::Uri;
+use swim::{Position, Swim};
 
 /// How many members are read at once: few, to be often in the midst of it.
 const PART: usize = 2;

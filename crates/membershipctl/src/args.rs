@@ -1,0 +1,227 @@
+//! What can be said on the command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand, ValueHint};
+use clap_complete::Shell;
+use swim::seal::Cipher;
+use swim::uri::{Uri, UriError};
+
+const LONG_ABOUT: &str = "\
+Asks the instances of a group whom they see as what.
+
+It works with any instance that runs `membership`, this one or the Lua rock, and asks without \
+joining: the group is not told of it, and no table gets an entry. Nothing is changed anywhere.
+
+Answers come by UDP, to the port that was asked from. They are sent to the address that this \
+machine has towards the instance; behind a NAT or in a container see --reply-to.";
+
+const AFTER_LONG_HELP: &str = "\
+Exit codes:
+  0  all is well
+  1  somebody is not alive, views differ, or a ping was lost
+  2  the command line is wrong, or the key cannot be read
+  3  nobody has answered
+  4  an error of this machine, such as an output that cannot be written to
+
+Examples:
+  membershipctl members localhost:3301
+  membershipctl members --json db1:3301 | jq -r '.members[] | select(.status == \"dead\").uri'
+  membershipctl watch --key-file /etc/app/cookie db1:3301
+  membershipctl ping --count 10 '[2001:db8::5]:3301'
+  membershipctl diff db1:3301 || page-somebody
+
+Environment:
+  MEMBERSHIP_KEY_FILE  the default of --key-file
+  NO_COLOR             if set, no colors on a terminal either
+  CLICOLOR_FORCE       if set, colors also elsewhere";
+
+/// Asks the instances of a group whom they see as what.
+#[derive(Debug, Parser)]
+#[command(name = "membershipctl", version, long_about = LONG_ABOUT, after_long_help = AFTER_LONG_HELP)]
+#[command(after_help = "More with --help: examples, exit codes, environment.")]
+#[command(max_term_width = 100, disable_help_subcommand = true)]
+pub struct CommandLine {
+    /// How to reach the group.
+    #[command(flatten)]
+    pub access: Access,
+    /// What is wanted.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// How to reach the group, whatever is wanted of it.
+#[derive(Args, Clone, Debug)]
+pub struct Access {
+    /// The file with the group's encryption key, as given to set_encryption_key
+    ///
+    /// A line break at its end is no part of the key. There is no option for the key itself: command
+    /// lines are for everybody to see.
+    #[arg(long, global = true, value_name = "FILE", env = "MEMBERSHIP_KEY_FILE")]
+    #[arg(value_hint = ValueHint::FilePath, help_heading = "Access")]
+    pub key_file: Option<PathBuf>,
+
+    /// The group's ENCRYPTION_CIPHER; of a group that is on its way to another, either
+    #[arg(
+        long,
+        global = true,
+        value_name = "NAME",
+        help_heading = "Access",
+        requires = "key_file"
+    )]
+    #[arg(default_value = Cipher::Cbc.name(), value_parser = cipher())]
+    pub cipher: Cipher,
+
+    /// The group's GROUP_LABEL, if it has one
+    #[arg(long, global = true, value_name = "TEXT", help_heading = "Access")]
+    #[arg(default_value = "", hide_default_value = true)]
+    pub label: String,
+
+    /// The group's ENCRYPTION_INIT, if that was changed: 16 bytes
+    #[arg(long, global = true, value_name = "TEXT", help_heading = "Access")]
+    #[arg(default_value = "init-key-16-byte", hide_default_value = true, value_parser = vector)]
+    pub encryption_init: [u8; 16],
+
+    /// How long to wait for who does not answer: 2s, 500ms, or a number of seconds
+    #[arg(long, global = true, value_name = "TIME", default_value = "2s", value_parser = duration)]
+    #[arg(help_heading = "Access")]
+    pub timeout: Duration,
+
+    /// Where answers reach this machine, if not at its own address
+    ///
+    /// The port is bound here, and instances are told to answer to this address: for a container with a
+    /// published UDP port, or a firewall that lets one port through. One instance is asked at a time then.
+    #[arg(long, global = true, value_name = "HOST:PORT", value_parser = uri, help_heading = "Access")]
+    pub reply_to: Option<Uri>,
+}
+
+/// What is wanted.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Show whom an instance sees as what
+    ///
+    /// Exit code 0 if every member is alive or has left, 1 if not, 3 if the instance does not answer.
+    Members {
+        /// The instance to ask
+        #[arg(value_name = "HOST:PORT", value_parser = uri)]
+        node: Uri,
+        /// Print JSON: one object, with an array `members`
+        #[arg(long)]
+        json: bool,
+        /// Ping every member from here, and show the round trips
+        #[arg(long)]
+        probe: bool,
+    },
+    /// Show what changes in the eyes of an instance, as it changes
+    ///
+    /// Begins with everybody as they are, and goes on until Ctrl-C. What changes back within an interval is
+    /// not seen. Times are UTC. Exit code 3 if the instance does not answer at first.
+    Watch {
+        /// The instance to ask
+        #[arg(value_name = "HOST:PORT", value_parser = uri)]
+        node: Uri,
+        /// Print JSON: an object a line
+        #[arg(long)]
+        json: bool,
+        /// How long to pause between two looks
+        #[arg(long, short, value_name = "TIME", default_value = "1s", value_parser = duration)]
+        interval: Duration,
+    },
+    /// Measure round trips to an instance
+    ///
+    /// The answers come from its engine, as those to other members do. Shows also how far its clock is
+    /// ahead of the one here. Exit code 0 if all pings were answered, 1 if some were not, 3 if none was.
+    Ping {
+        /// The instance to ping
+        #[arg(value_name = "HOST:PORT", value_parser = uri)]
+        node: Uri,
+        /// How many times; until Ctrl-C by default
+        #[arg(long, short, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+        count: Option<u32>,
+        /// How long to pause between two pings
+        #[arg(long, short, value_name = "TIME", default_value = "1s", value_parser = duration)]
+        interval: Duration,
+    },
+    /// Show where the views of several instances differ, and who is to blame
+    ///
+    /// With one instance, all whom that one names are asked, but those who have left. Views that differ are
+    /// asked for again until they agree, or for --patience: news takes its time. Exit code 0 if all answer
+    /// and agree that all are alive or have left, 1 if not, 3 if nobody answers.
+    Diff {
+        /// The instances to ask
+        #[arg(value_name = "HOST:PORT", value_parser = uri, required = true)]
+        nodes: Vec<Uri>,
+        /// Print JSON: one object
+        #[arg(long)]
+        json: bool,
+        /// For how long views may differ
+        #[arg(long, value_name = "TIME", default_value = "3s", value_parser = duration)]
+        patience: Duration,
+    },
+    /// Print a completion script for a shell
+    ///
+    /// For bash: membershipctl completions bash > /etc/bash_completion.d/membershipctl
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+fn uri(text: &str) -> Result<Uri, String> {
+    Uri::parse(text).map_err(|error| match error {
+        UriError::Host if text.matches(':').count() > 1 => {
+            "an IPv6 address needs brackets: [::1]:3301".to_owned()
+        }
+        UriError::Host => "there is no host in it: write HOST:PORT, like localhost:3301".to_owned(),
+        UriError::Port => {
+            "it needs a port in 1 ... 65535: write HOST:PORT, like localhost:3301".to_owned()
+        }
+    })
+}
+
+fn cipher() -> impl TypedValueParser<Value = Cipher> {
+    let names = [Cipher::Cbc, Cipher::Aead].map(Cipher::name);
+    PossibleValuesParser::new(names)
+        .map(|name| Cipher::from_name(name.as_bytes()).expect("one of the possible values"))
+}
+
+fn vector(text: &str) -> Result<[u8; 16], String> {
+    let vector = text.as_bytes().try_into();
+    vector.map_err(|_| format!("it has {} bytes, not 16", text.len()))
+}
+
+/// An hour, beyond which nobody waits, and sums of times cannot overflow.
+const DURATION_MAX: Duration = Duration::from_secs(3600);
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().map(Duration::try_from_secs_f64);
+    let duration = match seconds {
+        Some(seconds) => seconds.ok(),
+        None => humantime::parse_duration(text).ok(),
+    };
+    let duration = duration.filter(|duration| !duration.is_zero() && *duration <= DURATION_MAX);
+    duration.ok_or_else(|| "not a time of up to an hour: write 2s, 500ms, or a number".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn times_are_seconds_or_have_a_unit() {
+        assert_eq!(duration("2"), Ok(Duration::from_secs(2)));
+        assert_eq!(duration("0.25"), Ok(Duration::from_millis(250)));
+        assert_eq!(duration("300ms"), Ok(Duration::from_millis(300)));
+        for bad in ["", "0", "-1", "NaN", "inf", "2h", "1e300", "soon"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+}

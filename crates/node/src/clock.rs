@@ -1,0 +1,200 @@
+//! The two clocks. Nothing else in the crate finds out what time it is.
+
+use core::time::Duration;
+
+use rustix::time::{ClockId, Timespec, clock_gettime};
+
+use swim::time::{Micros, Now};
+
+/// Two readings of one clock are this far apart at most.
+const TOLERANCE: Duration = Duration::from_millis(50);
+
+/// What Lua programs see as the time: `fiber.time64()`, which a program may replace.
+#[derive(Clone, Copy, Debug)]
+pub struct LuaTime {
+    /// What it shows.
+    pub shown: Micros,
+    /// For how long the clock of the event loop has stood still: it does between two turns of the loop.
+    pub lag: Duration,
+}
+
+impl From<Micros> for LuaTime {
+    fn from(shown: Micros) -> Self {
+        Self {
+            shown,
+            lag: Duration::ZERO,
+        }
+    }
+}
+
+/// Reads time for the protocol. The wall clock follows the one that Lua programs see.
+#[derive(Debug, Default)]
+pub struct Clock {
+    /// How far Lua's clock is ahead of the system's, in µs.
+    offset: i64,
+}
+
+impl Clock {
+    /// Both clocks.
+    ///
+    /// To be read under the lock that guards the protocol: time must not go back from one input to
+    /// the next.
+    pub fn now(&self) -> Now {
+        Now {
+            monotonic: monotonic(),
+            wall: self.wall(),
+        }
+    }
+
+    /// The wall clock alone.
+    pub fn wall(&self) -> Micros {
+        let system = micros(clock_gettime(ClockId::Realtime));
+        Micros(system.0.saturating_add_signed(self.offset))
+    }
+
+    /// Lua's clock shows `lua`.
+    pub fn follow(&mut self, lua: LuaTime) {
+        self.compare(lua, micros(clock_gettime(ClockId::Realtime)));
+    }
+
+    /// A fiber that computes for long leaves the clock of the event loop behind. A program that has
+    /// replaced Lua's clock may have one that does not lag: either way it shows what it showed before.
+    fn compare(&mut self, lua: LuaTime, system: Micros) {
+        let lagging = difference(lua.shown, system);
+        let steady = difference(lua.shown + lua.lag, system);
+        if near(lagging, self.offset) || near(steady, self.offset) {
+            return;
+        }
+        self.offset = if near(steady, 0) { 0 } else { steady };
+    }
+}
+
+/// The monotonic clock alone.
+pub fn monotonic() -> Micros {
+    micros(clock_gettime(ClockId::Monotonic))
+}
+
+/// For how long a thread has run. It is not asked itself, so it need not run for that.
+#[derive(Clone, Copy, Debug)]
+pub struct ThreadClock(libc::clockid_t);
+
+impl ThreadClock {
+    /// That of the thread that calls; `None` where the system has no such clocks.
+    #[cfg(any(target_os = "linux", target_os = "freebsd"))]
+    pub fn of_this_thread() -> Option<Self> {
+        let mut id = 0;
+        // SAFETY: the thread exists, since it calls; `id` is written to by this call only.
+        let code = unsafe { libc::pthread_getcpuclockid(libc::pthread_self(), &raw mut id) };
+        (code == 0).then_some(Self(id))
+    }
+
+    /// That of the thread that calls; `None` where the system has no such clocks.
+    #[cfg(not(any(target_os = "linux", target_os = "freebsd")))]
+    pub fn of_this_thread() -> Option<Self> {
+        None
+    }
+
+    /// `None` once the thread has ended.
+    pub fn ran(self) -> Option<Duration> {
+        let mut time = libc::timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        // SAFETY: a clock that is not there is an error; `time` is written to by this call only.
+        let code = unsafe { libc::clock_gettime(self.0, &raw mut time) };
+        let seconds = u64::try_from(time.tv_sec).ok()?;
+        let nanos = u32::try_from(time.tv_nsec).ok()?;
+        (code == 0).then(|| Duration::new(seconds, nanos))
+    }
+}
+
+fn micros(time: Timespec) -> Micros {
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    let nanos = u64::try_from(time.tv_nsec).unwrap_or(0);
+    Micros(seconds * 1_000_000 + nanos / 1000)
+}
+
+fn difference(one: Micros, other: Micros) -> i64 {
+    i64::try_from(i128::from(one.0) - i128::from(other.0)).unwrap_or(0)
+}
+
+fn near(one: i64, other: i64) -> bool {
+    u128::from(one.abs_diff(other)) < TOLERANCE.as_micros()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: u64 = 1_000_000;
+
+    fn lua(shown: u64, lag: u64) -> LuaTime {
+        LuaTime {
+            shown: Micros(shown),
+            lag: Duration::from_micros(lag),
+        }
+    }
+
+    #[test]
+    fn the_lag_of_an_event_loop_is_ignored() {
+        let mut clock = Clock::default();
+        clock.compare(lua(100 * SECOND - 49_000, 0), Micros(100 * SECOND));
+        clock.compare(lua(100 * SECOND, 3 * SECOND), Micros(103 * SECOND));
+        assert_eq!(clock.offset, 0);
+        // Also that of a clock that was set, and where the clock that was set does not lag.
+        clock.compare(lua(105 * SECOND, 0), Micros(100 * SECOND));
+        clock.compare(lua(106 * SECOND, 2 * SECOND), Micros(103 * SECOND));
+        clock.compare(lua(109 * SECOND, 2 * SECOND), Micros(104 * SECOND));
+        assert_eq!(clock.offset, 5_000_000);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_is_followed_at_once() {
+        let mut clock = Clock::default();
+        clock.compare(lua(105 * SECOND, 0), Micros(100 * SECOND));
+        assert_eq!(clock.offset, 5_000_000);
+        clock.compare(lua(96 * SECOND, 2 * SECOND), Micros(101 * SECOND));
+        assert_eq!(clock.offset, -3_000_000);
+        clock.compare(lua(103 * SECOND - 1000, 0), Micros(103 * SECOND));
+        assert_eq!(clock.offset, 0, "back to the system's");
+    }
+
+    #[test]
+    fn the_clock_of_a_thread_shows_how_long_it_has_computed_and_not_how_long_it_has_slept() {
+        use std::sync::mpsc::channel;
+        let (tell, told) = channel();
+        let (compute, asked) = channel();
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                let clock = ThreadClock::of_this_thread().unwrap();
+                tell.send(clock).unwrap();
+                for time in asked {
+                    let enough = clock.ran().unwrap() + time;
+                    while clock.ran().unwrap() < enough {}
+                    tell.send(clock).unwrap();
+                }
+            });
+            let clock = told.recv().unwrap();
+            let (time, started) = (Duration::from_millis(30), monotonic());
+            while monotonic().since(started) < 10 * time {
+                std::thread::sleep(time);
+            }
+            let slept = clock.ran().unwrap();
+            assert!(slept < time, "{slept:?} while it waited");
+            compute.send(time).unwrap();
+            let ran = told.recv().unwrap().ran().unwrap() - slept;
+            assert!(ran >= time, "{ran:?}");
+            drop(compute);
+        });
+    }
+
+    #[test]
+    fn the_wall_clock_shows_the_offset_and_the_monotonic_one_does_not() {
+        let mut clock = Clock::default();
+        let before = clock.now();
+        clock.follow(lua(before.wall.0 + 3600 * SECOND, 0));
+        let after = clock.now();
+        assert!(after.wall.since(before.wall) > Duration::from_secs(3599));
+        assert!(after.monotonic.since(before.monotonic) < Duration::from_secs(3599));
+    }
+}

@@ -1,0 +1,27 @@
+//! What nobody can guess: datagrams are sealed with numbers that must never be drawn twice.
+
+use std::io;
+
+use super::failure::Failure;
+use swim::Seed;
+
+/// A seed from the system.
+pub fn seed() -> Result<Seed, Failure> {
+    let mut seed = Seed([0; 32]);
+    fill(&mut seed.0)?;
+    Ok(seed)
+}
+
+/// A number that no copy of this process draws as well. Never blocks, since a seed was drawn before.
+pub fn salt() -> Result<u64, Failure> {
+    let mut salt = [0; 8];
+    fill(&mut salt)?;
+    Ok(u64::from_ne_bytes(salt))
+}
+
+fn fill(bytes: &mut [u8]) -> Result<(), Failure> {
+    getrandom::fill(bytes).map_err(|error| {
+        let error = io::Error::from_raw_os_error(error.raw_os_error().unwrap_or(libc::EIO));
+        Failure::system("cannot draw random numbers", &error)
+    })
+}

@@ -1,0 +1,288 @@
+//! The machine around the protocol: one lock, one thread, one UDP socket, one resolver, two clocks.
+//! Every system call of the crate is made in here.
+//!
+//! | file | part |
+//! |---|---|
+//! | `binding` | the address of the socket, and its change |
+//! | `shared`, `state`, `chores` | the one door: act under the lock, then send without it |
+//! | `engine` | the thread: waits for datagrams and deadlines |
+//! | `socket`, `refusals`, [`clock`], `doorbell`, `threads` | what the system offers, as we need it |
+//! | `ingress_limit` | how much is taken in, and from whom |
+//! | `addresses`, `shares`, `cache`, `resolver`, `getaddrinfo` | from names to addresses, and back |
+//! | [`interfaces`](mod@interfaces) | which networks there are |
+//! | `lines` | what Lua is to log |
+//! | `watchdog` | whether Lua runs at all |
+//! | [`figures`], `troubles`, `diagnosis` | what those who watch are shown |
+//! | `entropy` | what nobody can guess |
+//! | `fork`, `lineage` | how to survive `box.cfg{background = true}`, and who goes on with the socket |
+
+mod addresses;
+mod binding;
+mod cache;
+mod chores;
+pub mod clock;
+mod diagnosis;
+mod doorbell;
+mod engine;
+pub mod entropy;
+mod failure;
+pub mod figures;
+mod fork;
+pub mod getaddrinfo;
+mod ingress_limit;
+pub mod interfaces;
+mod lineage;
+mod lines;
+mod refusals;
+mod resolver;
+mod shared;
+mod shares;
+pub mod socket;
+mod state;
+mod threads;
+mod troubles;
+mod watchdog;
+
+use core::net::{SocketAddr, SocketAddrV4};
+use core::time::Duration;
+use std::os::fd::{AsRawFd, RawFd};
+use std::ptr;
+use std::sync::{Arc, OnceLock};
+
+use binding::address_to_bind;
+use clock::LuaTime;
+use doorbell::Bell;
+pub use failure::Failure;
+use failure::system_text;
+use interfaces::{Interface, interfaces};
+pub use lines::{Line, Lines};
+use shared::{Progress, Shared};
+pub use socket::Family;
+use state::State;
+use swim::config::Config;
+use swim::time::{Micros, Now};
+use swim::uri::{Uri, UriError};
+use swim::{Seed, Swim};
+
+static NODE: OnceLock<Node> = OnceLock::new();
+
+/// The node of this process. Created by the first call, without a thread or a socket.
+pub fn node() -> &'static Node {
+    NODE.get_or_init(Node::new)
+}
+
+/// One member of the group, as far as this machine has a part in it.
+///
+/// Every method may be called from any thread, and none blocks for longer than it takes to send
+/// what came of it.
+pub struct Node {
+    shared: Arc<Shared>,
+}
+
+impl Node {
+    /// How long [`Self::leave`] may wait for room in the send buffer. It is called from shutdown
+    /// triggers, which have three seconds together.
+    const GOODBYE_TIME_MAX: Duration = Duration::from_millis(200);
+
+    /// A node with the name resolver of the system.
+    pub fn new() -> Self {
+        Self::with_lookup(getaddrinfo::getaddrinfo)
+    }
+
+    /// A node with a name resolver of its own: it returns an address of the kind it is asked for,
+    /// whose port means nothing, or says why not. It may take as long as it likes.
+    pub fn with_lookup(
+        lookup: impl Fn(&str, Family) -> Result<SocketAddr, String> + Send + Sync + 'static,
+    ) -> Self {
+        let seed = entropy::seed();
+        let failure = seed.as_ref().err().cloned();
+        // With a failure, nothing is done by chance or otherwise.
+        let swim = Swim::new(Config::default(), seed.unwrap_or(Seed([0; 32])));
+        let shared = Shared::new(State::new(swim, Arc::new(lookup)));
+        failure.into_iter().for_each(|failure| shared.fail(failure));
+        Self {
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// Opens the socket, starts the engine, and takes part as `host:port`.
+    ///
+    /// When the port or the address to bind has changed, the new socket is opened before the old
+    /// one is closed, unless the old one is in its way: nothing is lost when that fails.
+    pub fn init(&self, host: &str, port: u16, bind: Option<&str>) -> Result<(), Failure> {
+        let uri = Uri::new(host, port).map_err(|wrong| match wrong {
+            UriError::Host => Failure::BadHost(host.into()),
+            UriError::Port => Failure::BadPort(port),
+        })?;
+        let bound = SocketAddr::new(address_to_bind(&uri, bind)?, port);
+        if NODE.get().is_some_and(|node| ptr::eq(node, self)) {
+            fork::register();
+        }
+        let mut engine = self.shared.engine();
+        let serves = |state: &mut State, _: Now| state.serves(bound, &uri);
+        if !self.shared.visit(serves)? {
+            self.rebind(&mut engine, bound)?;
+        }
+        self.with_swim(|swim, now| swim.init(uri, now))
+    }
+
+    /// Tells the group good-bye: the kernel has the datagrams when this returns. Then stops the
+    /// engine and closes the socket. False when there was nothing to leave.
+    pub fn leave(&self) -> Result<bool, Failure> {
+        let mut engine = self.shared.engine();
+        let goodbye = |state: &mut State, _: Now| state.say_goodbye();
+        let give_up = clock::monotonic() + Self::GOODBYE_TIME_MAX;
+        let left = self.shared.visit_until(give_up, goodbye)?;
+        if let Some(engine) = engine.take() {
+            engine.stop();
+        }
+        let close = |state: &mut State, _: Now| {
+            state.engine_watch.dismiss();
+            (state.socket.take(), state.close_resolver())
+        };
+        drop(self.shared.visit(close)?);
+        self.send_away_children();
+        Ok(left)
+    }
+
+    /// Waits until no child has the socket any more that this process gives up.
+    fn send_away_children(&self) {
+        let farewell = self.shared.lock().lineage.leave();
+        if let Some(farewell) = farewell {
+            farewell.wait();
+        }
+    }
+
+    /// Asks whoever has `port` in the networks of this machine to ping me, so that we get to know one
+    /// another. Returns for each address that was tried what came of it; IPv4 only. The inner error
+    /// is why the system does not tell which networks there are.
+    pub fn broadcast(&self, port: u16) -> Result<Result<Vec<Greeting>, String>, Failure> {
+        let greet = |state: &mut State, now: Now| {
+            let greeting = state.swim.greeting(now).ok_or(Failure::NotInitialized)?;
+            let ours = state.socket.clone().filter(|_| !state.lineage.is_heir());
+            let socket = ours.ok_or(Failure::NotInitialized)?;
+            Ok((greeting, socket))
+        };
+        let (datagram, socket) = self.shared.visit(greet)??;
+        let greet = |interface: Interface| {
+            let to = SocketAddrV4::new(interface.everybody(), port);
+            let sent = socket.send(&datagram, to.into(), Micros(0));
+            Greeting {
+                to,
+                sent: sent.map_err(|error| system_text(&error)),
+            }
+        };
+        Ok(interfaces().map(|all| all.into_iter().map(greet).collect()))
+    }
+
+    /// Runs `act` on the protocol and sends what came of it.
+    ///
+    /// `act` runs under the lock: it must not touch a Lua value, nor call the node.
+    pub fn with_swim<T>(&self, act: impl FnOnce(&mut Swim, Now) -> T) -> Result<T, Failure> {
+        self.shared.visit(|state, now| act(&mut state.swim, now))
+    }
+
+    /// Looks at the protocol. Cheaper than [`Self::with_swim`]: nothing is sent.
+    ///
+    /// `look` runs under the lock: it must not touch a Lua value, nor call the node.
+    pub fn view<T>(&self, look: impl FnOnce(&Swim) -> T) -> Result<T, Failure> {
+        self.shared.look(|state| look(&state.swim))
+    }
+
+    /// Whether something for `uri` has not been sent yet, because its name is being resolved.
+    ///
+    /// A probe that is not answered in time was not even sent then.
+    pub fn is_resolving(&self, uri: &str) -> bool {
+        self.shared.lock().addresses.is_resolving(uri)
+    }
+
+    /// How far the member table has got, read without the lock.
+    pub fn progress(&self) -> &Progress {
+        self.shared.progress()
+    }
+
+    /// Where [`Progress`] is in memory, as long as this node lives.
+    pub fn progress_address(&self) -> usize {
+        std::ptr::from_ref(self.progress()).addr()
+    }
+
+    /// Makes a bell for one Lua state: a descriptor that turns readable when there is something to
+    /// see. It is the node's: close it with [`Self::close_bell`] only.
+    pub fn open_bell(&self) -> Result<RawFd, Failure> {
+        let bell = Bell::new().map_err(|error| Failure::system("cannot make a bell", &error))?;
+        let number = bell.as_raw_fd();
+        self.shared.lock().bells.push(Arc::new(bell));
+        Ok(number)
+    }
+
+    /// Makes the bell quiet until it is rung again. To be called *before* looking what is new.
+    pub fn hush_bell(&self, bell: RawFd) {
+        let state = self.shared.lock();
+        let found = state
+            .bells
+            .iter()
+            .find(|known| known.as_raw_fd() == bell)
+            .cloned();
+        drop(state);
+        found.iter().for_each(|bell| bell.hush());
+    }
+
+    /// Closes a bell whose Lua state goes away.
+    pub fn close_bell(&self, bell: RawFd) {
+        let mut state = self.shared.lock();
+        let index = state
+            .bells
+            .iter()
+            .position(|known| known.as_raw_fd() == bell);
+        let closed = index.map(|index| state.bells.swap_remove(index));
+        drop(state);
+        drop(closed);
+    }
+
+    /// Tells the node that Lua is running, and what its clock, `fiber.time64()`, shows.
+    ///
+    /// To be called on the thread that Lua runs on. Once it has beaten, it is expected to do so
+    /// whenever its bell rings: see `TX_STALL_TIMEOUT_SECONDS`, [`Config::tx_stall_timeout`].
+    pub fn beat(&self, lua_time: Option<LuaTime>) {
+        // After a failure nobody counts the beats.
+        let _ = self.shared.visit(|state, now| state.beat(lua_time, now));
+    }
+
+    /// Tells the node what Lua's clock shows, before something that depends on it.
+    pub fn follow_clock(&self, lua_time: LuaTime) {
+        let _ = self.shared.visit(|state, _| state.clock.follow(lua_time));
+    }
+
+    /// Tells the node that there will be no more beats, although Lua is running.
+    pub fn end_beats(&self) {
+        let _ = self.shared.visit(State::end_beats);
+    }
+
+    /// Takes the lines that are to be logged, and the number of those that found no room.
+    pub fn take_lines(&self) -> (Vec<Line>, u64) {
+        self.shared.lock().lines.take()
+    }
+}
+
+/// A datagram for everybody in a network.
+#[derive(Debug)]
+pub struct Greeting {
+    /// Where it was to go.
+    pub to: SocketAddrV4,
+    /// Why it was not sent, in the words of the system.
+    pub sent: Result<(), String>,
+}
+
+impl Default for Node {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if let Some(engine) = self.shared.engine().take() {
+            engine.stop();
+        }
+    }
+}

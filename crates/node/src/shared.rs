@@ -1,0 +1,208 @@
+//! The one door to the protocol, for the engine and for everybody else.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::chores::Chores;
+use super::clock;
+use super::engine::{Engine, Wait};
+use super::failure::Failure;
+use super::lineage::Heritage;
+use super::socket::Inbox;
+use super::state::{Caller, State};
+use swim::time::{Micros, Now};
+
+/// What a node and its engine share.
+pub struct Shared {
+    /// The lock. It is held for microseconds and never over a system call that could take longer,
+    /// nor while a Lua value is touched: the collector may run a finalizer that calls us.
+    // One of `std`: it is a number in itself, so that `fork` can hand it over to the child.
+    // Whoever parks threads in a global table would leave that to the child as it happened to be.
+    state: Mutex<State>,
+    /// Who may start and stop the engine: held over `init`, `leave` and `fork`, taken before the
+    /// lock and never by the engine.
+    engine: Mutex<Option<Engine>>,
+    progress: Progress,
+}
+
+/// How far the member table has got, to be read without the lock, and by Lua without a call: the bits of
+/// two doubles, of which each is [`Progress::FAILED`] after a failure.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub struct Progress {
+    /// [`swim::Swim::version`].
+    version: AtomicU64,
+    /// [`swim::Swim::news`].
+    news: AtomicU64,
+}
+
+impl Progress {
+    /// No version that was ever read, so that whoever compares finds out.
+    pub const FAILED: f64 = -1.0;
+
+    /// See [`swim::Swim::version`].
+    pub fn version(&self) -> f64 {
+        f64::from_bits(self.version.load(Ordering::Acquire))
+    }
+
+    /// See [`swim::Swim::news`].
+    pub fn news(&self) -> f64 {
+        f64::from_bits(self.news.load(Ordering::Acquire))
+    }
+
+    fn set(&self, version: f64, news: f64) {
+        self.version.store(version.to_bits(), Ordering::Release);
+        self.news.store(news.to_bits(), Ordering::Release);
+    }
+}
+
+impl Shared {
+    pub fn new(state: State) -> Self {
+        Self {
+            state: Mutex::new(state),
+            engine: Mutex::new(None),
+            progress: Progress::default(),
+        }
+    }
+
+    /// Takes the lock.
+    pub fn lock(&self) -> MutexGuard<'_, State> {
+        // Panics are caught below, and mark the node as failed. One in between leaves nothing half
+        // done: nothing else is done under the lock.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the right to start and stop the engine.
+    pub fn engine(&self) -> MutexGuard<'_, Option<Engine>> {
+        self.engine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How far the member table has got.
+    pub const fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// Runs `act` under the lock, and does what came of it.
+    pub fn visit<T>(&self, act: impl FnOnce(&mut State, Now) -> T) -> Result<T, Failure> {
+        self.visit_until(Micros(0), act)
+    }
+
+    /// Like [`Self::visit`], and waits for room in the send buffer until `give_up`.
+    pub fn visit_until<T>(
+        &self,
+        give_up: Micros,
+        act: impl FnOnce(&mut State, Now) -> T,
+    ) -> Result<T, Failure> {
+        let (result, chores) = self.enter(Caller::Visitor, act);
+        self.run(chores, give_up);
+        result
+    }
+
+    /// Looks at the state under the lock.
+    pub fn look<T>(&self, look: impl FnOnce(&State) -> T) -> Result<T, Failure> {
+        let mut state = self.lock();
+        if let Some(failure) = &state.failure {
+            return Err(failure.clone());
+        }
+        let began = clock::monotonic();
+        let seen = look(&state);
+        state.note_hold(began);
+        Ok(seen)
+    }
+
+    /// A turn of the engine: what has come, what is due, and what to wait for next. Fails when it
+    /// is to end.
+    pub fn turn(&self, inbox: &Inbox, timers: bool) -> Result<Wait, Failure> {
+        let (result, chores) = self.enter(Caller::Engine, |state, now| {
+            state.take_in(inbox, timers, now);
+            state.swim.config().datagram_size_max()
+        });
+        let until = chores.deadline;
+        self.run(chores, Micros(0));
+        result.map(|size_max| Wait {
+            until,
+            listening: true,
+            size_max,
+        })
+    }
+
+    /// Looks whether the engine may use the socket, or has to wait for another process to end.
+    pub fn look_for_heritage(&self) -> Result<Heritage, Failure> {
+        let (result, chores) = self.enter(Caller::Engine, State::look_for_heritage);
+        self.run(chores, Micros(0));
+        result
+    }
+
+    /// Stops everything for good, and says why.
+    pub fn fail(&self, failure: Failure) {
+        let chores = self.mark_failed(&mut self.lock(), failure);
+        self.run(chores, Micros(0));
+    }
+
+    /// The clock is read under the lock, so that two threads cannot show the protocol a time that
+    /// runs backwards.
+    fn enter<T>(
+        &self,
+        caller: Caller,
+        act: impl FnOnce(&mut State, Now) -> T,
+    ) -> (Result<T, Failure>, Chores) {
+        let mut state = self.lock();
+        if let Some(failure) = &state.failure {
+            return (Err(failure.clone()), Chores::default());
+        }
+        // The salt after the time: what a copy of this process says from here on, it says with another
+        // salt, or it is the same to the last byte.
+        let now = state.clock.now();
+        if let Err(failure) = state.refresh_salt() {
+            let chores = self.mark_failed(&mut state, failure.clone());
+            return (Err(failure), chores);
+        }
+        let done = catch_unwind(AssertUnwindSafe(|| {
+            if caller == Caller::Visitor {
+                let _ = state.look_for_heritage(now);
+            }
+            let answer = act(&mut state, now);
+            let chores = state.settle(caller, now);
+            state.note_hold(now.monotonic);
+            (answer, chores)
+        }));
+        match done {
+            Ok((answer, chores)) => {
+                let swim = &state.swim;
+                self.progress.set(swim.version() as f64, swim.news() as f64);
+                (Ok(answer), chores)
+            }
+            Err(panic) => {
+                // Half a state is not to be gone on with.
+                let failure = Failure::panicked(&*panic);
+                let chores = self.mark_failed(&mut state, failure.clone());
+                (Err(failure), chores)
+            }
+        }
+    }
+
+    fn mark_failed(&self, state: &mut State, failure: Failure) -> Chores {
+        self.progress.set(Progress::FAILED, Progress::FAILED);
+        if state.failure.is_some() {
+            return Chores::default();
+        }
+        state.fail(failure)
+    }
+
+    /// What the protocol does about datagrams that cannot be sent may lead to more of them: so many
+    /// times, then it is left at that.
+    const RETRIES_MAX: usize = 4;
+
+    fn run(&self, mut chores: Chores, give_up: Micros) {
+        for _ in 0..Self::RETRIES_MAX {
+            let refused = chores.run(give_up);
+            if refused.is_empty() {
+                return;
+            }
+            let tell = |state: &mut State, now: Now| state.handle_refused(&refused, now);
+            (_, chores) = self.enter(Caller::Visitor, tell);
+        }
+        let _given_up = chores.run(give_up);
+    }
+}

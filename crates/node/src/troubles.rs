@@ -1,0 +1,93 @@
+//! What was wrong with datagrams to and from members lately: for those who look for the sick one.
+
+use core::fmt;
+use core::time::Duration;
+
+use super::cache::Cache;
+use swim::time::Micros;
+use swim::uri::Uri;
+use swim::wire::Malformed;
+
+/// Of how many members something is remembered.
+const ENTRIES_MAX: usize = 1024;
+
+/// What is older says nothing of how things are.
+const LIFE: Duration = Duration::from_secs(60);
+
+/// The last trouble with each member.
+#[derive(Debug)]
+pub struct Troubles {
+    last: Cache<Uri, Option<(Trouble, Micros)>>,
+}
+
+/// What was wrong with a datagram.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// The system did not send it, and said why.
+    Unsent(String),
+    /// Nobody has the port that it went to.
+    Refused,
+    /// It came from the member's address, and was dropped.
+    Dropped(Malformed),
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unsent(reason) => write!(f, "the system sends nothing to it: {reason}"),
+            Self::Refused => write!(f, "its port is closed: no process has it"),
+            Self::Dropped(why) => match why.advice() {
+                Some(advice) => write!(f, "what comes from its address is {advice}"),
+                None => write!(
+                    f,
+                    "what comes from its address cannot be decoded: has it another encryption key?"
+                ),
+            },
+        }
+    }
+}
+
+impl Default for Troubles {
+    fn default() -> Self {
+        Self {
+            last: Cache::new(ENTRIES_MAX),
+        }
+    }
+}
+
+impl Troubles {
+    /// Notes what was wrong.
+    pub fn note(&mut self, uri: &Uri, trouble: Trouble, now: Micros) {
+        *self.last.entry(uri) = Some((trouble, now));
+    }
+
+    /// What was wrong with `uri` of late, unless it has answered since.
+    pub fn of(&self, uri: &Uri, silence: Option<Duration>, now: Micros) -> Option<&Trouble> {
+        let (trouble, when) = self.last.peek(uri)?.as_ref()?;
+        let age = now.since(*when);
+        let answered_since = silence.is_some_and(|silence| silence <= age);
+        (age < LIFE && !answered_since).then_some(trouble)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_over_is_not_told() {
+        let uri = Uri::new("a", 1).unwrap();
+        let mut troubles = Troubles::default();
+        let at = |seconds: u64| Micros(seconds * 1_000_000);
+        let silent_for = |seconds| Some(Duration::from_secs(seconds));
+        assert_eq!(troubles.of(&uri, None, at(10)), None);
+        troubles.note(&uri, Trouble::Refused, at(10));
+        assert_eq!(troubles.of(&uri, None, at(20)), Some(&Trouble::Refused));
+        assert_eq!(
+            troubles.of(&uri, silent_for(15), at(20)),
+            Some(&Trouble::Refused)
+        );
+        assert_eq!(troubles.of(&uri, silent_for(5), at(20)), None, "it answers");
+        assert_eq!(troubles.of(&uri, None, at(70)), None, "long ago");
+    }
+}

@@ -1,0 +1,71 @@
+//! Closed ports, on systems that tell of them: nobody waits for an answer from there.
+
+use std::time::Duration;
+
+use node::{Node, clock};
+use swim::claim::Status;
+use swim::uri::Uri;
+
+use crate::{add, assign, eventually, sees, started, status, uri};
+
+/// Longer than any test: what happens all the same, happens for another reason.
+const FOR_EVER: f64 = 10_000.0;
+
+/// A node that probes when it is told to, and waits for answers as long as it takes.
+fn patient(node: Node) -> Node {
+    assign(&node, "ANTI_ENTROPY_PERIOD_SECONDS", FOR_EVER);
+    assign(&node, "ACK_TIMEOUT_SECONDS", FOR_EVER);
+    assign(&node, "SUSPECT_TIMEOUT_SECONDS", FOR_EVER);
+    // Itself. That is the last probe which it begins on its own.
+    probe_somebody(&node);
+    node
+}
+
+/// Begins a period, which lasts for ever, and waits until its probe is decided.
+fn probe_somebody(node: &Node) {
+    let count = || {
+        let count = node.view(|swim| {
+            let stats = swim.stats();
+            (stats.probes, stats.probes_answered + stats.probes_failed)
+        });
+        count.unwrap()
+    };
+    let before = count().0;
+    // A period is no shorter than its ACK timeout, but may begin sooner.
+    assign(node, "PROTOCOL_PERIOD_SECONDS", 0.001);
+    eventually("a period begins", || count().0 > before);
+    eventually("its probe is decided", || count().1 == count().0);
+}
+
+fn finds_suspect(node: &Node, member: &Uri) {
+    let give_up = clock::monotonic() + Duration::from_secs(30);
+    while status(node, member) != Some(Status::Suspect) {
+        assert!(clock::monotonic() < give_up, "{member} is not probed");
+        probe_somebody(node);
+    }
+}
+
+#[test]
+fn a_closed_port_is_suspected_without_waiting_for_an_answer() {
+    for (host, port) in [("127.0.0.1", 36_020), ("[::1]", 36_022)] {
+        let node = Node::new();
+        node.init(host, port, None).unwrap();
+        let node = patient(node);
+        let closed = uri(host, port + 1);
+        add(&node, &closed);
+        finds_suspect(&node, &closed);
+    }
+}
+
+#[test]
+fn others_are_asked_before_and_say_that_it_is_closed_to_them_too() {
+    let [node, other] = [36_024, 36_025].map(|port| patient(started(port)));
+    let (closed, relay) = (uri("127.0.0.1", 36_026), uri("127.0.0.1", 36_025));
+    add(&node, &relay);
+    sees(&other, &uri("127.0.0.1", 36_024), Status::Alive);
+    add(&node, &closed);
+    finds_suspect(&node, &closed);
+    let line = format!("Could not reach node: {closed} - suspect (nor could {relay})");
+    let (lines, _) = node.take_lines();
+    assert!(lines.iter().any(|told| told.text == line), "{lines:?}");
+}

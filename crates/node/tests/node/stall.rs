@@ -1,0 +1,79 @@
+//! A Tarantool that hangs behind an engine that does not.
+
+use node::Node;
+use swim::claim::{Claim, Status};
+use swim::uri::Uri;
+
+use crate::{add, assign, eventually, sees, started, uri};
+
+const TIMEOUT: &str = "TX_STALL_TIMEOUT_SECONDS";
+
+fn claim(node: &Node, member: &Uri) -> Claim {
+    let claim = node.view(|swim| swim.member(member).map(|member| member.claim));
+    claim.unwrap().unwrap()
+}
+
+#[test]
+fn one_that_hangs_says_so_dies_and_is_back_with_the_next_beat() {
+    let [node, other] = [36_030, 36_031].map(started);
+    let [myself, member] = [36_030, 36_031].map(|port| uri("127.0.0.1", port));
+    for each in [&node, &other] {
+        // However busy the machine is, nobody is in doubt for another reason.
+        assign(each, "ACK_TIMEOUT_SECONDS", 60.0);
+        assign(each, "SUSPECT_TIMEOUT_SECONDS", 0.2);
+    }
+    add(&node, &member);
+    sees(&other, &myself, Status::Alive);
+    let before = claim(&other, &myself);
+
+    assign(&node, TIMEOUT, 0.25);
+    node.beat(None);
+    sees(&other, &myself, Status::Dead);
+    assert_eq!(claim(&node, &myself), before.with(Status::Suspect));
+    node.beat(None);
+    eventually("it is back", || {
+        let now = claim(&other, &myself);
+        now.status == Status::Alive && now.incarnation > before.incarnation
+    });
+    let (lines, _) = node.take_lines();
+    let (start, end) = (
+        "Tarantool's thread did not respond for ",
+        " s: announced myself suspect",
+    );
+    let told = |text: &str| text.starts_with(start) && text.ends_with(end);
+    assert!(lines.iter().any(|line| told(&line.text)), "{lines:?}");
+}
+
+/// Lets a beat and the shortest timeout pass, twice.
+fn stalls_in_a_while(node: &Node) -> u64 {
+    assign(node, TIMEOUT, 0.25);
+    assign(node, "PROTOCOL_PERIOD_SECONDS", 0.05);
+    assign(node, "ACK_TIMEOUT_SECONDS", 0.05);
+    let stats = || node.view(|swim| swim.stats().clone()).unwrap();
+    let before = stats().probes;
+    eventually("some periods pass", || stats().probes >= before + 20);
+    stats().stalls
+}
+
+#[test]
+fn who_is_not_expected_to_beat_does_not_hang() {
+    let node = started(36_032);
+    assert_eq!(stalls_in_a_while(&node), 0, "it has never beaten");
+
+    assign(&node, TIMEOUT, 60.0);
+    node.beat(None);
+    node.end_beats();
+    assert_eq!(stalls_in_a_while(&node), 0, "it has said that it will not");
+
+    assign(&node, TIMEOUT, 60.0);
+    node.beat(None);
+    node.leave().unwrap();
+    node.beat(None);
+    node.init("127.0.0.1", 36_032, None).unwrap();
+    assert_eq!(stalls_in_a_while(&node), 0, "it has left in between");
+
+    node.beat(None);
+    eventually("it hangs once it has beaten again", || {
+        stalls_in_a_while(&node) == 1
+    });
+}

@@ -1,0 +1,194 @@
+//! Compares this implementation with the Lua rock, and with itself when it lacks a mechanism, in
+//! simulated groups: one row for each thing that users notice.
+//!
+//! ```text
+//! cargo run --release --example compare
+//! cargo run --release --example compare -- --without
+//! cargo run --release --example compare -- --rows news,join --runs 5
+//! ```
+
+mod rows;
+mod table;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use indicatif::{ParallelProgressIterator, ProgressBar, ProgressStyle};
+use rayon::ThreadPoolBuilder;
+use rayon::prelude::*;
+use rows::{EXPERIMENTS, Experiment, Row};
+use swim::mechanisms::Mechanisms;
+
+/// Compares this implementation with the Lua rock, or with itself when it lacks a mechanism.
+#[derive(Parser)]
+struct Arguments {
+    /// Leaves out one mechanism after the other, instead of comparing with the Lua rock.
+    #[arg(long)]
+    without: bool,
+    /// Which columns, by what is above them; by default all.
+    #[arg(long, value_delimiter = ',')]
+    columns: Vec<String>,
+    /// Which rows, by the names that --json shows; by default all.
+    #[arg(long, value_delimiter = ',')]
+    rows: Vec<String>,
+    /// How many seeds are tried; the table shows medians.
+    #[arg(long, default_value_t = 3)]
+    runs: u64,
+    /// The first seed.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Larger groups than this are left out: each of 10,000 members keeps 10,000 records, which takes
+    /// 18 GB.
+    #[arg(long, default_value_t = 1000)]
+    most: u32,
+    /// How many groups are tried at a time; by default one on each core.
+    #[arg(long)]
+    threads: Option<usize>,
+    /// Prints every figure as a line of JSON, instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+/// A column: who the members are.
+pub struct Column {
+    /// What is above it.
+    pub name: &'static str,
+    /// Which share of the members runs the Lua rock.
+    pub old_share: f64,
+    /// What is at work in the others.
+    pub mechanisms: Mechanisms,
+}
+
+/// What was measured in one group.
+pub struct Figure {
+    row: &'static str,
+    column: usize,
+    seed: u64,
+    /// In the unit of the row; nothing if what was waited for did not happen.
+    value: Option<f64>,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let mut columns = columns(arguments.without);
+    if !arguments.columns.is_empty() {
+        columns.retain(|column| arguments.columns.iter().any(|name| name == column.name));
+    }
+    let fits = |experiment: &&Experiment| experiment.members <= arguments.most;
+    let experiments: Vec<&Experiment> = EXPERIMENTS.iter().filter(fits).collect();
+    let rows = experiments.iter().flat_map(|experiment| experiment.rows);
+    let rows: Vec<&Row> = rows.filter(|row| wanted(row, &arguments)).collect();
+    if rows.is_empty() || columns.is_empty() {
+        let rows = EXPERIMENTS.iter().flat_map(|experiment| experiment.rows);
+        let names: Vec<&str> = rows.map(|row| row.key).collect();
+        eprintln!(
+            "nothing to measure; there are the rows {}",
+            names.join(", ")
+        );
+        return ExitCode::FAILURE;
+    }
+    let figures = measure(&experiments, &columns, &arguments);
+    if arguments.json {
+        table::print_json(&columns, &figures);
+    } else {
+        println!("{}", table::table(&rows, &columns, &figures));
+    }
+    ExitCode::SUCCESS
+}
+
+fn wanted(row: &Row, arguments: &Arguments) -> bool {
+    let named = |name: &String| row.key == name;
+    arguments.rows.is_empty() || arguments.rows.iter().any(named)
+}
+
+fn columns(without: bool) -> Vec<Column> {
+    let ours = |name, mechanisms| Column {
+        name,
+        old_share: 0.0,
+        mechanisms,
+    };
+    let all = Mechanisms::ALL;
+    if !without {
+        let of = |name, old_share| Column {
+            name,
+            old_share,
+            mechanisms: all,
+        };
+        return vec![
+            of("this module", 0.0),
+            of("half each", 0.5),
+            of("Lua rock", 1.0),
+        ];
+    }
+    vec![
+        ours("all of it", all),
+        ours(
+            "no retries",
+            Mechanisms {
+                retries: false,
+                ..all
+            },
+        ),
+        ours(
+            "fixed timeouts",
+            Mechanisms {
+                adaptive_timeouts: false,
+                ..all
+            },
+        ),
+        ours(
+            "no pause guard",
+            Mechanisms {
+                pause_guard: false,
+                ..all
+            },
+        ),
+        ours(
+            "no discretion",
+            Mechanisms {
+                deaf_discretion: false,
+                ..all
+            },
+        ),
+        ours("no push", Mechanisms { push: false, ..all }),
+        ours("plain SWIM", Mechanisms::NONE),
+    ]
+}
+
+/// Measures all that is wanted, on all cores.
+fn measure(experiments: &[&Experiment], columns: &[Column], arguments: &Arguments) -> Vec<Figure> {
+    let mut plans = Vec::new();
+    for &experiment in experiments {
+        let wanted = experiment.rows.iter().any(|row| wanted(row, arguments));
+        for (column, who) in columns.iter().enumerate() {
+            if wanted && experiment.applies(who) {
+                let seeds = (arguments.seed..).take(arguments.runs as usize);
+                plans.extend(seeds.map(|seed| (experiment, column, seed)));
+            }
+        }
+    }
+    let bar = ProgressBar::new(plans.len() as u64).with_style(style());
+    let try_one = |&(experiment, column, seed): &(&Experiment, usize, u64)| -> Vec<Figure> {
+        let values = experiment.measure(&columns[column], seed);
+        let figures = experiment.rows.iter().zip(values);
+        let wanted = figures.filter(|(row, _)| wanted(row, arguments));
+        let figure = |(row, value): (&Row, Option<f64>)| Figure {
+            row: row.key,
+            column,
+            seed,
+            value,
+        };
+        wanted.map(figure).collect()
+    };
+    let threads = ThreadPoolBuilder::new().num_threads(arguments.threads.unwrap_or(0));
+    let pool = threads.build().expect("threads");
+    pool.install(|| {
+        let figures = plans.par_iter().progress_with(bar);
+        figures.flat_map_iter(try_one).collect()
+    })
+}
+
+fn style() -> ProgressStyle {
+    let template = "{bar:40} {pos}/{len} groups, {elapsed} passed, {eta} left";
+    ProgressStyle::with_template(template).expect("a template")
+}

@@ -1,0 +1,176 @@
+//! Tries one thing with simulated groups of many sizes, and shows in figures how they do.
+//!
+//! Every group is tried like this: its members know one another; a while nothing happens; one sets a
+//! payload; some lose power. Times are virtual, and follow from the seed.
+//!
+//! ```text
+//! cargo run --release --example simulate -- --members 10,100,1000 --loss 0.1 --runs 5
+//! cargo run --release --example simulate -- --members 10,100,1000 --old-share 0,1 --plot out.svg
+//! ```
+
+mod plot;
+mod table;
+mod theory;
+mod trial;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use clap::Parser;
+use indicatif::{ParallelProgressIterator, ProgressBar, ProgressStyle};
+use rayon::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuilder};
+use sim::Weather;
+use sim::experiment::Group;
+use swim::config::Config;
+use trial::{Plan, Trial};
+
+/// Tries one thing with simulated groups of many sizes, and shows in figures how they do.
+#[derive(Parser)]
+struct Arguments {
+    /// The sizes of the groups.
+    #[arg(long, value_delimiter = ',', default_value = "10,100,1000")]
+    members: Vec<u32>,
+    /// Which share of the members runs the Lua rock; of several shares each is tried.
+    #[arg(long, value_delimiter = ',', default_value = "0")]
+    old_share: Vec<f64>,
+    /// Larger groups in which the Lua rock runs are left out: it works through its whole table for
+    /// each datagram.
+    #[arg(long, default_value_t = 1000)]
+    old_most: u32,
+    /// Which share of all datagrams is lost.
+    #[arg(long, default_value_t = 0.0)]
+    loss: f64,
+    /// How long a datagram takes on average, in milliseconds.
+    #[arg(long, default_value_t = 1.0)]
+    latency: f64,
+    /// The size of everybody's payload, in bytes.
+    #[arg(long, default_value_t = 100)]
+    payload: usize,
+    /// How many members lose power at once.
+    #[arg(long, default_value_t = 1)]
+    kill: usize,
+    /// For how long, at most, a tenth of the members is paused again and again while nothing else
+    /// happens, in seconds.
+    #[arg(long, default_value_t = 0.0)]
+    pause: f64,
+    /// For how long nothing happens, in member-seconds: a small group is looked at for longer.
+    #[arg(long, default_value_t = 20_000.0)]
+    lasting: f64,
+    /// The first seed.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// How many seeds are tried with each group.
+    #[arg(long, default_value_t = 3)]
+    runs: u64,
+    /// How many are tried at a time; by default one on each core.
+    #[arg(long)]
+    threads: Option<usize>,
+    /// Prints every trial as a line of JSON, instead of a table.
+    #[arg(long)]
+    json: bool,
+    /// Draws the figures into this file.
+    #[arg(long, value_name = "FILE.svg")]
+    plot: Option<PathBuf>,
+}
+
+/// Groups larger than this are tried one at a time: a table for each member takes memory.
+const LARGE: u32 = 3000;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let trials = run(&arguments);
+    if arguments.json {
+        trials.iter().for_each(|trial| println!("{}", trial.json()));
+    } else {
+        println!("{}", table::table(&trials));
+    }
+    if let Some(file) = &arguments.plot
+        && let Err(error) = plot::draw(file, &title(&arguments), &trials)
+    {
+        eprintln!("{}: {error}", file.display());
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}
+
+fn title(arguments: &Arguments) -> String {
+    let Arguments {
+        loss,
+        latency,
+        payload,
+        runs,
+        ..
+    } = arguments;
+    let pause = match arguments.pause {
+        0.0 => String::new(),
+        pause => format!(", a tenth paused for up to {pause} s"),
+    };
+    format!(
+        "{:.0} % loss each way, {latency} ms latency, payloads of {payload} bytes, {runs} seeds{pause}",
+        100.0 * loss
+    )
+}
+
+fn plans(arguments: &Arguments) -> Vec<Plan> {
+    let latency = Duration::from_secs_f64(arguments.latency / 1000.0);
+    // Half of it always, the other half on average.
+    let weather = Weather {
+        latency: latency / 2,
+        jitter: latency,
+        loss: arguments.loss,
+        ..Weather::default()
+    };
+    let mut plans = Vec::new();
+    for &members in &arguments.members {
+        let feasible = |share: &&f64| **share == 0.0 || members <= arguments.old_most;
+        for &old_share in arguments.old_share.iter().filter(feasible) {
+            for seed in (arguments.seed..).take(arguments.runs as usize) {
+                let weather = weather.clone();
+                let (config, payload) = (Config::default(), arguments.payload);
+                let group = Group {
+                    members,
+                    old_share,
+                    weather,
+                    config,
+                    payload,
+                    seed,
+                };
+                plans.push(Plan {
+                    group,
+                    lasting: Duration::from_secs_f64(arguments.lasting / f64::from(members)),
+                    pause: Duration::from_secs_f64(arguments.pause),
+                    kill: arguments.kill,
+                });
+            }
+        }
+    }
+    plans
+}
+
+/// Makes all trials, on all cores.
+fn run(arguments: &Arguments) -> Vec<Trial> {
+    let plans = plans(arguments);
+    let bar = ProgressBar::new(plans.len() as u64).with_style(style());
+    let large = Mutex::new(());
+    let make = |plan: &Plan| {
+        let _alone = (plan.group.members > LARGE).then(|| large.lock());
+        plan.make()
+    };
+    let mut trials: Vec<Trial> =
+        pool(arguments.threads).install(|| plans.par_iter().progress_with(bar).map(make).collect());
+    trials.sort_by(|one, other| one.order().partial_cmp(&other.order()).expect("numbers"));
+    trials
+}
+
+fn pool(threads: Option<usize>) -> ThreadPool {
+    let builder = ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0));
+    builder.build().expect("threads")
+}
+
+fn style() -> ProgressStyle {
+    let template = "{bar:40} {pos}/{len} groups, {elapsed} passed, {eta} left";
+    ProgressStyle::with_template(template).expect("a template")
+}

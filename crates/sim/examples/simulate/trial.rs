@@ -1,0 +1,107 @@
+//! One group, and what was measured of it.
+
+use std::time::Duration;
+
+use serde_json::json;
+use sim::experiment::{Calm, Detection, Group};
+
+/// What to try.
+pub struct Plan {
+    /// With whom.
+    pub group: Group,
+    /// For how long nothing happens.
+    pub lasting: Duration,
+    /// For how long members are paused meanwhile; zero is not at all.
+    pub pause: Duration,
+    /// How many lose power in the end.
+    pub kill: usize,
+}
+
+/// What was measured.
+pub struct Trial {
+    /// With whom.
+    pub group: Group,
+    /// While nothing happened.
+    pub calm: Calm,
+    /// When each of the others heard of a payload.
+    pub news: Vec<Duration>,
+    /// How those who lost power were found out.
+    pub detection: Detection,
+}
+
+/// How long news and deaths are waited for.
+const LIMIT: Duration = Duration::from_secs(180);
+
+impl Plan {
+    /// Tries it.
+    pub fn make(&self) -> Trial {
+        let mut world = self.group.world();
+        let calm = if self.pause.is_zero() {
+            world.try_calm(self.lasting)
+        } else {
+            let some = self.group.some((self.group.members as usize / 10).max(1));
+            let mut calm = world.try_calm(self.lasting / 10);
+            let paused = world.try_pauses(&some, self.pause, self.lasting, |_world| {});
+            (calm.member_hours, calm.wronged, calm.buried) =
+                (paused.member_hours, paused.wronged, paused.buried);
+            world.run(2 * self.pause + Duration::from_secs(10));
+            calm
+        };
+        let some = self.group.some(self.kill + 1);
+        let news = world.try_news(some[0], LIMIT);
+        world.run(Duration::from_secs(1));
+        let detection = world.try_deaths(&some[1..], LIMIT);
+        Trial {
+            group: self.group.clone(),
+            calm,
+            news,
+            detection,
+        }
+    }
+}
+
+impl Trial {
+    /// After what trials are sorted.
+    pub fn order(&self) -> (u32, f64, u64) {
+        (self.group.members, self.group.old_share, self.group.seed)
+    }
+
+    /// When this share of the others had heard of the payload, in seconds.
+    pub fn news_at(&self, share: f64) -> Option<f64> {
+        let others = self.group.members as usize - 1;
+        let count = (others as f64 * share).ceil() as usize;
+        self.news.get(count.max(1) - 1).map(Duration::as_secs_f64)
+    }
+
+    /// How often an hour one member was suspected though nothing was wrong with it.
+    pub fn wronged_per_hour(&self) -> f64 {
+        self.calm.wronged as f64 / self.calm.member_hours
+    }
+
+    /// How often an hour one member was called dead though nothing was wrong with it.
+    pub fn buried_per_hour(&self) -> f64 {
+        self.calm.buried as f64 / self.calm.member_hours
+    }
+
+    /// All of it, for programs to read.
+    pub fn json(&self) -> serde_json::Value {
+        let seconds = |time: Option<Duration>| time.map(|time| time.as_secs_f64());
+        json!({
+            "members": self.group.members,
+            "old_share": self.group.old_share,
+            "seed": self.group.seed,
+            "loss": self.group.weather.loss,
+            "news_50_s": self.news_at(0.5),
+            "news_99_s": self.news_at(0.99),
+            "news_100_s": self.news_at(1.0),
+            "first_suspicion_s": seconds(self.detection.suspected),
+            "first_dead_s": seconds(self.detection.dead),
+            "dead_at_all_s": seconds(self.detection.dead_everywhere),
+            "member_hours": self.calm.member_hours,
+            "false_suspicions_per_member_hour": self.wronged_per_hour(),
+            "false_deaths_per_member_hour": self.buried_per_hour(),
+            "datagrams_per_member_s": self.calm.datagrams,
+            "bytes_per_member_s": self.calm.bytes,
+        })
+    }
+}

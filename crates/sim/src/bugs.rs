@@ -1,0 +1,88 @@
+//! Mistakes made on purpose, to see that they are found.
+
+use super::host::Id;
+use swim::claim::{Claim, Status};
+use swim::uri::Uri;
+use swim::wire::{Body, Draft, Kind, decode};
+
+/// What is wrong with the implementation on one machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bug {
+    /// It raises the incarnations of others in what it spreads.
+    Inflates,
+    /// It pays no heed to `MAX_PACKET_SIZE`.
+    Swells,
+    /// It spreads rumors without end.
+    Repeats,
+    /// It does not hear what is said of itself.
+    Deaf,
+    /// It answers nobody.
+    Mute,
+}
+
+impl Bug {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Inflates,
+        Self::Swells,
+        Self::Repeats,
+        Self::Deaf,
+        Self::Mute,
+    ];
+
+    /// What its victim sends in place of `datagram`.
+    pub(super) fn corrupt(self, datagram: &[u8]) -> Vec<Vec<u8>> {
+        let as_it_is = datagram.to_vec();
+        let kind = decode(datagram).map(|message| message.body.kind());
+        match self {
+            Self::Inflates => vec![inflated(datagram).unwrap_or(as_it_is)],
+            Self::Swells => vec![[as_it_is, vec![0; 9000]].concat()],
+            Self::Repeats => vec![as_it_is; 30],
+            Self::Mute if kind == Ok(Kind::Ack) => Vec::new(),
+            Self::Deaf | Self::Mute => vec![as_it_is],
+        }
+    }
+
+    /// Whether its victim hears this at all.
+    pub(super) fn hears(self, victim: &str, datagram: &[u8]) -> bool {
+        let Ok(message) = decode(datagram) else {
+            return true;
+        };
+        let records = match &message.body {
+            Body::SyncReq(records) | Body::SyncAck(records) => &records[..],
+            Body::Ping(_) | Body::Ack(_) | Body::Leave => &[],
+        };
+        let mut statements = message.events.iter().chain(records);
+        let about_it =
+            statements.any(|event| event.uri == victim && event.claim.status != Status::Alive);
+        self != Self::Deaf || !about_it
+    }
+}
+
+/// A LEAVE with the same events, but for the incarnations of others.
+fn inflated(datagram: &[u8]) -> Option<Vec<u8>> {
+    let message = decode(datagram).ok()?;
+    let sender = Uri::from_wire(message.sender)?;
+    let mut draft = Draft::leave(&sender, datagram.len());
+    for event in message
+        .events
+        .iter()
+        .filter(|event| event.uri != message.sender)
+    {
+        let uri = Uri::from_wire(event.uri)?;
+        let incarnation = event.claim.incarnation.next();
+        let _fits = draft.event(
+            &uri,
+            Claim {
+                incarnation,
+                ..event.claim
+            },
+            None,
+            1,
+        );
+    }
+    (!draft.is_empty() && matches!(message.body, Body::Leave)).then(|| draft.finish())?
+}
+
+/// Whose implementation is wrong, and how.
+pub type Planted = (Id, Bug);

@@ -1,0 +1,200 @@
+//! The protocol that runs on a machine.
+
+use super::host::Id;
+use super::rock::Rock;
+use swim::Swim;
+use swim::Transmit;
+use swim::claim::{Claim, Status};
+use swim::payload::Payload;
+use swim::recall::Memory;
+use swim::report::Report;
+use swim::time::{Micros, Now};
+use swim::uri::Uri;
+use swim::wire::Malformed;
+
+/// The protocol that runs on a machine.
+pub enum Engine {
+    /// Ours.
+    Swim(Box<Swim>),
+    /// The Lua rock's.
+    Rock(Box<Rock>),
+}
+
+/// Which implementation runs on a machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// Ours.
+    #[default]
+    Ours,
+    /// That of the Lua rock, or rather a model of it.
+    Rock,
+}
+
+impl Engine {
+    /// Ours, if it is.
+    pub fn swim(&self) -> Option<&Swim> {
+        match self {
+            Self::Swim(swim) => Some(swim),
+            Self::Rock(_) => None,
+        }
+    }
+
+    /// Ours, if it is.
+    pub fn swim_mut(&mut self) -> Option<&mut Swim> {
+        match self {
+            Self::Swim(swim) => Some(swim),
+            Self::Rock(_) => None,
+        }
+    }
+
+    /// A datagram came from the machine `from`, which is to be reached as `source`.
+    pub fn handle_datagram(&mut self, datagram: &[u8], from: Id, source: &Uri, now: Now) {
+        match self {
+            Self::Swim(swim) => {
+                let gibberish = |why: &Malformed| {
+                    use Malformed::{NotAMessage, NotMsgpack, Undecryptable};
+                    matches!(why, Undecryptable | NotMsgpack | NotAMessage)
+                };
+                if swim
+                    .handle_datagram(datagram, from.address(), now)
+                    .is_err_and(|why| gibberish(&why))
+                {
+                    swim.handle_gibberish(source, now);
+                }
+            }
+            Self::Rock(rock) => rock.handle_datagram(datagram, source, now),
+        }
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Now) {
+        match self {
+            Self::Swim(swim) => swim.handle_timeout(now),
+            Self::Rock(rock) => rock.handle_timeout(now),
+        }
+    }
+
+    /// A name did not resolve.
+    pub fn handle_unsent(&mut self, uri: &Uri, now: Now) {
+        match self {
+            Self::Swim(swim) => swim.handle_unsent(uri),
+            Self::Rock(rock) => rock.handle_unsent(uri, now),
+        }
+    }
+
+    /// Nobody listens at the address of `uri`.
+    pub fn handle_refused(&mut self, uri: &Uri, now: Now) {
+        match self {
+            Self::Swim(swim) => swim.handle_refused(uri, now),
+            // It never asks its socket for errors.
+            Self::Rock(_) => {}
+        }
+    }
+
+    /// The next datagram to be sent.
+    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+        match self {
+            Self::Swim(swim) => swim.poll_transmit(),
+            Self::Rock(rock) => rock.poll_transmit(),
+        }
+    }
+
+    /// The next line for the log.
+    pub fn poll_report(&mut self) -> Option<Report> {
+        match self {
+            Self::Swim(swim) => swim.poll_report(),
+            Self::Rock(rock) => rock.poll_report(),
+        }
+    }
+
+    /// When it wants to be woken, by the monotonic clock.
+    pub fn next_deadline(&self) -> Option<Micros> {
+        match self {
+            Self::Swim(swim) => swim.next_deadline(),
+            Self::Rock(rock) => rock.next_deadline(),
+        }
+    }
+
+    /// How many members it holds to be alive, itself included.
+    pub fn alive(&self) -> usize {
+        match self {
+            Self::Swim(swim) => swim.members().count(Status::Alive),
+            Self::Rock(rock) => rock.alive(),
+        }
+    }
+
+    /// Takes part as `uri`.
+    pub fn init(&mut self, uri: Uri, now: Now) {
+        match self {
+            Self::Swim(swim) => swim.init(uri, now),
+            Self::Rock(rock) => rock.init(uri, now),
+        }
+    }
+
+    /// Says good-bye.
+    pub fn leave(&mut self) {
+        match self {
+            Self::Swim(swim) => drop(swim.leave()),
+            Self::Rock(rock) => rock.leave(),
+        }
+    }
+
+    /// Adds a member.
+    pub fn add_member(&mut self, uri: Uri, now: Now) {
+        match self {
+            Self::Swim(swim) => swim.add_member(uri, now),
+            Self::Rock(rock) => rock.add_member(&uri, now),
+        }
+    }
+
+    /// Replaces the payload.
+    pub fn set_payload(&mut self, bytes: &[u8], now: Now) {
+        match self {
+            Self::Swim(swim) => swim.set_payload(bytes, now).expect("the payload fits"),
+            Self::Rock(rock) => rock.set_payload(Payload::new(bytes).expect("a payload"), now),
+        }
+    }
+
+    /// Takes up what is known of others, and tells nobody.
+    pub fn recall(&mut self, memories: impl Iterator<Item = Memory> + Clone, now: Now) {
+        match self {
+            Self::Swim(swim) => swim.recall(memories, now),
+            Self::Rock(rock) => rock.recall(memories, now),
+        }
+    }
+
+    /// Its own URI, if it takes part.
+    pub fn myself(&self) -> Option<&Uri> {
+        match self {
+            Self::Swim(swim) => swim.myself(),
+            Self::Rock(rock) => rock.myself(),
+        }
+    }
+
+    /// What it holds of `uri`, and the payload if it knows that of this incarnation.
+    pub fn view(&self, uri: &str) -> Option<(Claim, Option<&Payload>)> {
+        match self {
+            Self::Swim(swim) => {
+                let member = swim.member(uri)?;
+                Some((member.claim, member.current_payload()))
+            }
+            Self::Rock(rock) => rock.view(uri),
+        }
+    }
+
+    /// The payload of `uri` that it shows its users, up to date or not.
+    pub fn shown_payload(&self, uri: &str) -> Option<&Payload> {
+        match self {
+            Self::Swim(swim) => swim.member(uri)?.payload.as_ref(),
+            Self::Rock(rock) => rock.view(uri)?.1,
+        }
+    }
+
+    /// Everybody it has heard of, in no order that means anything.
+    pub fn known(&self) -> Vec<&Uri> {
+        match self {
+            Self::Swim(swim) => swim.members().from(0).map(|member| &member.uri).collect(),
+            Self::Rock(rock) => rock.known().collect(),
+        }
+    }
+}

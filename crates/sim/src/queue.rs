@@ -1,0 +1,86 @@
+//! What is to happen, in the order of time.
+
+use core::cmp::{Ordering, Reverse};
+use std::collections::BinaryHeap;
+
+use swim::time::Micros;
+
+/// Happenings to come. Of two at one instant the one that was decided on first comes first.
+#[derive(Debug)]
+pub struct Queue<T> {
+    heap: BinaryHeap<Reverse<Entry<T>>>,
+    decided: u64,
+}
+
+#[derive(Debug)]
+struct Entry<T> {
+    at: Micros,
+    number: u64,
+    what: T,
+}
+
+impl<T> Queue<T> {
+    /// Nothing is to happen.
+    pub const fn new() -> Self {
+        Self {
+            heap: BinaryHeap::new(),
+            decided: 0,
+        }
+    }
+
+    /// How much is to happen.
+    pub fn len(&self) -> usize {
+        self.heap.len()
+    }
+
+    /// Decides that `what` happens at `at`.
+    pub fn push(&mut self, at: Micros, what: T) {
+        self.decided += 1;
+        let number = self.decided;
+        self.heap.push(Reverse(Entry { at, number, what }));
+    }
+
+    /// What happens next, unless it happens after `end`.
+    pub fn pop_until(&mut self, end: Micros) -> Option<(Micros, T)> {
+        self.heap.peek().filter(|Reverse(next)| next.at <= end)?;
+        let Reverse(Entry { at, what, .. }) = self.heap.pop()?;
+        Some((at, what))
+    }
+}
+
+impl<T> Ord for Entry<T> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.at, self.number).cmp(&(other.at, other.number))
+    }
+}
+
+impl<T> PartialOrd for Entry<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<T> PartialEq for Entry<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl<T> Eq for Entry<T> {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ties_are_broken_by_the_order_of_decision() {
+        let mut queue = Queue::new();
+        for (at, what) in [(5, 'd'), (3, 'a'), (3, 'b'), (9, 'e'), (3, 'c')] {
+            queue.push(Micros(at), what);
+        }
+        let order: String =
+            core::iter::from_fn(|| queue.pop_until(Micros(5)).map(|(_, what)| what)).collect();
+        assert_eq!(order, "abcd");
+        assert_eq!(queue.pop_until(Micros(9)), Some((Micros(9), 'e')));
+    }
+}

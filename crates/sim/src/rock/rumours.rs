@@ -1,0 +1,116 @@
+//! What it makes of what it hears, and what it tells.
+
+use super::{Record, Rock, Rumour};
+use swim::claim::{Claim, Status};
+use swim::payload::Payload;
+use swim::report::Report;
+use swim::time::Now;
+use swim::uri::Uri;
+use swim::wire::Event;
+
+impl Rock {
+    /// Hears an event of a PING, ACK or LEAVE.
+    pub(super) fn hear(&mut self, event: &Event<'_>, now: Now) {
+        if self.myself.as_deref() == Some(event.uri) {
+            return self.hear_about_myself(event, now);
+        }
+        if self.is_news(event) {
+            let (uri, payload) = self.own_copy(event);
+            let ttl = event.ttl;
+            self.apply(
+                uri,
+                Rumour {
+                    claim: event.claim,
+                    payload,
+                    ttl,
+                },
+                now,
+            );
+        }
+    }
+
+    pub(super) fn is_news(&self, event: &Event<'_>) -> bool {
+        event
+            .claim
+            .overrides(self.members.get(event.uri).map(|record| record.claim))
+    }
+
+    /// The URI and payload of an event, shared with what is known already where that is the same.
+    pub(super) fn own_copy(&self, event: &Event<'_>) -> (Uri, Option<Payload>) {
+        let known = self.members.get_key_value(event.uri);
+        let uri = known
+            .map(|(uri, _)| uri.clone())
+            .or_else(|| Uri::from_wire(event.uri));
+        let same = known.and_then(|(_, record)| record.payload.clone());
+        let same = same.filter(|payload| event.payload == Some(payload.bytes()));
+        let payload = same.or_else(|| Payload::new(event.payload?).ok());
+        (uri.expect("checked when decoded"), payload)
+    }
+
+    fn hear_about_myself(&mut self, event: &Event<'_>, now: Now) {
+        let Some(myself) = self.myself.clone() else {
+            return;
+        };
+        let own = self.members.get(&myself).cloned();
+        let held = own.as_ref().map(|own| own.claim.incarnation);
+        let Claim {
+            incarnation,
+            status,
+        } = event.claim;
+        let contradicted = status != Status::Alive && held.is_none_or(|held| incarnation >= held);
+        if !contradicted && held.is_some_and(|held| incarnation <= held) {
+            return;
+        }
+        if contradicted {
+            self.reports.push_back(Report::Refuted { rumor: status });
+        }
+        let rumour = Rumour {
+            claim: Claim::alive(incarnation.next()),
+            payload: own.and_then(|own| own.payload),
+            ttl: self.members.len() as f64,
+        };
+        self.apply(myself, rumour, now);
+    }
+
+    /// Makes a claim of its own.
+    pub(super) fn generate(&mut self, uri: &Uri, claim: Claim, payload: Option<Payload>, now: Now) {
+        if claim.overrides(self.members.get(uri).map(|record| record.claim)) {
+            let ttl = self.fresh_ttl();
+            self.apply(
+                uri.clone(),
+                Rumour {
+                    claim,
+                    payload,
+                    ttl,
+                },
+                now,
+            );
+        }
+    }
+
+    /// ⌊log2 N⌋ + 2; minus infinity for the first rumor of all.
+    pub(super) fn fresh_ttl(&self) -> f64 {
+        let digits = self.members.len().checked_ilog2();
+        digits.map_or(f64::NEG_INFINITY, |digits| f64::from(digits) + 2.0)
+    }
+
+    /// Believes it, and passes it on.
+    pub(super) fn apply(&mut self, uri: Uri, rumour: Rumour, now: Now) {
+        let old = self
+            .members
+            .get(&uri)
+            .and_then(|record| record.payload.clone());
+        let record = Record {
+            claim: rumour.claim,
+            payload: rumour.payload.clone().or(old),
+            since: now.monotonic,
+        };
+        if rumour.claim.status == Status::Suspect {
+            self.suspects.insert(uri.clone());
+        } else {
+            self.suspects.swap_remove(&uri);
+        }
+        self.members.insert(uri.clone(), record);
+        self.rumours.insert(uri, rumour);
+    }
+}

@@ -1,0 +1,358 @@
+//! Worlds that nobody has thought of: a seed decides how many members there are, how they are tuned,
+//! what goes wrong and when. In the end all is well again, and then all must come to agree.
+
+use core::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+use super::engine::Kind;
+use super::host::{Id, Resolver, State};
+use super::network::Weather;
+use super::world::World;
+use swim::config::Config;
+use swim::seal::Cipher;
+use swim::uri::Uri;
+
+/// One world, and whoever brings trouble into it.
+pub struct Swarm {
+    /// The world.
+    pub world: World,
+    rng: StdRng,
+}
+
+/// What a world came to.
+#[derive(Clone, Copy, Debug)]
+pub struct Outcome {
+    /// How many machines there were.
+    pub members: u32,
+    /// For how long it turned.
+    pub lasted: Duration,
+    /// How long it took until all agreed, once nothing went wrong any more.
+    pub settled: Duration,
+    /// [`World::history`].
+    pub history: u64,
+}
+
+impl Swarm {
+    /// The world of this seed, with members who have not met yet.
+    pub fn new(seed: u64) -> Self {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let mut world = World::new(rng.random());
+        world.config = config(&mut rng);
+        world.network.weather = calm(&mut rng, &world.config);
+        world.old_share = [0.0, 0.0, 0.0, 0.0, 0.0, 0.3, 0.5, 0.8][rng.random_range(0..8)];
+        if world.old_share == 0.0 {
+            (world.config.encryption_cipher, world.key) = encryption(&mut rng);
+        }
+        Self { world, rng }
+    }
+
+    /// Plays it to the end.
+    ///
+    /// # Panics
+    ///
+    /// When a rule is broken, or not all agree in time.
+    pub fn play(mut self) -> Outcome {
+        let members = match self.rng.random_range(0..8) {
+            0 => self.rng.random_range(10..=24),
+            _ => self.rng.random_range(2..=9),
+        };
+        self.world.populate(members);
+        let calm = self.world.network.weather.clone();
+        for id in self.world.ids().skip(1) {
+            let contact = Id(self.rng.random_range(0..id.0));
+            self.world.introduce(id, contact);
+        }
+        for _ in 0..self.rng.random_range(5..40) {
+            self.pass_time();
+            self.make_trouble(&calm);
+        }
+        self.pass_time();
+        self.end_trouble(calm);
+        let healed = self.world.now();
+        self.world.settle();
+        let settled = self.world.now().since(healed);
+        // The probes that began amid the trouble may yet fail.
+        self.world.run(self.world.config.protocol_period * 2);
+        // Those who are gone may be forgotten meanwhile.
+        self.world.run(self.world.config.reap_timeout);
+        self.world.settle();
+        self.world.expect_quiet();
+        Outcome {
+            members,
+            lasted: self.world.now().since(swim::time::Micros(0)),
+            settled,
+            history: self.world.history(),
+        }
+    }
+
+    /// Up to a few periods, often much less: trouble comes in heaps.
+    fn pass_time(&mut self) {
+        let most = self.world.config.protocol_period * 4;
+        let share = self.rng.random_range(0.0..1.0_f64);
+        self.world.run(most.mul_f64(share * share * share));
+    }
+
+    fn make_trouble(&mut self, calm: &Weather) {
+        let id = self.anybody();
+        match self.rng.random_range(0..100) {
+            0..12 => self.stop(id),
+            12..28 => self.start_somebody(),
+            28..33 => self.restart(id),
+            33..37 => self.leave(id),
+            37..47 => self.pause(id),
+            47..53 => self.part(),
+            53..58 => self.cut(id),
+            58..66 => self.mend(),
+            66..76 => {
+                let storm = self.storm(calm);
+                self.change_weather(storm);
+            }
+            76..80 => self.change_weather(calm.clone()),
+            80..90 => self.set_payload(id),
+            90..92 => self.set_clock(id),
+            92..94 => self.resolve_badly(id),
+            94..95 => self.rename(id),
+            95..97 => self.meddle(id),
+            _ => self.introduce(id),
+        }
+    }
+
+    fn anybody(&mut self) -> Id {
+        let count = self.world.ids().count() as u32;
+        Id(self.rng.random_range(0..count))
+    }
+
+    /// Anybody who takes part, if anybody does.
+    fn somebody(&mut self) -> Option<Id> {
+        let participants: Vec<Id> = self.world.participants().collect();
+        let index = self.rng.random_range(0..participants.len().max(1));
+        participants.get(index).copied()
+    }
+
+    fn periods(&mut self, most: f64) -> Duration {
+        let periods = self.rng.random_range(0.0..most);
+        self.world.config.protocol_period.mul_f64(periods)
+    }
+
+    fn stop(&mut self, id: Id) {
+        if self.world.participants().count() < 2 {
+            return;
+        }
+        if self.rng.random_bool(0.5) {
+            self.world.kill(id);
+        } else {
+            self.world.power_off(id);
+        }
+    }
+
+    fn start_somebody(&mut self) {
+        let idle = |id: &Id| !self.world.takes_part(*id);
+        let idle: Vec<Id> = self.world.ids().filter(idle).collect();
+        if idle.is_empty() {
+            return;
+        }
+        let id = idle[self.rng.random_range(0..idle.len())];
+        match self.world.host(id).state {
+            State::Down | State::Off => self.world.start(id),
+            // It has left, and its process lives on.
+            State::Up => self.world.init_again(id),
+            State::Paused => return,
+        }
+        if self.rng.random_bool(0.5) {
+            self.set_payload(id);
+        }
+        if let Some(contact) = self.somebody().filter(|contact| *contact != id) {
+            self.world.introduce(id, contact);
+        }
+    }
+
+    /// Too quickly for anybody to notice.
+    fn restart(&mut self, id: Id) {
+        if self.world.engine(id).is_some() {
+            self.world.kill(id);
+            self.world.start(id);
+            self.set_payload(id);
+        }
+    }
+
+    fn leave(&mut self, id: Id) {
+        if self.world.participants().count() > 1 && self.world.host(id).state == State::Up {
+            self.world.leave(id);
+        }
+    }
+
+    fn pause(&mut self, id: Id) {
+        let most = if self.rng.random_bool(0.5) { 1.0 } else { 10.0 };
+        let duration = self.periods(most);
+        self.world.pause(id, duration);
+    }
+
+    fn part(&mut self) {
+        let minority: Vec<Id> = self
+            .world
+            .ids()
+            .filter(|_| self.rng.random_bool(0.4))
+            .collect();
+        self.world.became(&format!("those apart: {minority:?}"));
+        self.world.network.part(&minority);
+    }
+
+    fn mend(&mut self) {
+        self.world.became("no cuts any more");
+        self.world.network.mend();
+    }
+
+    fn change_weather(&mut self, weather: Weather) {
+        self.world.became(&format!("{weather:?}"));
+        self.world.network.weather = weather;
+    }
+
+    fn cut(&mut self, from: Id) {
+        let to = self.anybody();
+        if from != to {
+            self.world.became(&format!("{to} no longer hears {from}"));
+            self.world.network.cut(from, to);
+        }
+    }
+
+    fn storm(&mut self, calm: &Weather) -> Weather {
+        let rng = &mut self.rng;
+        let mut some = |most: f64| match rng.random_range(0..3) {
+            0 => rng.random_range(0.0..most),
+            _ => 0.0,
+        };
+        let (loss, bursts, delayed) = (some(0.5), some(0.3), some(0.6));
+        let (duplicated, damaged) = (some(0.3), some(0.05));
+        let latency = calm.latency * if some(1.0) > 0.5 { 20 } else { 1 };
+        Weather {
+            latency,
+            loss,
+            bursts,
+            delayed,
+            duplicated,
+            damaged,
+            ..calm.clone()
+        }
+    }
+
+    fn set_payload(&mut self, id: Id) {
+        let number = self.rng.random_range(0..4);
+        if self.world.takes_part(id) {
+            self.world.set_payload(id, number);
+        }
+    }
+
+    fn set_clock(&mut self, id: Id) {
+        let hour = 3_600_000_000;
+        let microseconds = self.rng.random_range(-hour..hour);
+        self.world.set_clock(id, microseconds);
+    }
+
+    fn resolve_badly(&mut self, id: Id) {
+        let delay = self.periods(5.0).as_micros() as u64;
+        self.world.host_mut(id).resolver = match self.rng.random_range(0..3) {
+            0 => Resolver::Failing(delay),
+            1 => Resolver::Slow(delay),
+            _ => Resolver::Prompt,
+        };
+    }
+
+    fn rename(&mut self, id: Id) {
+        // The Lua rock sends an answer for a former name of its own to itself, without end.
+        let ours = self.world.host(id).kind == Kind::Ours;
+        if ours && self.world.takes_part(id) && self.world.host(id).state == State::Up {
+            let name = format!("name-{}", self.rng.random_range(0..4_u32));
+            let free = Uri::new(&name, 3301).is_ok_and(|uri| self.world.is_free(&uri));
+            if free {
+                self.world.init(id, &name);
+            }
+        }
+    }
+
+    /// An operator or a user does something that is not called for.
+    fn meddle(&mut self, id: Id) {
+        let subject = self.anybody();
+        let uri = self.world.host(subject).uri.clone();
+        let choice = self.rng.random_range(0..3);
+        if id == subject || self.world.host(id).state != State::Up {
+            return;
+        }
+        self.world.act(
+            id,
+            &format!("meddles {choice} with {uri}"),
+            |engine, now| {
+                let Some(swim) = engine.swim_mut().filter(|swim| swim.myself().is_some()) else {
+                    return;
+                };
+                match choice {
+                    0 => drop(swim.mark_left(&uri, now)),
+                    1 => swim.remove_member(&uri),
+                    _ => drop(swim.probe(&uri, now)),
+                }
+            },
+        );
+    }
+
+    fn introduce(&mut self, id: Id) {
+        let newcomer = self.anybody();
+        if id != newcomer && self.world.host(id).state == State::Up {
+            self.world.introduce(id, newcomer);
+        }
+    }
+
+    /// All is well from now on, and everybody has heard of somebody who has heard of him.
+    fn end_trouble(&mut self, calm: Weather) {
+        self.world.became("the trouble ends");
+        self.mend();
+        self.change_weather(calm);
+        for id in self.world.ids() {
+            self.world.host_mut(id).resolver = Resolver::Prompt;
+        }
+        let all_run = |world: &World| world.ids().all(|id| world.host(id).state != State::Paused);
+        let longest = self.world.config.protocol_period * 100;
+        self.world.run_until(longest, all_run).expect("pauses end");
+        self.world.clear_the_air();
+        if self.world.participants().next().is_none() {
+            self.start_somebody();
+        }
+    }
+}
+
+/// Options that make sense together.
+fn config(rng: &mut StdRng) -> Config {
+    let period = Duration::from_millis([200, 500, 1000, 1000, 2000][rng.random_range(0..5)]);
+    Config {
+        protocol_period: period,
+        ack_timeout: period.mul_f64(rng.random_range(0.1..0.4)),
+        anti_entropy_period: period * rng.random_range(5..=10),
+        suspect_timeout: period * rng.random_range(2..=5),
+        gossip_interval: period.mul_f64(rng.random_range(0.02..0.2)),
+        suspiciousness: true,
+        relays: [3, 3, 3, 0, 1, 2, 5][rng.random_range(0..7)],
+        retransmit_multiplier: rng.random_range(1..=4),
+        max_packet_size: [1472, 1472, 512, 8192][rng.random_range(0..4)],
+        reap_timeout: period * [0, 0, 0, 1, 5, 20][rng.random_range(0..6)],
+        ..Config::default()
+    }
+}
+
+/// Mostly none; damaged datagrams of the Lua rock's cipher could say anything.
+fn encryption(rng: &mut StdRng) -> (Cipher, Option<Vec<u8>>) {
+    match rng.random_range(0..6) {
+        0 | 1 => (Cipher::Aead, Some(b"a key".to_vec())),
+        2 => (Cipher::PlainAndAead, Some(b"a key".to_vec())),
+        _ => (Cipher::Cbc, None),
+    }
+}
+
+/// A network on which an ACK is there long before it is missed.
+fn calm(rng: &mut StdRng, config: &Config) -> Weather {
+    let share = rng.random_range(0.001..0.1);
+    Weather {
+        latency: config.ack_timeout.mul_f64(share),
+        jitter: config.ack_timeout.mul_f64(share),
+        ..Weather::default()
+    }
+}

@@ -1,0 +1,116 @@
+//! Small groups in virtual time, one fact each, and each under several seeds.
+
+mod amplification;
+mod bounds;
+mod failing;
+mod hostile;
+mod joining;
+mod leaving;
+mod mixed;
+mod reaping;
+mod sealed;
+mod tuning;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use sim::{Id, Kind as Implementation, World, payload};
+use swim::claim::Status::{self, Alive, Dead, Left, NonDecryptable, Suspect};
+use swim::claim::{Claim, Incarnation};
+use swim::payload::Payload;
+use swim::time::{Micros, Now};
+use swim::uri::Uri;
+use swim::wire::{Body, Draft, Kind, ack_data, decode};
+use swim::{Outcome, Swim, Transmit};
+
+const A: Id = Id(0);
+const B: Id = Id(1);
+const C: Id = Id(2);
+const D: Id = Id(3);
+const E: Id = Id(4);
+
+/// The protocol period and the suspicion timeout, by default.
+const PERIOD: Duration = Duration::from_secs(1);
+const SUSPICION: Duration = Duration::from_secs(3);
+const ACK_TIMEOUT: Duration = Duration::from_millis(200);
+
+/// More than a datagram and its answer take, and than news takes to get around a small group.
+const MOMENT: Duration = Duration::from_millis(300);
+
+/// Where datagrams come from that no simulated machine has sent.
+const SOMEWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 3301);
+
+/// Another such place.
+const ELSEWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2)), 3301);
+
+const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// Tells one story under several seeds.
+fn story(tell: impl Fn(u64)) {
+    (0..20).for_each(tell);
+}
+
+/// Within which time everybody in a group of `count` has been probed by everybody (§4.3).
+fn round(count: u32) -> Duration {
+    PERIOD * (2 * count - 1)
+}
+
+fn swim(world: &World, id: Id) -> &Swim {
+    world
+        .engine(id)
+        .and_then(|engine| engine.swim())
+        .expect("it runs")
+}
+
+fn uri(world: &World, id: Id) -> Uri {
+    world.host(id).uri.clone()
+}
+
+fn incarnation(world: &World, observer: Id, subject: Id) -> u64 {
+    world
+        .claim(observer, &world.host(subject).uri)
+        .expect("known")
+        .incarnation
+        .get()
+}
+
+/// What the recipient of `ping` answers.
+fn answer(ping: &Transmit) -> Vec<u8> {
+    let asked = decode(&ping.datagram).expect("ours");
+    let Body::Ping(echo) = asked.body else {
+        panic!("not a PING: {asked:?}");
+    };
+    let answer = Draft::with_data(Kind::Ack, &ping.to, &ack_data(echo.raw, Micros(1)), 1472);
+    answer.finish().expect("it fits")
+}
+
+/// Has `peer` join the group of `swim` from [`SOMEWHERE`], and answer the ping that it gets.
+fn acquaint(swim: &mut Swim, peer: &Uri, now: Now) {
+    let hello = hearsay(peer, peer, Alive, 1);
+    swim.handle_datagram(&hello, SOMEWHERE, now)
+        .expect("well formed");
+    let ping = swim.poll_transmit().expect("a ping");
+    assert_eq!(&ping.to, peer);
+    swim.handle_datagram(&answer(&ping), SOMEWHERE, now)
+        .expect("well formed");
+    while swim.poll_transmit().is_some() {}
+    while swim.poll_report().is_some() {}
+}
+
+/// A LEAVE in which `sender` says this of `subject`.
+fn hearsay(sender: &Uri, subject: &Uri, status: Status, incarnation: u64) -> Vec<u8> {
+    let incarnation = Incarnation::from_wire(incarnation).expect("admissible");
+    let mut draft = Draft::leave(sender, 1472);
+    assert!(draft.event(
+        subject,
+        Claim {
+            incarnation,
+            status
+        },
+        None,
+        0
+    ));
+    draft.finish().expect("it fits")
+}

@@ -1,0 +1,230 @@
+//! What the options do.
+
+use swim::config::{Config, Setting};
+use swim::time::{Micros, Now};
+
+use crate::*;
+
+/// `count` members that know one another, with other options than the usual.
+fn tuned(count: u32, seed: u64, options: &[(&str, Setting)]) -> World {
+    let mut world = World::new(seed);
+    for (name, setting) in options {
+        world
+            .config
+            .assign(name, setting.clone())
+            .expect("a good value");
+    }
+    world.populate(count);
+    world.acquaint();
+    world
+}
+
+#[test]
+fn without_relays_the_verdict_falls_when_the_ack_is_due() {
+    story(|seed| {
+        let mut world = tuned(
+            2,
+            seed,
+            &[("NUM_FAILURE_DETECTION_SUBGROUPS", Setting::Number(0.0))],
+        );
+        world.power_off(B);
+        let suspect = |world: &World| world.status(A, B) == Some(Suspect);
+        loop {
+            let probes = swim(&world, A).stats().probes;
+            let probe = |world: &World| swim(world, A).stats().probes > probes;
+            world.run_until(2 * PERIOD, probe).expect("it probes");
+            if let Some(took) = world.run_until(PERIOD / 2, suspect) {
+                assert_eq!(took, ACK_TIMEOUT);
+                break;
+            }
+        }
+    });
+}
+
+#[test]
+fn no_patience_for_answers_asks_others_at_once_and_wrongs_nobody() {
+    story(|seed| {
+        let mut world = tuned(5, seed, &[("ACK_TIMEOUT_SECONDS", Setting::Number(0.0))]);
+        let doubted = |world: &World| world.disagreement().is_some();
+        assert_eq!(world.run_until(seconds(20), doubted), None);
+        world.kill(B);
+        let dead = |world: &World| world.everyone_sees(B, Dead);
+        assert!(
+            world
+                .run_until(round(5) + PERIOD + SUSPICION + MOMENT, dead)
+                .is_some()
+        );
+    });
+}
+
+#[test]
+fn no_patience_and_no_relays_is_hasty_but_harmless() {
+    story(|seed| {
+        let options = [
+            ("ACK_TIMEOUT_SECONDS", Setting::Number(0.0)),
+            ("NUM_FAILURE_DETECTION_SUBGROUPS", Setting::Number(0.0)),
+        ];
+        let mut world = tuned(3, seed, &options);
+        let dead = |world: &World| world.ids().any(|id| world.status(A, id) == Some(Dead));
+        assert_eq!(
+            world.run_until(seconds(30), dead),
+            None,
+            "everybody refutes in time"
+        );
+    });
+}
+
+#[test]
+fn no_option_is_so_small_that_an_instance_suspects_itself() {
+    let tiny = [
+        ("0", 0.0, 1.0, 0.0),
+        ("1 ms", 0.001, 1.0, 0.0),
+        ("period", 0.0, 0.001, 3.0),
+    ];
+    for (name, ack_timeout, period, relays) in tiny {
+        (0..5).for_each(|seed| {
+            let options = [
+                ("ACK_TIMEOUT_SECONDS", Setting::Number(ack_timeout)),
+                ("PROTOCOL_PERIOD_SECONDS", Setting::Number(period)),
+                ("NUM_FAILURE_DETECTION_SUBGROUPS", Setting::Number(relays)),
+            ];
+            let mut world = World::new(seed);
+            for (name, setting) in options {
+                world.config.assign(name, setting).expect("a good value");
+            }
+            // The own address may be far away: that of a router, which sends everything back.
+            world.network.weather.latency = Duration::from_millis(10);
+            world.network.weather.jitter = Duration::from_millis(30);
+            world.populate(1);
+            let doubts = |world: &World| world.status(A, A) == Some(Suspect);
+            assert_eq!(world.run_until(seconds(20), doubts), None, "{name} {seed}");
+        });
+    }
+}
+
+#[test]
+fn an_instance_whose_address_does_not_answer_finds_out_with_any_options() {
+    for (ack_timeout, period) in [(0.0, 1.0), (0.0, 0.001), (0.2, 1.0)] {
+        let mut config = Config::default();
+        let options = [
+            ("ACK_TIMEOUT_SECONDS", ack_timeout),
+            ("PROTOCOL_PERIOD_SECONDS", period),
+            ("NUM_FAILURE_DETECTION_SUBGROUPS", 0.0),
+        ];
+        for (name, value) in options {
+            config
+                .assign(name, Setting::Number(value))
+                .expect("a good value");
+        }
+        let (mut swim, mut now) = (Swim::new(config, 1), Now::default());
+        let own = Uri::new("own", 1).expect("a URI");
+        swim.init(own.clone(), now);
+        let status = |swim: &Swim| swim.member(&own).map(|own| own.claim.status);
+        while status(&swim) == Some(Alive) {
+            now.monotonic = swim.next_deadline().expect("it takes part");
+            assert!(
+                now.monotonic < Micros(0) + seconds(2),
+                "{ack_timeout} {period}"
+            );
+            swim.handle_timeout(now);
+            while swim.poll_transmit().is_some() {}
+        }
+        assert!(
+            now.monotonic >= Micros(0) + ACK_TIMEOUT,
+            "{ack_timeout} {period}"
+        );
+    }
+}
+
+#[test]
+fn who_is_told_not_to_suspect_suspects_nobody_and_believes_others() {
+    story(|seed| {
+        let unsuspicious = [("SUSPICIOUSNESS", Setting::Flag(false))];
+        let mut world = tuned(3, seed, &unsuspicious);
+        world.kill(C);
+        world.run(seconds(60));
+        assert!(world.everyone_sees(C, Alive));
+        world.act(A, "may suspect", |engine, now| {
+            let swim = engine.swim_mut().expect("ours");
+            swim.assign("SUSPICIOUSNESS", Setting::Flag(true), now)
+                .expect("a flag");
+        });
+        let dead = |world: &World| world.everyone_sees(C, Dead);
+        assert!(
+            world
+                .run_until(round(3) + PERIOD + SUSPICION + MOMENT, dead)
+                .is_some()
+        );
+    });
+}
+
+#[test]
+fn an_option_takes_effect_at_once_also_on_what_is_being_waited_for() {
+    story(|seed| {
+        let patient = [
+            ("PROTOCOL_PERIOD_SECONDS", Setting::Number(3600.0)),
+            ("SUSPECT_TIMEOUT_SECONDS", Setting::Number(3600.0)),
+        ];
+        let mut world = tuned(2, seed, &patient);
+        world.power_off(B);
+        let assign = |world: &mut World, name: &str, seconds: f64| {
+            world.act(A, name, |engine, now| {
+                let swim = engine.swim_mut().expect("ours");
+                swim.assign(name, Setting::Number(seconds), now)
+                    .expect("a good value");
+            });
+        };
+        assign(&mut world, "PROTOCOL_PERIOD_SECONDS", 1.0);
+        let sees = |status| move |world: &World| world.status(A, B) == Some(status);
+        let suspected = world.run_until(round(2) + PERIOD, sees(Suspect));
+        assert!(suspected.is_some(), "the shorter period begins at once");
+        assign(&mut world, "SUSPECT_TIMEOUT_SECONDS", 0.0);
+        assert!(
+            world.run_until(MOMENT, sees(Dead)).is_some(),
+            "the suspicion ripens at once"
+        );
+    });
+}
+
+#[test]
+fn shorter_periods_find_the_dead_sooner() {
+    story(|seed| {
+        let options = [
+            ("PROTOCOL_PERIOD_SECONDS", Setting::Number(0.2)),
+            ("ACK_TIMEOUT_SECONDS", Setting::Number(0.05)),
+            ("SUSPECT_TIMEOUT_SECONDS", Setting::Number(0.5)),
+        ];
+        let mut world = tuned(5, seed, &options);
+        world.kill(C);
+        let dead = |world: &World| world.everyone_sees(C, Dead);
+        let limit = (round(5) + PERIOD) / 5 + Duration::from_millis(500) + MOMENT;
+        assert!(world.run_until(limit, dead).is_some());
+    });
+}
+
+#[test]
+fn members_with_another_key_are_buried_and_named_as_such() {
+    story(|seed| {
+        let mut world = World::of(4, seed);
+        let set_key = |world: &mut World, id, key: Option<&[u8]>| {
+            world.act(id, "sets a key", |engine, _now| {
+                engine.swim_mut().expect("ours").set_encryption_key(key);
+            });
+        };
+        [A, C, D]
+            .into_iter()
+            .for_each(|id| set_key(&mut world, id, Some(b"a key")));
+        let named = |world: &World| {
+            [A, C, D]
+                .into_iter()
+                .all(|id| world.status(id, B) == Some(NonDecryptable))
+        };
+        assert!(
+            world.run_until(3 * round(4) + SUSPICION, named).is_some(),
+            "{seed} {:?}",
+            [A, C, D].map(|id| world.status(id, B))
+        );
+        set_key(&mut world, B, Some(b"a key"));
+        world.settle();
+    });
+}

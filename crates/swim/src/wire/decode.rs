@@ -1,0 +1,444 @@
+//! Bytes into a [`Message`]: lenient about what peers do, strict about what would poison a table.
+
+use core::str;
+
+use super::{CHECKSUM_SIZE, Kind, TRUE, Trailer, checked};
+use crate::claim::{Claim, Incarnation, Status};
+use crate::msgpack::{Head, NotMsgpack, Number, Reader};
+use crate::payload::is_table;
+use crate::uri::is_identity;
+
+/// A datagram, taken apart but not copied.
+#[derive(Debug)]
+pub struct Message<'a> {
+    /// Where to answer to.
+    pub sender: &'a str,
+    /// What the sender wants.
+    pub body: Body<'a>,
+    /// What it tells on the way.
+    pub events: Vec<Event<'a>>,
+    /// How many events or records made no sense and were skipped.
+    pub skipped: usize,
+    /// What only one of ours would say.
+    pub trailer: Option<Trailer>,
+}
+
+/// What the sender wants.
+#[derive(Debug)]
+pub enum Body<'a> {
+    /// "Are you there?", or "is `dst` there?"
+    Ping(Echo<'a>),
+    /// "Yes", or "`dst` says yes".
+    Ack(Echo<'a>),
+    /// "This is what I know; what do you?"
+    SyncReq(Vec<Event<'a>>),
+    /// "This is what you did not know."
+    SyncAck(Vec<Event<'a>>),
+    /// Nothing: the events are all there is to it.
+    Leave,
+}
+
+/// One statement about one member: an event, or a record of a sync.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Event<'a> {
+    /// Whom it is about.
+    pub uri: &'a str,
+    /// What is said.
+    pub claim: Claim,
+    /// The member's payload, a map or array, when the teller knows it.
+    pub payload: Option<&'a [u8]>,
+    /// How often the teller wants it repeated. May be negative, and was `-inf` in the first datagram
+    /// of every peer of the Lua rock; each of us counts for itself, so nobody reads it.
+    pub ttl: f64,
+}
+
+/// The data of a PING and its ACK, which comes back as it was sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Echo<'a> {
+    /// The whole map.
+    pub raw: &'a [u8],
+    /// When the question was asked, by the clock of `src`, in µs.
+    pub ts: Option<u64>,
+    /// When it was answered, by the clock of `dst`, in µs.
+    pub ats: Option<f64>,
+    /// Who asked.
+    pub src: Option<&'a str>,
+    /// Who is asked for.
+    pub dst: Option<&'a str>,
+    /// What an answer has to repeat: see `cookie`. Peers of the Lua rock ask without one.
+    pub cookie: Option<u64>,
+    /// The answer is to show the clock of the application as it is by then.
+    pub wants_clock: bool,
+}
+
+/// Why a datagram was dropped. Says what the peer did wrong, never what we were doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Malformed {
+    /// Longer than we take any, see [`datagram_size_max`].
+    ///
+    /// [`datagram_size_max`]: crate::config::Config::datagram_size_max
+    Oversized,
+    /// Not encrypted with our key.
+    Undecryptable,
+    /// Plain, or encrypted in the way of the Lua rock, where only what is authenticated is taken.
+    NotSealed,
+    /// Sealed with a key that we do not have.
+    UnknownKey,
+    /// Sealed with another key than it says, or changed on its way.
+    Forged,
+    /// Changed on its way: its checksum is wrong, or what is behind the message makes no sense.
+    Corrupt,
+    /// Of a group with another label, or with none where ours has one.
+    OtherGroup,
+    /// Sent to somebody else.
+    Misdirected,
+    /// It has come before.
+    Replayed,
+    /// It may have come before: its sender has not shown yet that it lives now.
+    Unconfirmed,
+    /// Cut short, nested too deep, or not MessagePack at all: what is encrypted looks like this to
+    /// who has no key.
+    NotMsgpack,
+    /// MessagePack, but not an array of four.
+    NotAMessage,
+    /// The sender is not `host:port`, so there is nowhere to answer to.
+    Sender,
+    /// A type of message that we do not know.
+    Type,
+    /// The data does not fit the type: a PING without `src` or `dst`, an ACK without `src`, a sync of no list.
+    Data,
+}
+
+impl Body<'_> {
+    /// The type of the message.
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Ping(_) => Kind::Ping,
+            Self::Ack(_) => Kind::Ack,
+            Self::SyncReq(_) => Kind::SyncReq,
+            Self::SyncAck(_) => Kind::SyncAck,
+            Self::Leave => Kind::Leave,
+        }
+    }
+}
+
+impl Malformed {
+    /// All of them, for counting.
+    pub const ALL: [Self; 15] = [
+        Self::Oversized,
+        Self::Undecryptable,
+        Self::NotSealed,
+        Self::UnknownKey,
+        Self::Forged,
+        Self::Corrupt,
+        Self::OtherGroup,
+        Self::Misdirected,
+        Self::Replayed,
+        Self::Unconfirmed,
+        Self::NotMsgpack,
+        Self::NotAMessage,
+        Self::Sender,
+        Self::Type,
+        Self::Data,
+    ];
+
+    /// Whether a datagram with another key, or none, may look like this. Where datagrams are
+    /// authenticated nothing does: anybody could send such in the name of others.
+    pub const fn smells_of_another_key(self) -> bool {
+        matches!(
+            self,
+            Self::Undecryptable | Self::NotMsgpack | Self::NotAMessage
+        )
+    }
+
+    /// What to tell whoever wonders why a member is not heard.
+    pub const fn advice(self) -> Option<&'static str> {
+        match self {
+            Self::Oversized => Some("longer than MAX_PACKET_SIZE, and longer than 1472 bytes"),
+            Self::OtherGroup => Some("of a group with another GROUP_LABEL"),
+            Self::UnknownKey => Some("sealed with an encryption key that we do not have"),
+            Self::NotSealed => Some("not authenticated, and ENCRYPTION_CIPHER takes nothing else"),
+            _ => None,
+        }
+    }
+
+    /// Its name among the counters.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Oversized => "oversized",
+            Self::Undecryptable => "undecryptable",
+            Self::NotSealed => "not_sealed",
+            Self::UnknownKey => "unknown_key",
+            Self::Forged => "forged",
+            Self::Corrupt => "corrupt",
+            Self::OtherGroup => "other_group",
+            Self::Misdirected => "misdirected",
+            Self::Replayed => "replayed",
+            Self::Unconfirmed => "unconfirmed",
+            Self::NotMsgpack => "not_msgpack",
+            Self::NotAMessage => "not_a_message",
+            Self::Sender => "sender",
+            Self::Type => "type",
+            Self::Data => "data",
+        }
+    }
+}
+
+impl From<NotMsgpack> for Malformed {
+    fn from(NotMsgpack: NotMsgpack) -> Self {
+        Self::NotMsgpack
+    }
+}
+
+/// Takes a decrypted datagram apart, with or without its checksum.
+///
+/// What is not understood in an event or record costs that one only, not the datagram: one garbled
+/// record must not keep a member from answering a ping. What is behind the message is ours or damaged:
+/// peers of the Lua rock put nothing there.
+pub fn decode(datagram: &[u8]) -> Result<Message<'_>, Malformed> {
+    let (message, rest) = decode_first(datagram)?;
+    if rest.is_empty() {
+        return Ok(message);
+    }
+    let (trailer, rest) = Trailer::decode(rest).ok_or(Malformed::Corrupt)?;
+    let is_whole = match rest.len() {
+        0 => true,
+        CHECKSUM_SIZE => checked(datagram)?.is_some(),
+        _ => false,
+    };
+    if !is_whole {
+        return Err(Malformed::Corrupt);
+    }
+    Ok(Message {
+        trailer: Some(trailer),
+        ..message
+    })
+}
+
+/// Takes the message at the start of a datagram apart, and returns what is behind it. Peers of the Lua
+/// rock never look at that.
+pub fn decode_first(datagram: &[u8]) -> Result<(Message<'_>, &[u8]), Malformed> {
+    let mut reader = Reader::new(datagram);
+    let Head::Array(4) = reader.head()? else {
+        return Err(Malformed::NotAMessage);
+    };
+    let [sender, kind, data, events] = [
+        reader.value()?,
+        reader.value()?,
+        reader.value()?,
+        reader.value()?,
+    ];
+    let mut skipped = 0;
+    let sender = identity(sender).ok_or(Malformed::Sender)?;
+    let body = match text(kind) {
+        // Without either there is nobody to answer, or nothing to say.
+        Some("PING") => echo(data)
+            .filter(|echo| echo.dst.is_some() && echo.src.is_some())
+            .map(Body::Ping),
+        Some("ACK") => echo(data).filter(|echo| echo.src.is_some()).map(Body::Ack),
+        Some("SYNC_REQ") => list(data, &mut skipped).map(Body::SyncReq),
+        Some("SYNC_ACK") => list(data, &mut skipped).map(Body::SyncAck),
+        Some("LEAVE") => Some(Body::Leave),
+        _ => return Err(Malformed::Type),
+    };
+    let body = body.ok_or(Malformed::Data)?;
+    let events = list(events, &mut skipped).unwrap_or_default();
+    let message = Message {
+        sender,
+        body,
+        events,
+        skipped,
+        trailer: None,
+    };
+    Ok((message, reader.rest()))
+}
+
+fn list<'a>(value: &'a [u8], skipped: &mut usize) -> Option<Vec<Event<'a>>> {
+    let mut reader = Reader::new(value);
+    // An empty Lua table may also have been encoded as an empty map.
+    let (Ok(Head::Array(count)) | Ok(Head::Map(count @ 0))) = reader.head() else {
+        return None;
+    };
+    let mut events = Vec::with_capacity(count.min(value.len() / EVENT_SIZE_MIN));
+    for _ in 0..count {
+        let mut behind = reader.clone();
+        match event(&mut reader) {
+            Some(event) => events.push(event),
+            None => {
+                *skipped += 1;
+                // Wherever it went wrong, the next one begins behind this one.
+                behind.value().ok()?;
+                reader = behind;
+            }
+        }
+    }
+    Some(events)
+}
+
+/// `["a:1", 1]` in MessagePack.
+const EVENT_SIZE_MIN: usize = 6;
+
+/// Reads an event whole; if it is garbled, some of it.
+fn event<'a>(reader: &mut Reader<'a>) -> Option<Event<'a>> {
+    let Ok(Head::Array(length @ 2..)) = reader.head() else {
+        return None;
+    };
+    let uri = next_identity(reader)?;
+    let status = next_number(reader)?
+        .unsigned()
+        .and_then(Status::from_number)?;
+    let incarnation = match length {
+        2 => Incarnation::FIRST,
+        _ => Incarnation::from_wire(next_number(reader)?.unsigned()?)?,
+    };
+    let claim = Claim {
+        incarnation,
+        status,
+    };
+    let payload = if length > 3 {
+        Some(reader.value().ok()?).filter(|value| is_table(value))
+    } else {
+        None
+    };
+    let ttl = if length > 4 {
+        number(reader.value().ok()?)
+    } else {
+        None
+    };
+    for _unknown in 5..length {
+        reader.value().ok()?;
+    }
+    Some(Event {
+        uri,
+        claim,
+        payload,
+        ttl: ttl.map_or(0.0, Number::float),
+    })
+}
+
+fn echo(raw: &[u8]) -> Option<Echo<'_>> {
+    let mut reader = Reader::new(raw);
+    let Ok(Head::Map(pairs)) = reader.head() else {
+        return None;
+    };
+    let mut echo = Echo {
+        raw,
+        ts: None,
+        ats: None,
+        src: None,
+        dst: None,
+        cookie: None,
+        wants_clock: false,
+    };
+    for _ in 0..pairs {
+        let (key, value) = (reader.value().ok()?, reader.value().ok()?);
+        match text(key) {
+            Some("ts") => echo.ts = number(value).and_then(Number::unsigned),
+            Some("ats") => echo.ats = number(value).map(Number::float),
+            Some("src") => echo.src = identity(value),
+            Some("dst") => echo.dst = identity(value),
+            Some("c") => echo.cookie = number(value).and_then(Number::unsigned),
+            Some("clk") => echo.wants_clock = value == TRUE,
+            _ => {}
+        }
+    }
+    Some(echo)
+}
+
+fn text(value: &[u8]) -> Option<&str> {
+    next_text(&mut Reader::new(value))
+}
+
+fn identity(value: &[u8]) -> Option<&str> {
+    next_identity(&mut Reader::new(value))
+}
+
+fn number(value: &[u8]) -> Option<Number> {
+    next_number(&mut Reader::new(value))
+}
+
+fn next_text<'a>(reader: &mut Reader<'a>) -> Option<&'a str> {
+    let Ok(Head::Text(bytes)) = reader.head() else {
+        return None;
+    };
+    str::from_utf8(bytes).ok()
+}
+
+fn next_identity<'a>(reader: &mut Reader<'a>) -> Option<&'a str> {
+    next_text(reader).filter(|text| is_identity(text))
+}
+
+fn next_number(reader: &mut Reader<'_>) -> Option<Number> {
+    let Ok(Head::Number(number)) = reader.head() else {
+        return None;
+    };
+    Some(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::checksummed;
+
+    #[test]
+    fn a_garbled_event_costs_itself_only() {
+        let datagram = [
+            &b"\x94\xa3a:1\xa5LEAVE\xc0\x97"[..],
+            b"\x95\xa3b:1\x01\x05\xc0\x00",                             // fine
+            b"\x95\x05\x01\x05\xc0\x00",                                // uri 5
+            b"\x95\xa3c:1\x09\x05\xc0\x00",                             // status 9
+            b"\x95\xa3d:1\x01\xcf\xff\xff\xff\xff\xff\xff\xff\xff\xc0\x00", // incarnation 2^64 - 1
+            b"\xc0",                                                    // no event at all
+            b"\x92\xa3e:1\x03",                                         // short: incarnation 1
+            b"\x96\xa3f:1\x01\xcb\x40\x1c\x00\x00\x00\x00\x00\x00\xa1x\xcb\xff\xf0\x00\x00\x00\x00\x00\x00\xc3",
+        ]
+        .concat();
+        let message = decode(&datagram).unwrap();
+        let seen: Vec<_> = message
+            .events
+            .iter()
+            .map(|e| (e.uri, e.claim.incarnation.get(), e.payload))
+            .collect();
+        assert_eq!(seen, [("b:1", 5, None), ("e:1", 1, None), ("f:1", 7, None)]);
+        assert_eq!(message.skipped, 4);
+        assert_eq!(message.events[2].ttl, f64::NEG_INFINITY);
+    }
+
+    #[test]
+    fn what_is_behind_a_message_is_a_trailer_or_damage() {
+        let message = &b"\x94\xa3a:1\xa5LEAVE\xc0\x90"[..];
+        let with = |behind: &[u8]| [message, behind].concat();
+        let trailed = with(b"\x81\x01\x05");
+        let whole = checksummed(trailed.clone());
+        for datagram in [&trailed, &whole] {
+            let digest = decode(datagram).unwrap().trailer.unwrap().digest;
+            assert_eq!(digest, Some(5));
+        }
+        assert_eq!(decode(message).unwrap().trailer, None, "an old peer's");
+        for behind in [&b"\x90"[..], b"\x00", b"\x81\x01", b"\x80\x80", &whole] {
+            assert_eq!(decode(&with(behind)).unwrap_err(), Malformed::Corrupt);
+        }
+    }
+
+    #[test]
+    fn each_way_to_be_malformed_has_its_name() {
+        let rows: [(&[u8], Malformed); 10] = [
+            (b"", Malformed::NotMsgpack),
+            (b"\x94\xa3a:1\xa4PING", Malformed::NotMsgpack),
+            (b"\x93\xa3a:1\xa4PING\x80", Malformed::NotAMessage),
+            (b"\x01", Malformed::NotAMessage),
+            (b"\x94\x05\xa4PING\x80\x90", Malformed::Sender),
+            (b"\x94\xa3a:1\xa4PONG\x80\x90", Malformed::Type),
+            (b"\x94\xa3a:1\xa4PING\xc0\x90", Malformed::Data),
+            (
+                b"\x94\xa3a:1\xa4PING\x81\xa3dst\xa3b:1\x90",
+                Malformed::Data,
+            ),
+            (b"\x94\xa3a:1\xa3ACK\x80\x90", Malformed::Data),
+            (b"\x94\xa3a:1\xa8SYNC_REQ\xc0\x90", Malformed::Data),
+        ];
+        for (datagram, reason) in rows {
+            assert_eq!(decode(datagram).unwrap_err(), reason, "{datagram:x?}");
+        }
+    }
+}

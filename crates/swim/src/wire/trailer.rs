@@ -1,0 +1,306 @@
+//! What our own peers tell each other, behind what peers of the Lua rock read.
+//!
+//! A second MessagePack value follows the message: a map with small integers for keys. Peers of the
+//! Lua rock decode the first value and never look further, so it is invisible to them; keys that we
+//! do not know are skipped, so a later version can add some. Whatever has a trailer is one of ours.
+//!
+//! | key | value | meaning |
+//! |---|---|---|
+//! | 1 | uint | the digest of its table |
+//! | 2 | `[ts, dst]` | NACK: the port of `dst` is closed, as the relay sees it too |
+//! | 3 | bin | compare: the sums of its buckets, 4 bytes each, big-endian |
+//! | 4 | `[count, bin, last]` | these buckets differ, by their bits; the records here are of them |
+//! | 5 | uint | the id of a key: what is sealed with it may be sent to me |
+//! | 6 | bin | the label of its group |
+
+use rmp::encode as msgpack;
+
+use super::encode::infallible;
+use crate::digest::BUCKETS_MAX;
+use crate::msgpack::{Head, NotMsgpack, Reader};
+use crate::seal::keyring::KeyId;
+use crate::uri::{Uri, is_identity};
+
+/// What one of ours says to another.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trailer {
+    /// The digest of the sender's table.
+    pub digest: Option<u64>,
+    /// What else there is to it.
+    pub note: Option<Note>,
+    /// By the id of its key, that the sender also takes what is authenticated.
+    pub offers: Option<KeyId>,
+    /// The label of the sender's group; empty if it has none.
+    pub label: Vec<u8>,
+}
+
+/// What only our own peers understand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// To the question asked at `ts` about `dst`: its port is closed, as the relay sees it too.
+    Nack {
+        /// When the question was asked.
+        ts: u64,
+        /// Whom it is about.
+        dst: Uri,
+    },
+    /// "These are the sums of my buckets; what about yours?"
+    Compare(Vec<u32>),
+    /// "Our tables differ in these buckets, of which the records here are."
+    Differ {
+        /// Which buckets differ.
+        buckets: Buckets,
+        /// Whether no more records are coming for now.
+        last: bool,
+    },
+}
+
+/// A set of buckets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Buckets {
+    bits: Vec<u8>,
+}
+
+impl Buckets {
+    /// The buckets in which two lists of sums differ; `None` if they are not of one length.
+    pub fn differing(one: &[u32], other: &[u32]) -> Option<Self> {
+        let mut bits = vec![0; one.len().div_ceil(8)];
+        let differ = one.iter().zip(other).map(|(one, other)| one != other);
+        for (index, _) in differ.enumerate().filter(|(_, differ)| *differ) {
+            bits[index / 8] |= 1 << (index % 8);
+        }
+        (one.len() == other.len()).then_some(Self { bits })
+    }
+
+    /// How many there could be.
+    pub fn count(&self) -> usize {
+        self.bits.len() * 8
+    }
+
+    /// Those that are in the set.
+    pub fn iter(&self) -> impl Iterator<Item = usize> {
+        (0..self.count()).filter(|index| self.bits[index / 8] & 1 << (index % 8) != 0)
+    }
+}
+
+/// How many sums a comparison may have: a power of two that fills whole bytes of bits.
+fn is_bucket_count(count: usize) -> bool {
+    count.is_power_of_two() && (8..=BUCKETS_MAX).contains(&count)
+}
+
+impl Trailer {
+    /// Its MessagePack.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(16);
+        let optional = [
+            self.digest.is_some(),
+            self.note.is_some(),
+            self.offers.is_some(),
+            !self.label.is_empty(),
+        ];
+        let keys = optional.into_iter().map(u32::from).sum();
+        infallible(msgpack::write_map_len(&mut out, keys));
+        if let Some(digest) = self.digest {
+            key(&mut out, 1);
+            infallible(msgpack::write_u64(&mut out, digest));
+        }
+        match &self.note {
+            None => {}
+            Some(Note::Nack { ts, dst }) => {
+                key(&mut out, 2);
+                infallible(msgpack::write_array_len(&mut out, 2));
+                infallible(msgpack::write_u64(&mut out, *ts));
+                infallible(msgpack::write_str(&mut out, dst));
+            }
+            Some(Note::Compare(sums)) => {
+                key(&mut out, 3);
+                let bytes: Vec<u8> = sums.iter().flat_map(|sum| sum.to_be_bytes()).collect();
+                infallible(msgpack::write_bin(&mut out, &bytes));
+            }
+            Some(Note::Differ { buckets, last }) => {
+                key(&mut out, 4);
+                infallible(msgpack::write_array_len(&mut out, 3));
+                uint(&mut out, buckets.count() as u64);
+                infallible(msgpack::write_bin(&mut out, &buckets.bits));
+                infallible(msgpack::write_bool(&mut out, *last));
+            }
+        }
+        if let Some(KeyId(id)) = self.offers {
+            key(&mut out, 5);
+            infallible(msgpack::write_u32(&mut out, u32::from_be_bytes(id)));
+        }
+        if !self.label.is_empty() {
+            key(&mut out, 6);
+            infallible(msgpack::write_bin(&mut out, &self.label));
+        }
+        out
+    }
+
+    /// The trailer at the start of `rest`, and what is behind it; `None` if there is none.
+    pub fn decode(rest: &[u8]) -> Option<(Self, &[u8])> {
+        let mut reader = Reader::new(rest);
+        let Ok(Head::Map(keys)) = reader.head() else {
+            return None;
+        };
+        let mut trailer = Self::default();
+        for _ in 0..keys {
+            let (key, value) = (reader.value().ok()?, reader.value().ok()?);
+            match unsigned(key)? {
+                1 => trailer.digest = unsigned(value),
+                2 => trailer.note = nack(value),
+                3 => trailer.note = compare(value),
+                4 => trailer.note = differ(value),
+                5 => trailer.offers = key_id(value),
+                6 => trailer.label = text(value)?.to_vec(),
+                _unknown => {}
+            }
+        }
+        Some((trailer, reader.rest()))
+    }
+}
+
+fn key(out: &mut Vec<u8>, key: u8) {
+    uint(out, key.into());
+}
+
+fn uint(out: &mut Vec<u8>, value: u64) {
+    infallible(msgpack::write_uint(out, value).map(drop));
+}
+
+fn unsigned(value: &[u8]) -> Option<u64> {
+    match Reader::new(value).head() {
+        Ok(Head::Number(number)) => number.unsigned(),
+        _ => None,
+    }
+}
+
+fn text(value: &[u8]) -> Option<&[u8]> {
+    match Reader::new(value).head() {
+        Ok(Head::Text(text)) => Some(text),
+        _ => None,
+    }
+}
+
+fn key_id(value: &[u8]) -> Option<KeyId> {
+    let id = u32::try_from(unsigned(value)?).ok()?;
+    Some(KeyId(id.to_be_bytes()))
+}
+
+fn nack(value: &[u8]) -> Option<Note> {
+    let [ts, dst] = array(value)?;
+    let Ok(Head::Text(dst)) = Reader::new(dst).head() else {
+        return None;
+    };
+    let dst = core::str::from_utf8(dst)
+        .ok()
+        .filter(|dst| is_identity(dst))?;
+    Some(Note::Nack {
+        ts: unsigned(ts)?,
+        dst: Uri::from_wire(dst)?,
+    })
+}
+
+fn compare(value: &[u8]) -> Option<Note> {
+    let Ok(Head::Text(bytes)) = Reader::new(value).head() else {
+        return None;
+    };
+    let (sums, []) = bytes.as_chunks::<4>() else {
+        return None;
+    };
+    let sums: Vec<u32> = sums.iter().map(|sum| u32::from_be_bytes(*sum)).collect();
+    is_bucket_count(sums.len()).then_some(Note::Compare(sums))
+}
+
+fn differ(value: &[u8]) -> Option<Note> {
+    let [count, bits, last] = array(value)?;
+    let Ok(Head::Text(bits)) = Reader::new(bits).head() else {
+        return None;
+    };
+    let count = usize::try_from(unsigned(count)?).ok()?;
+    let fits = is_bucket_count(count) && bits.len() * 8 == count;
+    let last = Reader::new(last).head() == Ok(Head::Bool(true));
+    fits.then(|| Note::Differ {
+        buckets: Buckets {
+            bits: bits.to_vec(),
+        },
+        last,
+    })
+}
+
+fn array<const N: usize>(value: &[u8]) -> Option<[&[u8]; N]> {
+    let mut reader = Reader::new(value);
+    let mut items = [&[][..]; N];
+    match reader.head() {
+        Ok(Head::Array(length)) if length == N => {}
+        _ => return None,
+    }
+    let read = items
+        .iter_mut()
+        .try_for_each(|item| -> Result<(), NotMsgpack> {
+            *item = reader.value()?;
+            Ok(())
+        });
+    read.ok().map(|()| items)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decoded(bytes: &[u8]) -> Option<Trailer> {
+        let (trailer, rest) = Trailer::decode(bytes)?;
+        rest.is_empty().then_some(trailer)
+    }
+
+    #[test]
+    fn what_one_of_ours_says_the_other_understands() {
+        let sums: Vec<u32> = (0..16).collect();
+        let other: Vec<u32> = (0..16)
+            .map(|sum| if sum % 5 == 0 { 99 } else { sum })
+            .collect();
+        let buckets = Buckets::differing(&sums, &other).unwrap();
+        assert_eq!(buckets.iter().collect::<Vec<_>>(), [0, 5, 10, 15]);
+        let dst = Uri::from_wire("a:1").unwrap();
+        for note in [
+            None,
+            Some(Note::Nack { ts: 7, dst }),
+            Some(Note::Compare(sums)),
+            Some(Note::Differ {
+                buckets,
+                last: true,
+            }),
+        ] {
+            let trailer = Trailer {
+                digest: Some(u64::MAX),
+                note,
+                offers: Some(KeyId([0xff, 0, 1, 2])),
+                label: b"a label".to_vec(),
+            };
+            assert_eq!(decoded(&trailer.encode()), Some(trailer));
+        }
+        let least = Trailer::default();
+        assert_eq!(decoded(&least.encode()), Some(least));
+    }
+
+    #[test]
+    fn what_is_not_ours_is_no_trailer_and_what_is_new_is_skipped() {
+        for rest in [&b""[..], b"\x90", b"\xc0", b"\x81\xa1x\x01", b"\x81\x00"] {
+            assert_eq!(decoded(rest), None, "{rest:x?}");
+        }
+        let later = b"\x84\x00\x02\x01\x05\x7f\x91\xc0\x02\x01";
+        let trailer = decoded(later).unwrap();
+        assert_eq!((trailer.digest, trailer.note), (Some(5), None));
+    }
+
+    #[test]
+    fn bucket_counts_that_would_cost_us_are_refused() {
+        for count in [0, 4, 7, 12, 512] {
+            let note = Some(Note::Compare(vec![1; count]));
+            let trailer = Trailer {
+                note,
+                ..Trailer::default()
+            };
+            assert_eq!(decoded(&trailer.encode()).unwrap().note, None, "{count}");
+        }
+    }
+}
