@@ -5,7 +5,7 @@ use rmp::encode as msgpack;
 use node::interfaces::Interface;
 use node::{Greeting, Line};
 use swim::config::{Config, Setting};
-use swim::member::Member;
+use swim::table::member::Member;
 use swim::{Changes, Part};
 
 /// `[version, origin, latest, reset, [member, …], [uri that is gone, …]]`: up to which `version` this

@@ -7,8 +7,8 @@ use super::tree::Node::{Count, Flag, Table};
 use super::{Answer, message};
 use node::figures::Figures;
 use node::node;
-use swim::payload::Unfit;
 use swim::stats::{Stats, Traffic};
+use swim::table::payload::Unfit;
 use swim::wire::{Kind, Malformed};
 
 /// All of them: nested maps with numbers, times being in seconds.

@@ -35,10 +35,10 @@ use zeroize::Zeroizing;
 use node::clock::LuaTime;
 use node::interfaces::interfaces;
 use node::node;
-use swim::claim::{Incarnation, Status};
-use swim::seal::keyring::BadKey;
+use swim::identity::uri::{Uri, UriError};
+use swim::security::seal::keyring::BadKey;
+use swim::table::claim::{Incarnation, Status};
 use swim::time::Micros;
-use swim::uri::{Uri, UriError};
 use swim::{Outcome, Swim, Ticket};
 
 /// What a call came to: a value, or a message for the user.

@@ -4,7 +4,7 @@ use mlua::{BString, Lua};
 
 use super::{Answer, message};
 use node::node;
-use swim::payload::splice;
+use swim::table::payload::splice;
 use swim::{Refused, Swim};
 
 /// Replaces my payload.

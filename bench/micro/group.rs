@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use swim::Swim;
 use swim::Transmit;
-use swim::claim::{Claim, Incarnation};
 use swim::config::Config;
-use swim::recall::Memory;
+use swim::identity::uri::Uri;
+use swim::table::claim::{Claim, Incarnation};
+use swim::table::preload::Memory;
 use swim::time::{Micros, Now};
-use swim::uri::Uri;
 use swim::wire::{
     Body, CHECKSUM_SIZE, Draft, Kind, Trailer, ack_data, checksummed, decode, ping_data,
 };

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use rmp::encode as msgpack;
 use swim::Swim;
-use swim::claim::Claim;
-use swim::claim::Incarnation;
 use swim::config::Config;
-use swim::recall::Memory;
+use swim::identity::uri::Uri;
+use swim::table::claim::Claim;
+use swim::table::claim::Incarnation;
+use swim::table::preload::Memory;
 use swim::time::{Micros, Now};
-use swim::uri::Uri;
 use swim::wire::{
     Body, CHECKSUM_SIZE, Draft, Kind, Note, Trailer, ack_data, checksummed, decode_first, ping_data,
 };

@@ -18,9 +18,9 @@ use std::time::{Duration, Instant};
 use criterion::{BatchSize, Criterion};
 use rustix::time::{ClockId, clock_gettime};
 use swim::Swim;
-use swim::seal::aead::{SESSION_SIZE, Slip, Stamp};
-use swim::seal::keyring::Keyring;
-use swim::seal::{Cipher, Seal};
+use swim::security::seal::aead::{SESSION_SIZE, Slip, Stamp};
+use swim::security::seal::keyring::Keyring;
+use swim::security::seal::{Cipher, Seal};
 use xxhash_rust::xxh3::xxh3_64;
 
 use goals::{Goal, Goals};

@@ -15,11 +15,11 @@ use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use rustix::time::{ClockId, clock_gettime};
 use swim::Swim;
-use swim::claim::{Claim, Incarnation, Status};
 use swim::config::{Config, Setting};
-use swim::payload::Payload;
+use swim::identity::uri::Uri;
+use swim::table::claim::{Claim, Incarnation, Status};
+use swim::table::payload::Payload;
 use swim::time::{Micros, Now};
-use swim::uri::Uri;
 use swim::wire::{Draft, Kind, ping_data};
 use xxhash_rust::xxh3::xxh3_64;
 

@@ -1,8 +1,8 @@
 //! A datagram is taken apart without harm, and what is made of it is all there was to it.
 
-use swim::payload::Payload;
+use swim::identity::uri::Uri;
+use swim::table::payload::Payload;
 use swim::time::Micros;
-use swim::uri::Uri;
 use swim::wire::{Body, Draft, Echo, Event, Message, ack_data, decode};
 
 /// A datagram.

@@ -2,9 +2,9 @@
 //! nobody once a bit of it has changed.
 
 use arbitrary::Unstructured;
-use swim::seal::aead::{Challenge, SESSION_SIZE, Slip, Stamp};
-use swim::seal::keyring::Keyring;
-use swim::seal::{Cipher, OldForm, Seal};
+use swim::security::seal::aead::{Challenge, SESSION_SIZE, Slip, Stamp};
+use swim::security::seal::keyring::Keyring;
+use swim::security::seal::{Cipher, OldForm, Seal};
 use swim::wire::{checked, checksummed, decode};
 
 const IV: &[u8; 16] = b"init-key-16-byte";

@@ -6,8 +6,8 @@ use std::time::Duration;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
-use swim::seal::Cipher;
-use swim::uri::{Uri, UriError};
+use swim::identity::uri::{Uri, UriError};
+use swim::security::seal::Cipher;
 
 const LONG_ABOUT: &str = "\
 Asks the instances of a group whom they see as what.

@@ -13,8 +13,8 @@ use node::getaddrinfo::getaddrinfo;
 use node::socket::{Family, Filled, Inbox, Socket};
 use rustix::event::{PollFd, PollFlags, poll};
 use socket2::SockRef;
+use swim::identity::uri::Uri;
 use swim::time::{Micros, Now};
-use swim::uri::Uri;
 use swim::wire::{Body, Draft, Kind, Message, Note, ack_data, ping_data};
 
 use crate::args::Access;

@@ -5,8 +5,8 @@ use std::io::{self, Write};
 
 use anstyle::Style;
 use serde_json::{Value, json};
-use swim::claim::Status;
-use swim::uri::Uri;
+use swim::identity::uri::Uri;
+use swim::table::claim::Status;
 
 use crate::Verdict;
 use crate::client::Client;

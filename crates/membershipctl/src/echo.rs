@@ -3,8 +3,8 @@
 use core::time::Duration;
 use std::collections::VecDeque;
 
+use swim::identity::uri::Uri;
 use swim::time::{Micros, Now};
-use swim::uri::Uri;
 use swim::wire::{Body, Message};
 
 use crate::client::{Request, Talk};

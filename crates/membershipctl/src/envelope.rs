@@ -8,12 +8,12 @@ use std::path::Path;
 use node::entropy;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use swim::seal::aead::{Challenge, Sealed, Slip};
-use swim::seal::keyring::Keyring;
-use swim::seal::{BLOCK_SIZE, Cipher, Opened, Seal};
-use swim::session::{Sessions, Standing, address};
+use swim::identity::uri::Uri;
+use swim::security::seal::aead::{Challenge, Sealed, Slip};
+use swim::security::seal::keyring::Keyring;
+use swim::security::seal::{BLOCK_SIZE, Cipher, Opened, Seal};
+use swim::security::session::{Sessions, Standing, address};
 use swim::time::Now;
-use swim::uri::Uri;
 use swim::wire::{Draft, Malformed, Message, Trailer, checksummed};
 use zeroize::Zeroizing;
 

@@ -5,9 +5,9 @@ use core::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use serde_json::{Map, Value, json};
-use swim::claim::Status;
-use swim::member::Member;
-use swim::msgpack::{Head, NESTING_MAX, Number, Reader};
+use swim::table::claim::Status;
+use swim::table::member::Member;
+use swim::wire::msgpack::{Head, NESTING_MAX, Number, Reader};
 
 /// What a heading looks like.
 pub const HEADING: Style = Style::new().bold();

@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::io::{self, Write};
 
-use swim::uri::Uri;
+use swim::identity::uri::Uri;
 
 use crate::Verdict;
 use crate::client::Client;

@@ -6,11 +6,11 @@
 
 use core::time::Duration;
 
-use swim::claim::Status;
-use swim::member::Member;
-use swim::members::Members;
+use swim::identity::uri::Uri;
+use swim::table::claim::Status;
+use swim::table::member::Member;
+use swim::table::members::Members;
 use swim::time::{Micros, Now};
-use swim::uri::Uri;
 use swim::wire::{Body, Event, Message, Note};
 
 use crate::client::{Request, Talk};

@@ -4,7 +4,7 @@ use core::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use swim::uri::Uri;
+use swim::identity::uri::Uri;
 
 /// Why an instance could not be asked.
 #[derive(Clone, Debug, PartialEq, Eq)]

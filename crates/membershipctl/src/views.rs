@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use swim::claim::Status;
-use swim::member::Member;
-use swim::payload::Payload;
-use swim::uri::Uri;
+use swim::identity::uri::Uri;
+use swim::table::claim::Status;
+use swim::table::member::Member;
+use swim::table::payload::Payload;
 
 use crate::table::View;
 use crate::trouble::Trouble;
@@ -153,7 +153,7 @@ pub fn hints<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use swim::claim::{Claim, Incarnation};
+    use swim::table::claim::{Claim, Incarnation};
     use swim::time::Micros;
 
     fn uri(port: u16) -> Uri {

@@ -6,9 +6,9 @@ use std::io::{self, Write};
 use std::time::UNIX_EPOCH;
 
 use serde_json::{Map, json};
-use swim::claim::Status;
-use swim::member::Member;
-use swim::uri::Uri;
+use swim::identity::uri::Uri;
+use swim::table::claim::Status;
+use swim::table::member::Member;
 
 use crate::Verdict;
 use crate::client::{Client, Line};

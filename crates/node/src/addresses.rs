@@ -11,9 +11,9 @@ use super::resolver::{Answer, Question};
 use super::shares::{Limits, Share};
 use super::socket::Family;
 use swim::Transmit;
-use swim::acquaintance::Acquaintance;
+use swim::identity::uri::Uri;
+use swim::security::acquaintance::Acquaintance;
 use swim::time::Micros;
-use swim::uri::Uri;
 
 /// How many hosts, and how many addresses, are remembered: as many as there may be members. With
 /// the longest of names it comes to some 30 MiB. Names come from strangers.

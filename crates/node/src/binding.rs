@@ -9,8 +9,8 @@ use super::doorbell::Bell;
 use super::engine::Engine;
 use super::failure::{Failure, system_text};
 use super::socket::{self, Family, Socket};
-use swim::report::Level;
-use swim::uri::Uri;
+use swim::identity::uri::Uri;
+use swim::log_event::Level;
 
 impl Node {
     /// Listens at `bound` from now on. If that fails, all is as it was.

@@ -8,8 +8,8 @@ use super::doorbell::Bell;
 use super::resolver::{Desk, Question};
 use super::socket::Socket;
 use swim::Transmit;
+use swim::identity::uri::Uri;
 use swim::time::Micros;
-use swim::uri::Uri;
 
 /// What came of a turn at the protocol.
 #[derive(Default)]

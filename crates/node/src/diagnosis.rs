@@ -4,8 +4,8 @@ use super::Node;
 use super::failure::Failure;
 use super::state::State;
 use swim::diagnosis::Diagnosis;
+use swim::identity::uri::Uri;
 use swim::time::Now;
-use swim::uri::Uri;
 
 /// How many members are looked at under one hold of the lock: some 100 µs.
 const MEMBERS_AT_A_TIME: usize = 256;

@@ -218,7 +218,7 @@ mod tests {
     use super::super::Node;
     use super::super::shared::Progress;
     use super::*;
-    use swim::uri::Uri;
+    use swim::identity::uri::Uri;
     use swim::wire::Kind;
 
     fn eventually(what: &str, holds: impl Fn() -> bool) {

@@ -17,8 +17,8 @@ use super::failure::Failure;
 use super::lineage::Heritage;
 use super::state::State;
 use super::{NODE, Node, clock, entropy};
+use swim::identity::uri::Uri;
 use swim::time::Now;
-use swim::uri::Uri;
 
 /// Makes the node of this process survive its forks.
 pub fn register() {

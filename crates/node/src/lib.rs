@@ -60,8 +60,8 @@ use shared::{Progress, Shared};
 pub use socket::Family;
 use state::State;
 use swim::config::Config;
+use swim::identity::uri::{Uri, UriError};
 use swim::time::{Micros, Now};
-use swim::uri::{Uri, UriError};
 use swim::{Seed, Swim};
 
 static NODE: OnceLock<Node> = OnceLock::new();

@@ -8,7 +8,7 @@ use core::mem;
 use core::time::Duration;
 use std::collections::VecDeque;
 
-use swim::report::{Level, Report};
+use swim::log_event::{Level, Report};
 use swim::time::Micros;
 
 /// A line for the log, to be written by Lua.

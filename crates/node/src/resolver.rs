@@ -11,8 +11,8 @@ use super::failure::system_text;
 use super::shares::Limits;
 use super::socket::Family;
 use super::threads;
-use swim::acquaintance::Acquaintance;
-use swim::uri::Uri;
+use swim::identity::uri::Uri;
+use swim::security::acquaintance::Acquaintance;
 
 /// Turns a host into an address of this kind, or says why not. May take as long as it likes.
 pub type Lookup = Arc<dyn Fn(&str, Family) -> Result<SocketAddr, String> + Send + Sync>;

@@ -6,7 +6,7 @@ use core::time::Duration;
 use std::collections::VecDeque;
 
 use swim::Transmit;
-use swim::acquaintance::Acquaintance;
+use swim::security::acquaintance::Acquaintance;
 use swim::time::Micros;
 
 /// How many datagrams may wait for one member. The last ones say everything that the first ones did.

@@ -19,9 +19,9 @@ use super::resolver::{Lookup, Resolver};
 use super::socket::{Family, Inbox, Socket};
 use super::troubles::{Trouble, Troubles};
 use super::watchdog::{EngineWatch, Watchdog};
-use swim::report::Level;
+use swim::identity::uri::Uri;
+use swim::log_event::Level;
 use swim::time::{Micros, Now};
-use swim::uri::Uri;
 use swim::wire::Malformed;
 use swim::{Swim, Transmit};
 

@@ -4,8 +4,8 @@ use core::fmt;
 use core::time::Duration;
 
 use super::cache::Cache;
+use swim::identity::uri::Uri;
 use swim::time::Micros;
-use swim::uri::Uri;
 use swim::wire::Malformed;
 
 /// Of how many members something is remembered.

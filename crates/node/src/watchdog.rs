@@ -9,8 +9,8 @@ use core::time::Duration;
 
 use super::clock::{LuaTime, ThreadClock};
 use super::state::State;
-use swim::pause::LATENESS_MAX;
-use swim::report::Level;
+use swim::detector::self_check::LATENESS_MAX;
+use swim::log_event::Level;
 use swim::time::{Micros, Now};
 
 /// How often to look, at least, whether the thread works. A stall is noticed that much later.

@@ -14,10 +14,10 @@ use std::time::Duration;
 
 use node::{Node, clock, node};
 use rustix::event::{PollFd, PollFlags, poll};
-use swim::claim::Status;
 use swim::config::Setting;
-use swim::member::Member;
-use swim::uri::Uri;
+use swim::identity::uri::Uri;
+use swim::table::claim::Status;
+use swim::table::member::Member;
 use swim::{Outcome, Refused, Swim};
 
 const OBSERVER_PORT: u16 = 33_300;

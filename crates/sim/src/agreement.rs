@@ -7,9 +7,9 @@ use indexmap::IndexSet;
 use super::engine::Kind;
 use super::host::Id;
 use super::world::World;
-use swim::claim::{Claim, Status};
-use swim::payload::Payload;
-use swim::uri::Uri;
+use swim::identity::uri::Uri;
+use swim::table::claim::{Claim, Status};
+use swim::table::payload::Payload;
 
 /// How often [`World::settle`] looks: comparing all tables takes time.
 const LOOK_PERIOD: Duration = Duration::from_millis(100);

@@ -1,8 +1,8 @@
 //! Mistakes made on purpose, to see that they are found.
 
 use super::host::Id;
-use swim::claim::{Claim, Status};
-use swim::uri::Uri;
+use swim::identity::uri::Uri;
+use swim::table::claim::{Claim, Status};
 use swim::wire::{Body, Draft, Kind, decode};
 
 /// What is wrong with the implementation on one machine.

@@ -18,10 +18,10 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::engine::Engine;
 use super::host::Id;
-use swim::claim::{Claim, Incarnation, Status};
-use swim::hearsay::LEAP_MAX;
+use swim::dissemination::hearsay::LEAP_MAX;
+use swim::identity::uri::Uri;
+use swim::table::claim::{Claim, Incarnation, Status};
 use swim::time::{Micros, Now};
-use swim::uri::Uri;
 use swim::wire::{Body, Event, Kind, Message, decode_first};
 use swim::{Changes, Position, Swim};
 

@@ -11,9 +11,9 @@ use super::host::{Id, State};
 use super::rock::Rock;
 use super::world::{Event, PORT, World};
 use swim::Swim;
-use swim::recall::Memory;
+use swim::identity::uri::Uri;
+use swim::table::preload::Memory;
 use swim::time::Now;
-use swim::uri::Uri;
 
 impl World {
     /// Starts a process on `id`, which takes part in the group and knows nobody yet.

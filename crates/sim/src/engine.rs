@@ -4,12 +4,12 @@ use super::host::Id;
 use super::rock::Rock;
 use swim::Swim;
 use swim::Transmit;
-use swim::claim::{Claim, Status};
-use swim::payload::Payload;
-use swim::recall::Memory;
-use swim::report::Report;
+use swim::identity::uri::Uri;
+use swim::log_event::Report;
+use swim::table::claim::{Claim, Status};
+use swim::table::payload::Payload;
+use swim::table::preload::Memory;
 use swim::time::{Micros, Now};
-use swim::uri::Uri;
 use swim::wire::Malformed;
 
 /// The protocol that runs on a machine.

@@ -9,11 +9,11 @@ use super::host::Id;
 use super::network::Weather;
 use super::onlooker::Sighting;
 use super::world::World;
-use swim::claim::Status;
 use swim::config::Config;
-use swim::payload::Payload;
+use swim::identity::uri::Uri;
+use swim::table::claim::Status;
+use swim::table::payload::Payload;
 use swim::time::Micros;
-use swim::uri::Uri;
 
 /// A group, and what lies between its members.
 #[derive(Clone, Debug)]

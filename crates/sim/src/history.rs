@@ -5,9 +5,9 @@ use core::fmt::{self, Write};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::host::Id;
-use swim::report::Report;
+use swim::identity::uri::Uri;
+use swim::log_event::Report;
 use swim::time::Micros;
-use swim::uri::Uri;
 use swim::wire::{Body, Event, decode};
 
 /// Who gets to read it, line by line.

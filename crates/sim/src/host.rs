@@ -6,8 +6,8 @@ use std::collections::VecDeque;
 
 use super::engine::{Engine, Kind};
 use super::world::PORT;
+use swim::identity::uri::Uri;
 use swim::time::{Micros, Now};
-use swim::uri::Uri;
 
 /// A place in the world, from 0 on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -4,11 +4,11 @@ use indexmap::IndexSet;
 
 use super::engine::Engine;
 use super::host::Id;
-use swim::claim::{Claim, Incarnation, Status};
-use swim::payload::Payload;
-use swim::report::Report;
+use swim::identity::uri::Uri;
+use swim::log_event::Report;
+use swim::table::claim::{Claim, Incarnation, Status};
+use swim::table::payload::Payload;
 use swim::time::Micros;
-use swim::uri::Uri;
 
 /// What was seen.
 #[derive(Default)]

@@ -9,8 +9,8 @@ use super::host::{Id, Resolver, State};
 use super::network::Fate;
 use super::world::{Event, World};
 use swim::Transmit;
-use swim::report::Report;
-use swim::uri::Uri;
+use swim::identity::uri::Uri;
+use swim::log_event::Report;
 
 /// How many datagrams per member are not on their way at a time, unless each brings forth others
 /// without end.

@@ -11,8 +11,8 @@ use super::host::{Id, Resolver, State};
 use super::network::Weather;
 use super::world::World;
 use swim::config::Config;
-use swim::seal::Cipher;
-use swim::uri::Uri;
+use swim::identity::uri::Uri;
+use swim::security::seal::Cipher;
 
 /// One world, and whoever brings trouble into it.
 pub struct Swarm {

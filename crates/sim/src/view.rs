@@ -3,8 +3,8 @@
 use super::engine::Engine;
 use super::host::Id;
 use super::world::World;
-use swim::claim::{Claim, Status};
-use swim::uri::Uri;
+use swim::identity::uri::Uri;
+use swim::table::claim::{Claim, Status};
 
 impl World {
     /// Whether `id` takes part: it runs, or stands still for a moment, and has not left.

@@ -16,8 +16,8 @@ use super::onlooker::Onlooker;
 use super::queue::Queue;
 use swim::Transmit;
 use swim::config::Config;
+use swim::identity::uri::Uri;
 use swim::time::{Micros, Now};
-use swim::uri::Uri;
 
 /// Many machines, one network, one time.
 pub struct World {

@@ -5,13 +5,13 @@ use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use swim::Swim;
-use swim::claim::Status::{self, Alive, Dead, Suspect};
-use swim::claim::{Claim, Incarnation};
 use swim::config::Config;
-use swim::payload::Payload;
-use swim::recall::Memory;
+use swim::identity::uri::Uri;
+use swim::table::claim::Status::{self, Alive, Dead, Suspect};
+use swim::table::claim::{Claim, Incarnation};
+use swim::table::payload::Payload;
+use swim::table::preload::Memory;
 use swim::time::Now;
-use swim::uri::Uri;
 use swim::wire::{CHECKSUM_SIZE, Draft, Trailer, checksummed};
 
 /// How many others there are.

@@ -4,8 +4,8 @@ use core::fmt;
 use core::ops::RangeInclusive;
 use core::time::Duration;
 
-use super::mechanisms::Mechanisms;
-use super::seal::{BLOCK_SIZE, Cipher};
+use crate::mechanisms::Mechanisms;
+use crate::security::seal::{BLOCK_SIZE, Cipher};
 
 /// What can be tuned while the protocol runs. A change takes effect with the next period.
 #[derive(Clone, Debug)]

@@ -5,12 +5,12 @@
 use core::time::Duration;
 
 use super::Swim;
-use super::claim::Status;
-use super::evidence::Answer;
-use super::member::Member;
-use super::pause::Application;
-use super::time::Now;
-use super::uri::Uri;
+use crate::detector::probe_history::Answer;
+use crate::detector::self_check::Application;
+use crate::identity::uri::Uri;
+use crate::table::claim::Status;
+use crate::table::member::Member;
+use crate::time::Now;
 
 /// What is known of one member.
 #[derive(Clone, Debug)]
@@ -72,7 +72,9 @@ impl Swim {
         Some(Diagnosis {
             uri: member.uri.clone(),
             status: member.claim.status,
-            round_trip: member.round_trip.map(super::rtt::RoundTrip::smoothed),
+            round_trip: member
+                .round_trip
+                .map(crate::detector::rtt::RoundTrip::smoothed),
             silence: evidence.silence(now.monotonic),
             clock_delta: member.clock_delta,
             probes: (evidence.probes() > 0.0).then_some(probes),

@@ -2,8 +2,8 @@
 
 use core::fmt;
 
-use super::config::BadOption;
-use super::payload::Flaw;
+use crate::config::BadOption;
+use crate::table::payload::Flaw;
 
 /// Why a command was not carried out: what the caller did wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

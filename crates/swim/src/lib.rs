@@ -29,57 +29,22 @@
 
 #![forbid(unsafe_code)]
 
-pub mod acquaintance;
-mod admission;
-mod amplification;
-mod audit;
-mod chains;
-mod changes;
-pub mod claim;
-mod clock_reading;
 pub mod config;
-mod cookie;
+pub mod detector;
 pub mod diagnosis;
-mod digest;
-mod enquiry;
+pub mod dissemination;
 mod error;
-pub mod evidence;
-mod gossip;
-mod graves;
-mod hear;
-mod hearing;
-pub mod hearsay;
-mod history;
-mod identity;
+pub mod identity;
+mod invariants;
+pub mod log_event;
 pub mod mechanisms;
-pub mod member;
-pub mod members;
-pub mod msgpack;
-mod notes;
-pub mod pause;
-pub mod payload;
-mod probe;
-mod question;
-mod reap;
-pub mod recall;
 mod receive;
-mod relay;
-mod repair;
-pub mod report;
-mod roster;
-mod round;
-pub mod rtt;
-mod rumors;
-pub mod seal;
-mod secret;
-pub mod session;
+pub mod security;
 pub mod stats;
-mod stopwatches;
-mod sync;
+pub mod table;
 pub mod time;
 mod timers;
 mod tuning;
-pub mod uri;
 pub mod wire;
 
 use std::collections::VecDeque;
@@ -88,22 +53,28 @@ use indexmap::IndexSet;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-pub use changes::{Changes, Part};
-use claim::Incarnation;
 use config::Config;
-pub use enquiry::{Outcome, Ticket};
+pub use detector::app_ping::{Outcome, Ticket};
+use detector::clock_reading::ClockReading;
+use detector::isolation::Hearing;
+use detector::self_check::Application;
+use detector::{app_ping, indirect, probe};
+use dissemination::{digest_sync, rumors};
 pub use error::Refused;
-pub use history::Position;
-use member::Member;
-use members::Members;
-use payload::Payload;
-use report::Report;
-use seal::keyring::Keyring;
-use session::Sessions;
+use identity::uri::Uri;
+use log_event::Report;
+use security::seal::keyring::Keyring;
+use security::session::Sessions;
+use security::{amplification, authentication, cookie};
 use stats::Stats;
+pub use table::changelog::Position;
+pub use table::changes::{Changes, Part};
+use table::claim::Incarnation;
+use table::member::Member;
+use table::members::Members;
+use table::payload::Payload;
 use time::{Micros, Now};
 use timers::{Timer, Timers};
-use uri::Uri;
 
 /// One member's view of the group, and its part in it.
 ///
@@ -131,18 +102,18 @@ pub struct Swim {
     keys: Keyring,
     sessions: Sessions,
     /// What goes along with what is said to the sender of the datagram at hand.
-    reply: Option<admission::Reply>,
+    reply: Option<authentication::Reply>,
     prober: probe::Prober,
-    enquiries: enquiry::Enquiries,
-    errands: relay::Errands,
+    enquiries: app_ping::Enquiries,
+    errands: indirect::Errands,
     amplification: amplification::Amplification,
     cookies: cookie::Cookies,
     timers: Timers,
     stats: Stats,
-    repair: repair::Repair,
-    application: pause::Application,
-    clock_reading: clock_reading::ClockReading,
-    hearing: hearing::Hearing,
+    repair: digest_sync::Repair,
+    application: Application,
+    clock_reading: ClockReading,
+    hearing: Hearing,
     /// Whether a request for somebody's table is under way.
     syncing: bool,
     /// Whether the datagram at hand made me refute something.
@@ -201,16 +172,16 @@ impl Swim {
             sessions,
             reply: None,
             prober: probe::Prober::default(),
-            enquiries: enquiry::Enquiries::default(),
-            errands: relay::Errands::default(),
+            enquiries: app_ping::Enquiries::default(),
+            errands: indirect::Errands::default(),
             amplification: amplification::Amplification::default(),
             cookies,
             timers: Timers::default(),
             stats: Stats::default(),
-            repair: repair::Repair::default(),
-            application: pause::Application::default(),
-            clock_reading: clock_reading::ClockReading::default(),
-            hearing: hearing::Hearing::default(),
+            repair: digest_sync::Repair::default(),
+            application: Application::default(),
+            clock_reading: ClockReading::default(),
+            hearing: Hearing::default(),
             syncing: false,
             refuted: false,
             owes_word: false,

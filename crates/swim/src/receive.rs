@@ -3,16 +3,16 @@
 use core::net::SocketAddr;
 
 use super::Swim;
-use super::claim::Status;
-use super::clock_reading::WaitingPing;
-use super::cookie::{self, Path};
-use super::gossip::Telling;
-use super::member::Dialect;
-use super::report::Report;
-use super::seal::aead::Sealed;
-use super::time::Now;
-use super::uri::Uri;
-use super::wire::{Body, Echo, Event, Kind, Malformed, Message, Note, ack_data, decode};
+use crate::detector::clock_reading::WaitingPing;
+use crate::dissemination::gossip::Telling;
+use crate::identity::uri::Uri;
+use crate::log_event::Report;
+use crate::security::cookie::{self, Path};
+use crate::security::seal::aead::Sealed;
+use crate::table::claim::Status;
+use crate::table::member::Dialect;
+use crate::time::Now;
+use crate::wire::{Body, Echo, Event, Kind, Malformed, Message, Note, ack_data, decode};
 
 /// What is known of the datagram at hand.
 #[derive(Clone, Copy)]

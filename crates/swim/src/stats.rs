@@ -3,9 +3,9 @@
 use core::time::Duration;
 
 use super::Swim;
-use super::claim::Status;
-use super::payload::Unfit;
-use super::wire::{Kind, Malformed};
+use crate::table::claim::Status;
+use crate::table::payload::Unfit;
+use crate::wire::{Kind, Malformed};
 
 /// What has happened since the process began.
 #[derive(Clone, Debug, Default)]
@@ -176,7 +176,7 @@ impl Swim {
             round_trip: self
                 .prober
                 .round_trip()
-                .map(super::rtt::RoundTrip::smoothed),
+                .map(crate::detector::rtt::RoundTrip::smoothed),
             rumors: self.rumors.len(),
             rumors_sent,
             rumors_dropped,

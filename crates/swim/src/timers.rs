@@ -1,6 +1,6 @@
 //! Deadlines in a table: arming again overwrites, so nothing stale can fire.
 
-use super::time::Micros;
+use crate::time::Micros;
 
 /// What there is to wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

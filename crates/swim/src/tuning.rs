@@ -1,9 +1,9 @@
 //! Assigning options while the protocol runs.
 
-use super::config::Setting;
-use super::time::Now;
-use super::timers::Timer;
-use super::{Refused, Swim};
+use crate::config::Setting;
+use crate::time::Now;
+use crate::timers::Timer;
+use crate::{Refused, Swim};
 
 /// The one option of the Lua rock on which it depends whether the payload fits.
 const PACKET_SIZE: &str = "MAX_PACKET_SIZE";

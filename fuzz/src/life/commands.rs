@@ -2,9 +2,9 @@
 
 use arbitrary::Result;
 use swim::config::{Config, Setting};
-use swim::seal::Cipher;
+use swim::identity::uri::Uri;
+use swim::security::seal::Cipher;
 use swim::time::Now;
-use swim::uri::Uri;
 use swim::{Swim, Ticket};
 
 use super::{Bytes, KEYS, messages};

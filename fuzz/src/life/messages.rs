@@ -2,13 +2,13 @@
 
 use arbitrary::Result;
 use swim::Swim;
-use swim::claim::{Claim, Incarnation, Status};
-use swim::payload::Payload;
-use swim::seal::Seal;
-use swim::seal::aead::{Challenge, SESSION_SIZE, Slip, Stamp};
-use swim::seal::keyring::{Key, Keyring};
-use swim::session::address;
-use swim::uri::Uri;
+use swim::identity::uri::Uri;
+use swim::security::seal::Seal;
+use swim::security::seal::aead::{Challenge, SESSION_SIZE, Slip, Stamp};
+use swim::security::seal::keyring::{Key, Keyring};
+use swim::security::session::address;
+use swim::table::claim::{Claim, Incarnation, Status};
+use swim::table::payload::Payload;
 use swim::wire::{Buckets, Draft, Kind, Note, Trailer, checksummed, ping_data};
 
 use super::{Bytes, KEYS};

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use arbitrary::{Result, Unstructured};
 use swim::config::Config;
+use swim::identity::uri::Uri;
 use swim::time::{Micros, Now};
-use swim::uri::Uri;
 use swim::{Swim, Transmit};
 
 use commands::Commander;

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use swim::claim::Claim;
-use swim::member::Member;
-use swim::payload::Payload;
+use swim::identity::uri::Uri;
+use swim::table::claim::Claim;
+use swim::table::member::Member;
+use swim::table::payload::Payload;
 use swim::time::Now;
-use swim::uri::Uri;
 use swim::{Position, Swim};
 
 /// How many members are read at once: few, to be often in the midst of it.

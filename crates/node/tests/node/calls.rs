@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use node::{Line, Lines, Node};
 use swim::Outcome;
-use swim::claim::Status;
-use swim::report::Level;
-use swim::uri::Uri;
+use swim::identity::uri::Uri;
+use swim::log_event::Level;
+use swim::table::claim::Status;
 
 use crate::{add, eventually, is_free, is_rung, outcome, sees, started, status, uri};
 

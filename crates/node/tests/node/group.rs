@@ -4,7 +4,7 @@ use std::net::UdpSocket;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use swim::claim::Status;
+use swim::table::claim::Status;
 use swim::wire::Malformed;
 
 use crate::{add, assign, eventually, is_free, sees, started, status, uri};

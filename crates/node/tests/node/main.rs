@@ -15,8 +15,8 @@ use std::time::Duration;
 use node::{Node, clock};
 use rustix::event::{PollFd, PollFlags, poll};
 use swim::Outcome;
-use swim::claim::Status;
-use swim::uri::Uri;
+use swim::identity::uri::Uri;
+use swim::table::claim::Status;
 
 const LOCALHOST: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 
 use node::{Family, Line, Node};
 use swim::Outcome;
-use swim::claim::Status;
-use swim::report::Level;
+use swim::log_event::Level;
+use swim::table::claim::Status;
 
 use crate::{LOCALHOST, add, assign, eventually, outcome, sees, uri};
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use node::{Node, clock};
-use swim::claim::Status;
-use swim::uri::Uri;
+use swim::identity::uri::Uri;
+use swim::table::claim::Status;
 
 use crate::{add, assign, eventually, sees, started, status, uri};
 

@@ -1,8 +1,8 @@
 //! A Tarantool that hangs behind an engine that does not.
 
 use node::Node;
-use swim::claim::{Claim, Status};
-use swim::uri::Uri;
+use swim::identity::uri::Uri;
+use swim::table::claim::{Claim, Status};
 
 use crate::{add, assign, eventually, sees, started, uri};
 

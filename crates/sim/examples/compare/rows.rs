@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use sim::experiment::Group;
 use sim::{Id, Weather, World};
-use swim::claim::Status;
 use swim::config::Config;
 use swim::mechanisms::Mechanisms;
+use swim::table::claim::Status;
 
 use crate::Column;
 

@@ -21,13 +21,13 @@ use rand::rngs::StdRng;
 
 use probing::Step;
 use swim::Transmit;
-use swim::claim::{Claim, Incarnation, Status};
 use swim::config::Config;
-use swim::payload::Payload;
-use swim::recall::Memory;
-use swim::report::Report;
+use swim::identity::uri::Uri;
+use swim::log_event::Report;
+use swim::table::claim::{Claim, Incarnation, Status};
+use swim::table::payload::Payload;
+use swim::table::preload::Memory;
 use swim::time::{Micros, Now};
-use swim::uri::Uri;
 use swim::wire::{Body, Echo, Kind, ack_data, decode_first};
 use tables::Entropy;
 

@@ -5,9 +5,9 @@ use rmp::encode as msgpack;
 
 use super::{Record, Rock, Rumour};
 use swim::Transmit;
-use swim::claim::{Claim, Status};
-use swim::payload::Payload;
-use swim::uri::Uri;
+use swim::identity::uri::Uri;
+use swim::table::claim::{Claim, Status};
+use swim::table::payload::Payload;
 use swim::wire::Kind;
 
 /// A datagram in the making. Statements of four values are records, of five events.

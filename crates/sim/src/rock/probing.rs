@@ -3,10 +3,10 @@
 use rand::seq::SliceRandom;
 
 use super::{Record, Rock};
-use swim::claim::Status;
-use swim::report::Report;
+use swim::identity::uri::Uri;
+use swim::log_event::Report;
+use swim::table::claim::Status;
 use swim::time::{Micros, Now};
-use swim::uri::Uri;
 use swim::wire::{Echo, Kind, ping_data};
 
 /// Where it is in the protocol step.

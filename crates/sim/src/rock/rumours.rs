@@ -1,11 +1,11 @@
 //! What it makes of what it hears, and what it tells.
 
 use super::{Record, Rock, Rumour};
-use swim::claim::{Claim, Status};
-use swim::payload::Payload;
-use swim::report::Report;
+use swim::identity::uri::Uri;
+use swim::log_event::Report;
+use swim::table::claim::{Claim, Status};
+use swim::table::payload::Payload;
 use swim::time::Now;
-use swim::uri::Uri;
 use swim::wire::Event;
 
 impl Rock {

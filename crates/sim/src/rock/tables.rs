@@ -4,9 +4,9 @@ use indexmap::IndexMap;
 
 use super::packing::Parcel;
 use super::{Rock, Rumour};
-use swim::claim::{Claim, Status};
+use swim::identity::uri::Uri;
+use swim::table::claim::{Claim, Status};
 use swim::time::{Micros, Now};
-use swim::uri::Uri;
 use swim::wire::{Event, Kind};
 
 /// When it goes on.

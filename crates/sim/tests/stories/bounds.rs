@@ -1,8 +1,8 @@
 //! What has a bound, and what becomes of what is beyond it.
 
-use swim::claim::{Claim, Incarnation};
 use swim::config::{Config, Setting};
-use swim::payload::{Payload, Unfit};
+use swim::table::claim::{Claim, Incarnation};
+use swim::table::payload::{Payload, Unfit};
 use swim::time::{Micros, Now};
 use swim::wire::{Draft, Kind, Malformed, decode, ping_data};
 use swim::{Outcome, Position, Refused};

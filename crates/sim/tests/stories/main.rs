@@ -15,11 +15,11 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use sim::{Id, Kind as Implementation, World, payload};
-use swim::claim::Status::{self, Alive, Dead, Left, NonDecryptable, Suspect};
-use swim::claim::{Claim, Incarnation};
-use swim::payload::Payload;
+use swim::identity::uri::Uri;
+use swim::table::claim::Status::{self, Alive, Dead, Left, NonDecryptable, Suspect};
+use swim::table::claim::{Claim, Incarnation};
+use swim::table::payload::Payload;
 use swim::time::{Micros, Now};
-use swim::uri::Uri;
 use swim::wire::{Body, Draft, Kind, ack_data, decode};
 use swim::{Outcome, Swim, Transmit};
 

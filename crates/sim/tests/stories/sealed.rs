@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use sim::world::Recording;
 use swim::config::{Config, Setting};
-use swim::seal::Cipher;
+use swim::security::seal::Cipher;
 use swim::time::{Micros, Now};
 use swim::wire::Malformed;
 

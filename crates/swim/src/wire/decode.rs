@@ -3,10 +3,10 @@
 use core::str;
 
 use super::{CHECKSUM_SIZE, Kind, TRUE, Trailer, checked};
-use crate::claim::{Claim, Incarnation, Status};
-use crate::msgpack::{Head, NotMsgpack, Number, Reader};
-use crate::payload::is_table;
-use crate::uri::is_identity;
+use crate::identity::uri::is_identity;
+use crate::table::claim::{Claim, Incarnation, Status};
+use crate::table::payload::is_table;
+use crate::wire::msgpack::{Head, NotMsgpack, Number, Reader};
 
 /// A datagram, taken apart but not copied.
 #[derive(Debug)]

@@ -3,11 +3,11 @@
 use rmp::encode as msgpack;
 
 use super::Trailer;
-use crate::claim::Claim;
-use crate::msgpack::{Head, Reader};
-use crate::payload::Payload;
+use crate::identity::uri::Uri;
+use crate::table::claim::Claim;
+use crate::table::payload::Payload;
 use crate::time::Micros;
-use crate::uri::Uri;
+use crate::wire::msgpack::{Head, Reader};
 
 /// The type of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -262,7 +262,7 @@ pub(super) fn infallible<T, E: core::fmt::Debug>(written: Result<T, E>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::claim::{Incarnation, Status};
+    use crate::table::claim::{Incarnation, Status};
 
     fn uri(text: &str) -> Uri {
         Uri::from_wire(text).unwrap()

@@ -19,6 +19,7 @@
 mod checksum;
 mod decode;
 mod encode;
+pub mod msgpack;
 mod trailer;
 
 pub use checksum::{CHECKSUM_SIZE, checked, checksummed};

@@ -16,10 +16,10 @@
 use rmp::encode as msgpack;
 
 use super::encode::infallible;
-use crate::digest::BUCKETS_MAX;
-use crate::msgpack::{Head, NotMsgpack, Reader};
-use crate::seal::keyring::KeyId;
-use crate::uri::{Uri, is_identity};
+use crate::identity::uri::{Uri, is_identity};
+use crate::security::seal::keyring::KeyId;
+use crate::table::digest::BUCKETS_MAX;
+use crate::wire::msgpack::{Head, NotMsgpack, Reader};
 
 /// What one of ours says to another.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -4,13 +4,13 @@ use rmp::encode as msgpack;
 use serde_json::Value;
 
 use super::*;
-use crate::claim::{Claim, Incarnation, Status};
-use crate::msgpack::{Head, Reader, meaning};
-use crate::payload::{Payload, Unfit, check};
-use crate::seal::keyring::Keyring;
-use crate::seal::{Cipher, Seal};
+use crate::identity::uri::Uri;
+use crate::security::seal::keyring::Keyring;
+use crate::security::seal::{Cipher, Seal};
+use crate::table::claim::{Claim, Incarnation, Status};
+use crate::table::payload::{Payload, Unfit, check};
 use crate::time::Micros;
-use crate::uri::Uri;
+use crate::wire::msgpack::{Head, Reader, meaning};
 
 struct Recording {
     name: String,

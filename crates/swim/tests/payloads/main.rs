@@ -16,11 +16,11 @@ use std::time::{Duration, Instant};
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use swim::claim::Status;
 use swim::config::Config;
-use swim::payload::{Payload, Unfit};
+use swim::identity::uri::Uri;
+use swim::table::claim::Status;
+use swim::table::payload::{Payload, Unfit};
 use swim::time::{Micros, Now};
-use swim::uri::Uri;
 use swim::{Refused, Swim};
 
 use invent::invent;

@@ -1,0 +1,120 @@
+//! Probes that users wait for: one ping, and whether it was answered.
+
+use indexmap::IndexMap;
+
+use crate::Swim;
+use crate::detector::question::Question;
+use crate::identity::uri::Uri;
+use crate::time::Now;
+use crate::wire::Echo;
+
+/// The probes that users have asked for.
+#[derive(Debug, Default)]
+pub struct Enquiries {
+    asked: IndexMap<Ticket, Asked>,
+    tickets: u64,
+}
+
+/// A probe that a user waits for.
+#[derive(Debug)]
+struct Asked {
+    question: Question,
+    outcome: Outcome,
+}
+
+/// By which a user finds a probe again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Ticket(pub u64);
+
+/// What has become of a user's probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing yet.
+    Waiting,
+    /// The member has answered.
+    Answered,
+    /// The address does not resolve, or nothing can be sent to it.
+    Unsent,
+}
+
+/// How many probes of users are remembered. A user who does not wait for the outcome leaves his
+/// behind; one that is decided then makes room, or the oldest.
+const ASKED_MAX: usize = 1024;
+
+impl Enquiries {
+    /// Forgets every probe; they come to nothing.
+    pub fn clear(&mut self) {
+        self.asked.clear();
+    }
+
+    /// What has become of a probe; `None` when it is forgotten.
+    pub fn outcome(&self, ticket: Ticket) -> Option<Outcome> {
+        self.asked.get(&ticket).map(|asked| asked.outcome)
+    }
+
+    /// Forgets a probe.
+    pub fn forget(&mut self, ticket: Ticket) {
+        self.asked.shift_remove(&ticket);
+    }
+
+    /// Whether no more are remembered than may be; for audits.
+    pub fn is_bounded(&self) -> bool {
+        self.asked.len() <= ASKED_MAX
+    }
+
+    /// Whether a user waits for an answer of `uri`.
+    pub fn waits_for(&self, uri: &Uri) -> bool {
+        let waiting =
+            |asked: &Asked| asked.outcome == Outcome::Waiting && asked.question.dst == *uri;
+        self.asked.values().any(waiting)
+    }
+
+    /// What is asked.
+    pub fn questions(&self) -> impl Iterator<Item = &Question> {
+        self.asked.values().map(|asked| &asked.question)
+    }
+
+    fn remember(&mut self, question: Question) -> Ticket {
+        if self.asked.len() == ASKED_MAX {
+            let decided = |asked: &Asked| asked.outcome != Outcome::Waiting;
+            let decided = self.asked.values().position(decided);
+            self.asked.shift_remove_index(decided.unwrap_or(0));
+        }
+        self.tickets += 1;
+        let ticket = Ticket(self.tickets);
+        let outcome = Outcome::Waiting;
+        self.asked.insert(ticket, Asked { question, outcome });
+        ticket
+    }
+
+    /// An answer came: says how many probes it decides.
+    pub fn hear_answer(&mut self, echo: &Echo<'_>) -> u64 {
+        let answered = |asked: &Asked| asked.question.is_answered_by(echo);
+        self.decide(Outcome::Answered, answered)
+    }
+
+    /// Nothing could be sent to `uri`: says how many probes that decides.
+    pub fn give_up(&mut self, uri: &str) -> u64 {
+        let waiting =
+            |asked: &Asked| *asked.question.dst == *uri && asked.outcome == Outcome::Waiting;
+        self.decide(Outcome::Unsent, waiting)
+    }
+
+    fn decide(&mut self, outcome: Outcome, applies: impl Fn(&Asked) -> bool) -> u64 {
+        let mut decided = 0;
+        for asked in self.asked.values_mut().filter(|asked| applies(asked)) {
+            asked.outcome = outcome;
+            decided += 1;
+        }
+        decided
+    }
+}
+
+impl Swim {
+    /// Pings `uri` for a user, once. Once it has answered it knows the payload that I have now.
+    pub(crate) fn ask_for_user(&mut self, uri: &Uri, now: Now) -> Ticket {
+        let question = self.question(uri, now);
+        self.ask_in_full(&question);
+        self.enquiries.remember(question)
+    }
+}

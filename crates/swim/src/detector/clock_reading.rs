@@ -1,0 +1,260 @@
+//! Answers that wait for a reading of the application's clock.
+//!
+//! A program may replace the clock that it sees; tests do. The engine cannot look at that clock: the
+//! application tells what it shows, about once a second. A PING of [`Swim::probe`] asks for a reading,
+//! and its ACK waits for that, so that the prober learns what the clock shows now.
+
+use core::mem;
+use core::net::SocketAddr;
+use core::time::Duration;
+
+use crate::Swim;
+use crate::identity::uri::Uri;
+use crate::time::{Micros, Now};
+use crate::timers::Timer;
+
+/// How long an ACK waits at most: an application that computes for longer is alive all the same.
+const WAIT_MAX: Duration = Duration::from_millis(20);
+
+/// How long a reading is good for. It bounds how often peers can wake the application, at 20 µs each.
+const READING_AGE_MAX: Duration = Duration::from_millis(10);
+
+/// How many PINGs wait at most. Any other is answered at once.
+const WAITING_MAX: usize = 64;
+
+/// What is known of the application's clock, and the PINGs that wait for more.
+#[derive(Debug, Default)]
+pub struct ClockReading {
+    /// When it was read; `None` while no application reads it.
+    read: Option<Micros>,
+    /// It is to be read, and the application does not know that yet.
+    requested: bool,
+    waiting: Vec<WaitingPing>,
+}
+
+/// A PING that is not answered yet.
+#[derive(Debug)]
+pub struct WaitingPing {
+    /// Its sender, as it names itself.
+    pub sender: Uri,
+    /// Where it came from.
+    pub source: SocketAddr,
+    /// The message, encoded.
+    pub plain: Vec<u8>,
+    /// It was authenticated.
+    pub is_sealed: bool,
+    /// How many bytes may be sent to the sender because of it, while its address is not validated.
+    pub limit: usize,
+}
+
+impl ClockReading {
+    /// Whether no more PINGs wait than may, and none where nothing is read; for audits.
+    pub fn is_bounded(&self) -> bool {
+        self.waiting.len() <= WAITING_MAX && (self.read.is_some() || self.waiting.is_empty())
+    }
+
+    fn is_stale(&self, now: Micros) -> bool {
+        self.read
+            .is_some_and(|read| now.since(read) > READING_AGE_MAX)
+    }
+}
+
+impl Swim {
+    /// Lets a PING wait for a reading. False if it is to be answered at once: the last reading is fresh,
+    /// or there will be none.
+    pub(crate) fn wait_for_clock(&mut self, ping: impl FnOnce() -> WaitingPing, now: Now) -> bool {
+        let reading = &mut self.clock_reading;
+        let has_room = reading.waiting.len() < WAITING_MAX;
+        // A prober with little patience is not to give up meanwhile.
+        let wait = WAIT_MAX.min(self.config.ack_timeout / 4);
+        if !has_room || wait.is_zero() || !reading.is_stale(now.monotonic) {
+            return false;
+        }
+        reading.requested |= reading.waiting.is_empty();
+        reading.waiting.push(ping());
+        self.timers.advance(Timer::Clock, now.monotonic + wait);
+        true
+    }
+
+    /// Runs `act`, which deals with a datagram. If that was a PING that waits now, what else was sent
+    /// because of it leaves less for its answer.
+    pub(crate) fn limit_late_answer(&mut self, act: impl FnOnce(&mut Self)) {
+        let waiting = self.clock_reading.waiting.len();
+        act(self);
+        let limit = self.amplification.left();
+        if let Some(ping) = self.clock_reading.waiting.get_mut(waiting) {
+            ping.limit = limit;
+        }
+    }
+
+    /// Whether the application is to read its clock, and call [`Self::note_clock`]. Says so once.
+    pub fn poll_clock_request(&mut self) -> bool {
+        mem::take(&mut self.clock_reading.requested)
+    }
+
+    /// The application has read its clock, which shows `now.wall`.
+    pub fn note_clock(&mut self, now: Now) {
+        self.clock_reading.read = Some(now.monotonic);
+        self.answer_waiting(now);
+    }
+
+    /// The application does not read its clock any more.
+    pub fn forget_clock(&mut self, now: Now) {
+        self.clock_reading.read = None;
+        self.answer_waiting(now);
+    }
+
+    /// Answers the PINGs that wait, with the last reading.
+    pub(crate) fn answer_waiting(&mut self, now: Now) {
+        self.timers.stop(Timer::Clock);
+        self.amplification.advance(now);
+        for ping in mem::take(&mut self.clock_reading.waiting) {
+            self.answer_late(&ping, now);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+    use super::*;
+    use crate::config::Config;
+    use crate::security::amplification::{FACTOR, HEADERS_SIZE};
+    use crate::table::claim::{Claim, Incarnation};
+    use crate::wire::{Body, Draft, Kind, clock_ping_data, decode, ping_data};
+
+    const SOMEWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 3301);
+
+    fn uri(port: u16) -> Uri {
+        Uri::new("a", port).expect("a URI")
+    }
+
+    fn at(ms: u64) -> Now {
+        let monotonic = Micros(ms * 1000);
+        let wall = Micros(1_000_000_000 + ms * 1000);
+        Now { monotonic, wall }
+    }
+
+    /// `a:1`, whose clock was read at 0 ms.
+    fn reader() -> Swim {
+        let mut swim = Swim::new(Config::default(), 1);
+        swim.init(uri(1), at(0));
+        swim.note_clock(at(0));
+        swim.handle_timeout(at(0));
+        let claim = Claim::alive(Incarnation::FIRST);
+        swim.members.put(&uri(2), claim, None, Micros(0));
+        swim.members.set_validated(&uri(2), SOMEWHERE);
+        drain(&mut swim);
+        swim
+    }
+
+    fn drain(swim: &mut Swim) {
+        while swim.poll_transmit().is_some() || swim.poll_report().is_some() {}
+    }
+
+    fn ping(swim: &mut Swim, data: &[u8], now: Now) {
+        let datagram = ping_of(&uri(2), data);
+        let heard = swim.handle_datagram(&datagram, SOMEWHERE, now);
+        heard.expect("well formed");
+    }
+
+    fn ping_of(sender: &Uri, data: &[u8]) -> Vec<u8> {
+        let mut draft = Draft::with_data(Kind::Ping, sender, data, 1472);
+        assert!(draft.event(sender, Claim::alive(Incarnation::FIRST), None, 0));
+        draft.finish().expect("it fits")
+    }
+
+    fn probe(swim: &mut Swim, ms: u64) {
+        ping(swim, &clock_ping_data(7, &uri(2), &uri(1), None), at(ms));
+    }
+
+    /// What the next ACK to the prober shows as the time.
+    fn next_ack(swim: &mut Swim) -> Option<f64> {
+        while let Some(sent) = swim.poll_transmit() {
+            if let Body::Ack(echo) = &decode(&sent.datagram).expect("ours").body {
+                assert!(!echo.wants_clock, "it takes no room in an ACK");
+                return echo.ats;
+            }
+        }
+        None
+    }
+
+    #[test]
+    fn an_ack_waits_for_a_reading_and_shows_it() {
+        let mut swim = reader();
+        probe(&mut swim, 100);
+        assert_eq!(next_ack(&mut swim), None);
+        assert!(swim.poll_clock_request() && !swim.poll_clock_request());
+        let wall = Micros(5_000_000);
+        swim.note_clock(Now { wall, ..at(101) });
+        assert_eq!(next_ack(&mut swim), Some(5_000_000.0));
+        assert_eq!(next_ack(&mut swim), None, "once");
+        drain(&mut swim);
+        assert_eq!(swim.audit(), Ok(()));
+    }
+
+    #[test]
+    fn the_ack_to_a_stranger_waits_as_well_and_is_limited_as_if_it_did_not() {
+        let mut swim = reader();
+        let stranger = uri(3);
+        let data = clock_ping_data(7, &stranger, &uri(1), None);
+        let datagram = ping_of(&stranger, &data);
+        let heard = swim.handle_datagram(&datagram, SOMEWHERE, at(100));
+        heard.expect("well formed");
+        let wall = Micros(5_000_000);
+        let mut sent: Vec<Vec<u8>> = Vec::new();
+        let mut collect = |swim: &mut Swim| {
+            sent.extend(std::iter::from_fn(|| swim.poll_transmit()).map(|sent| sent.datagram));
+            sent.len()
+        };
+        let before = collect(&mut swim);
+        swim.note_clock(Now { wall, ..at(101) });
+        assert!(collect(&mut swim) > before);
+        let bytes: usize = sent.iter().map(|sent| sent.len() + HEADERS_SIZE).sum();
+        assert!(bytes <= FACTOR * (datagram.len() + HEADERS_SIZE), "{bytes}");
+        let acks = sent.iter().filter_map(|sent| {
+            let message = decode(sent).expect("ours");
+            match message.body {
+                Body::Ack(echo) => echo.ats,
+                _ => None,
+            }
+        });
+        assert_eq!(acks.collect::<Vec<_>>(), [5_000_000.0]);
+    }
+
+    #[test]
+    fn an_application_that_computes_is_not_waited_for_longer_than_a_moment() {
+        let mut swim = reader();
+        probe(&mut swim, 100);
+        swim.handle_timeout(at(119));
+        assert_eq!(next_ack(&mut swim), None);
+        swim.handle_timeout(at(120));
+        assert_eq!(next_ack(&mut swim), Some(at(120).wall.0 as f64));
+    }
+
+    #[test]
+    fn a_reading_is_good_for_others_who_ask_at_the_same_time() {
+        let mut swim = reader();
+        probe(&mut swim, 10);
+        assert!(!swim.poll_clock_request());
+        assert_eq!(next_ack(&mut swim), Some(at(10).wall.0 as f64));
+        (0..WAITING_MAX).for_each(|_| probe(&mut swim, 100));
+        assert!(swim.poll_clock_request() && next_ack(&mut swim).is_none());
+        probe(&mut swim, 100);
+        assert!(next_ack(&mut swim).is_some(), "no more than so many wait");
+        swim.note_clock(at(101));
+        let answered = std::iter::from_fn(|| next_ack(&mut swim)).count();
+        assert_eq!(answered, WAITING_MAX);
+    }
+
+    #[test]
+    fn other_pings_wait_for_nothing_nor_does_any_where_nobody_reads() {
+        let mut swim = reader();
+        ping(&mut swim, &ping_data(7, &uri(2), &uri(1), None), at(100));
+        assert!(next_ack(&mut swim).is_some());
+        swim.forget_clock(at(101));
+        probe(&mut swim, 200);
+        assert!(next_ack(&mut swim).is_some() && !swim.poll_clock_request());
+    }
+}

@@ -1,0 +1,23 @@
+//! The failure detector.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `probe` | ping a member, ping it through others, and the verdict (§3.1) |
+//! | `indirect` | pings that this member forwards for others (the paper's ping-req) |
+//! | [`app_ping`] | pings that the application asks for |
+//! | `question` | the cookie in each PING, and whether an ACK repeats it |
+//! | [`rtt`] | how long to wait for an answer (RFC 6298) |
+//! | [`probe_history`] | what the last probes of a member came to |
+//! | [`self_check`] | pauses of the process, and an application that hangs |
+//! | `isolation` | no datagrams received: suspicions are withheld |
+//! | `clock_reading` | answers that wait for the clock of the application |
+
+pub mod app_ping;
+pub mod clock_reading;
+pub mod indirect;
+pub mod isolation;
+pub mod probe;
+pub mod probe_history;
+pub mod question;
+pub mod rtt;
+pub mod self_check;

@@ -1,0 +1,137 @@
+//! What operators are to read of it.
+
+use core::fmt;
+
+use crate::identity::uri::Uri;
+use crate::table::claim::Status;
+
+/// Something worth a line in the log. The texts are those of the Lua rock, which people grep for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Report {
+    /// A probe failed, and its target is now suspected.
+    Suspected {
+        /// The target.
+        uri: Uri,
+        /// Who was asked to ask it, in vain.
+        relays: Vec<Uri>,
+    },
+    /// A probe failed, but this node suspects nobody: it is told not to.
+    Ignored {
+        /// The target.
+        uri: Uri,
+    },
+    /// A probe failed, but this node is itself in doubt.
+    Doubted {
+        /// The target.
+        uri: Uri,
+        /// What this node is itself.
+        myself: Status,
+    },
+    /// Nobody answers, whoever is asked, and nobody asks.
+    Deaf,
+    /// A suspect did not refute in time.
+    TimedOut {
+        /// The suspect.
+        uri: Uri,
+    },
+    /// Somebody said of us what is not so.
+    Refuted {
+        /// What was said.
+        rumor: Status,
+    },
+    /// Somebody who is not allowed is not there any more, and was forgotten.
+    Unwanted {
+        /// The member.
+        uri: Uri,
+        /// What it is.
+        status: Status,
+    },
+    /// A dead member sends what cannot be decoded.
+    Undecryptable {
+        /// The member.
+        uri: Uri,
+    },
+}
+
+/// How loud to say it, by the functions of Tarantool's `log`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// `options.log_debug`.
+    Debug,
+    /// `log.info`.
+    Info,
+    /// `log.warn`.
+    Warn,
+    /// `log.error`.
+    Error,
+}
+
+impl Level {
+    /// The name of the function.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        }
+    }
+}
+
+impl Report {
+    /// How loud to say it.
+    pub const fn level(&self) -> Level {
+        match self {
+            Self::Ignored { .. } | Self::Doubted { .. } | Self::Unwanted { .. } => Level::Debug,
+            Self::Deaf => Level::Warn,
+            Self::Suspected { .. }
+            | Self::TimedOut { .. }
+            | Self::Refuted { .. }
+            | Self::Undecryptable { .. } => Level::Info,
+        }
+    }
+}
+
+/// How many of the relays are named that were asked in vain.
+const RELAYS_NAMED_MAX: usize = 9;
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Suspected { uri, relays } => {
+                write!(f, "Could not reach node: {uri} - suspect")?;
+                if relays.is_empty() {
+                    return write!(f, " (nobody else to ask)");
+                }
+                let named: Vec<&str> = relays.iter().map(|relay| &**relay).collect();
+                let named = &named[..named.len().min(RELAYS_NAMED_MAX)];
+                write!(f, " (nor could {}", named.join(", "))?;
+                match relays.len() - named.len() {
+                    0 => write!(f, ")"),
+                    others => write!(f, " and {others} others)"),
+                }
+            }
+            Self::Ignored { uri } => write!(f, "Could not reach node: {uri} (ignored)"),
+            Self::Doubted { uri, myself } => {
+                write!(
+                    f,
+                    "Could not reach node: {uri} ({} myself)",
+                    myself.number()
+                )
+            }
+            Self::Deaf => write!(
+                f,
+                "Nobody answers, and nobody asks: does a firewall keep UDP out? \
+                 Until then nobody is told whom we suspect"
+            ),
+            Self::TimedOut { uri } => write!(f, "Node timed out: {uri} - dead"),
+            Self::Refuted { rumor } => write!(f, "Refuting the rumor that we are {rumor}"),
+            Self::Unwanted { uri, status } => {
+                write!(f, "Ignoring member {uri} with status {status}")
+            }
+            Self::Undecryptable { uri } => {
+                write!(f, "Broken UDP packet from {uri} - non-decryptable")
+            }
+        }
+    }
+}

@@ -1,0 +1,366 @@
+//! Address validation, and the limit on what is sent to addresses that are not validated (RFC 9000, §8).
+//!
+//! The sender of a datagram names itself, and with that the address that answers go to. Answers are
+//! larger than questions, so without a limit every member would be a reflector: an attacker could have
+//! much sent to a victim, unseen. An address is *validated* when its member has answered a question of
+//! the local node with the cookie of that question ([`crate::security::cookie`]), and a datagram is trusted to
+//! come from that member only if its source is that address.
+//!
+//! Because of any other datagram
+//!
+//! - at most [`FACTOR`] times its bytes are sent to its sender, headers included, and nothing to others;
+//! - a request that takes more (a table, a ping on behalf of the sender, an ACK with a large payload)
+//!   is set aside, the sender is pinged, and the request is served when it has answered;
+//! - all of it together comes out of one token bucket, as do pushes of news to members whose addresses are
+//!   not validated. Only the pings of the local node's own rounds and users do not depend on it, and no
+//!   news rides on them.
+//!
+//! A datagram that is authenticated has passed a challenge, which is an address validation itself.
+
+use core::mem;
+use core::net::SocketAddr;
+use core::time::Duration;
+
+use foldhash::fast::RandomState;
+use indexmap::IndexMap;
+
+use crate::Swim;
+use crate::dissemination::gossip::COALESCING;
+use crate::identity::uri::Uri;
+use crate::time::{Micros, Now};
+use crate::timers::Timer;
+
+/// How many times the bytes of a datagram are sent in answer, at most.
+pub const FACTOR: usize = 3;
+
+/// The headers of IPv4 (20) and UDP (8), in bytes: they count for what is received and what is sent.
+pub const HEADERS_SIZE: usize = 28;
+
+/// How many bytes a second are sent to addresses that are not validated: as many as one telephone with a
+/// camera sends. It answers some thousand pings.
+const BYTES_PER_SECOND: u64 = 256 << 10;
+
+/// How many bytes may be sent at once after a quiet time: a thousand members that join through the local
+/// node at the same time are told enough to go on by themselves.
+const BURST: u64 = 1 << 20;
+
+/// How long it takes to earn as much as may be spent at once.
+const BURST_TIME: Duration = Duration::from_micros(BURST * 1_000_000 / BYTES_PER_SECOND);
+
+/// How many senders may wait for their address to be validated: a thousand may join at once. Beyond it
+/// one of them is forgotten, and asks again. Their requests take 1.5 MiB.
+const WAITING_MAX: usize = 1024;
+
+/// How long a request waits. Later its sender has asked again.
+const WAITING_TIME_MAX: Duration = Duration::from_secs(1);
+
+/// How long a sender has to answer before it is pinged again for its next request.
+const PING_PAUSE: Duration = Duration::from_millis(50);
+
+/// What the datagrams sent at this moment are due to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+enum Cause {
+    /// The local node itself: its timers, its users, or an authenticated datagram.
+    #[default]
+    Own,
+    /// A member at a validated address, or news from others.
+    Others {
+        /// The sender of the datagram at hand, if it has just shown to be where it says.
+        validated: Option<Uri>,
+    },
+    /// A datagram from an address that is not validated.
+    Unvalidated {
+        /// Its sender.
+        sender: Uri,
+        /// How many bytes may still be sent to it.
+        left: usize,
+    },
+}
+
+/// A sender that was pinged because of a datagram of its own.
+#[derive(Debug)]
+struct Waiting {
+    pinged: Micros,
+    is_newcomer: bool,
+    request: Option<Request>,
+}
+
+#[derive(Debug)]
+struct Request {
+    source: SocketAddr,
+    plain: Vec<u8>,
+    since: Micros,
+}
+
+/// What is to be done now that the address of a sender is validated.
+#[derive(Debug)]
+pub struct Validated {
+    /// It has just come into the table.
+    pub is_newcomer: bool,
+    /// The message with its last request that was not served yet.
+    pub request: Option<Vec<u8>>,
+}
+
+/// The token bucket, and who waits for its address to be validated.
+#[derive(Debug, Default)]
+pub struct Amplification {
+    now: Micros,
+    /// Each byte takes its time to be earned; up to here the time is spent.
+    spent_until: Micros,
+    cause: Cause,
+    waiting: IndexMap<Uri, Waiting, RandomState>,
+    /// Where to make room next, when there is none.
+    hand: usize,
+    /// When news was pushed last.
+    pushed: Micros,
+}
+
+impl Amplification {
+    /// Time has come to this.
+    pub fn advance(&mut self, now: Now) {
+        self.now = now.monotonic;
+    }
+
+    /// Whether the datagram at hand came from an address that is not validated.
+    pub const fn is_limited(&self) -> bool {
+        matches!(self.cause, Cause::Unvalidated { .. })
+    }
+
+    /// How many bytes may still be sent to the sender of the datagram at hand, if its address is not
+    /// validated.
+    pub const fn left(&self) -> usize {
+        match self.cause {
+            Cause::Unvalidated { left, .. } => left,
+            Cause::Own | Cause::Others { .. } => 0,
+        }
+    }
+
+    /// Whether there are no more than there may be; for audits.
+    pub fn is_bounded(&self) -> bool {
+        self.waiting.len() <= WAITING_MAX && self.cause == Cause::Own
+    }
+
+    /// Forgets who waits.
+    pub fn clear(&mut self) {
+        self.waiting.clear();
+    }
+
+    fn is_exhausted(&self) -> bool {
+        self.spent_until.since(self.now) >= BURST_TIME
+    }
+
+    fn spend(&mut self, bytes: usize) {
+        let time = (bytes as u64 * 1_000_000).div_ceil(BYTES_PER_SECOND);
+        self.spent_until = self.spent_until.max(self.now) + Duration::from_micros(time);
+    }
+
+    /// Sets a request aside, in place of an older one of the same sender.
+    fn set_aside(&mut self, sender: &Uri, source: SocketAddr, plain: &[u8]) {
+        let request = Request {
+            source,
+            plain: plain.to_vec(),
+            since: self.now,
+        };
+        if let Some(waiting) = self.waiting.get_mut(sender) {
+            waiting.request = Some(request);
+        }
+    }
+
+    /// Whether `sender` is to be pinged now. It waits from now on, if it did not before.
+    fn begin_to_wait(&mut self, sender: &Uri, is_newcomer: bool) -> bool {
+        if let Some(waiting) = self.waiting.get_mut(sender) {
+            waiting.is_newcomer |= is_newcomer;
+            let is_due = self.now.since(waiting.pinged) >= PING_PAUSE;
+            if is_due {
+                waiting.pinged = self.now;
+            }
+            return is_due;
+        }
+        if self.waiting.len() == WAITING_MAX {
+            let hand = self.hand % WAITING_MAX;
+            self.hand = self.hand.wrapping_add(1);
+            self.waiting.swap_remove_index(hand);
+        }
+        let waiting = Waiting {
+            pinged: self.now,
+            is_newcomer,
+            request: None,
+        };
+        self.waiting.insert(sender.clone(), waiting);
+        true
+    }
+
+    /// `sender` has shown to be at `source`.
+    fn end_waiting(&mut self, sender: &Uri, source: SocketAddr) -> Option<Validated> {
+        let Waiting {
+            is_newcomer,
+            request,
+            ..
+        } = self.waiting.swap_remove(sender)?;
+        let mut validated = Validated {
+            is_newcomer,
+            request: None,
+        };
+        if let Some(request) = request
+            && self.now.since(request.since) < WAITING_TIME_MAX
+            && request.source == source
+        {
+            validated.request = Some(request.plain);
+        }
+        Some(validated)
+    }
+}
+
+impl Swim {
+    /// Runs `act` because of a datagram of `sender`, which was of so many bytes.
+    pub(crate) fn with_limit<T>(
+        &mut self,
+        sender: &Uri,
+        source: SocketAddr,
+        size: usize,
+        act: impl FnOnce(&mut Self) -> T,
+    ) -> T {
+        self.with_bytes(sender, source, FACTOR * (size + HEADERS_SIZE), act)
+    }
+
+    /// Runs `act` because of a datagram of `sender`, to which so many bytes may be sent for that.
+    pub(crate) fn with_bytes<T>(
+        &mut self,
+        sender: &Uri,
+        source: SocketAddr,
+        left: usize,
+        act: impl FnOnce(&mut Self) -> T,
+    ) -> T {
+        let cause = if self.is_validated_at(sender, source) {
+            Cause::Others { validated: None }
+        } else {
+            Cause::Unvalidated {
+                sender: sender.clone(),
+                left,
+            }
+        };
+        self.with_cause(cause, act)
+    }
+
+    /// Runs `act` because of what others have said earlier.
+    pub(crate) fn because_of_others<T>(&mut self, act: impl FnOnce(&mut Self) -> T) -> T {
+        self.with_cause(Cause::Others { validated: None }, act)
+    }
+
+    fn with_cause<T>(&mut self, cause: Cause, act: impl FnOnce(&mut Self) -> T) -> T {
+        let before = mem::replace(&mut self.amplification.cause, cause);
+        let done = act(self);
+        self.amplification.cause = before;
+        done
+    }
+
+    /// How many bytes a datagram to `to` may have now; `None` if there is no limit but its usual size.
+    pub(crate) fn bytes_left(&self, to: &Uri) -> Option<usize> {
+        if self.myself.as_ref() == Some(to) {
+            return None;
+        }
+        match &self.amplification.cause {
+            Cause::Own => None,
+            Cause::Unvalidated { sender, left } if sender == to => {
+                let left = if self.amplification.is_exhausted() {
+                    0
+                } else {
+                    *left
+                };
+                Some(left.saturating_sub(HEADERS_SIZE))
+            }
+            Cause::Unvalidated { .. } => Some(0),
+            Cause::Others { .. } if self.is_validated(to) => None,
+            Cause::Others { .. } => self.amplification.is_exhausted().then_some(0),
+        }
+    }
+
+    /// Whether nothing is sent to `to` for now, and counts that. To be asked before anything is made
+    /// up to be sent.
+    pub(crate) fn is_blocked(&mut self, to: &Uri) -> bool {
+        let blocked = self.bytes_left(to) == Some(0);
+        self.stats.declined += u64::from(blocked);
+        blocked
+    }
+
+    /// Whether news rides on a PING or ACK to `to`. Strangers would use up what members are to be told,
+    /// and a ping of the local node's own is to cost an address that is not validated no more than it must.
+    pub(crate) fn may_be_told_news(&self, to: &Uri) -> bool {
+        let is_own = self.amplification.cause == Cause::Own;
+        self.members.get(to).is_some() && (self.is_validated(to) || !is_own)
+    }
+
+    /// Counts what is sent to `to`.
+    pub(crate) fn spend(&mut self, to: &Uri, bytes: usize) {
+        let bytes = bytes + HEADERS_SIZE;
+        if let Cause::Unvalidated { sender, left } = &mut self.amplification.cause
+            && sender == to
+        {
+            *left = left.saturating_sub(bytes);
+        }
+        if self.amplification.cause != Cause::Own && !self.is_validated(to) {
+            self.amplification.spend(bytes);
+        }
+    }
+
+    /// Pings a member that has just come, to find out whether it is where it says.
+    pub(crate) fn await_newcomer(&mut self, sender: &Uri, now: Now) {
+        let is_due = self.amplification.begin_to_wait(sender, true);
+        self.ask_if(is_due, sender, now);
+    }
+
+    /// Sets a request aside until its sender has shown to be at `source`, and pings it.
+    pub(crate) fn set_aside(&mut self, sender: &Uri, source: SocketAddr, plain: &[u8], now: Now) {
+        let is_due = self.amplification.begin_to_wait(sender, false);
+        self.amplification.set_aside(sender, source, plain);
+        self.ask_if(is_due, sender, now);
+    }
+
+    fn ask_if(&mut self, is_due: bool, sender: &Uri, now: Now) {
+        if is_due && !self.is_blocked(sender) {
+            let question = self.question(sender, now);
+            self.ask(&question, sender);
+        }
+    }
+
+    /// `sender` has answered from `source` with the cookie of a question that was sent to its URI.
+    /// Returns what is to be done now, if it was waiting.
+    pub(crate) fn note_validated(&mut self, sender: &Uri, source: SocketAddr) -> Option<Validated> {
+        self.members.set_validated(sender, source);
+        if self.amplification.cause != Cause::Own {
+            let validated = Some(sender.clone());
+            self.amplification.cause = Cause::Others { validated };
+        }
+        self.amplification.end_waiting(sender, source)
+    }
+
+    /// Notes that news is pushed.
+    pub(crate) fn note_push(&mut self, now: Now) {
+        self.amplification.pushed = now.monotonic;
+    }
+
+    /// Pushes news at once; but not at once again, as often as a peer wants to be refuted.
+    pub(crate) fn hurry_push(&mut self, now: Now) {
+        let soonest = self.amplification.pushed + COALESCING;
+        self.timers
+            .advance(Timer::Gossip, soonest.max(now.monotonic));
+    }
+
+    /// Whether a live member has shown to be at the address of `to`.
+    fn is_validated(&self, to: &Uri) -> bool {
+        if self.myself.as_ref() == Some(to) {
+            return true;
+        }
+        if let Cause::Others { validated } = &self.amplification.cause
+            && validated.as_ref() == Some(to)
+        {
+            return true;
+        }
+        self.members.validated_at(to).is_some()
+    }
+
+    /// Whether a datagram in the name of `sender` from `source` is its own, as far as can be told.
+    fn is_validated_at(&self, sender: &Uri, source: SocketAddr) -> bool {
+        self.myself.as_ref() == Some(sender) || self.members.validated_at(sender) == Some(source)
+    }
+}

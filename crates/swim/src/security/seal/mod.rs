@@ -1,0 +1,242 @@
+//! What a datagram looks like to those who have no key, and who gets to see which form of it.
+//!
+//! | form | file | keeps out |
+//! |---|---|---|
+//! | plain | | nobody |
+//! | AES-256-CBC, as the Lua rock has it | [`cbc`] | who only listens, and members with another key |
+//! | XChaCha20-Poly1305 | [`aead`] | everybody without the key |
+//!
+//! Whether what was sealed is also fresh, and meant for me, is the business of `session`.
+
+pub mod aead;
+pub mod cbc;
+pub mod keyring;
+
+use core::fmt;
+use std::borrow::Cow;
+
+use crate::wire::{CHECKSUM_SIZE, Malformed, Message, checked, decode, decode_first};
+use aead::{Sealed, Slip, Stamp};
+pub use cbc::BLOCK_SIZE;
+use keyring::Keyring;
+
+/// `ENCRYPTION_CIPHER`: what is sent and taken, once there is a key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Cipher {
+    /// As the Lua rock.
+    #[default]
+    Cbc,
+    /// Authenticated, and nothing else.
+    Aead,
+    /// On the way from plain to authenticated: takes both.
+    PlainAndAead,
+    /// On the way from the Lua rock's to authenticated: takes both.
+    CbcAndAead,
+}
+
+/// A form that is not authenticated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OldForm {
+    /// As it is.
+    Plain,
+    /// AES-256-CBC.
+    Cbc,
+}
+
+impl Cipher {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Cbc, Self::Aead, Self::PlainAndAead, Self::CbcAndAead];
+
+    /// Its name among the values of the option.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Cbc => "aes-256-cbc",
+            Self::Aead => "xchacha20-poly1305",
+            Self::PlainAndAead => "plain+xchacha20-poly1305",
+            Self::CbcAndAead => "aes-256-cbc+xchacha20-poly1305",
+        }
+    }
+
+    /// The one of this name.
+    pub fn from_name(name: &[u8]) -> Option<Self> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|cipher| cipher.name().as_bytes() == name)
+    }
+}
+
+/// How datagrams are sealed and opened at this moment.
+#[derive(Clone, Copy)]
+pub struct Seal<'a> {
+    /// The keys.
+    pub keys: &'a Keyring,
+    /// What to do with them.
+    pub cipher: Cipher,
+    /// The initialisation vector of the Lua rock's encryption.
+    pub iv: &'a [u8; BLOCK_SIZE],
+    /// The label of my group; empty if it has none.
+    pub label: &'a [u8],
+}
+
+/// A datagram that somebody with my key has made, or that needs none.
+#[derive(Debug)]
+pub struct Opened<'a> {
+    /// The message.
+    pub plain: Cow<'a, [u8]>,
+    /// What goes with it if it is authenticated.
+    pub sealed: Option<Sealed>,
+    /// Whether a checksum shows that it is as it was sent.
+    pub checked: bool,
+}
+
+impl Opened<'_> {
+    /// The message, taken apart. A trailer is believed only in what is known to be as it was sent.
+    pub fn message(&self) -> Result<Message<'_>, Malformed> {
+        let message = decode(&self.plain)?;
+        if message.trailer.is_some() && self.sealed.is_none() && !self.checked {
+            return Err(Malformed::Corrupt);
+        }
+        Ok(message)
+    }
+}
+
+/// Takes the checksum off a message in an old form, if it has one.
+fn without_checksum(plain: Cow<'_, [u8]>) -> Result<Opened<'_>, Malformed> {
+    let size = match checked(&plain) {
+        Ok(bytes) => bytes.map(<[u8]>::len),
+        Err(_) if is_message_alone(&plain) => None,
+        Err(corrupt) => return Err(corrupt),
+    };
+    let plain = match (plain, size) {
+        (Cow::Borrowed(plain), Some(size)) => plain[..size].into(),
+        (Cow::Owned(mut plain), Some(size)) => {
+            plain.truncate(size);
+            plain.into()
+        }
+        (plain, None) => plain,
+    };
+    Ok(Opened {
+        plain,
+        sealed: None,
+        checked: size.is_some(),
+    })
+}
+
+/// Whether these bytes are one message, all of it understood, and nothing else. That of a peer of the Lua
+/// rock may end in bytes that look like the mark of a checksum: those of a uuid, for instance. One of our
+/// own that has swallowed its trailer, because of a flipped bit, has statements that make no sense.
+fn is_message_alone(plain: &[u8]) -> bool {
+    decode_first(plain).is_ok_and(|(message, rest)| rest.is_empty() && message.skipped == 0)
+}
+
+impl Seal<'_> {
+    /// The form that is not authenticated, if there is one that I send and take.
+    pub fn old_form(&self) -> Option<OldForm> {
+        match self.cipher {
+            _ if self.keys.is_empty() => Some(OldForm::Plain),
+            Cipher::PlainAndAead => Some(OldForm::Plain),
+            Cipher::Cbc | Cipher::CbcAndAead => Some(OldForm::Cbc),
+            Cipher::Aead => None,
+        }
+    }
+
+    /// Whether I send and take what is authenticated.
+    pub fn takes_aead(&self) -> bool {
+        !self.keys.is_empty() && self.cipher != Cipher::Cbc
+    }
+
+    /// How large a message may be so that it has at most `size` bytes in any form I may send it in.
+    pub fn capacity(&self, size: usize) -> usize {
+        let old = match self.old_form() {
+            Some(OldForm::Cbc) => cbc::capacity(size).saturating_sub(CHECKSUM_SIZE),
+            Some(OldForm::Plain) => size.saturating_sub(CHECKSUM_SIZE),
+            None => size,
+        };
+        if self.takes_aead() {
+            old.min(aead::capacity(size))
+        } else {
+            old
+        }
+    }
+
+    /// The same, whatever key and cipher may be set later.
+    pub const fn capacity_at_worst(size: usize) -> usize {
+        let cbc = cbc::capacity(size).saturating_sub(CHECKSUM_SIZE);
+        let aead = aead::capacity(size);
+        if cbc < aead { cbc } else { aead }
+    }
+
+    /// A message in the form that is not authenticated.
+    pub fn seal_old(&self, plain: Vec<u8>) -> Vec<u8> {
+        match (self.old_form(), self.keys.sending()) {
+            (Some(OldForm::Cbc), Some(key)) => cbc::seal(key.block(), self.iv, &plain),
+            _ => plain,
+        }
+    }
+
+    /// A message in the form that is authenticated; as it is when there is no key.
+    pub fn seal(&self, stamp: Stamp, slip: &Slip, plain: Vec<u8>) -> Vec<u8> {
+        match self.keys.sending() {
+            Some(key) => aead::seal(key, self.label, stamp, slip, &plain),
+            None => plain,
+        }
+    }
+
+    /// The message in a datagram.
+    pub fn open<'d>(&self, datagram: &'d [u8]) -> Result<Opened<'d>, Malformed> {
+        let mut why = None;
+        if self.takes_aead() {
+            match aead::open(self.keys, self.label, datagram) {
+                Ok((sealed, plain)) => {
+                    return Ok(Opened {
+                        plain: plain.into(),
+                        sealed: Some(sealed),
+                        checked: true,
+                    });
+                }
+                Err(malformed) => why = Some(malformed),
+            }
+        }
+        // Who has gone ahead in a change of form is not to be taken for one with another key.
+        if !self.takes_aead() && aead::is_sealed(datagram) {
+            why = Some(Malformed::UnknownKey);
+        }
+        // What has the looks of it and is not right may still be in the old form, by chance.
+        let forged = why.filter(|why| *why != Malformed::NotSealed);
+        let plain = match self.old_form() {
+            None => Err(why.unwrap_or(Malformed::NotSealed)),
+            Some(OldForm::Plain) => forged.map_or(Ok(datagram.into()), Err),
+            Some(OldForm::Cbc) => self.open_cbc(datagram).map_err(|old| forged.unwrap_or(old)),
+        };
+        without_checksum(plain?)
+    }
+
+    /// Tries one key after the other. A wrong one yields something every 256th time, but no message.
+    fn open_cbc<'d>(&self, datagram: &'d [u8]) -> Result<Cow<'d, [u8]>, Malformed> {
+        let open = |key: &keyring::Key| cbc::open(key.block(), self.iv, datagram);
+        let mut opened = self.keys.iter().filter_map(open);
+        if self.keys.len() == 1 {
+            return opened
+                .next()
+                .map(Cow::Owned)
+                .ok_or(Malformed::Undecryptable);
+        }
+        // One that was changed on its way is no message, but shows that this was the key.
+        let is_message = |plain: &Vec<u8>| match decode(plain) {
+            Ok(_) | Err(Malformed::Corrupt) => true,
+            Err(_) => checked(plain) != Ok(None),
+        };
+        let message = opened.find(is_message);
+        message.map(Cow::Owned).ok_or(Malformed::Undecryptable)
+    }
+}
+
+/// Shows what is done, never with which keys.
+impl fmt::Debug for Seal<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keys = self.keys.len();
+        write!(f, "Seal({}, {keys} keys)", self.cipher.name())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,534 @@
+//! Whether what was sealed with my key is fresh: said in this life of its sender, in mine, and once.
+//!
+//! Every engine draws a session at random when it begins to live, and counts its datagrams. Of a
+//! session that has been confirmed, each counter is believed once. One that has not is believed
+//! nothing; it is sent a challenge, a number that only I can make and that nobody can have recorded
+//! before. Whoever sends it back lives now. Its window begins with that datagram, so whatever it has
+//! said before, to me or to others, is too old.
+//!
+//! A challenge is made from the session that it is for and a secret of my own, like the cookies of
+//! WireGuard or DTLS: nothing has to be remembered of those who have not answered.
+//!
+//! A challenge also shows to whom the datagram was addressed that it was provoked by, and is answered
+//! only if that datagram can have led to the challenger, see [`Sessions::response`]. Otherwise one
+//! datagram of one group, replayed to another group with the same key, would introduce them.
+
+mod recipients;
+mod window;
+
+use core::net::{IpAddr, SocketAddr};
+use std::collections::VecDeque;
+
+use indexmap::IndexMap;
+use rand::RngExt;
+use rand::rngs::StdRng;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::identity::uri::Uri;
+use crate::security::seal::aead::{Challenge, SESSION_SIZE, SessionId, Stamp};
+use crate::security::secret::Secret;
+use crate::time::{Micros, Now};
+use recipients::Recipients;
+use window::Window;
+
+/// For how long at least a challenge may be answered, in µs, and for twice that at most: what is held
+/// up on its way for longer is not believed.
+const CHALLENGE_LIFE: u64 = 10_000_000;
+
+/// Sessions that are forgotten could be confirmed again, by what was recorded, while the challenge
+/// that confirmed them is valid. So many are kept in mind; beyond, all challenges become invalid.
+const RETIRED_MAX: usize = 1024;
+
+/// How many sessions may be confirmed of those who are not in the table.
+const STRANGERS_MAX: usize = 256;
+
+/// How long who is not believed waits for another challenge, in µs.
+const CHALLENGE_PAUSE: u64 = 20_000;
+
+/// How many challenges are sent within such a pause: a thousand members who meet me at once take a
+/// fifth of a second.
+const CHALLENGES_MAX: usize = 128;
+
+/// How many pings are remembered, to be sent again when their recipient did not believe them.
+const PINGS_MAX: usize = 64;
+
+/// My session, and those of others.
+pub struct Sessions {
+    own: SessionId,
+    sent: u64,
+    /// What goes with it: see [`Stamp::salt`].
+    salt: u64,
+    /// Of my own datagrams to myself.
+    heard_myself: Window,
+    secret: Secret,
+    /// Rises when all challenges become invalid.
+    generation: u64,
+    /// The sessions that are confirmed, one for each member.
+    confirmed: IndexMap<Uri, Peer>,
+    /// When each was last heard, in the order of hearing.
+    heard: u64,
+    /// Those that are not to be confirmed again, and in which epoch they were retired.
+    retired: VecDeque<(SessionId, u64)>,
+    /// Those that were challenged of late, whether while answering a challenge of theirs, and when.
+    challenged: VecDeque<(SessionId, bool, Micros)>,
+    pings: VecDeque<(Uri, Vec<u8>)>,
+    recipients: Recipients,
+    /// By what a challenge to a broadcast of mine is known.
+    broadcast: Option<u64>,
+}
+
+struct Peer {
+    session: SessionId,
+    window: Window,
+    heard: u64,
+}
+
+/// What to make of a datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is said for the first time.
+    Fresh,
+    /// It has been said before, or so long ago that nobody knows.
+    Replayed,
+    /// It may be a recording.
+    Unconfirmed,
+}
+
+/// A number for whom something is meant.
+pub fn address(uri: &str) -> u64 {
+    xxh3_64(uri.as_bytes())
+}
+
+/// By what a challenge shows which datagrams it may have been provoked by: those of this session that
+/// were sent to this address.
+fn mark(session: &SessionId, to: u64) -> u64 {
+    let mut what = [0; SESSION_SIZE + 8];
+    what[..SESSION_SIZE].copy_from_slice(session);
+    what[SESSION_SIZE..].copy_from_slice(&to.to_be_bytes());
+    xxh3_64(&what)
+}
+
+const fn epoch(now: Now) -> u64 {
+    now.monotonic.0 / CHALLENGE_LIFE
+}
+
+impl Sessions {
+    /// Those of an engine that begins to live.
+    pub fn new(rng: &mut StdRng) -> Self {
+        let secret = Secret::draw(rng);
+        Self {
+            own: rng.random(),
+            sent: 0,
+            salt: rng.random(),
+            heard_myself: Window::after(0),
+            secret,
+            generation: 0,
+            confirmed: IndexMap::new(),
+            heard: 0,
+            retired: VecDeque::new(),
+            challenged: VecDeque::new(),
+            pings: VecDeque::new(),
+            recipients: Recipients::default(),
+            broadcast: None,
+        }
+    }
+
+    /// Forgets all others; nothing that they have said so far is ever believed again.
+    pub fn clear(&mut self) {
+        self.confirmed.clear();
+        self.pings.clear();
+        self.recipients.clear();
+        self.invalidate_challenges();
+    }
+
+    /// What the next datagram is sealed with.
+    pub fn stamp(&mut self) -> Stamp {
+        self.sent += 1;
+        Stamp {
+            session: self.own,
+            salt: self.salt,
+            counter: self.sent,
+        }
+    }
+
+    /// What is sealed from now on goes with this salt.
+    pub const fn set_salt(&mut self, salt: u64) {
+        self.salt = salt;
+    }
+
+    /// Notes that something is sent to `to` of the local node's own accord, or to a member. A challenge
+    /// is none of that: it follows from a datagram that may be a recording.
+    pub fn note_recipient(&mut self, to: &Uri) {
+        self.recipients.note(mark(&self.own, address(to)), to);
+    }
+
+    /// Notes that something is sent to all who listen. It is addressed to `myself`, for its recipients
+    /// are not known by name.
+    pub fn note_broadcast(&mut self, myself: &Uri) {
+        self.note_recipient(myself);
+        self.broadcast = Some(mark(&self.own, address(myself)));
+    }
+
+    /// Whether `sender` has shown that it lives now, with the session that it has now.
+    pub fn is_confirmed(&self, sender: &Uri, stamp: Stamp) -> bool {
+        let peer = self.confirmed.get(sender);
+        stamp.session == self.own || peer.is_some_and(|peer| peer.session == stamp.session)
+    }
+
+    /// What to make of a datagram of `sender` that is meant for me.
+    pub fn judge(
+        &mut self,
+        sender: &Uri,
+        stamp: Stamp,
+        response: Option<u64>,
+        members: usize,
+        now: Now,
+    ) -> Standing {
+        let Stamp {
+            session, counter, ..
+        } = stamp;
+        self.recipients.age(now.monotonic);
+        self.heard += 1;
+        let peer = self.confirmed.get_mut(sender);
+        let window = if session == self.own {
+            Some(&mut self.heard_myself)
+        } else {
+            peer.filter(|peer| peer.session == session).map(|peer| {
+                peer.heard = self.heard;
+                &mut peer.window
+            })
+        };
+        match window.map(|window| window.admit(counter)) {
+            Some(true) => Standing::Fresh,
+            Some(false) => Standing::Replayed,
+            None if !self.is_answered(&session, response, now) => Standing::Unconfirmed,
+            None if self.is_retired(&session) => Standing::Replayed,
+            None => {
+                self.confirm(sender, stamp, members, now);
+                Standing::Fresh
+            }
+        }
+    }
+
+    /// A challenge for a session that is not confirmed and has sent something to the address `to`,
+    /// unless it has just had one. What answers a challenge is another matter: it must not fail for
+    /// want of a pause.
+    pub fn challenge(
+        &mut self,
+        session: &SessionId,
+        to: u64,
+        answers: bool,
+        now: Now,
+    ) -> Option<Challenge> {
+        let waits = |at: Micros| now.monotonic.0.saturating_sub(at.0) < CHALLENGE_PAUSE;
+        while self
+            .challenged
+            .pop_front_if(|(_, _, at)| !waits(*at))
+            .is_some()
+        {}
+        let same = |(known, answered, _): &(_, _, _)| known == session && *answered == answers;
+        let recently = self.challenged.iter().any(same);
+        if recently || self.challenged.len() == CHALLENGES_MAX {
+            return None;
+        }
+        self.challenged
+            .push_back((*session, answers, now.monotonic));
+        Some(Challenge {
+            of: mark(session, to),
+            code: self.code(session, epoch(now)),
+        })
+    }
+
+    /// What to answer to a challenge: nothing if it is for another session, such as a former life of
+    /// the local node, or if nothing that the local node has said lately can have provoked it.
+    ///
+    /// What was said to the challenger's own URI can have, and a broadcast. What was said to another
+    /// URI can have if that is another name of the challenger: so not if a member is known that goes by
+    /// that name, nor if it is an address, and the challenge comes from another. Of a host that has a
+    /// name it is not known here to which address that leads.
+    pub fn response(
+        &self,
+        challenge: Option<Challenge>,
+        challenger: &Uri,
+        source: SocketAddr,
+    ) -> Option<u64> {
+        let Challenge { of, code } = challenge?;
+        let to = self.recipients.get(of)?;
+        let leads_elsewhere = match to.host().parse::<IpAddr>() {
+            Ok(ip) => SocketAddr::new(ip, to.port()) != source,
+            Err(_) => false,
+        };
+        let is_broadcast = self.broadcast == Some(of);
+        let may_be_alias = !self.confirmed.contains_key(to) && !leads_elsewhere;
+        (to == challenger || is_broadcast || may_be_alias).then_some(code)
+    }
+
+    /// What to answer to a challenge of a peer that has just been believed: that is safe, for it has
+    /// answered a challenge itself, and so was spoken to. Nothing if the challenge is for another
+    /// session.
+    pub fn response_to_peer(&self, challenge: Option<Challenge>, peer: &Uri) -> Option<u64> {
+        let Challenge { of, code } = challenge?;
+        let mine = of == mark(&self.own, address(peer)) || self.recipients.get(of).is_some();
+        mine.then_some(code)
+    }
+
+    /// Remembers a ping, in case its recipient does not believe it yet.
+    pub fn remember_ping(&mut self, to: &Uri, data: &[u8]) {
+        if self.pings.len() == PINGS_MAX {
+            self.pings.pop_front();
+        }
+        self.pings.push_back((to.clone(), data.to_vec()));
+    }
+
+    /// Whether a ping to `to` is remembered.
+    pub fn remembers_ping(&self, to: &Uri) -> bool {
+        self.pings.iter().any(|(known, _)| known == to)
+    }
+
+    /// The last ping to `to` that is remembered.
+    pub fn take_ping(&mut self, to: &Uri) -> Option<Vec<u8>> {
+        let last = self.pings.iter().rposition(|(known, _)| known == to)?;
+        self.pings.remove(last).map(|(_, data)| data)
+    }
+
+    /// Whether there are no more than there may be; for audits.
+    pub fn is_bounded(&self, members: usize) -> bool {
+        self.confirmed.len() <= members + STRANGERS_MAX
+            && self.retired.len() <= RETIRED_MAX
+            && self.challenged.len() <= CHALLENGES_MAX
+            && self.pings.len() <= PINGS_MAX
+            && self.recipients.is_bounded()
+    }
+
+    /// Only who knows the secret can tell it from any other number.
+    fn code(&self, session: &SessionId, epoch: u64) -> u64 {
+        let (generation, epoch) = (self.generation.to_be_bytes(), epoch.to_be_bytes());
+        self.secret.code(&[session, &generation, &epoch])
+    }
+
+    fn is_answered(&self, session: &SessionId, response: Option<u64>, now: Now) -> bool {
+        let epochs = [Some(epoch(now)), epoch(now).checked_sub(1)];
+        let mut codes = epochs
+            .into_iter()
+            .flatten()
+            .map(|epoch| self.code(session, epoch));
+        response.is_some_and(|response| codes.any(|code| code == response))
+    }
+
+    fn is_retired(&self, session: &SessionId) -> bool {
+        self.retired.iter().any(|(retired, _)| retired == session)
+    }
+
+    fn confirm(&mut self, sender: &Uri, stamp: Stamp, members: usize, now: Now) {
+        let peer = Peer {
+            session: stamp.session,
+            window: Window::after(stamp.counter),
+            heard: self.heard,
+        };
+        if let Some(former) = self.confirmed.insert(sender.clone(), peer) {
+            self.retire(former.session, now);
+        }
+        while self.confirmed.len() > members + STRANGERS_MAX {
+            self.retire_one(now);
+        }
+    }
+
+    /// Forgets one of those that were not heard for long: of eight, from a place that nobody can choose.
+    fn retire_one(&mut self, now: Now) {
+        let start = self.code(&self.own, self.heard) as usize;
+        let places = (0..8).map(|step| start.wrapping_add(step) % self.confirmed.len());
+        let oldest = places.min_by_key(|place| self.confirmed[*place].heard);
+        let forgotten = oldest.and_then(|place| self.confirmed.swap_remove_index(place));
+        if let Some((_, peer)) = forgotten {
+            self.retire(peer.session, now);
+        }
+    }
+
+    fn retire(&mut self, session: SessionId, now: Now) {
+        let valid = |since: u64| epoch(now) - since < 2;
+        while self
+            .retired
+            .pop_front_if(|(_, since)| !valid(*since))
+            .is_some()
+        {}
+        if self.retired.len() == RETIRED_MAX {
+            self.invalidate_challenges();
+        } else {
+            self.retired.push_back((session, epoch(now)));
+        }
+    }
+
+    fn invalidate_challenges(&mut self) {
+        self.generation += 1;
+        self.retired.clear();
+        self.challenged.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+
+    use super::*;
+
+    fn sessions(seed: u64) -> Sessions {
+        Sessions::new(&mut StdRng::seed_from_u64(seed))
+    }
+
+    fn at(seconds: u64) -> Now {
+        Now {
+            monotonic: Micros(seconds * 1_000_000),
+            wall: Micros(0),
+        }
+    }
+
+    fn uri(port: u16) -> Uri {
+        Uri::new("a", port).expect("a URI")
+    }
+
+    const PEER: Stamp = Stamp {
+        session: [1; SESSION_SIZE],
+        salt: 0,
+        counter: 7,
+    };
+
+    /// To whom the peers in these tests speak.
+    const HERE: u64 = 1;
+
+    const fn later(counter: u64) -> Stamp {
+        Stamp { counter, ..PEER }
+    }
+
+    #[test]
+    fn who_answers_is_believed_from_then_on_and_once() {
+        let mut mine = sessions(1);
+        let mut judge = |stamp, response| mine.judge(&uri(1), stamp, response, 1, at(1));
+        assert_eq!(judge(PEER, None), Standing::Unconfirmed);
+        assert_eq!(judge(PEER, Some(0)), Standing::Unconfirmed);
+        let code = mine
+            .challenge(&PEER.session, HERE, false, at(1))
+            .map(|asked| asked.code);
+        let mut judge = |stamp, response| mine.judge(&uri(1), stamp, response, 1, at(1));
+        assert_eq!(judge(PEER, code), Standing::Fresh);
+        assert_eq!(judge(PEER, code), Standing::Replayed);
+        assert_eq!(judge(later(6), None), Standing::Replayed, "from before");
+        assert_eq!(judge(later(8), None), Standing::Fresh);
+        let by_another_name = mine.judge(&uri(2), later(9), None, 1, at(1));
+        assert_eq!(by_another_name, Standing::Unconfirmed);
+    }
+
+    #[test]
+    fn a_challenge_is_for_one_session_one_challenger_and_some_seconds() {
+        let mut mine = sessions(1);
+        let code = mine
+            .challenge(&PEER.session, HERE, false, at(5))
+            .map(|asked| asked.code);
+        let other = Stamp {
+            session: [2; SESSION_SIZE],
+            ..PEER
+        };
+        let unconfirmed = Standing::Unconfirmed;
+        assert_eq!(mine.judge(&uri(1), other, code, 1, at(5)), unconfirmed);
+        assert_eq!(
+            sessions(2).judge(&uri(1), PEER, code, 1, at(5)),
+            unconfirmed
+        );
+        assert_eq!(mine.judge(&uri(1), PEER, code, 1, at(26)), unconfirmed);
+        assert_eq!(mine.judge(&uri(1), PEER, code, 1, at(14)), Standing::Fresh);
+    }
+
+    #[test]
+    fn who_was_restarted_cannot_be_impersonated_by_what_it_said_before() {
+        let mut mine = sessions(1);
+        let code = mine
+            .challenge(&PEER.session, HERE, false, at(1))
+            .map(|asked| asked.code);
+        assert_eq!(mine.judge(&uri(1), PEER, code, 1, at(1)), Standing::Fresh);
+        let reborn = Stamp {
+            session: [2; SESSION_SIZE],
+            counter: 1,
+            ..PEER
+        };
+        let new = mine
+            .challenge(&reborn.session, HERE, false, at(2))
+            .map(|asked| asked.code);
+        assert_eq!(mine.judge(&uri(1), reborn, new, 1, at(2)), Standing::Fresh);
+        assert_eq!(
+            mine.judge(&uri(1), PEER, code, 1, at(2)),
+            Standing::Replayed
+        );
+        assert_eq!(
+            mine.judge(&uri(1), later(8), None, 1, at(2)),
+            Standing::Unconfirmed
+        );
+    }
+
+    #[test]
+    fn a_challenge_is_answered_only_if_its_sender_was_spoken_to() {
+        let (mut mine, mut theirs, mut former) = (sessions(1), sessions(2), sessions(3));
+        let [peer, other, stranger] = [1, 2, 3].map(uri);
+        let here = SocketAddr::from(([192, 0, 2, 1], 3301));
+        let mut challenge = |session: &SessionId, to: &Uri, seconds| {
+            theirs.challenge(session, address(to), false, at(seconds))
+        };
+        let asked = challenge(&mine.stamp().session, &peer, 1);
+        let code = asked.map(|asked| asked.code);
+        assert_eq!(
+            mine.response(asked, &peer, here),
+            None,
+            "nothing was said to it"
+        );
+        mine.note_recipient(&peer);
+        assert_eq!(mine.response(asked, &peer, here), code);
+        former.note_recipient(&peer);
+        assert_eq!(
+            former.response(asked, &peer, here),
+            None,
+            "of another session"
+        );
+        assert_eq!(mine.response(None, &peer, here), None);
+
+        // Said to an address, it can have been heard at that address only.
+        let number = Uri::new("192.0.2.1", 3301).expect("a URI");
+        let asked_elsewhere = challenge(&mine.stamp().session, &number, 5);
+        mine.note_recipient(&number);
+        let there = SocketAddr::from(([192, 0, 2, 1], 3302));
+        assert!(mine.response(asked_elsewhere, &stranger, here).is_some());
+        assert_eq!(mine.response(asked_elsewhere, &stranger, there), None);
+
+        // What was said to a member may have been replayed to another; but perhaps they are the same.
+        assert_eq!(mine.response(asked, &stranger, here), code);
+        let known = mine.challenge(&PEER.session, HERE, false, at(1));
+        let known = known.map(|asked| asked.code);
+        assert_eq!(mine.judge(&peer, PEER, known, 1, at(1)), Standing::Fresh);
+        assert_eq!(mine.response(asked, &stranger, here), None);
+        assert_eq!(mine.response(asked, &peer, here), code);
+        let reborn = challenge(&PEER.session, &peer, 3);
+        assert_eq!(mine.response_to_peer(reborn, &peer), None, "not mine");
+        assert_eq!(mine.response_to_peer(asked, &peer), code);
+        let of_other = challenge(&mine.stamp().session, &other, 2);
+        assert_eq!(mine.response(of_other, &peer, here), None, "never said");
+    }
+
+    #[test]
+    fn nothing_grows_with_what_strangers_send() {
+        let mut mine = sessions(1);
+        for number in 0..5000_u64 {
+            let stamp = Stamp {
+                session: (number + 1).to_be_bytes(),
+                counter: 1,
+                ..PEER
+            };
+            let now = at(number / 1000);
+            let code = mine.code(&stamp.session, epoch(now));
+            let sender = uri(1 + (number % 3000) as u16);
+            assert_eq!(
+                mine.judge(&sender, stamp, Some(code), 10, now),
+                Standing::Fresh
+            );
+            let _asked = mine.challenge(&stamp.session, HERE, false, now);
+            mine.remember_ping(&sender, b"");
+            assert!(mine.is_bounded(10), "{number}");
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! To whom something was said lately, so that a challenge can be told from one that a replayed
+//! datagram has provoked.
+
+use core::time::Duration;
+
+use foldhash::fast::RandomState;
+use indexmap::IndexMap;
+
+use crate::identity::uri::Uri;
+use crate::time::Micros;
+
+/// How long a recipient is remembered at least; twice that at most.
+const RECIPIENT_LIFE: Duration = Duration::from_secs(10);
+
+/// How many are remembered at least, should there be more in that time: as many as the largest groups
+/// that are tested have members.
+const RECIPIENTS_MAX: usize = 16_384;
+
+/// The recipients of the last seconds, each by the mark that a challenge to such a datagram carries.
+#[derive(Debug, Default)]
+pub struct Recipients {
+    recent: IndexMap<u64, Uri, RandomState>,
+    older: IndexMap<u64, Uri, RandomState>,
+    /// When `recent` was begun.
+    since: Micros,
+}
+
+impl Recipients {
+    /// Notes that something was sent to `to`.
+    pub fn note(&mut self, mark: u64, to: &Uri) {
+        if self.recent.len() == RECIPIENTS_MAX && !self.recent.contains_key(&mark) {
+            self.older = core::mem::take(&mut self.recent);
+        }
+        self.recent.entry(mark).or_insert_with(|| to.clone());
+    }
+
+    /// Forgets recipients of long ago.
+    pub fn age(&mut self, now: Micros) {
+        let elapsed = now.since(self.since);
+        if elapsed < RECIPIENT_LIFE {
+            return;
+        }
+        self.older = core::mem::take(&mut self.recent);
+        if elapsed >= 2 * RECIPIENT_LIFE {
+            self.older.clear();
+        }
+        self.since = now;
+    }
+
+    /// The recipient of a datagram with this mark, if one was sent lately.
+    pub fn get(&self, mark: u64) -> Option<&Uri> {
+        self.recent.get(&mark).or_else(|| self.older.get(&mark))
+    }
+
+    /// Forgets all.
+    pub fn clear(&mut self) {
+        self.recent.clear();
+        self.older.clear();
+    }
+
+    /// Whether there are no more than there may be; for audits.
+    pub fn is_bounded(&self) -> bool {
+        self.recent.len() <= RECIPIENTS_MAX && self.older.len() <= RECIPIENTS_MAX
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recipient_is_remembered_for_some_seconds_and_they_have_a_bound() {
+        let mut recipients = Recipients::default();
+        let uri = Uri::new("a", 1).expect("a URI");
+        let at = |seconds: u64| Micros(seconds * 1_000_000);
+        recipients.age(at(100));
+        recipients.note(7, &uri);
+        recipients.age(at(109));
+        assert_eq!(recipients.get(7), Some(&uri));
+        recipients.age(at(119));
+        assert_eq!(recipients.get(7), Some(&uri), "not less than ten seconds");
+        recipients.age(at(130));
+        assert_eq!(recipients.get(7), None);
+        (0..50_000).for_each(|mark| recipients.note(mark, &uri));
+        assert!(recipients.is_bounded());
+        let last = (50_000 - RECIPIENTS_MAX as u64)..50_000;
+        assert!(last.into_iter().all(|mark| recipients.get(mark).is_some()));
+    }
+}

@@ -1,0 +1,244 @@
+//! Lists of members that are linked by place: adding, removing and moving a member take a constant
+//! number of steps, whatever the length of the list.
+
+use crate::table::members::Place;
+
+/// Numbered lists over the places of one table. A place is in one list at most, with a value.
+#[derive(Debug)]
+pub struct Chains<T> {
+    /// By place.
+    links: Vec<Link<T>>,
+    /// By number of the list. Missing ones are empty.
+    ends: Vec<Ends>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Link<T> {
+    value: T,
+    /// The neighbours: [`NOBODY`] at the ends, [`NOWHERE`] if the place is in no list.
+    before: Place,
+    after: Place,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Ends {
+    first: Place,
+    last: Place,
+}
+
+/// What is beyond the end of a list. Half the size of an `Option<Place>`.
+const NOBODY: Place = Place::MAX;
+
+/// The neighbour of a place that is in no list.
+const NOWHERE: Place = Place::MAX - 1;
+
+const EMPTY: Ends = Ends {
+    first: NOBODY,
+    last: NOBODY,
+};
+
+impl<T> Default for Chains<T> {
+    fn default() -> Self {
+        Self {
+            links: Vec::new(),
+            ends: Vec::new(),
+        }
+    }
+}
+
+impl<T: Copy + Default> Chains<T> {
+    /// What is at a place that is in no list.
+    fn unused() -> Link<T> {
+        Link {
+            value: T::default(),
+            before: NOWHERE,
+            after: NOWHERE,
+        }
+    }
+
+    /// The value of a place, if it is in a list.
+    pub fn get(&self, place: Place) -> Option<T> {
+        Some(self.link(place)?.value)
+    }
+
+    /// How many lists there may be: those beyond are empty.
+    pub fn lists(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// The first place of a list.
+    pub fn first(&self, list: usize) -> Option<Place> {
+        let first = self.ends.get(list)?.first;
+        (first != NOBODY).then_some(first)
+    }
+
+    /// The places of a list, from the first one on.
+    pub fn forwards(&self, list: usize) -> impl Iterator<Item = Place> {
+        core::iter::successors(self.first(list), |place| {
+            let after = self.link(*place)?.after;
+            (after != NOBODY).then_some(after)
+        })
+    }
+
+    /// The places of a list and their values, from the last one on.
+    pub fn backwards(&self, list: usize) -> impl Iterator<Item = (Place, T)> {
+        let last = self.ends.get(list).map(|ends| ends.last);
+        let mut next = last.unwrap_or(NOBODY);
+        core::iter::from_fn(move || {
+            let place = next;
+            let link = self.link(place)?;
+            next = link.before;
+            Some((place, link.value))
+        })
+    }
+
+    /// Adds a place, which is in no list, before all others.
+    pub fn push_first(&mut self, list: usize, place: Place, value: T) {
+        let after = self.ends_of(list).first;
+        let before = NOBODY;
+        self.insert(
+            list,
+            place,
+            Link {
+                value,
+                before,
+                after,
+            },
+        );
+    }
+
+    /// Adds a place, which is in no list, behind all others.
+    pub fn push_last(&mut self, list: usize, place: Place, value: T) {
+        let before = self.ends_of(list).last;
+        let after = NOBODY;
+        self.insert(
+            list,
+            place,
+            Link {
+                value,
+                before,
+                after,
+            },
+        );
+    }
+
+    /// Removes a place from the list that it is in; `None` if it is in none.
+    pub fn remove(&mut self, list: usize, place: Place) -> Option<T> {
+        let link = self.unlink(place)?;
+        *self.after(list, link.before) = link.after;
+        *self.before(list, link.after) = link.before;
+        Some(link.value)
+    }
+
+    /// The member at place `from` of the table has moved to place `to`, which is in no list.
+    pub fn rename(&mut self, list: usize, from: Place, to: Place) {
+        if let Some(link) = self.unlink(from) {
+            self.insert(list, to, link);
+        }
+    }
+
+    fn link(&self, place: Place) -> Option<&Link<T>> {
+        let link = self.links.get(place as usize);
+        link.filter(|link| link.before != NOWHERE)
+    }
+
+    fn unlink(&mut self, place: Place) -> Option<Link<T>> {
+        let link = *self.link(place)?;
+        self.links[place as usize] = Self::unused();
+        Some(link)
+    }
+
+    fn ends_of(&mut self, list: usize) -> &mut Ends {
+        if list >= self.ends.len() {
+            self.ends.resize(list + 1, EMPTY);
+        }
+        &mut self.ends[list]
+    }
+
+    fn insert(&mut self, list: usize, place: Place, link: Link<T>) {
+        if place as usize >= self.links.len() {
+            self.links.resize(place as usize + 1, Self::unused());
+        }
+        self.links[place as usize] = link;
+        *self.after(list, link.before) = place;
+        *self.before(list, link.after) = place;
+    }
+
+    /// What says which place comes behind `place`.
+    fn after(&mut self, list: usize, place: Place) -> &mut Place {
+        if place == NOBODY {
+            &mut self.ends_of(list).first
+        } else {
+            &mut self.links[place as usize].after
+        }
+    }
+
+    /// What says which place comes before `place`.
+    fn before(&mut self, list: usize, place: Place) -> &mut Place {
+        if place == NOBODY {
+            &mut self.ends_of(list).last
+        } else {
+            &mut self.links[place as usize].before
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::rngs::StdRng;
+    use rand::{RngExt, SeedableRng};
+
+    fn backwards(chains: &Chains<u32>, list: usize) -> Vec<Place> {
+        chains.backwards(list).map(|(place, _)| place).collect()
+    }
+
+    #[test]
+    fn lists_are_what_vectors_would_be() {
+        let (mut chains, mut lists) = (Chains::default(), [Vec::new(), Vec::new()]);
+        let mut rng = StdRng::seed_from_u64(1);
+        for step in 0..20_000_u32 {
+            let (list, place) = (rng.random_range(0..2), rng.random_range(0..10));
+            let other = rng.random_range(0..10);
+            let is_in = |place: Place| lists.iter().position(|list| list.contains(&place));
+            match (is_in(place), is_in(other)) {
+                (None, _) if rng.random() => {
+                    chains.push_first(list, place, step);
+                    lists[list].insert(0, place);
+                }
+                (None, _) => {
+                    chains.push_last(list, place, step);
+                    lists[list].push(place);
+                }
+                (Some(list), None) if rng.random() => {
+                    let value = chains.get(place);
+                    chains.rename(list, place, other);
+                    assert_eq!((chains.get(place), chains.get(other)), (None, value));
+                    let position = lists[list].iter().position(|known| *known == place);
+                    lists[list][position.unwrap()] = other;
+                }
+                (Some(list), _) => {
+                    assert!(chains.remove(list, place).is_some());
+                    assert_eq!(chains.remove(list, place), None);
+                    lists[list].retain(|known| *known != place);
+                }
+            }
+            for (number, list) in lists.iter().enumerate() {
+                assert_eq!(&Vec::from_iter(chains.forwards(number)), list);
+                let reversed: Vec<_> = list.iter().rev().copied().collect();
+                assert_eq!(backwards(&chains, number), reversed);
+                assert_eq!(chains.first(number), list.first().copied());
+            }
+        }
+    }
+
+    #[test]
+    fn lists_that_were_never_used_are_empty() {
+        let mut chains: Chains<u32> = Chains::default();
+        assert_eq!((chains.first(7), chains.get(7)), (None, None));
+        assert!(backwards(&chains, 7).is_empty());
+        assert_eq!(chains.remove(7, 7), None);
+        chains.rename(7, 7, 8);
+        assert_eq!(chains.get(8), None);
+    }
+}

@@ -1,0 +1,93 @@
+//! What a reader of the table is told, part by part.
+
+use crate::Swim;
+use crate::identity::uri::Uri;
+use crate::table::changelog::{Missed, Position};
+use crate::table::member::Member;
+
+/// Some of what a reader of the table has missed, the first changes first.
+#[derive(Debug)]
+pub struct Changes<'a> {
+    /// How far this reaches: what to ask with the next time. It is all if that is [`Swim::version`].
+    pub position: Position,
+    /// Everything known before is to be forgotten.
+    pub reset: bool,
+    /// What has changed.
+    pub part: Part<'a>,
+}
+
+/// Some changes, the first ones.
+#[derive(Debug)]
+pub struct Part<'a> {
+    /// The number of the last of them.
+    pub reached: u64,
+    /// Members that are new or have changed.
+    pub members: Vec<&'a Member>,
+    /// Members that are gone.
+    pub gone: Vec<Uri>,
+}
+
+/// From how many bytes of payloads on a reader is told of no more changes at once: that is copied under
+/// a lock, and into Lua while Tarantool does nothing else.
+const PART_SIZE_MAX: usize = 512 * 1024;
+
+impl Swim {
+    /// What a reader that has read so far has missed, or the first part of it: at most `count`
+    /// changes, and half a megabyte of payloads. Of those that are gone some may be unknown to it.
+    pub fn changes_since(&self, position: Position, count: usize) -> Changes<'_> {
+        let missed = self.members.history().since(position);
+        let reset = missed.reset;
+        let part = self.first_part(missed, self.version(), count);
+        let origin = if reset {
+            self.version()
+        } else {
+            position.origin
+        };
+        Changes {
+            position: Position {
+                version: part.reached,
+                origin,
+            },
+            reset,
+            part,
+        }
+    }
+
+    /// The members of whom there is news since the change of number `version`, or the first part of
+    /// them, as by [`Self::changes_since`]; `None` if the history does not reach back so far.
+    pub fn news_since(&self, version: u64, count: usize) -> Option<Part<'_>> {
+        let missed = self.members.history().news_since(version);
+        (!missed.reset).then(|| self.first_part(missed, self.news(), count))
+    }
+
+    fn first_part(&self, missed: Missed, latest: u64, count: usize) -> Part<'_> {
+        let mut part = Part {
+            reached: latest,
+            members: Vec::new(),
+            gone: Vec::new(),
+        };
+        let mut touched = missed.touched.into_iter().peekable();
+        let mut removed = missed.removed.into_iter().peekable();
+        let mut size = 0;
+        let mut last = 0;
+        while touched.peek().is_some() || removed.peek().is_some() {
+            if part.members.len() + part.gone.len() >= count || size >= PART_SIZE_MAX {
+                part.reached = last;
+                break;
+            }
+            let next_touched = touched.peek().map_or(u64::MAX, |(number, _)| *number);
+            if let Some((number, uri)) = removed.next_if(|(number, _)| *number < next_touched) {
+                part.gone.push(uri);
+                last = number;
+            } else if let Some((number, place)) = touched.next() {
+                let member = self.members.at(place);
+                if let Some(payload) = &member.payload {
+                    size += payload.bytes().len();
+                }
+                part.members.push(member);
+                last = number;
+            }
+        }
+        part
+    }
+}

@@ -1,0 +1,96 @@
+//! What is known of one member.
+
+use core::net::SocketAddr;
+
+use crate::detector::probe_history::Evidence;
+use crate::detector::rtt::RoundTrip;
+use crate::identity::uri::Uri;
+use crate::security::acquaintance::Acquaintance;
+use crate::security::seal::keyring::KeyId;
+use crate::table::claim::{Claim, Incarnation};
+use crate::table::payload::Payload;
+use crate::time::Micros;
+
+/// What is known of one member.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// Its identity.
+    pub uri: Uri,
+    /// The strongest claim about it that was heard.
+    pub claim: Claim,
+    /// The last payload that was heard: what users see.
+    pub payload: Option<Payload>,
+    /// The incarnation at which `payload` was heard. Rumors without a payload get ahead of it, and
+    /// until it is heard at the present incarnation, it may be out of date.
+    pub payload_of: Incarnation,
+    /// Local wall clock time of the last change of `claim`.
+    pub since: Micros,
+    /// Its wall clock minus ours in µs, as its last ACK showed.
+    pub clock_delta: Option<f64>,
+    /// How long its answers take.
+    pub round_trip: Option<RoundTrip>,
+    /// What probes of it have come to.
+    pub evidence: Evidence,
+    /// What its datagrams show it to be.
+    pub dialect: Dialect,
+    /// It has ever answered a question of mine itself, not through a relay.
+    pub has_answered: bool,
+    /// From where it has answered a question of mine with its cookie, in this life of its own.
+    pub validated: Option<SocketAddr>,
+    /// Up to which incarnation of mine it is known to know what I say of myself.
+    pub knows_my: Option<Incarnation>,
+    /// On whose word it is known, as long as it has not answered itself.
+    pub acquaintance: Acquaintance,
+    /// With which key it seals what it sends, if it authenticates it or offers to.
+    pub seals_with: Option<KeyId>,
+}
+
+/// What a member's datagrams show it to be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Dialect {
+    /// It has not told us anything itself.
+    #[default]
+    Unknown,
+    /// A peer of the Lua rock.
+    Rock,
+    /// One of ours.
+    Ours {
+        /// The digest of its table, as of its last datagram.
+        digest: Option<u64>,
+    },
+}
+
+impl Member {
+    /// One of whom nothing but a claim is known.
+    pub fn new(uri: Uri, claim: Claim, since: Micros) -> Self {
+        Self {
+            uri,
+            claim,
+            payload: None,
+            payload_of: claim.incarnation,
+            since,
+            clock_delta: None,
+            round_trip: None,
+            evidence: Evidence::default(),
+            dialect: Dialect::Unknown,
+            has_answered: false,
+            validated: None,
+            knows_my: None,
+            acquaintance: Acquaintance::default(),
+            seals_with: None,
+        }
+    }
+
+    /// Whether its last datagram was one of ours.
+    pub const fn is_ours(&self) -> bool {
+        matches!(self.dialect, Dialect::Ours { .. })
+    }
+
+    /// The payload, if it is known to be that of the present incarnation: only then may others be
+    /// told of it.
+    pub fn current_payload(&self) -> Option<&Payload> {
+        self.payload
+            .as_ref()
+            .filter(|_| self.payload_of == self.claim.incarnation)
+    }
+}

@@ -1,0 +1,541 @@
+//! The table: everybody who was ever heard of, and the rounds in which they are probed.
+
+use foldhash::fast::RandomState;
+use indexmap::IndexMap;
+use indexmap::map::Entry;
+use rand::rngs::StdRng;
+
+use crate::detector::probe_history::Evidence;
+use crate::identity::uri::Uri;
+use crate::table::changelog::History;
+use crate::table::claim::{Claim, Status};
+use crate::table::digest::Digest;
+use crate::table::expiry_queue::Stopwatches;
+use crate::table::member::Member;
+use crate::table::payload::Payload;
+use crate::table::probe_order::Round;
+use crate::table::tombstones::Graves;
+use crate::time::Micros;
+use crate::wire::Event;
+
+/// Where in the table a member is. It moves only when another is forgotten.
+pub type Place = u32;
+
+/// Everybody who was ever heard of, oneself included.
+#[derive(Debug, Default)]
+pub struct Members {
+    // Hashed with a key drawn at random, so that no stranger can make up URIs that collide; and
+    // several times as fast as with the hash of the standard library.
+    pub(crate) table: IndexMap<Uri, Member, RandomState>,
+    /// Those who are alive or suspect, to be probed in turn.
+    live: Round,
+    /// Those who are dead or non-decryptable: probed apart, so that they take no turns of the living.
+    unreachable: Round,
+    /// Those who are not live and have never answered: the first to go when the table is full.
+    unproven: Round,
+    /// The others who are not live: the next to go.
+    gone: Round,
+    by_status: [usize; Status::ALL.len()],
+    pub(crate) graves: Graves,
+    pub(crate) digest: Digest,
+    /// Those who are suspect, in the order in which they have to refute.
+    pub(crate) suspicions: Stopwatches,
+    /// Those who are dead or have left, in the order in which they are forgotten.
+    pub(crate) departures: Stopwatches,
+    pub(crate) history: History,
+}
+
+/// What hearing an event came to.
+#[must_use = "news is to be passed on"]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// The member was unknown, or the claim beat what was held, which was `before`.
+    News {
+        /// Where it is.
+        place: Place,
+        /// What was held.
+        before: Option<Claim>,
+    },
+    /// The claim is what was held, but the payload of this incarnation was not known before.
+    Payload {
+        /// Where it is.
+        place: Place,
+    },
+    /// What was held is at least as good.
+    Stale,
+    /// A stranger, and the table is full.
+    Refused,
+}
+
+impl Members {
+    /// Whether the digest is that of the table; for audits.
+    pub fn is_sound_in_digest(&self) -> bool {
+        self.digest.is_sound(self.table.values(), self.graves())
+    }
+
+    /// What is known of `uri`.
+    pub fn get(&self, uri: &str) -> Option<&Member> {
+        self.table.get(uri)
+    }
+
+    /// What is held of `uri`.
+    pub fn claim(&self, uri: &str) -> Option<Claim> {
+        self.get(uri).map(|member| member.claim)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Whether nobody was ever heard of.
+    pub fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
+    /// How many of this status there are.
+    pub fn count(&self, status: Status) -> usize {
+        self.by_status[index(status)]
+    }
+
+    /// N of the formulas: members that have not left.
+    pub fn present(&self) -> usize {
+        self.len() - self.count(Status::Left)
+    }
+
+    /// All of them, from `start` on and around, in no order that means anything.
+    pub fn from(&self, start: usize) -> impl Iterator<Item = &Member> {
+        let start = start % self.len().max(1);
+        let table = self.table.as_slice();
+        table[start..].values().chain(table[..start].values())
+    }
+
+    /// Hears an event about somebody else. At most `capacity` members are remembered.
+    pub fn hear(&mut self, event: &Event<'_>, now: Micros, capacity: usize) -> Heard {
+        let Some((index, _uri, member)) = self.table.get_full(event.uri) else {
+            if self.is_past(event, now, capacity) {
+                return Heard::Stale;
+            }
+            if self.len() >= capacity {
+                return Heard::Refused;
+            }
+            self.open_grave(event.uri);
+            let uri = Uri::from_wire(event.uri).expect("checked when decoded");
+            let place = self.put(&uri, event.claim, admit(event.payload, None), now);
+            return Heard::News {
+                place,
+                before: None,
+            };
+        };
+        let (place, held, since) = (place(index), member.claim, member.since);
+        if event.claim.overrides(Some(held)) {
+            let payload = admit(event.payload, member.payload.as_ref());
+            self.update(place, event.claim, payload, now);
+            return Heard::News {
+                place,
+                before: Some(held),
+            };
+        }
+        let Some(payload) = better_payload(event, member) else {
+            return Heard::Stale;
+        };
+        self.update(place, held, Some(payload), since);
+        Heard::Payload { place }
+    }
+
+    /// Notes what is claimed of `uri`, right or wrong, and says where it is. Keeps the payload that was
+    /// known if there is no newer one. `since` is when the claim was made.
+    pub fn put(
+        &mut self,
+        uri: &Uri,
+        claim: Claim,
+        payload: Option<Payload>,
+        since: Micros,
+    ) -> Place {
+        let entry = self.table.entry(uri.clone());
+        let place = place(entry.index());
+        let Entry::Vacant(entry) = entry else {
+            self.update(place, claim, payload, since);
+            return place;
+        };
+        let member = entry.insert(Member {
+            payload,
+            ..Member::new(uri.clone(), claim, since)
+        });
+        self.digest.insert(place, member);
+        self.note_change(place, None, claim.status);
+        place
+    }
+
+    /// Notes what is claimed of the member at `place`.
+    fn update(&mut self, place: Place, claim: Claim, payload: Option<Payload>, since: Micros) {
+        let member = &mut self.table[place as usize];
+        let before = member.claim.status;
+        if claim.status.is_live() && !before.is_live() {
+            member.evidence = Evidence::default(); // that of its last life
+            member.validated = None;
+        }
+        if claim.incarnation != member.claim.incarnation {
+            member.knows_my = None; // perhaps it was restarted
+        }
+        (member.claim, member.since) = (claim, since);
+        if payload.is_some() {
+            member.payload = payload;
+            member.payload_of = claim.incarnation;
+        }
+        self.digest.update(place, member);
+        self.note_change(place, Some(before), claim.status);
+    }
+
+    fn note_change(&mut self, place: Place, before: Option<Status>, after: Status) {
+        self.history.touch(place);
+        self.recount(place, before, Some(after));
+        self.classify(place);
+    }
+
+    /// Makes room for so many more.
+    pub fn reserve(&mut self, additional: usize) {
+        self.table.reserve_exact(additional);
+    }
+
+    /// Forgets `uri`, if it is known.
+    pub fn remove(&mut self, uri: &str) {
+        let Some((index, uri, member)) = self.table.swap_remove_full(uri) else {
+            return;
+        };
+        let (here, last) = (place(index), place(self.table.len()));
+        self.recount(here, Some(member.claim.status), None);
+        self.unproven.remove(here);
+        self.gone.remove(here);
+        self.suspicions.stop(here);
+        self.departures.stop(here);
+        self.digest.remove(here);
+        self.history.remove(here, uri);
+        // The last one has taken the empty place.
+        if last != here {
+            self.live.rename(last, here);
+            self.unreachable.rename(last, here);
+            self.unproven.rename(last, here);
+            self.gone.rename(last, here);
+            self.suspicions.rename(last, here);
+            self.departures.rename(last, here);
+            self.digest.rename(last, here);
+            self.history.rename(last, here);
+        }
+    }
+
+    /// Forgets everybody.
+    pub fn clear(&mut self) {
+        let mut history = core::mem::take(&mut self.history);
+        history.clear();
+        *self = Self {
+            history,
+            ..Self::default()
+        };
+    }
+
+    fn recount(&mut self, member: Place, before: Option<Status>, after: Option<Status>) {
+        if before == after {
+            return;
+        }
+        if let Some(before) = before {
+            self.by_status[index(before)] -= 1;
+            if let Some(round) = self.round(before) {
+                round.remove(member);
+            }
+        }
+        if let Some(after) = after {
+            self.by_status[index(after)] += 1;
+            if let Some(round) = self.round(after) {
+                round.insert(member);
+            }
+        }
+    }
+
+    /// Notes whether the member at this place can be spared, and how well.
+    pub(crate) fn classify(&mut self, place: Place) {
+        self.unproven.remove(place);
+        self.gone.remove(place);
+        let member = &self.table[place as usize];
+        match (member.claim.status.is_live(), member.has_answered) {
+            (true, _) => {}
+            (false, false) => self.unproven.insert(place),
+            (false, true) => self.gone.insert(place),
+        }
+    }
+
+    /// The member that is missed least, if any is: it is not live, and has never answered if there is
+    /// one that has not.
+    pub fn most_expendable(&mut self, rng: &mut StdRng) -> Option<Uri> {
+        let place = self.unproven.take(rng).or_else(|| self.gone.take(rng))?;
+        Some(self.at(place).uri.clone())
+    }
+
+    /// Whether all who can be spared are known as such; for audits.
+    pub fn is_sound_in_expendable(&self) -> bool {
+        let gone = |member: &&Member| !member.claim.status.is_live();
+        let unproven = |member: &&Member| gone(member) && !member.has_answered;
+        let unproven = self.from(0).filter(unproven).count();
+        let gone = self.from(0).filter(gone).count() - unproven;
+        (self.unproven.len(), self.gone.len()) == (unproven, gone)
+    }
+
+    fn round(&mut self, status: Status) -> Option<&mut Round> {
+        match status {
+            Status::Alive | Status::Suspect => Some(&mut self.live),
+            Status::Dead | Status::NonDecryptable => Some(&mut self.unreachable),
+            Status::Left => None,
+        }
+    }
+
+    /// What changed, and when.
+    pub const fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// The number of the last change of anything that a user can see.
+    pub const fn version(&self) -> u64 {
+        self.history.version()
+    }
+
+    /// The number of the last change that subscribers are to hear of.
+    pub const fn news(&self) -> u64 {
+        self.history.news()
+    }
+
+    /// Where in the table `uri` is.
+    pub fn place_of(&self, uri: &str) -> Option<Place> {
+        self.table.get_index_of(uri).map(place)
+    }
+
+    /// Who is at this place of the table.
+    pub fn at(&self, place: Place) -> &Member {
+        &self.table[place as usize]
+    }
+
+    /// Those who are alive or suspect, in no order that means anything.
+    pub fn live(&self) -> impl ExactSizeIterator<Item = &Member> {
+        self.live.iter().map(|place| self.at(place))
+    }
+
+    /// The next of those who are alive or suspect to be probed.
+    pub fn next_live(&mut self, rng: &mut StdRng) -> Option<Uri> {
+        self.live.take(rng).map(|place| self.at(place).uri.clone())
+    }
+
+    /// How many of those who are dead or non-decryptable are probed in turn.
+    pub fn unreachable(&self) -> usize {
+        self.unreachable.len()
+    }
+
+    /// The next of those who are dead or non-decryptable to be probed.
+    pub fn next_unreachable(&mut self, rng: &mut StdRng) -> Option<Uri> {
+        let place = self.unreachable.take(rng)?;
+        Some(self.at(place).uri.clone())
+    }
+
+    /// Up to `count` different members who are alive or suspect, and `suitable`, at random. Among
+    /// thousands of which few are suitable some may be missed.
+    pub fn sample(
+        &self,
+        count: usize,
+        rng: &mut StdRng,
+        suitable: impl Fn(&Member) -> bool,
+    ) -> Vec<Uri> {
+        let places = self
+            .live
+            .sample(count, rng, |place| suitable(self.at(place)));
+        places
+            .into_iter()
+            .map(|place| self.at(place).uri.clone())
+            .collect()
+    }
+}
+
+pub(crate) fn place(index: usize) -> Place {
+    Place::try_from(index).expect("less than 2^32 members")
+}
+
+/// The payload that was sent; not copied when it is the one that is `known`.
+pub(crate) fn admit(sent: Option<&[u8]>, known: Option<&Payload>) -> Option<Payload> {
+    let sent = sent?;
+    known
+        .filter(|known| known.bytes() == sent)
+        .cloned()
+        .or_else(|| Payload::new(sent).ok())
+}
+
+/// The payload of an event that is no news otherwise, if it is to be taken all the same.
+pub(crate) fn better_payload(event: &Event<'_>, member: &Member) -> Option<Payload> {
+    if event.claim.incarnation != member.claim.incarnation {
+        return None;
+    }
+    let Some(known) = member.current_payload() else {
+        return admit(event.payload, member.payload.as_ref());
+    };
+    // Two of them: in another life it has counted up to the same incarnation. One who is there will
+    // contradict; of one who is gone all shall at least remember the same.
+    if member.claim.status <= Status::Suspect {
+        return None;
+    }
+    admit(event.payload, Some(known)).filter(|sent| sent.meaning() > known.meaning())
+}
+
+const fn index(status: Status) -> usize {
+    status as usize - 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::changelog::Position;
+    use crate::table::claim::Incarnation;
+    use rand::SeedableRng;
+
+    fn event<'a>(incarnation: u64, status: Status, payload: Option<&'a [u8]>) -> Event<'a> {
+        let incarnation = Incarnation::from_wire(incarnation).unwrap();
+        Event {
+            uri: "a:1",
+            claim: Claim {
+                incarnation,
+                status,
+            },
+            payload,
+            ttl: 0.0,
+        }
+    }
+
+    fn hear(members: &mut Members, event: Event<'_>) -> Heard {
+        members.hear(&event, Micros(7), 10)
+    }
+
+    const ONE: Option<&[u8]> = Some(b"\x91\x01");
+    const TWO: Option<&[u8]> = Some(b"\x91\x02");
+
+    #[test]
+    fn a_payload_is_taken_at_an_equal_incarnation_where_none_was_known() {
+        let mut members = Members::default();
+        let payload = |members: &Members| members.get("a:1").unwrap().payload.clone();
+        assert!(matches!(
+            hear(&mut members, event(1, Status::Alive, None)),
+            Heard::News { before: None, .. }
+        ));
+        assert_eq!(payload(&members), None);
+        let added = Heard::Payload { place: 0 };
+        assert_eq!(hear(&mut members, event(1, Status::Alive, ONE)), added);
+        assert_eq!(
+            hear(&mut members, event(1, Status::Alive, TWO)),
+            Heard::Stale
+        );
+        assert_eq!(payload(&members).unwrap().bytes(), ONE.unwrap());
+
+        // News without a payload shows the old one on, but tells nobody that it is the present one.
+        assert!(matches!(
+            hear(&mut members, event(2, Status::Alive, None)),
+            Heard::News {
+                before: Some(_),
+                ..
+            }
+        ));
+        assert_eq!(payload(&members).unwrap().bytes(), ONE.unwrap());
+        assert_eq!(members.get("a:1").unwrap().current_payload(), None);
+        assert_eq!(hear(&mut members, event(2, Status::Alive, TWO)), added);
+        assert_eq!(payload(&members).unwrap().bytes(), TWO.unwrap());
+    }
+
+    #[test]
+    fn members_are_counted_and_probed_by_status() {
+        let mut members = Members::default();
+        for status in [
+            Status::Alive,
+            Status::Suspect,
+            Status::Dead,
+            Status::NonDecryptable,
+            Status::Left,
+        ] {
+            let _ = hear(&mut members, event(1, status, None));
+            assert_eq!(members.count(status), 1);
+            let rounds = (members.live().len(), members.unreachable());
+            let expected = match status {
+                Status::Alive | Status::Suspect => (1, 0),
+                Status::Dead | Status::NonDecryptable => (0, 1),
+                Status::Left => (0, 0),
+            };
+            assert_eq!((members.len(), rounds), (1, expected), "{status}");
+        }
+        assert_eq!(members.present(), 0);
+        members.remove("a:1");
+        assert_eq!((members.len(), members.count(Status::Left)), (0, 0));
+    }
+
+    #[test]
+    fn whoever_is_forgotten_the_others_are_found_and_probed_as_before() {
+        let name = |port: u16| Uri::new("a", port).unwrap();
+        for forgotten in 1..=5 {
+            let mut members = Members::default();
+            for port in 1..=5 {
+                let status = if port % 2 == 0 {
+                    Status::Dead
+                } else {
+                    Status::Alive
+                };
+                let claim = Claim {
+                    incarnation: Incarnation::FIRST,
+                    status,
+                };
+                members.put(&name(port), claim, None, Micros(0));
+            }
+            members.remove(&name(forgotten));
+            let left: Vec<Uri> = (1..=5)
+                .filter(|port| *port != forgotten)
+                .map(name)
+                .collect();
+            let missed = members.history().since(Position::default());
+            let touched = missed
+                .touched
+                .iter()
+                .map(|(_, place)| members.at(*place).uri.clone());
+            assert_eq!(Vec::from_iter(touched), left);
+            let mut in_buckets: Vec<_> = (0..8)
+                .flat_map(|index| members.in_bucket(index, 8))
+                .map(|m| m.uri.clone())
+                .collect();
+            in_buckets.sort();
+            assert_eq!(in_buckets, left);
+            let mut rng = StdRng::seed_from_u64(1);
+            let live = members.live().len();
+            let mut probed = Vec::from_iter((0..live).filter_map(|_| members.next_live(&mut rng)));
+            let unreachable = members.unreachable();
+            probed.extend((0..unreachable).filter_map(|_| members.next_unreachable(&mut rng)));
+            probed.sort();
+            assert_eq!(probed, left);
+        }
+    }
+
+    #[test]
+    fn a_full_table_refuses_strangers_only() {
+        let mut members = Members::default();
+        let _ = members.hear(&event(1, Status::Alive, None), Micros(0), 1);
+        let stranger = Event {
+            uri: "b:1",
+            ..event(1, Status::Alive, None)
+        };
+        assert_eq!(members.hear(&stranger, Micros(0), 1), Heard::Refused);
+        assert!(matches!(
+            members.hear(&event(2, Status::Dead, None), Micros(0), 1),
+            Heard::News { .. }
+        ));
+    }
+
+    #[test]
+    fn a_clock_delta_is_a_change_but_no_news() {
+        let mut members = Members::default();
+        let _ = hear(&mut members, event(1, Status::Alive, None));
+        let (version, news) = (members.version(), members.news());
+        members.set_clock_delta("a:1", 5.5);
+        let position = Position { version, origin: 0 };
+        assert_eq!(members.history().since(position).touched.len(), 1);
+        assert_eq!(members.news(), news);
+        assert_eq!(members.get("a:1").unwrap().since, Micros(7));
+    }
+}

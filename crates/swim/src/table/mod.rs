@@ -1,0 +1,28 @@
+//! The member table.
+//!
+//! | file | subject |
+//! |---|---|
+//! | [`claim`] | which of two claims about a member wins (§4.2) |
+//! | [`payload`] | what a member publishes about itself |
+//! | [`member`], [`members`], `notes` | the table, and what is observed of each member |
+//! | `changelog`, `changes` | what has changed since a reader last asked |
+//! | `digest` | hashes of the table, to compare it with that of a peer |
+//! | `tombstones`, `reap`, `expiry_queue` | forgetting members that are gone, and staying aware of it |
+//! | `probe_order` | in which order members are probed (§4.3) |
+//! | `chains` | lists that are linked by place in the table |
+//! | [`preload`] | filling a table at once, for tests and benches |
+
+pub mod chains;
+pub mod changelog;
+pub mod changes;
+pub mod claim;
+pub mod digest;
+pub mod expiry_queue;
+pub mod member;
+pub mod members;
+mod notes;
+pub mod payload;
+pub mod preload;
+pub mod probe_order;
+mod reap;
+pub mod tombstones;

@@ -1,0 +1,92 @@
+//! What is noted of a member beside what is claimed of it: where it is, how it answers, what it knows.
+
+use core::net::SocketAddr;
+use core::time::Duration;
+
+use crate::detector::probe_history::Evidence;
+use crate::detector::rtt::RoundTrip;
+use crate::security::acquaintance::Acquaintance;
+use crate::security::seal::keyring::KeyId;
+use crate::table::claim::Incarnation;
+use crate::table::member::Dialect;
+use crate::table::members::{Members, place};
+
+impl Members {
+    /// Notes how far the clock of `uri` is ahead of ours.
+    pub fn set_clock_delta(&mut self, uri: &str, delta: f64) {
+        if let Some((index, _uri, member)) = self.table.get_full_mut(uri) {
+            member.clock_delta = Some(delta);
+            self.history.measure(place(index));
+        }
+    }
+
+    /// Notes how long `uri` took to answer.
+    pub fn note_round_trip(&mut self, uri: &str, took: Duration) {
+        if let Some(member) = self.table.get_mut(uri) {
+            member.round_trip = Some(RoundTrip::after(member.round_trip, took));
+        }
+    }
+
+    /// What probes of `uri` have come to, to be added to.
+    pub fn evidence(&mut self, uri: &str) -> Option<&mut Evidence> {
+        self.table.get_mut(uri).map(|member| &mut member.evidence)
+    }
+
+    /// From where `uri`, if it is live, has answered a question with its cookie.
+    pub fn validated_at(&self, uri: &str) -> Option<SocketAddr> {
+        let member = self.get(uri)?;
+        member.validated.filter(|_| member.claim.status.is_live())
+    }
+
+    /// Notes that `uri` has answered a question from `source`, with its cookie.
+    pub fn set_validated(&mut self, uri: &str, source: SocketAddr) {
+        if let Some((index, _uri, member)) = self.table.get_full_mut(uri) {
+            member.validated = Some(source);
+            if !member.has_answered {
+                member.has_answered = true;
+                self.classify(place(index));
+            }
+        }
+    }
+
+    /// Notes that `uri` knows what I say of myself at this incarnation.
+    pub fn note_told(&mut self, uri: &str, told: Incarnation) {
+        if let Some(member) = self.table.get_mut(uri) {
+            member.knows_my = member.knows_my.max(Some(told));
+        }
+    }
+
+    /// Forgets what others know of me: I am not who I was.
+    pub fn forget_told(&mut self) {
+        for member in self.table.values_mut() {
+            member.knows_my = None;
+        }
+    }
+
+    /// Whether the last datagram of `uri` was one of a peer of the Lua rock.
+    pub fn is_legacy(&self, uri: &str) -> bool {
+        self.get(uri)
+            .is_some_and(|member| member.dialect == Dialect::Rock)
+    }
+
+    /// Notes what the last datagram of `uri` shows it to be.
+    pub fn set_dialect(&mut self, uri: &str, dialect: Dialect) {
+        if let Some(member) = self.table.get_mut(uri) {
+            member.dialect = dialect;
+        }
+    }
+
+    /// Notes with which key `uri` seals what it sends.
+    pub fn set_key(&mut self, uri: &str, key: Option<KeyId>) {
+        if let Some(member) = self.table.get_mut(uri) {
+            member.seals_with = key;
+        }
+    }
+
+    /// Notes on whose word `uri` is known: the best counts.
+    pub fn acquaint(&mut self, uri: &str, acquaintance: Acquaintance) {
+        if let Some(member) = self.table.get_mut(uri) {
+            member.acquaintance = member.acquaintance.max(acquaintance);
+        }
+    }
+}
