@@ -2,7 +2,7 @@
 
 use rmp::encode as msgpack;
 
-use node::interfaces::Interface;
+use node::net::interfaces::Interface;
 use node::{Greeting, Line};
 use swim::config::{Config, Setting};
 use swim::table::member::Member;

@@ -5,11 +5,11 @@ use mlua::{BString, Lua};
 use super::tree::Node;
 use super::tree::Node::{Count, Flag, Table};
 use super::{Answer, message};
-use node::figures::Figures;
 use node::node;
+use node::observe::metrics::Figures;
 use swim::stats::{Stats, Traffic};
 use swim::table::payload::Unfit;
-use swim::wire::{Kind, Malformed};
+use swim::wire::{MessageType, DropReason};
 
 /// All of them: nested maps with numbers, times being in seconds.
 pub fn stats(_: &Lua, (): ()) -> Answer<BString> {
@@ -54,7 +54,7 @@ fn protocol(figures: &Figures) -> Entries {
     let rumors = [
         ("queued", gauges.rumors as u64),
         ("sent", gauges.rumors_sent),
-        ("dropped", gauges.rumors_dropped),
+        ("expired", gauges.rumors_expired),
     ];
     let syncs = [("begun", stats.syncs), ("answered", stats.syncs_answered)];
     let repairs = [
@@ -85,13 +85,13 @@ fn traffic(figures: &Figures) -> Entries {
     vec![
         ("sent", by_type(&stats.sent)),
         ("received", by_type(&stats.received)),
-        ("malformed", malformed(stats)),
+        ("dropped", dropped(stats)),
         ("events_skipped", Count(stats.events_skipped)),
         ("payloads_refused", payloads_refused(stats)),
         ("challenges", Count(stats.challenges)),
-        ("answers_stray", Count(stats.answers_stray)),
+        ("acks_unsolicited", Count(stats.acks_unsolicited)),
         ("oversized", Count(stats.oversized)),
-        ("declined", Count(stats.declined)),
+        ("amplification_limited", Count(stats.amplification_limited)),
         ("send_errors", Count(figures.send_errors)),
         ("turned_away", Count(figures.turned_away)),
         ("relays", Node::counts(relays)),
@@ -110,9 +110,9 @@ fn machine(figures: &Figures) -> Entries {
         ("count", Count(stats.stalls)),
         ("longest_seconds", Node::time(figures.longest_stall)),
     ];
-    let deafness = vec![
-        ("count", Count(stats.deafnesses)),
-        ("now", Flag(gauges.deaf)),
+    let isolation = vec![
+        ("count", Count(stats.isolations)),
+        ("now", Flag(gauges.isolated)),
     ];
     let resolver = vec![
         ("queries", Count(lookups.queries)),
@@ -124,7 +124,7 @@ fn machine(figures: &Figures) -> Entries {
     vec![
         ("stalls", Table(stalls)),
         ("pauses", Count(stats.pauses)),
-        ("deafness", Table(deafness)),
+        ("isolation", Table(isolation)),
         ("resolver", Table(resolver)),
         ("lock", Table(lock)),
     ]
@@ -132,7 +132,7 @@ fn machine(figures: &Figures) -> Entries {
 
 fn by_type(traffic: &Traffic) -> Node {
     let each = |part: fn((u64, u64)) -> u64| {
-        Node::counts(Kind::ALL.map(|kind| (kind.name(), part(traffic.of(kind)))))
+        Node::counts(MessageType::ALL.map(|kind| (kind.name(), part(traffic.of(kind)))))
     };
     Table(vec![
         ("datagrams", each(|(datagrams, _)| datagrams)),
@@ -147,6 +147,6 @@ fn payloads_refused(stats: &Stats) -> Node {
     Table(unfit.chain([too_large]).collect())
 }
 
-fn malformed(stats: &Stats) -> Node {
-    Node::counts(Malformed::ALL.map(|why| (why.name(), stats.malformed[why as usize])))
+fn dropped(stats: &Stats) -> Node {
+    Node::counts(DropReason::ALL.map(|why| (why.name(), stats.dropped[why as usize])))
 }

@@ -33,13 +33,13 @@ use mlua::{BString, FromLua, FromLuaMulti, IntoLua, Lua, Table, Value};
 use zeroize::Zeroizing;
 
 use node::clock::LuaTime;
-use node::interfaces::interfaces;
+use node::net::interfaces::interfaces;
 use node::node;
 use swim::identity::uri::{Uri, UriError};
 use swim::security::seal::keyring::BadKey;
 use swim::table::claim::{Incarnation, Status};
 use swim::time::Micros;
-use swim::{Outcome, Swim, Ticket};
+use swim::{PingOutcome, Swim, PingId};
 
 /// What a call came to: a value, or a message for the user.
 type Answer<T> = Result<T, String>;
@@ -192,16 +192,16 @@ fn probe(_: &Lua, (uri, shown, lag): (BString, Option<f64>, f64)) -> Answer<f64>
 }
 
 fn outcome(_: &Lua, ticket: f64) -> Answer<&'static str> {
-    let outcome = node().view(|swim| swim.outcome(Ticket(ticket as u64)));
+    let outcome = node().view(|swim| swim.outcome(PingId(ticket as u64)));
     Ok(match outcome.map_err(message)? {
-        Outcome::Waiting => "waiting",
-        Outcome::Answered => "answered",
-        Outcome::Unsent => "unsent",
+        PingOutcome::Waiting => "waiting",
+        PingOutcome::Answered => "answered",
+        PingOutcome::Unsent => "unsent",
     })
 }
 
 fn forget_probe(_: &Lua, ticket: f64) -> Answer<bool> {
-    let forget = node().with_swim(|swim, _| swim.forget_probe(Ticket(ticket as u64)));
+    let forget = node().with_swim(|swim, _| swim.forget_probe(PingId(ticket as u64)));
     forget.map_err(message)?;
     Ok(true)
 }

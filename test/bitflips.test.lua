@@ -82,7 +82,7 @@ local function run(t, cluster, options)
             end
         end
         t:is_deeply(phantoms, {}, ('instance %d knows nobody who never was'):format(i))
-        local dropped = node.membership.stats().malformed
+        local dropped = node.membership.stats().dropped
         local count = dropped.corrupt + dropped.undecryptable
         t:ok(count > 0, ('and has dropped what was damaged (%d)'):format(count))
     end

@@ -115,7 +115,7 @@ suite.fact('members that are flooded stay alive in each other\'s eyes, and small
     local count = target:call(function() return require('membership.members').count() end)
     t:ok(count > 100 and count <= 2000, 'the table has its bound: it is full of strangers')
     t:diag('%d members in the table', count)
-    t:ok(target.membership.stats().malformed.oversized > 0, 'what is too long is not read')
+    t:ok(target.membership.stats().dropped.oversized > 0, 'what is too long is not read')
 end)
 
 suite.fact('so they do under status changes', function(t, cluster)

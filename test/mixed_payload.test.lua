@@ -83,7 +83,7 @@ suite.fact('an old peer whose payload is too large for its kind is heard by none
         mixed.join(cluster, {a, b, huge, old})
         huge:set_payload('big', ('z'):rep(1600))
         cluster:wait('its datagrams to be dropped', function()
-            local dropped = a.membership.stats().malformed.oversized
+            local dropped = a.membership.stats().dropped.oversized
             return dropped > 3, dropped
         end)
         cluster:wait('the log to say so', function()

@@ -30,10 +30,10 @@ suite.fact('a recording does not make two groups with one key acquainted', funct
     a.membership.probe_uri('127.0.0.1:' .. port)
     assert(recorder:readable(10), 'nothing to record')
     local recording = recorder:recvfrom(65535)
-    local heard = c.membership.stats().malformed.unconfirmed
+    local heard = c.membership.stats().dropped.unconfirmed
     assert(recorder:sendto('127.0.0.1', c.port, recording))
     cluster:wait('it to be heard', function()
-        return c.membership.stats().malformed.unconfirmed > heard
+        return c.membership.stats().dropped.unconfirmed > heard
     end)
     cluster:let_pass(2)
     for _, pair in ipairs({{a, c}, {a, d}, {b, c}, {b, d}}) do

@@ -32,14 +32,14 @@ fact('before init all counters are there, and nothing has happened', function(t,
             end
         elseif path == '.lock.longest_seconds' then
             t:ok(value >= 0, path)
-        elseif path == '.deafness.now' then
+        elseif path == '.isolation.now' then
             t:is(value, false, path)
         else
             t:is(value, 0, path)
         end
     end
     check('', stats)
-    t:is(type(stats.malformed.undecryptable), 'number', 'there are some')
+    t:is(type(stats.dropped.undecryptable), 'number', 'there are some')
 end)
 
 fact('what is said and heard is counted, by type, and so is who is there', function(t, cluster)
@@ -50,7 +50,7 @@ fact('what is said and heard is counted, by type, and so is who is there', funct
     end
     rises(t, cluster, a, 'probes.answered_directly', 3)
     rises(t, cluster, a, 'rumors.sent', 1)
-    rises(t, cluster, a, 'rumors.dropped', 1)
+    rises(t, cluster, a, 'rumors.expired', 1)
     local stats = a.membership.stats()
     for _, direction in ipairs({'sent', 'received'}) do
         local datagrams, bytes = stats[direction].datagrams.PING, stats[direction].bytes.PING
@@ -139,17 +139,17 @@ fact('what cannot be understood is counted by reason', function(t, cluster)
         socket:sendto(a.host, a.port, bytes)
     end
     send('\xc1')
-    rises(t, cluster, a, 'malformed.not_msgpack', 1)
+    rises(t, cluster, a, 'dropped.not_msgpack', 1)
     send('\x01')
-    rises(t, cluster, a, 'malformed.not_a_message', 1)
+    rises(t, cluster, a, 'dropped.not_a_message', 1)
     a.membership.set_encryption_key('the key')
     send('not encrypted at all')
-    rises(t, cluster, a, 'malformed.undecryptable', 1)
+    rises(t, cluster, a, 'dropped.undecryptable', 1)
     a:call(function()
         require('membership.options').ENCRYPTION_CIPHER = 'xchacha20-poly1305'
     end)
     send('not encrypted at all')
-    rises(t, cluster, a, 'malformed.not_sealed', 1)
+    rises(t, cluster, a, 'dropped.not_sealed', 1)
 end)
 
 fact('tables are exchanged and compared, and that is answered', function(t, cluster)

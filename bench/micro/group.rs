@@ -9,10 +9,10 @@ use swim::Transmit;
 use swim::config::Config;
 use swim::identity::uri::Uri;
 use swim::table::claim::{Claim, Incarnation};
-use swim::table::preload::Memory;
+use swim::table::preload::Preloaded;
 use swim::time::{Micros, Now};
 use swim::wire::{
-    Body, CHECKSUM_SIZE, Draft, Kind, Trailer, ack_data, checksummed, decode, ping_data,
+    Body, CHECKSUM_SIZE, MessageBuilder, MessageType, Trailer, ack_data, checksummed, decode, ping_data,
 };
 
 /// How many there are, the one that is measured included.
@@ -70,7 +70,7 @@ impl Group {
     pub fn member(&mut self) -> Swim {
         let mut swim = Swim::new(Config::default(), 1);
         swim.init(self.uris[0].clone(), self.now);
-        let others = self.uris[1..].iter().map(|uri| Memory {
+        let others = self.uris[1..].iter().map(|uri| Preloaded {
             uri: uri.clone(),
             claim: Claim::alive(self.incarnation),
             payload: None,
@@ -130,7 +130,7 @@ impl Group {
 
     /// A datagram with up to `count` events, each about another member.
     fn tell_of(&mut self, count: usize, said: Said) -> Vec<u8> {
-        let mut draft = Draft::leave(&self.uris[1], MESSAGE_SIZE).trailed_by(&self.trailer());
+        let mut draft = MessageBuilder::leave(&self.uris[1], MESSAGE_SIZE).trailed_by(&self.trailer());
         for _ in 0..count {
             if self.next == 0 {
                 self.next = 1;
@@ -155,7 +155,7 @@ impl Group {
         };
         let now = self.pass(ROUND_TRIP);
         (
-            self.datagram(Kind::Ack, &ping.to, &ack_data(echo.raw, now.wall)),
+            self.datagram(MessageType::Ack, &ping.to, &ack_data(echo.raw, now.wall)),
             now,
         )
     }
@@ -165,11 +165,11 @@ impl Group {
         self.next = self.next % (MEMBERS - 1) + 1;
         let from = &self.uris[self.next];
         let data = ping_data(self.now.wall.0, from, &self.uris[0], None);
-        self.datagram(Kind::Ping, from, &data)
+        self.datagram(MessageType::Ping, from, &data)
     }
 
-    fn datagram(&self, kind: Kind, from: &Uri, data: &[u8]) -> Vec<u8> {
-        let draft = Draft::with_data(kind, from, data, MESSAGE_SIZE);
+    fn datagram(&self, kind: MessageType, from: &Uri, data: &[u8]) -> Vec<u8> {
+        let draft = MessageBuilder::with_data(kind, from, data, MESSAGE_SIZE);
         checksummed(draft.trailed_by(&self.trailer()).finish().expect("it fits"))
     }
 

@@ -9,10 +9,10 @@ use swim::config::Config;
 use swim::identity::uri::Uri;
 use swim::table::claim::Claim;
 use swim::table::claim::Incarnation;
-use swim::table::preload::Memory;
+use swim::table::preload::Preloaded;
 use swim::time::{Micros, Now};
 use swim::wire::{
-    Body, CHECKSUM_SIZE, Draft, Kind, Note, Trailer, ack_data, checksummed, decode_first, ping_data,
+    Body, CHECKSUM_SIZE, MessageBuilder, MessageType, Extension, Trailer, ack_data, checksummed, decode_first, ping_data,
 };
 
 use crate::group::{DATAGRAM_SIZE, SOMEWHERE};
@@ -33,7 +33,7 @@ pub enum Attack {
     /// One statement about the recipient, with a payload of nothing but nils.
     Nils,
     /// A PING to pass on.
-    Errand,
+    IndirectPing,
     /// A request for the table, with records that are news.
     SyncRequest,
     /// A comparison in which all buckets differ.
@@ -49,7 +49,7 @@ impl Attack {
         (Self::Inventions, "invented members"),
         (Self::Accusations, "accusations"),
         (Self::Nils, "array of nils about me"),
-        (Self::Errand, "PING to pass on"),
+        (Self::IndirectPing, "PING to pass on"),
         (Self::SyncRequest, "SYNC_REQ"),
         (Self::Comparison, "comparison"),
     ];
@@ -112,7 +112,7 @@ impl Victim {
         };
         let own = Uri::parse("127.0.0.1:3301").expect("a URI");
         victim.swim.init(own, victim.now);
-        let others = victim.members.iter().map(|uri| Memory {
+        let others = victim.members.iter().map(|uri| Preloaded {
             uri: uri.clone(),
             claim: Claim::alive(Incarnation::FIRST),
             payload: None,
@@ -126,7 +126,7 @@ impl Victim {
 
     /// Has `asker` join and answer the ping that validates its address: without, nothing is done for it.
     fn acquaint(&mut self, asker: &Uri) {
-        let mut hello = Draft::leave(asker, DATAGRAM_SIZE);
+        let mut hello = MessageBuilder::leave(asker, DATAGRAM_SIZE);
         assert!(hello.event(asker, Claim::alive(Incarnation::FIRST), None, 0));
         let hello = hello.finish().expect("it fits");
         let taken = self.swim.handle_datagram(&hello, SOMEWHERE, self.now);
@@ -139,7 +139,7 @@ impl Victim {
             panic!("not a PING: {message:?}");
         };
         let data = ack_data(echo.raw, self.now.wall);
-        let answer = Draft::with_data(Kind::Ack, asker, &data, DATAGRAM_SIZE).finish();
+        let answer = MessageBuilder::with_data(MessageType::Ack, asker, &data, DATAGRAM_SIZE).finish();
         self.take(&answer.expect("it fits"));
     }
 
@@ -181,7 +181,7 @@ impl Victim {
         self.datagrams += 1;
         let asks = matches!(
             attack,
-            Attack::SyncRequest | Attack::Errand | Attack::Comparison
+            Attack::SyncRequest | Attack::IndirectPing | Attack::Comparison
         );
         let sender = if asks {
             usual(ASKER)
@@ -224,20 +224,20 @@ impl Victim {
                 })
             }
             Attack::Nils => self.nils(&sender),
-            Attack::Errand => {
+            Attack::IndirectPing => {
                 let (from, dst) = (uri(&sender), self.members[0].clone());
                 let data = ping_data(self.datagrams, &from, &dst, None);
-                let draft = Draft::with_data(Kind::Ping, &from, &data, DATAGRAM_SIZE);
+                let draft = MessageBuilder::with_data(MessageType::Ping, &from, &data, DATAGRAM_SIZE);
                 draft.finish().expect("it fits")
             }
             Attack::Comparison => {
                 let trailer = Trailer {
                     digest: Some(self.datagrams),
-                    note: Some(Note::Compare(vec![self.datagrams as u32; 256])),
+                    note: Some(Extension::Compare(vec![self.datagrams as u32; 256])),
                     ..Trailer::default()
                 };
                 let draft =
-                    Draft::leave(&uri(&sender), DATAGRAM_SIZE - CHECKSUM_SIZE).trailed_by(&trailer);
+                    MessageBuilder::leave(&uri(&sender), DATAGRAM_SIZE - CHECKSUM_SIZE).trailed_by(&trailer);
                 checksummed(draft.finish().expect("it fits"))
             }
         }

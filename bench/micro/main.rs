@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use criterion::{BatchSize, Criterion};
 use rustix::time::{ClockId, clock_gettime};
 use swim::Swim;
-use swim::security::seal::aead::{SESSION_SIZE, Slip, Stamp};
+use swim::security::seal::aead::{SESSION_SIZE, SealedHeader, PacketNumber};
 use swim::security::seal::keyring::Keyring;
 use swim::security::seal::{Cipher, Seal};
 use xxhash_rust::xxh3::xxh3_64;
@@ -285,7 +285,7 @@ fn seal(criterion: &mut Criterion) {
     });
     let aead = seal(Cipher::Aead);
     let plain = vec![b'x'; aead.capacity(DATAGRAM_SIZE)];
-    let stamp = Stamp {
+    let stamp = PacketNumber {
         session: [1; SESSION_SIZE],
         salt: 1,
         counter: 1,
@@ -294,7 +294,7 @@ fn seal(criterion: &mut Criterion) {
         bencher.iter_batched(
             || plain.clone(),
             |plain| {
-                let sealed = aead.seal(stamp, &Slip::default(), plain);
+                let sealed = aead.seal(stamp, &SealedHeader::default(), plain);
                 aead.open(&sealed).map(|opened| opened.plain.len())
             },
             BatchSize::SmallInput,

@@ -20,7 +20,7 @@ use swim::identity::uri::Uri;
 use swim::table::claim::{Claim, Incarnation, Status};
 use swim::table::payload::Payload;
 use swim::time::{Micros, Now};
-use swim::wire::{Draft, Kind, ping_data};
+use swim::wire::{MessageBuilder, MessageType, ping_data};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Where the datagrams come from.
@@ -36,7 +36,7 @@ const MEMBERS: usize = 50_000;
 const CROWDED: usize = 10_000;
 
 /// How many tombstones it has.
-const GRAVES: usize = 40_000;
+const TOMBSTONES: usize = 40_000;
 
 /// How much slower it may be without optimisation, or with a sanitizer.
 const SLOWNESS: u32 = if cfg!(debug_assertions) { 8 } else { 3 };
@@ -134,7 +134,7 @@ impl Victim {
                 wall: Micros(1_795_372_926_000_000),
             },
             members: members.collect(),
-            gone: (0..GRAVES).map(|number| uri('g', number)).collect(),
+            gone: (0..TOMBSTONES).map(|number| uri('g', number)).collect(),
             inputs: 0,
         };
         victim.swim.init(uri('v', 0), victim.now);
@@ -157,7 +157,7 @@ impl Victim {
         };
         let mut names = names.enumerate().peekable();
         while names.peek().is_some() {
-            let mut draft = Draft::sync(Kind::SyncAck, &uri('s', 0), DATAGRAM_SIZE_MAX);
+            let mut draft = MessageBuilder::sync(MessageType::SyncAck, &uri('s', 0), DATAGRAM_SIZE_MAX);
             while names
                 .next_if(|(number, uri)| draft.record(uri, claim(uri, *number), None))
                 .is_some()
@@ -169,7 +169,7 @@ impl Victim {
         }
         for member in self.members.iter().take(1024) {
             let data = ping_data(1, member, &self.members[2000], None);
-            let errand = Draft::with_data(Kind::Ping, member, &data, DATAGRAM_SIZE_MAX);
+            let errand = MessageBuilder::with_data(MessageType::Ping, member, &data, DATAGRAM_SIZE_MAX);
             let errand = errand.finish().expect("it fits");
             swim.handle_datagram(&errand, SOMEWHERE, now)
                 .expect("well formed");
@@ -177,7 +177,7 @@ impl Victim {
             drain(swim);
         }
         assert_eq!(swim.members().len(), 1 + MEMBERS);
-        assert_eq!(swim.members().buried(), GRAVES);
+        assert_eq!(swim.members().tombstone_count(), TOMBSTONES);
     }
 
     /// Takes a datagram, and a tenth of a second later whatever is due. If that costs too much, says how
@@ -216,17 +216,17 @@ impl Victim {
     /// As many statements as fit, made like the few that the bytes describe.
     fn large_datagram(&mut self, bytes: &mut Unstructured<'_>) -> Result<Vec<u8>> {
         let sender = self.anybody(bytes.arbitrary()?, bytes.arbitrary()?);
-        let kind = *bytes.choose(&Kind::ALL)?;
-        let is_sync = matches!(kind, Kind::SyncReq | Kind::SyncAck);
+        let kind = *bytes.choose(&MessageType::ALL)?;
+        let is_sync = matches!(kind, MessageType::SyncReq | MessageType::SyncAck);
         let limit = bytes.int_in_range(512..=DATAGRAM_SIZE_MAX)?;
         let mut draft = match kind {
-            Kind::Ping | Kind::Ack => {
+            MessageType::Ping | MessageType::Ack => {
                 let (src, dst) = (self.anybody(bytes.arbitrary()?, 0), self.anybody(4, 0));
                 let data = ping_data(bytes.arbitrary()?, &src, &dst, None);
-                Draft::with_data(kind, &sender, &data, limit)
+                MessageBuilder::with_data(kind, &sender, &data, limit)
             }
-            Kind::SyncReq | Kind::SyncAck => Draft::sync(kind, &sender, limit),
-            Kind::Leave => Draft::leave(&sender, limit),
+            MessageType::SyncReq | MessageType::SyncAck => MessageBuilder::sync(kind, &sender, limit),
+            MessageType::Leave => MessageBuilder::leave(&sender, limit),
         };
         let mut patterns = Vec::new();
         for _ in 0..bytes.int_in_range(1..=4)? {
@@ -265,7 +265,7 @@ impl Victim {
             0 => self.swim.myself().expect("it takes part").clone(),
             1 | 2 => self.members[CROWDED + number % (MEMBERS - CROWDED)].clone(),
             3 | 4 => self.members[number % CROWDED].clone(),
-            5 => self.gone[number % GRAVES].clone(),
+            5 => self.gone[number % TOMBSTONES].clone(),
             _ => uri('u', number),
         }
     }

@@ -3,7 +3,7 @@
 use swim::identity::uri::Uri;
 use swim::table::payload::Payload;
 use swim::time::Micros;
-use swim::wire::{Body, Draft, Echo, Event, Message, ack_data, decode};
+use swim::wire::{Body, MessageBuilder, PingData, Event, Message, ack_data, decode};
 
 /// A datagram.
 pub fn target(bytes: &[u8]) {
@@ -35,10 +35,10 @@ fn say_again(message: &Message<'_>) -> Vec<u8> {
     let sender = Uri::from_wire(message.sender).expect("the sender has an address");
     let (mut draft, is_sync) = match &message.body {
         Body::Ping(echo) | Body::Ack(echo) => {
-            (Draft::with_data(kind, &sender, echo.raw, limit), false)
+            (MessageBuilder::with_data(kind, &sender, echo.raw, limit), false)
         }
-        Body::SyncReq(_) | Body::SyncAck(_) => (Draft::sync(kind, &sender, limit), true),
-        Body::Leave => (Draft::leave(&sender, limit), false),
+        Body::SyncReq(_) | Body::SyncAck(_) => (MessageBuilder::sync(kind, &sender, limit), true),
+        Body::Leave => (MessageBuilder::leave(&sender, limit), false),
     };
     if let Some(trailer) = &message.trailer {
         draft = draft.trailed_by(trailer);
@@ -83,16 +83,16 @@ fn assert_same(one: &Message<'_>, other: &Message<'_>) {
 }
 
 /// Who is pinged sends back what the asker will know its question by.
-fn answer(message: &Message<'_>, ping: &Echo<'_>) {
+fn answer(message: &Message<'_>, ping: &PingData<'_>) {
     let sender = Uri::from_wire(message.sender).expect("the sender has an address");
     let data = ack_data(ping.raw, Micros(1));
-    let ack = Draft::with_data(swim::wire::Kind::Ack, &sender, &data, usize::MAX);
+    let ack = MessageBuilder::with_data(swim::wire::MessageType::Ack, &sender, &data, usize::MAX);
     let ack = ack.finish().expect("there is no limit");
     let ack = decode(&ack).expect("an answer can be decoded");
     let Body::Ack(echo) = ack.body else {
         panic!("an answer is an ACK")
     };
-    let question = |echo: &Echo<'_>| {
+    let question = |echo: &PingData<'_>| {
         (
             echo.ts,
             echo.src.map(String::from),

@@ -2,7 +2,7 @@
 //! nobody once a bit of it has changed.
 
 use arbitrary::Unstructured;
-use swim::security::seal::aead::{Challenge, SESSION_SIZE, Slip, Stamp};
+use swim::security::seal::aead::{Challenge, SESSION_SIZE, SealedHeader, PacketNumber};
 use swim::security::seal::keyring::Keyring;
 use swim::security::seal::{Cipher, OldForm, Seal};
 use swim::wire::{checked, checksummed, decode};
@@ -21,7 +21,7 @@ const KEYS: [&[u8]; 5] = [
 /// The least that `MAX_PACKET_SIZE` can be.
 const PACKET_SIZE_MIN: usize = 256;
 
-const NO_STAMP: Stamp = Stamp {
+const NO_STAMP: PacketNumber = PacketNumber {
     session: [0; SESSION_SIZE],
     salt: 0,
     counter: 0,
@@ -66,7 +66,7 @@ fn size_for(seal: &Seal<'_>, message: usize) -> usize {
 
 fn assert_authenticates(seal: &Seal<'_>, message: &[u8]) {
     // The same bytes decide what goes with them: it may be anything.
-    let (stamp, slip, flipped) = going_with(message).unwrap_or((NO_STAMP, Slip::default(), 0));
+    let (stamp, slip, flipped) = going_with(message).unwrap_or((NO_STAMP, SealedHeader::default(), 0));
     let sealed = seal.seal(stamp, &slip, message.to_vec());
     assert!(sealed.len() <= size_for(seal, message.len()));
     let opened = seal.open(&sealed).expect("what we seal we open");
@@ -83,15 +83,15 @@ fn assert_authenticates(seal: &Seal<'_>, message: &[u8]) {
     assert!(!believed, "changed in bit {bit}");
 }
 
-fn going_with(bytes: &[u8]) -> arbitrary::Result<(Stamp, Slip, u16)> {
+fn going_with(bytes: &[u8]) -> arbitrary::Result<(PacketNumber, SealedHeader, u16)> {
     let mut bytes = Unstructured::new(bytes);
-    let stamp = Stamp {
+    let stamp = PacketNumber {
         session: bytes.arbitrary()?,
         salt: bytes.arbitrary()?,
         counter: bytes.arbitrary()?,
     };
     let challenge: Option<(u64, u64)> = bytes.arbitrary()?;
-    let slip = Slip {
+    let slip = SealedHeader {
         to: bytes.arbitrary()?,
         challenge: challenge.map(|(of, code)| Challenge { of, code }),
         response: bytes.arbitrary()?,

@@ -15,13 +15,13 @@ local watch = require('membership.watch')
 ---@field members_displaced number
 ---@field sent {datagrams: membership.ByType, bytes: membership.ByType}
 ---@field received {datagrams: membership.ByType, bytes: membership.ByType}
----@field malformed table<string, number> by reason
+---@field dropped table<string, number> by reason
 ---@field events_skipped number
 ---@field payloads_refused table<string, number> by reason
 ---@field challenges number
----@field answers_stray number
+---@field acks_unsolicited number
 ---@field oversized number
----@field declined number
+---@field amplification_limited number
 ---@field send_errors number
 ---@field turned_away number
 ---@field probes {sent: number, answered_directly: number, answered_by_relay: number, failed: number}
@@ -34,7 +34,7 @@ local watch = require('membership.watch')
 ---@field repairs {begun: number, answered: number}
 ---@field stalls {count: number, longest_seconds: number}
 ---@field pauses number
----@field deafness {count: number, now: boolean}
+---@field isolation {count: number, now: boolean}
 ---@field resolver {queries: number, failures: number, refused: number, longest_seconds: number}
 ---@field lock {longest_seconds: number}
 

@@ -9,17 +9,17 @@ use std::os::fd::AsFd;
 use std::thread;
 
 use node::clock::{self, Clock};
-use node::getaddrinfo::getaddrinfo;
-use node::socket::{Family, Filled, Inbox, Socket};
+use node::net::socket::{Family, Filled, Inbox, Socket};
+use node::resolve::getaddrinfo::getaddrinfo;
 use rustix::event::{PollFd, PollFlags, poll};
 use socket2::SockRef;
 use swim::identity::uri::Uri;
 use swim::time::{Micros, Now};
-use swim::wire::{Body, Draft, Kind, Message, Note, ack_data, ping_data};
+use swim::wire::{Body, MessageBuilder, MessageType, Message, Extension, ack_data, ping_data};
 
 use crate::args::Access;
-use crate::envelope::{Credit, Envelope, Exchange};
-use crate::trouble::{Failure, Trouble};
+use crate::crypto::{Credit, Envelope, Exchange};
+use crate::error::{Failure, Trouble};
 
 /// Set by Ctrl-C.
 pub static INTERRUPTED: AtomicBool = AtomicBool::new(false);
@@ -38,7 +38,7 @@ pub enum Request {
     /// For what is in the buckets whose sums are not these: only our own understand it.
     Differing(Vec<u32>),
     /// For a sign of life of `dst`, which must be its very name.
-    Echo {
+    Ping {
         /// A number to know the answer by: the time in µs.
         ts: u64,
         /// Of whom.
@@ -194,18 +194,18 @@ impl Client {
     }
 
     /// Nothing is said in it of anybody: there is nothing that a table could take up.
-    fn draft(&self, myself: &Uri, request: Request) -> Draft {
+    fn draft(&self, myself: &Uri, request: Request) -> MessageBuilder {
         let capacity = self.envelope.capacity();
         let mut trailer = self.envelope.trailer();
         let draft = match request {
-            Request::Table => Draft::sync(Kind::SyncReq, myself, capacity),
+            Request::Table => MessageBuilder::sync(MessageType::SyncReq, myself, capacity),
             Request::Differing(sums) => {
-                trailer.note = Some(Note::Compare(sums));
-                Draft::leave(myself, capacity)
+                trailer.note = Some(Extension::Compare(sums));
+                MessageBuilder::leave(myself, capacity)
             }
-            Request::Echo { ts, dst } => {
+            Request::Ping { ts, dst } => {
                 let data = ping_data(ts, myself, &dst, None);
-                Draft::with_data(Kind::Ping, myself, &data, capacity)
+                MessageBuilder::with_data(MessageType::Ping, myself, &data, capacity)
             }
         };
         draft.trailed_by(&trailer)
@@ -221,7 +221,7 @@ impl Client {
             let with_key = self.envelope.has_key();
             return talk.handle_trouble(Trouble::Unreadable { with_key });
         };
-        match line.exchange.judge(&message, sealed, source, now) {
+        match line.exchange.check(&message, sealed, source, now) {
             Credit::Believed => {
                 self.answer_ping(line, &message, talk, now);
                 talk.handle_message(&message, now);
@@ -245,7 +245,7 @@ impl Client {
             return;
         }
         let data = ack_data(echo.raw, now.wall);
-        let draft = Draft::with_data(Kind::Ack, myself, &data, self.envelope.capacity());
+        let draft = MessageBuilder::with_data(MessageType::Ack, myself, &data, self.envelope.capacity());
         let draft = draft.trailed_by(&self.envelope.trailer());
         if let Some(datagram) = self.envelope.seal_answer(&mut line.exchange, draft) {
             line.send(&datagram, talk);

@@ -10,9 +10,9 @@ use swim::table::claim::Status;
 
 use crate::Verdict;
 use crate::client::Client;
+use crate::error::{Failure, Trouble};
 use crate::output::{self, Columns, FAINT, HEADING, RIGHT, WRONG, style, styled};
 use crate::table::{Table, View};
-use crate::trouble::{Failure, Trouble};
 use crate::views::{Difference, Hint, Opinion, differences, hints};
 
 /// From one look to the next, while views differ.

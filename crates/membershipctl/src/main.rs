@@ -11,14 +11,14 @@
 
 mod args;
 mod client;
+mod crypto;
 mod diff;
-mod echo;
-mod envelope;
+mod error;
 mod members;
 mod output;
 mod ping;
+mod ping_session;
 mod table;
-mod trouble;
 mod views;
 mod watch;
 
@@ -28,9 +28,9 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
+use crate::error::Failure;
 use args::{Command, CommandLine};
 use client::{Client, INTERRUPTED};
-use trouble::Failure;
 
 /// What a command that was carried out has found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

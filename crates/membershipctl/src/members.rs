@@ -11,10 +11,10 @@ use swim::table::claim::Status;
 
 use crate::Verdict;
 use crate::client::Client;
-use crate::echo::{Echo, Happening, Plan};
+use crate::error::{Failure, Trouble};
 use crate::output::{self, Columns, style};
+use crate::ping_session::{PingSession, Happening, Plan};
 use crate::table::{Table, View};
-use crate::trouble::{Failure, Trouble};
 
 /// What came of pinging each member.
 type RoundTrips = BTreeMap<Uri, Result<Duration, String>>;
@@ -68,8 +68,8 @@ fn ping_all(client: &Client, view: &View) -> io::Result<RoundTrips> {
         .iter()
         .filter(|member| member.claim.status != Status::Left);
     let there: Vec<Uri> = there.map(|member| member.uri.clone()).collect();
-    let talks = client.talk_to_all(&there, |uri| Echo::of(uri.clone(), plan))?;
-    let outcome = |talk: Result<Echo, Trouble>| {
+    let talks = client.talk_to_all(&there, |uri| PingSession::of(uri.clone(), plan))?;
+    let outcome = |talk: Result<PingSession, Trouble>| {
         let mut talk = talk.map_err(|trouble| trouble.name())?;
         let happened: Vec<_> = core::iter::from_fn(|| talk.poll_happening()).collect();
         let time = |happening: &Happening| match happening {

@@ -7,9 +7,9 @@ use swim::identity::uri::Uri;
 
 use crate::Verdict;
 use crate::client::Client;
-use crate::echo::{Echo, Happening, Plan};
+use crate::error::{Failure, Trouble};
 use crate::output::milliseconds;
-use crate::trouble::{Failure, Trouble};
+use crate::ping_session::{PingSession, Happening, Plan};
 
 /// The answers so far.
 #[derive(Debug, Default)]
@@ -29,7 +29,7 @@ pub fn run(
 ) -> Result<Verdict, Failure> {
     let failure = |trouble| Failure::NoAnswer(node.clone(), trouble);
     let mut line = client.connect(node).map_err(failure)?;
-    let mut echo = Echo::of_unknown(Plan {
+    let mut echo = PingSession::of_unknown(Plan {
         count,
         interval,
         timeout: client.timeout(),

@@ -11,10 +11,10 @@ use swim::table::claim::Status;
 use swim::table::member::Member;
 use swim::table::members::Members;
 use swim::time::{Micros, Now};
-use swim::wire::{Body, Event, Message, Note};
+use swim::wire::{Body, Event, Message, Extension};
 
 use crate::client::{Request, Talk};
-use crate::trouble::Trouble;
+use crate::error::Trouble;
 
 /// What a table may hold: as many as one of ours remembers at most by default.
 const MEMBERS_MAX: usize = 65_536;
@@ -137,7 +137,7 @@ impl Table {
     fn hear(&mut self, records: &[Event<'_>], now: Now) -> bool {
         let before = self.members.version();
         for record in records {
-            let _ = self.members.hear(record, now.wall, MEMBERS_MAX);
+            let _ = self.members.apply(record, now.wall, MEMBERS_MAX);
         }
         self.members.version() != before
     }
@@ -203,7 +203,7 @@ impl Talk for Table {
             .trailer
             .as_ref()
             .and_then(|trailer| trailer.note.as_ref());
-        let is_last = !self.is_ours || matches!(note, Some(Note::Differ { last: true, .. }));
+        let is_last = !self.is_ours || matches!(note, Some(Extension::Differ { last: true, .. }));
         if is_last || self.is_equal() {
             self.end_round(news, now);
         } else {
@@ -254,7 +254,7 @@ mod tests {
     use rand::{RngExt, SeedableRng};
     use swim::Swim;
     use swim::config::{Config, Setting};
-    use swim::wire::{Draft, Echo, Kind, Trailer, ack_data, checksummed, decode};
+    use swim::wire::{MessageBuilder, PingData, MessageType, Trailer, ack_data, checksummed, decode};
 
     const TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -287,19 +287,19 @@ mod tests {
 
     fn request(request: Request, tool: &Uri) -> Vec<u8> {
         let draft = match request {
-            Request::Table => Draft::sync(Kind::SyncReq, tool, 1472),
-            Request::Differing(sums) => Draft::leave(tool, 1472).trailed_by(&Trailer {
-                note: Some(Note::Compare(sums)),
+            Request::Table => MessageBuilder::sync(MessageType::SyncReq, tool, 1472),
+            Request::Differing(sums) => MessageBuilder::leave(tool, 1472).trailed_by(&Trailer {
+                note: Some(Extension::Compare(sums)),
                 ..Trailer::default()
             }),
-            Request::Echo { .. } => panic!("a table is no ping"),
+            Request::Ping { .. } => panic!("a table is no ping"),
         };
         checksummed(draft.finish().expect("it is short"))
     }
 
-    fn answer(ping: &Echo<'_>, tool: &Uri) -> Vec<u8> {
+    fn answer(ping: &PingData<'_>, tool: &Uri) -> Vec<u8> {
         let data = ack_data(ping.raw, Micros(1));
-        let draft = Draft::with_data(Kind::Ack, tool, &data, 1472);
+        let draft = MessageBuilder::with_data(MessageType::Ack, tool, &data, 1472);
         draft.finish().expect("it is short") // as a peer of the Lua rock would
     }
 

@@ -7,8 +7,8 @@ use swim::table::claim::Status;
 use swim::table::member::Member;
 use swim::table::payload::Payload;
 
+use crate::error::Trouble;
 use crate::table::View;
-use crate::trouble::Trouble;
 
 /// A member of whom not everybody has the same opinion.
 #[derive(Debug)]
@@ -62,7 +62,7 @@ fn key(member: Option<&Member>) -> Key {
     member.map(|member| {
         let payload = member.current_payload().filter(|payload| **payload != none);
         let claim = member.claim;
-        let meaning = payload.map(Payload::meaning);
+        let meaning = payload.map(Payload::semantic_hash);
         (claim.status, claim.incarnation.get(), meaning)
     })
 }

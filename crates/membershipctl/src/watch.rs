@@ -12,9 +12,9 @@ use swim::table::member::Member;
 
 use crate::Verdict;
 use crate::client::{Client, Line};
+use crate::error::{Failure, Trouble};
 use crate::output::{self, FAINT, WRONG, style, styled};
 use crate::table::{Table, View};
-use crate::trouble::{Failure, Trouble};
 
 /// A look that took long was much work for who was asked: at most this part of the time is spent on
 /// looking.

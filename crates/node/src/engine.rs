@@ -10,12 +10,12 @@ use std::thread::JoinHandle;
 
 use rustix::event::{PollFd, PollFlags, poll};
 
-use super::doorbell::Bell;
-use super::failure::Failure;
-use super::lineage::Heritage;
-use super::shared::Shared;
-use super::socket::{Filled, Inbox, Socket};
-use super::{clock, threads};
+use crate::error::Failure;
+use crate::lineage::Heritage;
+use crate::net::socket::{Filled, Inbox, Socket};
+use crate::notify::waker::Bell;
+use crate::shared::Shared;
+use crate::{clock, threads};
 use swim::time::Micros;
 
 /// The running thread.
@@ -215,11 +215,11 @@ impl Driver {
 mod tests {
     use std::net::UdpSocket;
 
-    use super::super::Node;
-    use super::super::shared::Progress;
     use super::*;
+    use crate::Node;
+    use crate::shared::Progress;
     use swim::identity::uri::Uri;
-    use swim::wire::Kind;
+    use swim::wire::MessageType;
 
     fn eventually(what: &str, holds: impl Fn() -> bool) {
         let give_up = clock::monotonic() + Duration::from_secs(30);
@@ -287,7 +287,7 @@ mod tests {
         eventually("the bell is rung all the same", is_rung);
         let text = "Could not wake Tarantool's thread: No buffer space available";
         let (lines, _) = node.take_lines();
-        let told = |line: &super::super::Line| line.text.starts_with(text);
+        let told = |line: &crate::Line| line.text.starts_with(text);
         assert!(lines.iter().any(told), "{lines:?}");
     }
 
@@ -321,7 +321,7 @@ mod tests {
         let closed = Uri::new("127.0.0.1", 36_011).unwrap();
         let count = || {
             let state = node.shared.lock();
-            let sent = state.swim.stats().sent.of(Kind::Ping).0;
+            let sent = state.swim.stats().sent.of(MessageType::Ping).0;
             (sent, state.turns)
         };
         let before = count();

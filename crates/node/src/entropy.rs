@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::failure::Failure;
+use crate::error::Failure;
 use swim::Seed;
 
 /// A seed from the system.

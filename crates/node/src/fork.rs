@@ -12,11 +12,11 @@ use core::net::SocketAddr;
 use std::mem;
 use std::sync::{Arc, MutexGuard, Once};
 
-use super::engine::Engine;
-use super::failure::Failure;
-use super::lineage::Heritage;
-use super::state::State;
-use super::{NODE, Node, clock, entropy};
+use crate::engine::Engine;
+use crate::error::Failure;
+use crate::lineage::Heritage;
+use crate::state::State;
+use crate::{NODE, Node, clock, entropy};
 use swim::identity::uri::Uri;
 use swim::time::Now;
 
@@ -72,7 +72,7 @@ extern "C" fn child() {
     // The parent goes on, and no number may be used twice with a key.
     match entropy::seed() {
         Ok(seed) => {
-            state.swim.part_ways(seed);
+            state.swim.reseed_after_fork(seed);
             held.expect_heritage(node);
         }
         Err(failure) => {

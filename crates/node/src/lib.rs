@@ -3,45 +3,29 @@
 //!
 //! | file | part |
 //! |---|---|
-//! | `binding` | the address of the socket, and its change |
-//! | `shared`, `state`, `chores` | the one door: act under the lock, then send without it |
-//! | `engine` | the thread: waits for datagrams and deadlines |
-//! | `socket`, `refusals`, [`clock`], `doorbell`, `threads` | what the system offers, as we need it |
-//! | `ingress_limit` | how much is taken in, and from whom |
-//! | `addresses`, `shares`, `cache`, `resolver`, `getaddrinfo` | from names to addresses, and back |
-//! | [`interfaces`](mod@interfaces) | which networks there are |
-//! | `lines` | what Lua is to log |
-//! | `watchdog` | whether Lua runs at all |
-//! | [`figures`], `troubles`, `diagnosis` | what those who watch are shown |
-//! | `entropy` | what nobody can guess |
-//! | `fork`, `lineage` | how to survive `box.cfg{background = true}`, and who goes on with the socket |
+//! | `shared`, `state`, `effects` | the one door: act under the lock, then send without it |
+//! | `engine`, `threads` | the thread: waits for datagrams and deadlines |
+//! | [`net`] | the socket, and what the kernel says |
+//! | [`resolve`] | from names to addresses, and back |
+//! | [`notify`] | waking Lua, its log lines, and whether it runs at all |
+//! | [`observe`] | what operators are shown |
+//! | [`clock`], [`entropy`] | time and chance |
+//! | `fork`, `lineage` | how to survive `box.cfg{background = true}`, and which process goes on with the socket |
 
-mod addresses;
-mod binding;
-mod cache;
-mod chores;
 pub mod clock;
-mod diagnosis;
-mod doorbell;
+mod effects;
 mod engine;
 pub mod entropy;
-mod failure;
-pub mod figures;
+mod error;
 mod fork;
-pub mod getaddrinfo;
-mod ingress_limit;
-pub mod interfaces;
 mod lineage;
-mod lines;
-mod refusals;
-mod resolver;
+pub mod net;
+pub mod notify;
+pub mod observe;
+pub mod resolve;
 mod shared;
-mod shares;
-pub mod socket;
 mod state;
 mod threads;
-mod troubles;
-mod watchdog;
 
 use core::net::{SocketAddr, SocketAddrV4};
 use core::time::Duration;
@@ -49,15 +33,15 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::ptr;
 use std::sync::{Arc, OnceLock};
 
-use binding::address_to_bind;
 use clock::LuaTime;
-use doorbell::Bell;
-pub use failure::Failure;
-use failure::system_text;
-use interfaces::{Interface, interfaces};
-pub use lines::{Line, Lines};
+pub use error::Failure;
+use error::system_text;
+use net::binding::address_to_bind;
+use net::interfaces::{Interface, interfaces};
+pub use net::socket::Family;
+pub use notify::log_queue::{Line, Lines};
+use notify::waker::Bell;
 use shared::{Progress, Shared};
-pub use socket::Family;
 use state::State;
 use swim::config::Config;
 use swim::identity::uri::{Uri, UriError};
@@ -86,7 +70,7 @@ impl Node {
 
     /// A node with the name resolver of the system.
     pub fn new() -> Self {
-        Self::with_lookup(getaddrinfo::getaddrinfo)
+        Self::with_lookup(resolve::getaddrinfo::getaddrinfo)
     }
 
     /// A node with a name resolver of its own: it returns an address of the kind it is asked for,
@@ -158,7 +142,7 @@ impl Node {
     /// is why the system does not tell which networks there are.
     pub fn broadcast(&self, port: u16) -> Result<Result<Vec<Greeting>, String>, Failure> {
         let greet = |state: &mut State, now: Now| {
-            let greeting = state.swim.greeting(now).ok_or(Failure::NotInitialized)?;
+            let greeting = state.swim.broadcast_ping(now).ok_or(Failure::NotInitialized)?;
             let ours = state.socket.clone().filter(|_| !state.lineage.is_heir());
             let socket = ours.ok_or(Failure::NotInitialized)?;
             Ok((greeting, socket))

@@ -4,13 +4,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::chores::Chores;
-use super::clock;
-use super::engine::{Engine, Wait};
-use super::failure::Failure;
-use super::lineage::Heritage;
-use super::socket::Inbox;
-use super::state::{Caller, State};
+use crate::clock;
+use crate::effects::Chores;
+use crate::engine::{Engine, Wait};
+use crate::error::Failure;
+use crate::lineage::Heritage;
+use crate::net::socket::Inbox;
+use crate::state::{Caller, State};
 use swim::time::{Micros, Now};
 
 /// What a node and its engine share.

@@ -6,23 +6,23 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use std::sync::Arc;
 
-use super::addresses::{AddressBook, Route};
-use super::chores::{Chores, Refused};
-use super::clock::{self, Clock, ThreadClock};
-use super::doorbell::{Bell, Chime, Noise};
-use super::entropy;
-use super::failure::{Failure, system_text};
-use super::ingress_limit::IngressLimit;
-use super::lineage::Lineage;
-use super::lines::{Lines, Topic};
-use super::resolver::{Lookup, Resolver};
-use super::socket::{Family, Inbox, Socket};
-use super::troubles::{Trouble, Troubles};
-use super::watchdog::{EngineWatch, Watchdog};
+use crate::clock::{self, Clock, ThreadClock};
+use crate::effects::{Chores, Refused};
+use crate::entropy;
+use crate::error::{Failure, system_text};
+use crate::lineage::Lineage;
+use crate::net::ingress_limit::IngressLimit;
+use crate::net::socket::{Family, Inbox, Socket};
+use crate::notify::log_queue::{Lines, Topic};
+use crate::notify::waker::{Bell, Chime, Noise};
+use crate::notify::watchdog::{EngineWatch, Watchdog};
+use crate::observe::delivery_errors::{Trouble, Troubles};
+use crate::resolve::address_book::{AddressBook, Route};
+use crate::resolve::resolver::{Lookup, Resolver};
 use swim::identity::uri::Uri;
 use swim::log_event::Level;
 use swim::time::{Micros, Now};
-use swim::wire::Malformed;
+use swim::wire::DropReason;
 use swim::{Swim, Transmit};
 
 /// The protocol, and what it takes to serve it. Makes no system call that could wait.
@@ -149,7 +149,7 @@ impl State {
             if let Err(why) = taken {
                 self.handle_dropped(source, why, now);
             }
-            if let Some(advice) = taken.err().and_then(Malformed::advice) {
+            if let Some(advice) = taken.err().and_then(DropReason::explanation) {
                 let line = format!("Ignoring datagrams from {source}: {advice}");
                 self.lines
                     .tell(Topic::Stranger, Level::Warn, line, now.monotonic);
@@ -189,16 +189,16 @@ impl State {
 
     /// A datagram was dropped. Where that has to do with a key or a label, whoever has the address is
     /// told of, and perhaps it is why it is dead.
-    fn handle_dropped(&mut self, source: SocketAddr, why: Malformed, now: Now) {
-        let explains = why.smells_of_another_key() || why.advice().is_some();
+    fn handle_dropped(&mut self, source: SocketAddr, why: DropReason, now: Now) {
+        let explains = why.may_be_wrong_key() || why.explanation().is_some();
         if !explains {
             return;
         }
         for uri in self.addresses.residents(source) {
             let trouble = Trouble::Dropped(why);
             self.troubles.note(&uri, trouble, now.monotonic);
-            if why.smells_of_another_key() {
-                self.swim.handle_gibberish(&uri, now);
+            if why.may_be_wrong_key() {
+                self.swim.handle_undecodable(&uri, now);
             }
         }
     }

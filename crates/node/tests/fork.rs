@@ -18,7 +18,7 @@ use swim::config::Setting;
 use swim::identity::uri::Uri;
 use swim::table::claim::Status;
 use swim::table::member::Member;
-use swim::{Outcome, Refused, Swim};
+use swim::{PingOutcome, Refused, Swim};
 
 const OBSERVER_PORT: u16 = 33_300;
 
@@ -67,7 +67,7 @@ fn the_group_does_not_notice_that_a_member_goes_to_the_background() {
         before.claim.incarnation.get() + 1
     );
     assert_eq!(after.claim.status, Status::Alive);
-    assert_eq!(probed(&observer, &member), Outcome::Answered);
+    assert_eq!(probed(&observer, &member), PingOutcome::Answered);
     parent.end();
     eventually("it has left", || {
         seen(&observer, &member).unwrap().claim.status == Status::Left
@@ -94,7 +94,7 @@ fn go_to_the_background(port: u16) {
         .unwrap()
         .unwrap();
     until_rung(bell, || {
-        node().view(|swim| swim.outcome(ticket)) == Ok(Outcome::Unsent)
+        node().view(|swim| swim.outcome(ticket)) == Ok(PingOutcome::Unsent)
     });
     let payload = [&[0x91, 0xce][..], &process::id().to_be_bytes()].concat();
     node()
@@ -115,7 +115,7 @@ fn a_member_that_forks_to_run_something_else_stays() {
         .unwrap();
     assert_eq!(line, "the helper is done\n");
     // Only by itself can its engine have gone on: it has made no call since.
-    assert_eq!(probed(&observer, &member), Outcome::Answered);
+    assert_eq!(probed(&observer, &member), PingOutcome::Answered);
     let claim = seen(&observer, &member).unwrap().claim;
     assert_eq!(
         (claim.status, claim.incarnation.get()),
@@ -158,7 +158,7 @@ fn a_child_that_lives_on_has_no_part_in_what_its_parent_does() {
     let mut lines = BufReader::new(role.process.stdout.take().unwrap()).lines();
     assert_eq!(lines.next().unwrap().unwrap(), "forked");
     // Its engine has gone on through a hundred forks, and no worker has said anything.
-    assert_eq!(probed(&observer, &member), Outcome::Answered);
+    assert_eq!(probed(&observer, &member), PingOutcome::Answered);
     let claim = seen(&observer, &member).unwrap().claim;
     assert_eq!((claim.status, claim.incarnation.get()), (Status::Alive, 1));
 
@@ -220,7 +220,7 @@ fn a_child_takes_over_what_it_was_told_while_its_parent_lived() {
     let member = uri(33_304);
     let mut lines = BufReader::new(parent.process.stdout.take().unwrap()).lines();
     assert_eq!(lines.next().unwrap().unwrap(), "the child waits");
-    assert_eq!(probed(&observer, &member), Outcome::Answered);
+    assert_eq!(probed(&observer, &member), PingOutcome::Answered);
     assert_eq!(seen(&observer, &member).as_ref().and_then(pid), None);
     parent.end();
     assert!(parent.process.wait().unwrap().success());
@@ -229,7 +229,7 @@ fn a_child_takes_over_what_it_was_told_while_its_parent_lived() {
     });
     let claim = seen(&observer, &member).unwrap().claim;
     assert_eq!((claim.status, claim.incarnation.get()), (Status::Alive, 2));
-    assert_eq!(probed(&observer, &member), Outcome::Answered);
+    assert_eq!(probed(&observer, &member), PingOutcome::Answered);
     assert_eq!(lines.next().unwrap().unwrap(), "the probe was answered");
     observer
         .with_swim(|swim, now| swim.set_payload(b"\x91\x03", now))
@@ -262,7 +262,7 @@ fn go_to_the_background_late(port: u16) {
         .unwrap();
     println!("the child waits");
     eventually("the probe is answered", || {
-        node().view(|swim| swim.outcome(ticket)) == Ok(Outcome::Answered)
+        node().view(|swim| swim.outcome(ticket)) == Ok(PingOutcome::Answered)
     });
     println!("the probe was answered");
     eventually("the observer has seen enough", || {
@@ -374,13 +374,13 @@ fn pid(member: &Member) -> Option<u32> {
     Some(u32::from_be_bytes(pid.try_into().ok()?))
 }
 
-fn probed(observer: &Node, member: &Uri) -> Outcome {
+fn probed(observer: &Node, member: &Uri) -> PingOutcome {
     let ticket = observer
         .with_swim(|swim, now| swim.probe(member, now))
         .unwrap()
         .unwrap();
     let outcome = || observer.view(|swim| swim.outcome(ticket)).unwrap();
-    eventually("the probe is decided", || outcome() != Outcome::Waiting);
+    eventually("the probe is decided", || outcome() != PingOutcome::Waiting);
     outcome()
 }
 

@@ -1,16 +1,16 @@
 //! The protocol that runs on a machine.
 
-use super::host::Id;
-use super::rock::Rock;
+use crate::host::Id;
+use crate::legacy::Rock;
 use swim::Swim;
 use swim::Transmit;
 use swim::identity::uri::Uri;
-use swim::log_event::Report;
+use swim::log_event::LogEvent;
 use swim::table::claim::{Claim, Status};
 use swim::table::payload::Payload;
-use swim::table::preload::Memory;
+use swim::table::preload::Preloaded;
 use swim::time::{Micros, Now};
-use swim::wire::Malformed;
+use swim::wire::DropReason;
 
 /// The protocol that runs on a machine.
 pub enum Engine {
@@ -22,7 +22,7 @@ pub enum Engine {
 
 /// Which implementation runs on a machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Kind {
+pub enum Implementation {
     /// Ours.
     #[default]
     Ours,
@@ -51,15 +51,15 @@ impl Engine {
     pub fn handle_datagram(&mut self, datagram: &[u8], from: Id, source: &Uri, now: Now) {
         match self {
             Self::Swim(swim) => {
-                let gibberish = |why: &Malformed| {
-                    use Malformed::{NotAMessage, NotMsgpack, Undecryptable};
+                let gibberish = |why: &DropReason| {
+                    use DropReason::{NotAMessage, NotMsgpack, Undecryptable};
                     matches!(why, Undecryptable | NotMsgpack | NotAMessage)
                 };
                 if swim
                     .handle_datagram(datagram, from.address(), now)
                     .is_err_and(|why| gibberish(&why))
                 {
-                    swim.handle_gibberish(source, now);
+                    swim.handle_undecodable(source, now);
                 }
             }
             Self::Rock(rock) => rock.handle_datagram(datagram, source, now),
@@ -100,7 +100,7 @@ impl Engine {
     }
 
     /// The next line for the log.
-    pub fn poll_report(&mut self) -> Option<Report> {
+    pub fn poll_report(&mut self) -> Option<LogEvent> {
         match self {
             Self::Swim(swim) => swim.poll_report(),
             Self::Rock(rock) => rock.poll_report(),
@@ -156,7 +156,7 @@ impl Engine {
     }
 
     /// Takes up what is known of others, and tells nobody.
-    pub fn recall(&mut self, memories: impl Iterator<Item = Memory> + Clone, now: Now) {
+    pub fn recall(&mut self, memories: impl Iterator<Item = Preloaded> + Clone, now: Now) {
         match self {
             Self::Swim(swim) => swim.recall(memories, now),
             Self::Rock(rock) => rock.recall(memories, now),

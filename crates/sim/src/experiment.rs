@@ -5,10 +5,10 @@ use core::time::Duration;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use super::host::Id;
-use super::network::Weather;
-use super::onlooker::Sighting;
-use super::world::World;
+use crate::host::Id;
+use crate::network::Weather;
+use crate::observer::Sighting;
+use crate::world::World;
 use swim::config::Config;
 use swim::identity::uri::Uri;
 use swim::table::claim::Status;
@@ -190,7 +190,7 @@ impl World {
         let others = self.participants().count() - 1;
         self.onlooker.watch(uri);
         self.set_payload(id, 42);
-        let meaning = Payload::new(&super::payload(42)).map_or(0, |payload| payload.meaning());
+        let meaning = Payload::new(&super::payload(42)).map_or(0, |payload| payload.semantic_hash());
         let heard = |world: &Self| -> Vec<Duration> {
             let news = |sighting: &&Sighting| sighting.payload == meaning && sighting.by != id;
             let sightings = world.onlooker.sightings.iter().filter(news);

@@ -4,9 +4,9 @@ use core::fmt::{self, Write};
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::host::Id;
+use crate::host::Id;
 use swim::identity::uri::Uri;
-use swim::log_event::Report;
+use swim::log_event::LogEvent;
 use swim::time::Micros;
 use swim::wire::{Body, Event, decode};
 
@@ -32,7 +32,7 @@ pub enum Happening<'a> {
     /// Somebody's time was up.
     Woke(Id),
     /// Somebody has something to say.
-    Reported(Id, &'a Report),
+    Reported(Id, &'a LogEvent),
     /// Something was done to somebody, or by him.
     Done(Id, &'a str),
     /// Something became so.
@@ -73,7 +73,7 @@ impl History {
 
 enum Bytes<'a> {
     Raw(&'a [u8]),
-    Text(&'a Report),
+    Text(&'a LogEvent),
 }
 
 impl<'a> Happening<'a> {

@@ -4,8 +4,8 @@ use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::collections::VecDeque;
 
-use super::engine::{Engine, Kind};
-use super::world::PORT;
+use crate::engine::{Engine, Implementation};
+use crate::world::PORT;
 use swim::identity::uri::Uri;
 use swim::time::{Micros, Now};
 
@@ -51,7 +51,7 @@ pub struct Host {
     /// Where it can be reached.
     pub uri: Uri,
     /// Which implementation runs on it, when one does.
-    pub kind: Kind,
+    pub kind: Implementation,
     /// Whether it runs.
     pub state: State,
     /// What runs on it, unless it is down.

@@ -10,13 +10,13 @@
 //! | file | what it plays |
 //! |---|---|
 //! | [`world`] | time, and who acts next |
-//! | `deeds` | what is done to machines, and by their users |
+//! | `faults` | what is done to machines, and by their users |
 //! | [`host`], [`engine`] | one machine, and the protocol that runs on it |
-//! | `view`, `agreement` | who sees what, whether all agree, and by when they must |
-//! | [`rock`] | how the Lua rock behaves |
-//! | [`onlooker`], [`experiment`] | what is measured, and what is tried |
-//! | `checks` | what must be so at every moment |
-//! | [`bugs`] | mistakes made on purpose, to see that the checks find them |
+//! | `view`, `convergence` | who sees what, whether all agree, and by when they must |
+//! | [`legacy`] | how the Lua rock behaves |
+//! | [`observer`], [`experiment`] | what is measured, and what is tried |
+//! | `invariants` | what must be so at every moment |
+//! | [`mutants`] | mistakes made on purpose, to see that the checks find them |
 //! | [`network`] | latency, loss, bursts, duplicates, disorder, damage, cuts, partitions |
 //! | [`swarm`] | worlds that nobody has thought of |
 //! | `outputs` | what an engine has to say, on its way |
@@ -29,25 +29,25 @@
 
 #![forbid(unsafe_code)]
 
-mod agreement;
-pub mod bugs;
-mod checks;
-mod deeds;
+mod convergence;
 pub mod engine;
 pub mod experiment;
+mod faults;
 pub mod history;
 pub mod host;
+mod invariants;
+pub mod legacy;
+pub mod mutants;
 pub mod network;
-pub mod onlooker;
+pub mod observer;
 mod outputs;
 mod queue;
-pub mod rock;
 pub mod swarm;
 mod view;
 pub mod world;
 
-pub use deeds::payload;
-pub use engine::Kind;
+pub use engine::Implementation;
+pub use faults::payload;
 pub use host::{Id, State};
 pub use network::Weather;
 pub use world::World;

@@ -7,7 +7,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::host::Id;
+use crate::host::Id;
 use swim::time::Micros;
 
 /// How the network behaves, all of it, for everybody.

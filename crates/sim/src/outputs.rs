@@ -2,15 +2,15 @@
 
 use core::time::Duration;
 
-use super::checks::{Checks, Input, Violation};
-use super::engine::Engine;
-use super::history::Happening;
-use super::host::{Id, Resolver, State};
-use super::network::Fate;
-use super::world::{Event, World};
+use crate::engine::Engine;
+use crate::history::Happening;
+use crate::host::{Id, Resolver, State};
+use crate::invariants::{Checks, Input, Violation};
+use crate::network::Fate;
+use crate::world::{Event, World};
 use swim::Transmit;
 use swim::identity::uri::Uri;
-use swim::log_event::Report;
+use swim::log_event::LogEvent;
 
 /// How many datagrams per member are not on their way at a time, unless each brings forth others
 /// without end.
@@ -49,7 +49,7 @@ impl World {
         }
     }
 
-    fn tell_onlooker(&mut self, id: Id, report: &Report) {
+    fn tell_onlooker(&mut self, id: Id, report: &LogEvent) {
         let Some(engine) = &self.hosts[id.index()].engine else {
             return;
         };

@@ -6,10 +6,10 @@ use core::time::Duration;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use super::engine::Kind;
-use super::host::{Id, Resolver, State};
-use super::network::Weather;
-use super::world::World;
+use crate::engine::Implementation;
+use crate::host::{Id, Resolver, State};
+use crate::network::Weather;
+use crate::world::World;
 use swim::config::Config;
 use swim::identity::uri::Uri;
 use swim::security::seal::Cipher;
@@ -261,7 +261,7 @@ impl Swarm {
 
     fn rename(&mut self, id: Id) {
         // The Lua rock sends an answer for a former name of its own to itself, without end.
-        let ours = self.world.host(id).kind == Kind::Ours;
+        let ours = self.world.host(id).kind == Implementation::Ours;
         if ours && self.world.takes_part(id) && self.world.host(id).state == State::Up {
             let name = format!("name-{}", self.rng.random_range(0..4_u32));
             let free = Uri::new(&name, 3301).is_ok_and(|uri| self.world.is_free(&uri));

@@ -1,8 +1,8 @@
 //! Who sees what.
 
-use super::engine::Engine;
-use super::host::Id;
-use super::world::World;
+use crate::engine::Engine;
+use crate::host::Id;
+use crate::world::World;
 use swim::identity::uri::Uri;
 use swim::table::claim::{Claim, Status};
 

@@ -6,14 +6,14 @@ use indexmap::IndexMap;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use super::bugs::Planted;
-use super::checks::{Checks, Input};
-use super::engine::{Engine, Kind};
-use super::history::{Happening, History, Reader};
-use super::host::{Clocks, Host, Id, Inbox, Resolver, State};
-use super::network::{Fate, Network};
-use super::onlooker::Onlooker;
-use super::queue::Queue;
+use crate::engine::{Engine, Implementation};
+use crate::history::{Happening, History, Reader};
+use crate::host::{Clocks, Host, Id, Inbox, Resolver, State};
+use crate::invariants::{Checks, Input};
+use crate::mutants::Planted;
+use crate::network::{Fate, Network};
+use crate::observer::Onlooker;
+use crate::queue::Queue;
 use swim::Transmit;
 use swim::config::Config;
 use swim::identity::uri::Uri;
@@ -140,9 +140,9 @@ impl World {
         self.places.insert(uri.clone(), id);
         let old = |count: u32| (f64::from(count) * self.old_share).floor();
         let kind = if old(id.0 + 1) > old(id.0) {
-            Kind::Rock
+            Implementation::Rock
         } else {
-            Kind::Ours
+            Implementation::Ours
         };
         self.hosts.push(Host {
             uri,

@@ -10,9 +10,9 @@ use swim::identity::uri::Uri;
 use swim::table::claim::Status::{self, Alive, Dead, Suspect};
 use swim::table::claim::{Claim, Incarnation};
 use swim::table::payload::Payload;
-use swim::table::preload::Memory;
+use swim::table::preload::Preloaded;
 use swim::time::Now;
-use swim::wire::{CHECKSUM_SIZE, Draft, Trailer, checksummed};
+use swim::wire::{CHECKSUM_SIZE, MessageBuilder, Trailer, checksummed};
 
 /// How many others there are.
 const OTHERS: usize = 10_000;
@@ -79,7 +79,7 @@ impl Listener {
 
     /// Hears this of all the others, in as many datagrams as it takes.
     fn hear_of_all(&mut self, claim: Claim, payload: Option<&Payload>) {
-        let blank = || Draft::leave(&uri(1), 1472 - CHECKSUM_SIZE).trailed_by(&Trailer::default());
+        let blank = || MessageBuilder::leave(&uri(1), 1472 - CHECKSUM_SIZE).trailed_by(&Trailer::default());
         let mut draft = blank();
         for other in (1..=OTHERS).map(uri) {
             if !draft.event(&other, claim, payload, 0) {
@@ -90,7 +90,7 @@ impl Listener {
         self.hear(draft);
     }
 
-    fn hear(&mut self, draft: Draft) {
+    fn hear(&mut self, draft: MessageBuilder) {
         let datagram = checksummed(draft.finish().expect("it fits"));
         let heard = self.swim.handle_datagram(&datagram, SOMEWHERE, self.now);
         heard.expect("it is well formed");
@@ -138,7 +138,7 @@ fn assert_light(allocated: usize, limit: usize, what: &str) {
 fn a_member_that_was_always_known_takes_a_kibibyte_at_most() {
     let before = ALLOCATED.get();
     let mut listener = Listener::new();
-    let everybody = (1..=OTHERS).map(|index| Memory {
+    let everybody = (1..=OTHERS).map(|index| Preloaded {
         uri: uri(index),
         claim: claim(1, Alive),
         payload: None,

@@ -8,7 +8,7 @@ use std::sync::{Mutex, Once};
 use std::thread;
 
 use sim::Id;
-use sim::bugs::Bug;
+use sim::mutants::Bug;
 use sim::swarm::Swarm;
 
 /// How many worlds are played here. They take a few seconds, on two slow cores and unoptimized.

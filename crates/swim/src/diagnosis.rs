@@ -84,7 +84,7 @@ impl Swim {
 
     fn own_hints(&self, own: &Member) -> Vec<String> {
         let mut hints = Vec::new();
-        if self.hearing.is_deaf() {
+        if self.isolation.is_isolated() {
             hints.push("nobody answers us, and nobody asks: does a firewall keep UDP out?".into());
         }
         if let Application::Stalled(_) = self.application {

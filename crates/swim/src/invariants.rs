@@ -59,8 +59,8 @@ impl Swim {
                 "the table has its bound",
             ),
             (
-                self.enquiries.is_bounded()
-                    && self.errands.is_bounded()
+                self.app_pings.is_bounded()
+                    && self.indirect_pings.is_bounded()
                     && self.amplification.is_bounded()
                     && self.clock_reading.is_bounded(),
                 "what others ask for has its bounds",
@@ -86,7 +86,7 @@ mod tests {
     use crate::identity::uri::Uri;
     use crate::table::claim::{Claim, Incarnation};
     use crate::time::{Micros, Now};
-    use crate::wire::{Event, Note};
+    use crate::wire::{Event, Extension};
 
     fn uri(port: u16) -> Uri {
         Uri::new("a", port).expect("a URI")
@@ -104,7 +104,7 @@ mod tests {
                 payload: None,
                 ttl: 0.0,
             };
-            swim.hear(&event, Now::default());
+            swim.apply(&event, Now::default());
         }
         assert_eq!(swim.audit(), Ok(()));
         swim
@@ -115,7 +115,7 @@ mod tests {
         type Damage = fn(&mut Swim);
         let damages: [(Damage, &str); 4] = [
             (
-                |swim| swim.note(Note::Compare(vec![0; 8]), &uri(2)),
+                |swim| swim.send_extension(Extension::Compare(vec![0; 8]), &uri(2)),
                 "outputs",
             ),
             (|swim| swim.members.suspicions.stop(2), "suspicion"),

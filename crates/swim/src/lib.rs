@@ -10,13 +10,13 @@
 //! | [`uri`], [`payload`], [`member`], [`members`], `notes`, `round` | who there is, and in which order they are probed (§4.3) |
 //! | `probe`, `question`, `relay`, `enquiry` | ping, ping through others, verdict (§3.1); pings that users ask for |
 //! | `hearsay` | what to believe of whom |
-//! | `hear`, `stopwatches` | what to make of what is heard; refutation (§4.2) |
+//! | `hear`, `expiry_queue` | what to make of what is heard; refutation (§4.2) |
 //! | `rtt` | how long to wait for an answer (RFC 6298) |
 //! | `amplification`, `cookie`, `secret` | whether an address is its member's own, and how much is sent to one that is not validated |
 //! | [`acquaintance`] | on whose word a member is known, and so how much its name may cost |
-//! | `pause`, `hearing` | not to blame others for my own absence, or deafness; not to look alive when I am not |
+//! | `pause`, `isolation` | not to blame others for my own absence, or deafness; not to look alive when I am not |
 //! | `rumors`, `gossip` | what to tell, to whom, how often (§4.1) |
-//! | `reap`, `graves` | forgetting those who are gone for long, and not to be told of them again |
+//! | `reap`, `tombstones` | forgetting those who are gone for long, and not to be told of them again |
 //! | `identity`, `roster` | what the application wants: to be somebody, to leave, to add and remove others |
 //! | [`config`], `tuning` | the options, and what assigning one does to a running member |
 //! | `clock_reading` | answers that wait for the clock of the application |
@@ -54,15 +54,15 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use config::Config;
-pub use detector::app_ping::{Outcome, Ticket};
+pub use detector::app_ping::{PingOutcome, PingId};
 use detector::clock_reading::ClockReading;
-use detector::isolation::Hearing;
+use detector::isolation::Isolation;
 use detector::self_check::Application;
 use detector::{app_ping, indirect, probe};
 use dissemination::{digest_sync, rumors};
 pub use error::Refused;
 use identity::uri::Uri;
-use log_event::Report;
+use log_event::LogEvent;
 use security::seal::keyring::Keyring;
 use security::session::Sessions;
 use security::{amplification, authentication, cookie};
@@ -104,8 +104,8 @@ pub struct Swim {
     /// What goes along with what is said to the sender of the datagram at hand.
     reply: Option<authentication::Reply>,
     prober: probe::Prober,
-    enquiries: app_ping::Enquiries,
-    errands: indirect::Errands,
+    app_pings: app_ping::AppPings,
+    indirect_pings: indirect::IndirectPings,
     amplification: amplification::Amplification,
     cookies: cookie::Cookies,
     timers: Timers,
@@ -113,7 +113,7 @@ pub struct Swim {
     repair: digest_sync::Repair,
     application: Application,
     clock_reading: ClockReading,
-    hearing: Hearing,
+    isolation: Isolation,
     /// Whether a request for somebody's table is under way.
     syncing: bool,
     /// Whether the datagram at hand made me refute something.
@@ -125,7 +125,7 @@ pub struct Swim {
     /// How many probes of users were decided.
     decided: u64,
     outbox: VecDeque<Transmit>,
-    reports: VecDeque<Report>,
+    reports: VecDeque<LogEvent>,
 }
 
 /// What decides about everything that is done by chance. Nobody must be able to guess it, unless all
@@ -172,8 +172,8 @@ impl Swim {
             sessions,
             reply: None,
             prober: probe::Prober::default(),
-            enquiries: app_ping::Enquiries::default(),
-            errands: indirect::Errands::default(),
+            app_pings: app_ping::AppPings::default(),
+            indirect_pings: indirect::IndirectPings::default(),
             amplification: amplification::Amplification::default(),
             cookies,
             timers: Timers::default(),
@@ -181,7 +181,7 @@ impl Swim {
             repair: digest_sync::Repair::default(),
             application: Application::default(),
             clock_reading: ClockReading::default(),
-            hearing: Hearing::default(),
+            isolation: Isolation::default(),
             syncing: false,
             refuted: false,
             owes_word: false,
@@ -201,8 +201,8 @@ impl Swim {
         while let Some(timer) = self.timers.pop_due(now.monotonic) {
             match timer {
                 Timer::Period => self.begin_period(now),
-                Timer::Retry => self.retry(now),
-                Timer::Suspicion => self.because_of_others(|swim| swim.bury(now)),
+                Timer::Retry => self.send_indirect(now),
+                Timer::Suspicion => self.because_of_others(|swim| swim.expire_suspicions(now)),
                 Timer::Gossip => self.push(now),
                 Timer::AntiEntropy => self.sync_with_someone(now),
                 Timer::Reap => self.reap(now),
@@ -219,7 +219,7 @@ impl Swim {
     }
 
     /// The next line for the log.
-    pub fn poll_report(&mut self) -> Option<Report> {
+    pub fn poll_report(&mut self) -> Option<LogEvent> {
         self.reports.pop_front()
     }
 
@@ -228,14 +228,14 @@ impl Swim {
         self.timers.next()
     }
 
-    fn report(&mut self, report: Report) {
+    fn report(&mut self, report: LogEvent) {
         self.reports.push_back(report);
     }
 
     // Commands; more of them in `identity`, `roster` and `tuning`.
 
     /// Pings `uri`, whoever that is. It joins the group if it answers.
-    pub fn probe(&mut self, uri: &Uri, now: Now) -> Result<Ticket, Refused> {
+    pub fn probe(&mut self, uri: &Uri, now: Now) -> Result<PingId, Refused> {
         if self.myself.is_none() {
             return Err(Refused::NotInitialized);
         }
@@ -243,12 +243,12 @@ impl Swim {
     }
 
     /// Forgets a probe, whose outcome nobody waits for any more.
-    pub fn forget_probe(&mut self, ticket: Ticket) {
-        self.enquiries.forget(ticket);
+    pub fn forget_probe(&mut self, ticket: PingId) {
+        self.app_pings.forget(ticket);
     }
 
     /// Goes on as another process that has forked off: what must not be used twice is drawn anew.
-    pub fn part_ways(&mut self, seed: impl Into<Seed>) {
+    pub fn reseed_after_fork(&mut self, seed: impl Into<Seed>) {
         self.rng = StdRng::from_seed(seed.into().0);
         self.sessions = Sessions::new(&mut self.rng);
         self.cookies = cookie::Cookies::new(&mut self.rng);
@@ -276,9 +276,9 @@ impl Swim {
         &self.config
     }
 
-    /// What has become of a probe; [`Outcome::Waiting`] for ever when it is forgotten.
-    pub fn outcome(&self, ticket: Ticket) -> Outcome {
-        self.enquiries.outcome(ticket).unwrap_or(Outcome::Waiting)
+    /// What has become of a probe; [`PingOutcome::Waiting`] for ever when it is forgotten.
+    pub fn outcome(&self, ticket: PingId) -> PingOutcome {
+        self.app_pings.outcome(ticket).unwrap_or(PingOutcome::Waiting)
     }
 
     /// Rises with every change of anything that users can see of a member.

@@ -7,12 +7,12 @@ use crate::table::claim::Status;
 
 /// Something worth a line in the log. The texts are those of the Lua rock, which people grep for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Report {
+pub enum LogEvent {
     /// A probe failed, and its target is now suspected.
     Suspected {
         /// The target.
         uri: Uri,
-        /// Who was asked to ask it, in vain.
+        /// Who was asked to ask it, in fruitless.
         relays: Vec<Uri>,
     },
     /// A probe failed, but this node suspects nobody: it is told not to.
@@ -78,7 +78,7 @@ impl Level {
     }
 }
 
-impl Report {
+impl LogEvent {
     /// How loud to say it.
     pub const fn level(&self) -> Level {
         match self {
@@ -92,10 +92,10 @@ impl Report {
     }
 }
 
-/// How many of the relays are named that were asked in vain.
+/// How many of the relays are named that were asked in fruitless.
 const RELAYS_NAMED_MAX: usize = 9;
 
-impl fmt::Display for Report {
+impl fmt::Display for LogEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Suspected { uri, relays } => {

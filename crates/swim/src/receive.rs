@@ -6,13 +6,13 @@ use super::Swim;
 use crate::detector::clock_reading::WaitingPing;
 use crate::dissemination::gossip::Telling;
 use crate::identity::uri::Uri;
-use crate::log_event::Report;
+use crate::log_event::LogEvent;
 use crate::security::cookie::{self, Path};
 use crate::security::seal::aead::Sealed;
 use crate::table::claim::Status;
 use crate::table::member::Dialect;
 use crate::time::Now;
-use crate::wire::{Body, Echo, Event, Kind, Malformed, Message, Note, ack_data, decode};
+use crate::wire::{Body, PingData, Event, MessageType, DropReason, Message, Extension, ack_data, decode};
 
 /// What is known of the datagram at hand.
 #[derive(Clone, Copy)]
@@ -37,19 +37,19 @@ impl Swim {
         datagram: &[u8],
         source: SocketAddr,
         now: Now,
-    ) -> Result<(), Malformed> {
+    ) -> Result<(), DropReason> {
         if self.myself.is_none() {
             return Ok(());
         }
         self.notice_pause(now);
         self.amplification.advance(now);
         let taken = self.take(datagram, source, now);
-        taken.inspect_err(|why| self.stats.malformed[*why as usize] += 1)
+        taken.inspect_err(|why| self.stats.dropped[*why as usize] += 1)
     }
 
-    fn take(&mut self, datagram: &[u8], source: SocketAddr, now: Now) -> Result<(), Malformed> {
+    fn take(&mut self, datagram: &[u8], source: SocketAddr, now: Now) -> Result<(), DropReason> {
         if datagram.len() > self.config.datagram_size_max() {
-            return Err(Malformed::Oversized);
+            return Err(DropReason::Oversized);
         }
         let opened = self.seal().open(datagram)?;
         let message = opened.message()?;
@@ -60,7 +60,7 @@ impl Swim {
             .count(message.body.kind(), datagram.len());
         self.stats.events_skipped += message.skipped as u64;
         if self.myself.as_ref() != Some(&sender) {
-            self.hearing.heard(now.monotonic);
+            self.isolation.heard(now.monotonic);
         }
         let rx = Rx {
             sender: &sender,
@@ -84,7 +84,7 @@ impl Swim {
     fn react(&mut self, rx: &Rx<'_>, message: &Message<'_>, now: Now) {
         let Rx { sender, sealed, .. } = *rx;
         (self.refuted, self.owes_word) = (false, false);
-        self.exhume(sender, now);
+        self.restore(sender, now);
         let strange = self.members.get(sender).is_none();
         let confirmed = self.act(rx, message, now);
         if !self.amplification.is_limited() {
@@ -113,7 +113,7 @@ impl Swim {
     /// confirms: that of the PING that it answers.
     fn act(&mut self, rx: &Rx<'_>, message: &Message<'_>, now: Now) -> Option<u64> {
         let sender = rx.sender;
-        self.hear_all(sender, &message.events, now);
+        self.apply_all(sender, &message.events, now);
         let note = message
             .trailer
             .as_ref()
@@ -129,18 +129,18 @@ impl Swim {
             Body::Ping(echo) => self.relay_ping(sender, echo),
             Body::SyncReq(records) => self.answer_sync(sender, records, now),
             Body::SyncAck(records) => match note {
-                Some(Note::Differ { buckets, last }) => {
-                    self.hear_differing(sender, buckets, *last, records, now);
+                Some(Extension::Differ { buckets, last }) => {
+                    self.apply_differing(sender, buckets, *last, records, now);
                 }
                 _ => self.end_sync(sender, records, now),
             },
             Body::Leave => match note {
-                Some(Note::Compare(_)) if self.amplification.is_limited() => {
+                Some(Extension::Compare(_)) if self.amplification.is_limited() => {
                     self.set_aside(sender, rx.source, rx.plain, now);
                 }
-                Some(Note::Compare(sums)) => self.show_differing(sender, sums, now),
-                Some(Note::Nack { ts, dst }) => self.hear_nack(sender, *ts, dst, now),
-                Some(Note::Differ { .. }) | None => {}
+                Some(Extension::Compare(sums)) => self.show_differing(sender, sums, now),
+                Some(Extension::Nack { ts, dst }) => self.hear_nack(sender, *ts, dst, now),
+                Some(Extension::Differ { .. }) | None => {}
             },
         }
         None
@@ -187,7 +187,7 @@ impl Swim {
     }
 
     /// Answers a ping, now or as soon as the clock has been read.
-    fn answer(&mut self, rx: &Rx<'_>, echo: &Echo<'_>, now: Now) {
+    fn answer(&mut self, rx: &Rx<'_>, echo: &PingData<'_>, now: Now) {
         let ping = || WaitingPing {
             sender: rx.sender.clone(),
             source: rx.source,
@@ -225,24 +225,24 @@ impl Swim {
     /// Answers a ping. If there is no room for my payload, since the address of the asker is not
     /// validated, the answer has to wait until it is: the asker takes an answer to mean that it knows
     /// the payload.
-    fn answer_at_once(&mut self, rx: &Rx<'_>, echo: &Echo<'_>, now: Now) {
+    fn answer_at_once(&mut self, rx: &Rx<'_>, echo: &PingData<'_>, now: Now) {
         let data = ack_data(echo.raw, now.wall);
         let mut trailer = self.trailer();
         // An ACK without a digest says that it is that of the PING.
         if rx.digest == trailer.digest {
             trailer.digest = None;
         }
-        if !self.tell_with(Kind::Ack, &data, rx.sender, Telling::News, &trailer) {
+        if !self.send_with_gossip_and(MessageType::Ack, &data, rx.sender, Telling::News, &trailer) {
             self.set_aside(rx.sender, rx.source, rx.plain, now);
         }
     }
 
     /// An answer to a question of mine, from the member that it is about or through a relay. If it
     /// validates the address of its sender, what that has asked for is served now.
-    fn hear_ack(&mut self, rx: &Rx<'_>, echo: &Echo<'_>, now: Now) -> Option<u64> {
+    fn hear_ack(&mut self, rx: &Rx<'_>, echo: &PingData<'_>, now: Now) -> Option<u64> {
         let path = self.cookies.path(echo);
         let Some(path) = path else {
-            self.stats.answers_stray += 1;
+            self.stats.acks_unsolicited += 1;
             return None;
         };
         let confirmed = self.hear_answer(rx.sender, echo, path, now);
@@ -269,7 +269,7 @@ impl Swim {
     }
 
     /// What came from the address of `uri` could not be decoded. If it is dead, that is why.
-    pub fn handle_gibberish(&mut self, uri: &str, now: Now) {
+    pub fn handle_undecodable(&mut self, uri: &str, now: Now) {
         let Some(member) = self
             .members
             .get(uri)
@@ -278,10 +278,10 @@ impl Swim {
             return;
         };
         let claim = member.claim.with(Status::NonDecryptable);
-        self.report(Report::Undecryptable {
+        self.report(LogEvent::Undecryptable {
             uri: member.uri.clone(),
         });
-        self.hear(
+        self.apply(
             &Event {
                 uri,
                 claim,

@@ -5,7 +5,7 @@ use core::time::Duration;
 use super::Swim;
 use crate::table::claim::Status;
 use crate::table::payload::Unfit;
-use crate::wire::{Kind, Malformed};
+use crate::wire::{MessageType, DropReason};
 
 /// What has happened since the process began.
 #[derive(Clone, Debug, Default)]
@@ -15,7 +15,7 @@ pub struct Stats {
     /// Datagrams that were understood.
     pub received: Traffic,
     /// Datagrams that were not, by reason.
-    pub malformed: [u64; Malformed::ALL.len()],
+    pub dropped: [u64; DropReason::ALL.len()],
     /// Senders asked to show that they live now.
     pub challenges: u64,
     /// Events and records that made no sense, in datagrams that did.
@@ -35,13 +35,13 @@ pub struct Stats {
     /// How long the answers took.
     pub round_trips: RoundTrips,
     /// Answers to no question of ours.
-    pub answers_stray: u64,
+    pub acks_unsolicited: u64,
     /// Pings passed on for others.
     pub relayed: u64,
     /// Pings not passed on: too many.
     pub relays_refused: u64,
     /// Datagrams not sent: too much at the word of strangers.
-    pub declined: u64,
+    pub amplification_limited: u64,
     /// Suspicions that this node has raised.
     pub suspicions: u64,
     /// Suspicions, whoever raised them, that their subject has refuted.
@@ -53,7 +53,7 @@ pub struct Stats {
     /// How often this node was not running for a while.
     pub pauses: u64,
     /// How often this node heard nobody for a while.
-    pub deafnesses: u64,
+    pub isolations: u64,
     /// How often the application behind it did not respond.
     pub stalls: u64,
     /// Tables exchanged with somebody who is not known to be one of ours.
@@ -82,12 +82,12 @@ pub struct PayloadsRefused {
 /// Datagrams and bytes by type of message.
 #[derive(Clone, Debug, Default)]
 pub struct Traffic {
-    counts: [(u64, u64); Kind::ALL.len()],
+    counts: [(u64, u64); MessageType::ALL.len()],
 }
 
 impl Traffic {
     /// Counts a datagram.
-    pub fn count(&mut self, kind: Kind, bytes: usize) {
+    pub fn count(&mut self, kind: MessageType, bytes: usize) {
         let (datagrams, total) = &mut self.counts[kind as usize];
         *datagrams += 1;
         *total += bytes as u64;
@@ -99,7 +99,7 @@ impl Traffic {
     }
 
     /// Datagrams and bytes of this type.
-    pub const fn of(&self, kind: Kind) -> (u64, u64) {
+    pub const fn of(&self, kind: MessageType) -> (u64, u64) {
         self.counts[kind as usize]
     }
 }
@@ -157,9 +157,9 @@ pub struct Gauges {
     /// How often rumors were sent.
     pub rumors_sent: u64,
     /// Rumors that were sent often enough.
-    pub rumors_dropped: u64,
+    pub rumors_expired: u64,
     /// Whether nobody is heard.
-    pub deaf: bool,
+    pub isolated: bool,
 }
 
 impl Swim {
@@ -170,7 +170,7 @@ impl Swim {
 
     /// The gauges.
     pub fn gauges(&self) -> Gauges {
-        let (rumors_sent, rumors_dropped) = self.rumors.tally();
+        let (rumors_sent, rumors_expired) = self.rumors.tally();
         Gauges {
             members: Status::ALL.map(|status| (status, self.members.count(status))),
             round_trip: self
@@ -179,8 +179,8 @@ impl Swim {
                 .map(crate::detector::rtt::RoundTrip::smoothed),
             rumors: self.rumors.len(),
             rumors_sent,
-            rumors_dropped,
-            deaf: self.hearing.is_deaf(),
+            rumors_expired,
+            isolated: self.isolation.is_isolated(),
         }
     }
 }

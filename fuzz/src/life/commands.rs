@@ -5,7 +5,7 @@ use swim::config::{Config, Setting};
 use swim::identity::uri::Uri;
 use swim::security::seal::Cipher;
 use swim::time::Now;
-use swim::{Swim, Ticket};
+use swim::{Swim, PingId};
 
 use super::{Bytes, KEYS, messages};
 
@@ -32,7 +32,7 @@ const NUMBERS: [f64; 16] = [
 /// Remembers what it has asked for.
 #[derive(Default)]
 pub struct Commander {
-    ticket: Option<Ticket>,
+    ticket: Option<PingId>,
 }
 
 impl Commander {
@@ -79,7 +79,7 @@ impl Commander {
                 swim.generate(&uri, claim.status, incarnation, payload, now);
             }
             12 | 13 => change_keys(bytes, swim)?,
-            14 => swim.part_ways(bytes.arbitrary::<u64>()?),
+            14 => swim.reseed_after_fork(bytes.arbitrary::<u64>()?),
             _ => hear_machine(bytes, &uri, swim, now)?,
         }
         Ok(())
@@ -146,11 +146,11 @@ fn change_keys(bytes: &mut Bytes<'_>, swim: &mut Swim) -> Result<()> {
 fn hear_machine(bytes: &mut Bytes<'_>, uri: &Uri, swim: &mut Swim, now: Now) -> Result<()> {
     match bytes.int_in_range(0..=4)? {
         0 => swim.handle_unsent(uri),
-        1 => swim.handle_gibberish(uri, now),
+        1 => swim.handle_undecodable(uri, now),
         2 => swim.handle_refused(uri, now),
         3 => swim.set_stalled(bytes.arbitrary()?, now),
         _ => {
-            let greeting = swim.greeting(now);
+            let greeting = swim.broadcast_ping(now);
             let limit = swim.config().max_packet_size;
             assert!(greeting.is_none_or(|datagram| datagram.len() <= limit));
         }

@@ -4,12 +4,12 @@ use arbitrary::Result;
 use swim::Swim;
 use swim::identity::uri::Uri;
 use swim::security::seal::Seal;
-use swim::security::seal::aead::{Challenge, SESSION_SIZE, Slip, Stamp};
+use swim::security::seal::aead::{Challenge, SESSION_SIZE, SealedHeader, PacketNumber};
 use swim::security::seal::keyring::{Key, Keyring};
 use swim::security::session::address;
 use swim::table::claim::{Claim, Incarnation, Status};
 use swim::table::payload::Payload;
-use swim::wire::{Buckets, Draft, Kind, Note, Trailer, checksummed, ping_data};
+use swim::wire::{Buckets, MessageBuilder, MessageType, Extension, Trailer, checksummed, ping_data};
 
 use super::{Bytes, KEYS};
 
@@ -39,14 +39,14 @@ pub fn message(bytes: &mut Bytes<'_>, names: &[Uri], to: &Swim) -> Result<Vec<u8
     })
 }
 
-fn going_with(bytes: &mut Bytes<'_>, to: &Swim) -> Result<(Stamp, Slip)> {
-    let stamp = Stamp {
+fn going_with(bytes: &mut Bytes<'_>, to: &Swim) -> Result<(PacketNumber, SealedHeader)> {
+    let stamp = PacketNumber {
         session: [bytes.int_in_range(0..=2)?; SESSION_SIZE],
         salt: 0,
         counter: *bytes.choose(&[0, 1, 2, 3, 64, 65, 1000, u64::MAX - 1, u64::MAX])?,
     };
     let challenge: Option<(u64, u64)> = bytes.arbitrary()?;
-    let slip = Slip {
+    let slip = SealedHeader {
         to: to.myself().map_or(0, |myself| address(myself)),
         challenge: challenge.map(|(of, code)| Challenge { of, code }),
         response: bytes.arbitrary()?,
@@ -56,17 +56,17 @@ fn going_with(bytes: &mut Bytes<'_>, to: &Swim) -> Result<(Stamp, Slip)> {
 
 fn plain(bytes: &mut Bytes<'_>, names: &[Uri]) -> Result<Vec<u8>> {
     let sender = bytes.choose(names)?;
-    let kind = *bytes.choose(&Kind::ALL)?;
-    let is_sync = matches!(kind, Kind::SyncReq | Kind::SyncAck);
+    let kind = *bytes.choose(&MessageType::ALL)?;
+    let is_sync = matches!(kind, MessageType::SyncReq | MessageType::SyncAck);
     let mut draft = match kind {
-        Kind::Ping | Kind::Ack => {
+        MessageType::Ping | MessageType::Ack => {
             let ts = bytes.arbitrary()?;
             let (src, dst) = (bytes.choose(names)?, bytes.choose(names)?);
             let data = ping_data(ts, src, dst, bytes.arbitrary()?);
-            Draft::with_data(kind, sender, &data, LIMIT)
+            MessageBuilder::with_data(kind, sender, &data, LIMIT)
         }
-        Kind::SyncReq | Kind::SyncAck => Draft::sync(kind, sender, LIMIT),
-        Kind::Leave => Draft::leave(sender, LIMIT),
+        MessageType::SyncReq | MessageType::SyncAck => MessageBuilder::sync(kind, sender, LIMIT),
+        MessageType::Leave => MessageBuilder::leave(sender, LIMIT),
     };
     if bytes.arbitrary()? {
         draft = draft.trailed_by(&trailer(bytes, names)?);
@@ -116,15 +116,15 @@ pub fn payload(bytes: &mut Bytes<'_>) -> Result<Option<Payload>> {
 fn trailer(bytes: &mut Bytes<'_>, names: &[Uri]) -> Result<Trailer> {
     let note = match bytes.int_in_range(0..=3)? {
         0 => None,
-        1 => Some(Note::Nack {
+        1 => Some(Extension::Nack {
             ts: bytes.arbitrary()?,
             dst: bytes.choose(names)?.clone(),
         }),
-        2 => Some(Note::Compare(sums(bytes)?)),
+        2 => Some(Extension::Compare(sums(bytes)?)),
         _ => {
             let one = sums(bytes)?;
             let zeros = vec![0; one.len()];
-            Some(Note::Differ {
+            Some(Extension::Differ {
                 buckets: Buckets::differing(&one, &zeros).expect("as many"),
                 last: bytes.arbitrary()?,
             })

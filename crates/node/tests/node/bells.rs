@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use node::Node;
-use swim::Outcome;
+use swim::PingOutcome;
 
 use crate::{add, is_rung, started, uri};
 
@@ -22,14 +22,14 @@ fn a_bell_is_rung_for_news_and_for_a_probe() {
         .unwrap()
         .unwrap();
     let outcome = || node.view(|swim| swim.outcome(ticket)).unwrap();
-    while outcome() == Outcome::Waiting {
+    while outcome() == PingOutcome::Waiting {
         assert!(
             is_rung(bells[0], Duration::from_secs(30)),
             "nobody says that it was answered"
         );
         hush(bells[0]);
     }
-    assert_eq!(outcome(), Outcome::Answered);
+    assert_eq!(outcome(), PingOutcome::Answered);
     node.close_bell(bells[1]);
     other
         .with_swim(|swim, now| swim.set_payload(b"\x91\x01", now))

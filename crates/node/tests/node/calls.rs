@@ -4,7 +4,7 @@ use std::net::UdpSocket;
 use std::time::Duration;
 
 use node::{Line, Lines, Node};
-use swim::Outcome;
+use swim::PingOutcome;
 use swim::identity::uri::Uri;
 use swim::log_event::Level;
 use swim::table::claim::Status;
@@ -53,7 +53,7 @@ fn a_busy_port_is_reported_and_the_node_stays_what_it_is() {
     );
     assert_eq!(
         outcome(&other, &myself),
-        Outcome::Answered,
+        PingOutcome::Answered,
         "at the old port"
     );
 
@@ -70,7 +70,7 @@ fn a_busy_port_is_reported_and_the_node_stays_what_it_is() {
     );
     assert_eq!(
         outcome(&other, &uri("127.0.0.1", 33_132)),
-        Outcome::Answered
+        PingOutcome::Answered
     );
 }
 
@@ -91,8 +91,8 @@ fn has_lost_nothing(node: &Node, myself: &Uri, member: &Node, other: &Uri) {
     let payload = node.view(|swim| swim.member(myself).and_then(|me| me.payload.clone()));
     let payload = payload.unwrap().expect("the payload stays");
     assert_eq!(payload.bytes(), b"\x81\xa1x\x01");
-    assert_eq!(outcome(member, myself), Outcome::Answered);
-    assert_eq!(outcome(node, other), Outcome::Answered);
+    assert_eq!(outcome(member, myself), PingOutcome::Answered);
+    assert_eq!(outcome(node, other), PingOutcome::Answered);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use swim::table::claim::Status;
-use swim::wire::Malformed;
+use swim::wire::DropReason;
 
 use crate::{add, assign, eventually, is_free, sees, started, status, uri};
 
@@ -82,17 +82,17 @@ fn what_a_dead_member_sends_is_recognised_by_its_address() {
     sees(&node, &dead, Status::Dead);
     let stranger = UdpSocket::bind("127.0.0.1:33192").unwrap();
     let successor = UdpSocket::bind("127.0.0.1:33191").unwrap();
-    let malformed = |why: Malformed| node.view(|swim| swim.stats().malformed[why as usize]);
+    let malformed = |why: DropReason| node.view(|swim| swim.stats().dropped[why as usize]);
     // What is wrong with this one is no key: who sent it can be understood.
     let strange = b"\x94\xa5a:100\xa4WHAT\xc0\x90";
     successor.send_to(strange, "127.0.0.1:33190").unwrap();
     eventually("it was taken for what it is", || {
-        malformed(Malformed::Type) == Ok(1)
+        malformed(DropReason::Type) == Ok(1)
     });
     assert_eq!(status(&node, &dead), Some(Status::Dead));
     stranger.send_to(b"\xc1", "127.0.0.1:33190").unwrap();
     eventually("the stranger was heard", || {
-        malformed(Malformed::NotMsgpack) == Ok(1)
+        malformed(DropReason::NotMsgpack) == Ok(1)
     });
     assert_eq!(status(&node, &dead), Some(Status::Dead));
     successor.send_to(b"\xc1", "127.0.0.1:33190").unwrap();

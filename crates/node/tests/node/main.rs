@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use node::{Node, clock};
 use rustix::event::{PollFd, PollFlags, poll};
-use swim::Outcome;
+use swim::PingOutcome;
 use swim::identity::uri::Uri;
 use swim::table::claim::Status;
 
@@ -63,14 +63,14 @@ fn assign(node: &Node, option: &str, value: f64) {
         .unwrap();
 }
 
-fn outcome(node: &Node, member: &Uri) -> Outcome {
+fn outcome(node: &Node, member: &Uri) -> PingOutcome {
     let ticket = node
         .with_swim(|swim, now| swim.probe(member, now))
         .unwrap()
         .unwrap();
     let ask = || node.view(|swim| swim.outcome(ticket)).unwrap();
     eventually(&format!("the probe of {member} is decided"), || {
-        ask() != Outcome::Waiting
+        ask() != PingOutcome::Waiting
     });
     ask()
 }

@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 
 use node::{Family, Line, Node};
-use swim::Outcome;
+use swim::PingOutcome;
 use swim::log_event::Level;
 use swim::table::claim::Status;
 
@@ -23,7 +23,7 @@ fn names_and_ipv6_work_like_ipv4_numbers() {
     sees(&named[1], &uri("localhost", 33_110), Status::Alive);
     assert_eq!(
         outcome(&named[1], &uri("localhost", 33_110)),
-        Outcome::Answered
+        PingOutcome::Answered
     );
 
     let six = [Node::new(), Node::new()];
@@ -32,10 +32,10 @@ fn names_and_ipv6_work_like_ipv4_numbers() {
     six[1].init("[::1]", 33_111, Some("[::1]")).unwrap();
     add(&six[0], &uri("[::1]", 33_111));
     sees(&six[1], &uri("[::1]", 33_110), Status::Alive);
-    assert_eq!(outcome(&six[1], &uri("[::1]", 33_110)), Outcome::Answered);
+    assert_eq!(outcome(&six[1], &uri("[::1]", 33_110)), PingOutcome::Answered);
     assert_eq!(
         outcome(&six[1], &uri("127.0.0.1", 33_110)),
-        Outcome::Unsent,
+        PingOutcome::Unsent,
         "out of its reach"
     );
 }
@@ -70,15 +70,15 @@ fn a_name_that_hangs_delays_nothing_else() {
     let other = Node::with_lookup(|_, _| Ok(LOCALHOST));
     other.init("other", 33_161, None).unwrap();
     add(&node, &uri("hangs", 33_169));
-    assert_eq!(outcome(&node, &uri("127.0.0.1", 33_160)), Outcome::Answered);
+    assert_eq!(outcome(&node, &uri("127.0.0.1", 33_160)), PingOutcome::Answered);
     assert_eq!(
         outcome(&node, &uri("other", 33_161)),
-        Outcome::Answered,
+        PingOutcome::Answered,
         "another name"
     );
     assert_eq!(
         outcome(&other, &uri("127.0.0.1", 33_160)),
-        Outcome::Answered
+        PingOutcome::Answered
     );
     drop(release);
 }
@@ -89,7 +89,7 @@ fn a_name_that_does_not_resolve_is_reported_once() {
     node.init("127.0.0.1", 33_170, None).unwrap();
     let nowhere = uri("nowhere", 33_171);
     for _ in 0..3 {
-        assert_eq!(outcome(&node, &nowhere), Outcome::Unsent);
+        assert_eq!(outcome(&node, &nowhere), PingOutcome::Unsent);
     }
     let text = "getaddrinfo: Name or service not known (nowhere:33171)".into();
     assert_eq!(

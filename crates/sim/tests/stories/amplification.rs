@@ -3,7 +3,7 @@
 
 use swim::config::Config;
 use swim::time::{Micros, Now};
-use swim::wire::{Body, Event, Note, Trailer, ack_data, checksummed, decode, ping_data};
+use swim::wire::{Body, Event, Extension, Trailer, ack_data, checksummed, decode, ping_data};
 
 use crate::*;
 
@@ -49,12 +49,12 @@ fn sent_to(swim: &mut Swim, host: &str) -> usize {
     there.map(|transmit| transmit.datagram.len()).sum()
 }
 
-fn alive(uri: &Uri, draft: &mut Draft) {
+fn alive(uri: &Uri, draft: &mut MessageBuilder) {
     assert!(draft.event(uri, Claim::alive(Incarnation::FIRST), None, 0));
 }
 
 fn ping(from: &Uri, dst: &Uri, ts: u64) -> Vec<u8> {
-    let draft = Draft::with_data(Kind::Ping, from, &ping_data(ts, from, dst, None), 1472);
+    let draft = MessageBuilder::with_data(MessageType::Ping, from, &ping_data(ts, from, dst, None), 1472);
     draft.finish().expect("it fits")
 }
 
@@ -64,13 +64,13 @@ fn lure(kind: u64, victim: &Uri, ts: u64) -> Vec<u8> {
         0 => ping(victim, &own(), ts),
         1 => {
             let data = ping_data(ts, victim, &own(), None);
-            let mut draft = Draft::with_data(Kind::Ping, victim, &data, 1472);
+            let mut draft = MessageBuilder::with_data(MessageType::Ping, victim, &data, 1472);
             alive(victim, &mut draft);
             draft.finish().expect("it fits")
         }
         2 => ping(&name("asker", victim.port()), victim, ts),
         3 => {
-            let draft = Draft::sync(Kind::SyncReq, victim, 1472);
+            let draft = MessageBuilder::sync(MessageType::SyncReq, victim, 1472);
             draft.finish().expect("it fits")
         }
         _ => hearsay(victim, &own(), Dead, ts),
@@ -115,7 +115,7 @@ fn whatever_strangers_ask_for_no_more_is_sent_than_promised() {
             "{kinds:?}: {sent} bytes, and {most} are promised"
         );
         // Pings for others have a bound of their own, below this one.
-        let declined = swim.stats().declined > 0;
+        let declined = swim.stats().amplification_limited > 0;
         assert!(declined || kinds == (2..3), "{kinds:?}: {sent} bytes");
         swim.audit().expect("sound");
     }
@@ -144,10 +144,10 @@ fn an_address_that_is_not_validated_gets_at_most_three_times_what_came_from_it_a
     let sums = vec![1; 8];
     for victim in [name("victim", 1), name("member", 7), name("friend", 1)] {
         let compare = Trailer {
-            note: Some(Note::Compare(sums.clone())),
+            note: Some(Extension::Compare(sums.clone())),
             ..Trailer::default()
         };
-        let compare = Draft::leave(&victim, 1472).trailed_by(&compare).finish();
+        let compare = MessageBuilder::leave(&victim, 1472).trailed_by(&compare).finish();
         let compare = compare.map(checksummed);
         let lures = (0..5).map(|kind| lure(kind, &victim, 7));
         for lure in lures.chain(compare) {
@@ -170,18 +170,18 @@ fn an_address_that_is_not_validated_gets_at_most_three_times_what_came_from_it_a
 fn what_an_asker_wants_it_gets_as_soon_as_it_has_answered_from_where_it_asks() {
     let asker = name("asker", 1);
     let compare = Trailer {
-        note: Some(Note::Compare(vec![1; 8])),
+        note: Some(Extension::Compare(vec![1; 8])),
         ..Trailer::default()
     };
     let requests = [
         (
-            Draft::leave(&asker, 1472)
+            MessageBuilder::leave(&asker, 1472)
                 .trailed_by(&compare)
                 .finish()
                 .map(checksummed),
             "asker",
         ),
-        (Draft::sync(Kind::SyncReq, &asker, 1472).finish(), "asker"),
+        (MessageBuilder::sync(MessageType::SyncReq, &asker, 1472).finish(), "asker"),
         (Some(ping(&asker, &own(), 7)), "asker"),
         (Some(ping(&asker, &name("member", 3), 7)), "member"),
     ];
@@ -227,12 +227,12 @@ fn nobody_can_answer_for_another_member() {
         panic!("not a ping");
     };
     let guessed = ping_data(echo.ts.expect("a time"), &own(), &victim, Some(7));
-    let guessed = Draft::with_data(Kind::Ack, &victim, &guessed, 1472).finish();
+    let guessed = MessageBuilder::with_data(MessageType::Ack, &victim, &guessed, 1472).finish();
     for forged in [answer(&misnamed), guessed.expect("it fits")] {
         swim.handle_datagram(&forged, ELSEWHERE, at(2))
             .expect("well formed");
     }
-    let request = Draft::sync(Kind::SyncReq, &victim, 1472).finish();
+    let request = MessageBuilder::sync(MessageType::SyncReq, &victim, 1472).finish();
     swim.handle_datagram(&request.expect("it fits"), ELSEWHERE, at(200_000))
         .expect("well formed");
     let sent: Vec<_> = std::iter::from_fn(|| swim.poll_transmit()).collect();
@@ -260,7 +260,7 @@ fn a_probe_that_was_answered_has_told_both_sides_the_newest_payload() {
                 swim.probe(&dst, now).expect("initialized")
             });
             let ticket = probe.expect("it runs");
-            let answered = |world: &World| swim(world, A).outcome(ticket) == Outcome::Answered;
+            let answered = |world: &World| swim(world, A).outcome(ticket) == PingOutcome::Answered;
             assert!(world.run_until(MOMENT, answered).is_some());
             assert_eq!(world.payload(A, B), Some(100 + number));
             assert_eq!(world.payload(B, A), Some(number));
@@ -278,7 +278,7 @@ fn who_is_told_of_a_suspicion_by_a_ping_refutes_it_in_the_answer() {
         let (to, from) = (uri(&world, B), uri(&world, A));
         let claim = world.claim(A, &to).expect("known");
         assert_eq!(claim.status, Suspect);
-        let mut told = Draft::with_data(Kind::Ping, &from, &ping_data(7, &from, &to, None), 1472);
+        let mut told = MessageBuilder::with_data(MessageType::Ping, &from, &ping_data(7, &from, &to, None), 1472);
         assert!(told.event(&to, claim, None, 0));
         let heard = world.act(B, "hears", |engine, now| {
             let swim = engine.swim_mut().expect("ours");
@@ -324,7 +324,7 @@ fn a_stranger_gets_the_table_and_an_answer_without_news() {
     }
     sent_to(&mut swim, "asker");
     let asker = name("asker", 1);
-    let question = Draft::sync(Kind::SyncReq, &asker, 1472).finish();
+    let question = MessageBuilder::sync(MessageType::SyncReq, &asker, 1472).finish();
     swim.handle_datagram(&question.expect("it fits"), SOMEWHERE, at(2))
         .expect("well formed");
     let asked = swim.poll_transmit().expect("a ping");
@@ -362,11 +362,11 @@ fn one_who_says_that_he_is_a_member_is_a_stranger_until_he_has_answered() {
                 panic!("{asked:?}");
             };
             let data = ack_data(echo.raw, at(SECOND).wall);
-            let answer = Draft::with_data(Kind::Ack, &joiner, &data, 1472);
+            let answer = MessageBuilder::with_data(MessageType::Ack, &joiner, &data, 1472);
             let answer = answer.finish().expect("it fits");
             swim.handle_datagram(&answer, SOMEWHERE, at(SECOND + 1))
                 .expect("well formed");
-            assert_eq!(swim.outcome(ticket), Outcome::Answered);
+            assert_eq!(swim.outcome(ticket), PingOutcome::Answered);
         }
         flood(&mut swim, 2 * SECOND, 1, 0..1);
         let question = ping(&joiner, &own(), 7);
@@ -395,7 +395,7 @@ fn members_stay_alive_and_hear_news_while_one_of_them_is_flooded() {
                 assert!(world.run_until(MOMENT, known).is_some());
             }
         }
-        assert!(swim(&world, B).stats().declined > 0);
+        assert!(swim(&world, B).stats().amplification_limited > 0);
         assert!(world.onlooker.wronged.is_empty() && world.onlooker.buried.is_empty());
         // The bucket fills again.
         world.run(seconds(5));

@@ -4,8 +4,8 @@ use swim::config::{Config, Setting};
 use swim::table::claim::{Claim, Incarnation};
 use swim::table::payload::{Payload, Unfit};
 use swim::time::{Micros, Now};
-use swim::wire::{Draft, Kind, Malformed, decode, ping_data};
-use swim::{Outcome, Position, Refused};
+use swim::wire::{MessageBuilder, MessageType, DropReason, decode, ping_data};
+use swim::{PingOutcome, Position, Refused};
 
 use crate::*;
 
@@ -32,13 +32,13 @@ fn drain(swim: &mut Swim) {
 
 /// What `from` would send: a message of events, or a PING for `dst`.
 fn leave(from: &Uri, about: &Uri, claim: Claim, payload: Option<&Payload>) -> Vec<u8> {
-    let mut draft = Draft::leave(from, 1472);
+    let mut draft = MessageBuilder::leave(from, 1472);
     assert!(draft.event(about, claim, payload, 0));
     draft.finish().expect("it fits")
 }
 
 fn ping(from: &Uri, dst: &Uri, ts: u64) -> Vec<u8> {
-    let draft = Draft::with_data(Kind::Ping, from, &ping_data(ts, from, dst, None), 1472);
+    let draft = MessageBuilder::with_data(MessageType::Ping, from, &ping_data(ts, from, dst, None), 1472);
     draft.finish().expect("it fits")
 }
 
@@ -79,7 +79,7 @@ fn who_asks_for_too_many_is_told_nothing_wrong_of_the_rest() {
     assert!(
         outcomes
             .into_iter()
-            .all(|outcome| outcome == Outcome::Waiting)
+            .all(|outcome| outcome == PingOutcome::Waiting)
     );
 }
 
@@ -145,7 +145,7 @@ fn a_payload_that_could_harm_its_reader_is_nowhere_taken_in_and_what_comes_with_
         swim.handle_datagram(&lethal, SOMEWHERE, at(1))
             .expect("well formed");
         let known = |swim: &Swim| {
-            let member = swim.member("b:1").or_else(|| swim.members().grave("b:1"));
+            let member = swim.member("b:1").or_else(|| swim.members().tombstone("b:1"));
             let member = member.expect("it is heard of").clone();
             (
                 member.claim.status,
@@ -445,13 +445,13 @@ fn what_is_longer_than_a_packet_may_be_is_dropped_unread() {
             datagram.resize(size, 0xc0); // no trailer
             let result = swim.handle_datagram(&datagram, SOMEWHERE, at(2));
             let expected = if size == taken {
-                Malformed::Corrupt
+                DropReason::Corrupt
             } else {
-                Malformed::Oversized
+                DropReason::Oversized
             };
             assert_eq!(result, Err(expected), "{size} of {packet_size}");
             drain(&mut swim);
         }
-        assert_eq!(swim.stats().malformed[Malformed::Oversized as usize], 1);
+        assert_eq!(swim.stats().dropped[DropReason::Oversized as usize], 1);
     }
 }

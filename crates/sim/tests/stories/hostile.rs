@@ -3,7 +3,7 @@
 use sim::world::Recording;
 use swim::config::{Config, Setting};
 use swim::time::{Micros, Now};
-use swim::wire::Malformed;
+use swim::wire::DropReason;
 
 use crate::*;
 
@@ -90,7 +90,7 @@ fn what_is_malformed_changes_nothing_and_is_not_answered() {
         }
     }
     assert!(rejected > 100_000, "{rejected}");
-    assert_eq!(swim.stats().malformed.iter().sum::<u64>(), rejected);
+    assert_eq!(swim.stats().dropped.iter().sum::<u64>(), rejected);
 }
 
 /// What members of ours say to one another when they meet, when payloads change, and when one of them is
@@ -121,7 +121,7 @@ fn our_own(key: Option<&[u8]>) -> Vec<(Uri, Vec<u8>)> {
             kinds.push((kind, (uri(&world, to), datagram.clone())));
         }
     }
-    for name in Kind::ALL.map(Kind::name) {
+    for name in MessageType::ALL.map(MessageType::name) {
         assert!(
             kinds.iter().any(|((known, ..), _)| *known == name),
             "{name}"
@@ -153,7 +153,7 @@ fn no_flipped_bit_in_what_we_say_is_believed() {
                 assert!(heard.is_err(), "bit {bit} of {datagram:x?}");
             }
             assert_eq!((state(&swim), drain(&mut swim)), (before, 0));
-            let corrupt = swim.stats().malformed[Malformed::Corrupt as usize];
+            let corrupt = swim.stats().dropped[DropReason::Corrupt as usize];
             assert!(corrupt > 0 || key.is_some());
             assert_eq!(swim.handle_datagram(&datagram, SOMEWHERE, at(1)), Ok(()));
         }
@@ -420,7 +420,7 @@ fn a_record_about_oneself_is_refuted_like_any_rumor() {
         let stale = Payload::new(&payload(1)).expect("a payload");
         let claim = world.claim(A, &uri(&world, B)).expect("known");
         for claim in [claim.with(Dead), claim] {
-            let mut draft = Draft::sync(Kind::SyncAck, &uri(&world, A), 1472);
+            let mut draft = MessageBuilder::sync(MessageType::SyncAck, &uri(&world, A), 1472);
             assert!(draft.record(&uri(&world, B), claim, Some(&stale)));
             world.inject(A, B, &draft.finish().expect("it fits"));
             assert_eq!(
@@ -443,7 +443,7 @@ fn of_one_who_is_gone_all_remember_the_same_payload() {
         // It has lived twice, too shortly to learn of its first life.
         for (hearer, number) in [(A, 1), (B, 2)] {
             let bytes = Payload::new(&payload(number)).expect("a payload");
-            let mut draft = Draft::leave(&uri(&world, C), 1472);
+            let mut draft = MessageBuilder::leave(&uri(&world, C), 1472);
             assert!(draft.event(&gone, claim, Some(&bytes), 0));
             world.inject(C, hearer, &draft.finish().expect("it fits"));
         }
@@ -465,7 +465,7 @@ fn a_payload_too_large_to_pass_on_does_not_keep_news_from_spreading() {
         let payload = Payload::new(&text).expect("a payload");
         for port in 1..=20 {
             let large = Uri::new("large", port).expect("a URI");
-            let mut draft = Draft::leave(&large, 1472);
+            let mut draft = MessageBuilder::leave(&large, 1472);
             assert!(draft.event(&large, Claim::alive(Incarnation::FIRST), Some(&payload), 0));
             world.inject(A, B, &draft.finish().expect("it fits"));
         }
@@ -498,18 +498,18 @@ fn one_who_was_never_there_is_found_out() {
 fn however_often_one_datagram_accuses_it_is_refuted_once() {
     let mut swim = listener();
     let own = Uri::new("localhost", 13301).expect("a URI");
-    for kind in [Kind::Leave, Kind::SyncAck] {
+    for kind in [MessageType::Leave, MessageType::SyncAck] {
         let (version, refuted) = (swim.version(), swim.stats().refutations);
         let first = swim.member(&own).expect("itself").claim.incarnation.get();
         let mut draft = match kind {
-            Kind::Leave => Draft::leave(&other(1), 1472),
-            _ => Draft::sync(kind, &other(1), 1472),
+            MessageType::Leave => MessageBuilder::leave(&other(1), 1472),
+            _ => MessageBuilder::sync(kind, &other(1), 1472),
         };
         for incarnation in first..first + 40 {
             let incarnation = Incarnation::from_wire(incarnation).expect("admissible");
             let claim = Claim::alive(incarnation).with(Dead);
             let fits = match kind {
-                Kind::Leave => draft.event(&own, claim, None, 0),
+                MessageType::Leave => draft.event(&own, claim, None, 0),
                 _ => draft.record(&own, claim, None),
             };
             assert!(fits);
@@ -540,7 +540,7 @@ fn a_payload_of_mine_that_i_could_never_have_set_is_not_contradicted() {
     for (length, contradicts) in [(600, false), (100, true)] {
         let claim = swim.member(&own).expect("itself").claim;
         let payload = Payload::new(&text(length)).expect("an array");
-        let mut draft = Draft::leave(&other(1), 1472);
+        let mut draft = MessageBuilder::leave(&other(1), 1472);
         assert!(draft.event(&own, claim, Some(&payload), 0));
         let datagram = draft.finish().expect("it fits");
         swim.handle_datagram(&datagram, SOMEWHERE, at(2))
@@ -555,7 +555,7 @@ fn a_payload_of_mine_that_i_could_never_have_set_is_not_contradicted() {
 fn a_table_in_which_all_are_dead_is_not_answered_with_a_datagram_to_each() {
     let mut swim = listener_among(50);
     acquaint(&mut swim, &other(60), at(1));
-    let mut draft = Draft::sync(Kind::SyncAck, &other(60), 1472);
+    let mut draft = MessageBuilder::sync(MessageType::SyncAck, &other(60), 1472);
     for port in 1..=50 {
         let claim = Claim::alive(Incarnation::FIRST).with(Dead);
         assert!(draft.record(&other(port), claim, None));

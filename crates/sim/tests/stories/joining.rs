@@ -61,8 +61,8 @@ fn a_stranger_who_is_probed_joins_only_if_it_answers() {
         };
         let (present, missing) = (probe(&mut world, B), probe(&mut world, absent));
         world.run(seconds(5));
-        assert_eq!(swim(&world, A).outcome(present), Outcome::Answered);
-        assert_eq!(swim(&world, A).outcome(missing), Outcome::Waiting);
+        assert_eq!(swim(&world, A).outcome(present), PingOutcome::Answered);
+        assert_eq!(swim(&world, A).outcome(missing), PingOutcome::Waiting);
         assert!(world.everyone_sees(B, Alive) && world.everyone_sees(A, Alive));
         assert_eq!(world.status(A, absent), None);
     });

@@ -136,7 +136,7 @@ fn a_former_life_is_contradicted_at_every_incarnation_that_is_remembered_of_it()
             uri(&world, B),
             Payload::new(&payload(7)).expect("a payload"),
         );
-        let mut draft = Draft::leave(&name, 1472);
+        let mut draft = MessageBuilder::leave(&name, 1472);
         let claim = world.claim(C, &name).expect("known");
         let later = Claim::alive(claim.incarnation.next());
         assert!(draft.event(&name, later, Some(&former), 0));

@@ -14,14 +14,14 @@ mod tuning;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use sim::{Id, Kind as Implementation, World, payload};
+use sim::{Id, Implementation, World, payload};
 use swim::identity::uri::Uri;
 use swim::table::claim::Status::{self, Alive, Dead, Left, NonDecryptable, Suspect};
 use swim::table::claim::{Claim, Incarnation};
 use swim::table::payload::Payload;
 use swim::time::{Micros, Now};
-use swim::wire::{Body, Draft, Kind, ack_data, decode};
-use swim::{Outcome, Swim, Transmit};
+use swim::wire::{Body, MessageBuilder, MessageType, ack_data, decode};
+use swim::{PingOutcome, Swim, Transmit};
 
 const A: Id = Id(0);
 const B: Id = Id(1);
@@ -82,7 +82,7 @@ fn answer(ping: &Transmit) -> Vec<u8> {
     let Body::Ping(echo) = asked.body else {
         panic!("not a PING: {asked:?}");
     };
-    let answer = Draft::with_data(Kind::Ack, &ping.to, &ack_data(echo.raw, Micros(1)), 1472);
+    let answer = MessageBuilder::with_data(MessageType::Ack, &ping.to, &ack_data(echo.raw, Micros(1)), 1472);
     answer.finish().expect("it fits")
 }
 
@@ -102,7 +102,7 @@ fn acquaint(swim: &mut Swim, peer: &Uri, now: Now) {
 /// A LEAVE in which `sender` says this of `subject`.
 fn hearsay(sender: &Uri, subject: &Uri, status: Status, incarnation: u64) -> Vec<u8> {
     let incarnation = Incarnation::from_wire(incarnation).expect("admissible");
-    let mut draft = Draft::leave(sender, 1472);
+    let mut draft = MessageBuilder::leave(sender, 1472);
     assert!(draft.event(
         subject,
         Claim {

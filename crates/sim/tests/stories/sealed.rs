@@ -6,7 +6,7 @@ use sim::world::Recording;
 use swim::config::{Config, Setting};
 use swim::security::seal::Cipher;
 use swim::time::{Micros, Now};
-use swim::wire::Malformed;
+use swim::wire::DropReason;
 
 use crate::*;
 
@@ -27,8 +27,8 @@ fn group(count: u32, seed: u64) -> World {
     world
 }
 
-fn malformed(world: &World, id: Id, why: Malformed) -> u64 {
-    swim(world, id).stats().malformed[why as usize]
+fn malformed(world: &World, id: Id, why: DropReason) -> u64 {
+    swim(world, id).stats().dropped[why as usize]
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn a_user_gets_his_answer_from_a_stranger_within_the_ack_timeout() {
         });
         let ticket = ticket.expect("it runs").expect("it takes part");
         world.run(ACK_TIMEOUT);
-        assert_eq!(swim(&world, A).outcome(ticket), Outcome::Answered);
+        assert_eq!(swim(&world, A).outcome(ticket), PingOutcome::Answered);
     });
 }
 
@@ -102,9 +102,9 @@ fn what_is_not_sealed_with_the_key_changes_nothing_not_even_for_the_dead() {
         }
         assert_eq!(swim(&world, A).version(), before);
         assert_ne!(world.status(A, C), Some(NonDecryptable));
-        assert_eq!(malformed(&world, A, Malformed::NotSealed), 4);
-        assert_eq!(malformed(&world, A, Malformed::OtherGroup), 0);
-        assert_eq!(malformed(&world, A, Malformed::UnknownKey), 1);
+        assert_eq!(malformed(&world, A, DropReason::NotSealed), 4);
+        assert_eq!(malformed(&world, A, DropReason::OtherGroup), 0);
+        assert_eq!(malformed(&world, A, DropReason::UnknownKey), 1);
     });
 }
 
@@ -335,8 +335,8 @@ fn two_groups_with_other_labels_that_are_introduced_to_each_other_do_not_merge()
                     );
                 }
             }
-            assert!(malformed(&world, C, Malformed::OtherGroup) > 0);
-            assert!(malformed(&world, B, Malformed::OtherGroup) > 0);
+            assert!(malformed(&world, C, DropReason::OtherGroup) > 0);
+            assert!(malformed(&world, B, DropReason::OtherGroup) > 0);
         }
     }
 }
@@ -397,7 +397,7 @@ fn no_nonce_is_used_twice_not_even_by_who_is_restarted_or_forks() {
     world.tape = Some(Vec::new());
     world.run(3 * PERIOD);
     world.act(A, "forks", |engine, _now| {
-        engine.swim_mut().expect("ours").part_ways(2);
+        engine.swim_mut().expect("ours").reseed_after_fork(2);
     });
     world.run(3 * PERIOD);
     let tape = world.tape.take().expect("it was put in");
@@ -417,7 +417,7 @@ fn who_greets_everybody_gets_acquainted() {
     story(|seed| {
         let mut world = strangers(2, seed);
         let greeting = world.act(A, "greets", |engine, now| {
-            engine.swim_mut().expect("ours").greeting(now)
+            engine.swim_mut().expect("ours").broadcast_ping(now)
         });
         let greeting = greeting.flatten().expect("it takes part");
         world.inject(A, B, &greeting);

@@ -6,12 +6,12 @@ use crate::Swim;
 use crate::detector::question::Question;
 use crate::identity::uri::Uri;
 use crate::time::Now;
-use crate::wire::Echo;
+use crate::wire::PingData;
 
 /// The probes that users have asked for.
 #[derive(Debug, Default)]
-pub struct Enquiries {
-    asked: IndexMap<Ticket, Asked>,
+pub struct AppPings {
+    asked: IndexMap<PingId, Asked>,
     tickets: u64,
 }
 
@@ -19,16 +19,16 @@ pub struct Enquiries {
 #[derive(Debug)]
 struct Asked {
     question: Question,
-    outcome: Outcome,
+    outcome: PingOutcome,
 }
 
 /// By which a user finds a probe again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Ticket(pub u64);
+pub struct PingId(pub u64);
 
 /// What has become of a user's probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum PingOutcome {
     /// Nothing yet.
     Waiting,
     /// The member has answered.
@@ -41,19 +41,19 @@ pub enum Outcome {
 /// behind; one that is decided then makes room, or the oldest.
 const ASKED_MAX: usize = 1024;
 
-impl Enquiries {
+impl AppPings {
     /// Forgets every probe; they come to nothing.
     pub fn clear(&mut self) {
         self.asked.clear();
     }
 
     /// What has become of a probe; `None` when it is forgotten.
-    pub fn outcome(&self, ticket: Ticket) -> Option<Outcome> {
+    pub fn outcome(&self, ticket: PingId) -> Option<PingOutcome> {
         self.asked.get(&ticket).map(|asked| asked.outcome)
     }
 
     /// Forgets a probe.
-    pub fn forget(&mut self, ticket: Ticket) {
+    pub fn forget(&mut self, ticket: PingId) {
         self.asked.shift_remove(&ticket);
     }
 
@@ -65,7 +65,7 @@ impl Enquiries {
     /// Whether a user waits for an answer of `uri`.
     pub fn waits_for(&self, uri: &Uri) -> bool {
         let waiting =
-            |asked: &Asked| asked.outcome == Outcome::Waiting && asked.question.dst == *uri;
+            |asked: &Asked| asked.outcome == PingOutcome::Waiting && asked.question.dst == *uri;
         self.asked.values().any(waiting)
     }
 
@@ -74,33 +74,33 @@ impl Enquiries {
         self.asked.values().map(|asked| &asked.question)
     }
 
-    fn remember(&mut self, question: Question) -> Ticket {
+    fn remember(&mut self, question: Question) -> PingId {
         if self.asked.len() == ASKED_MAX {
-            let decided = |asked: &Asked| asked.outcome != Outcome::Waiting;
+            let decided = |asked: &Asked| asked.outcome != PingOutcome::Waiting;
             let decided = self.asked.values().position(decided);
             self.asked.shift_remove_index(decided.unwrap_or(0));
         }
         self.tickets += 1;
-        let ticket = Ticket(self.tickets);
-        let outcome = Outcome::Waiting;
+        let ticket = PingId(self.tickets);
+        let outcome = PingOutcome::Waiting;
         self.asked.insert(ticket, Asked { question, outcome });
         ticket
     }
 
     /// An answer came: says how many probes it decides.
-    pub fn hear_answer(&mut self, echo: &Echo<'_>) -> u64 {
+    pub fn hear_answer(&mut self, echo: &PingData<'_>) -> u64 {
         let answered = |asked: &Asked| asked.question.is_answered_by(echo);
-        self.decide(Outcome::Answered, answered)
+        self.decide(PingOutcome::Answered, answered)
     }
 
     /// Nothing could be sent to `uri`: says how many probes that decides.
     pub fn give_up(&mut self, uri: &str) -> u64 {
         let waiting =
-            |asked: &Asked| *asked.question.dst == *uri && asked.outcome == Outcome::Waiting;
-        self.decide(Outcome::Unsent, waiting)
+            |asked: &Asked| *asked.question.dst == *uri && asked.outcome == PingOutcome::Waiting;
+        self.decide(PingOutcome::Unsent, waiting)
     }
 
-    fn decide(&mut self, outcome: Outcome, applies: impl Fn(&Asked) -> bool) -> u64 {
+    fn decide(&mut self, outcome: PingOutcome, applies: impl Fn(&Asked) -> bool) -> u64 {
         let mut decided = 0;
         for asked in self.asked.values_mut().filter(|asked| applies(asked)) {
             asked.outcome = outcome;
@@ -112,9 +112,9 @@ impl Enquiries {
 
 impl Swim {
     /// Pings `uri` for a user, once. Once it has answered it knows the payload that I have now.
-    pub(crate) fn ask_for_user(&mut self, uri: &Uri, now: Now) -> Ticket {
+    pub(crate) fn ask_for_user(&mut self, uri: &Uri, now: Now) -> PingId {
         let question = self.question(uri, now);
         self.ask_in_full(&question);
-        self.enquiries.remember(question)
+        self.app_pings.remember(question)
     }
 }

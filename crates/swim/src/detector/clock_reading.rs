@@ -122,7 +122,7 @@ mod tests {
     use crate::config::Config;
     use crate::security::amplification::{FACTOR, HEADERS_SIZE};
     use crate::table::claim::{Claim, Incarnation};
-    use crate::wire::{Body, Draft, Kind, clock_ping_data, decode, ping_data};
+    use crate::wire::{Body, MessageBuilder, MessageType, clock_ping_data, decode, ping_data};
 
     const SOMEWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 3301);
 
@@ -160,7 +160,7 @@ mod tests {
     }
 
     fn ping_of(sender: &Uri, data: &[u8]) -> Vec<u8> {
-        let mut draft = Draft::with_data(Kind::Ping, sender, data, 1472);
+        let mut draft = MessageBuilder::with_data(MessageType::Ping, sender, data, 1472);
         assert!(draft.event(sender, Claim::alive(Incarnation::FIRST), None, 0));
         draft.finish().expect("it fits")
     }

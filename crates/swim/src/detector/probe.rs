@@ -9,19 +9,19 @@ use crate::detector::rtt::RoundTrip;
 use crate::detector::self_check::LATENESS_MAX;
 use crate::dissemination::hearsay::Checks;
 use crate::identity::uri::Uri;
-use crate::log_event::Report;
+use crate::log_event::LogEvent;
 use crate::security::cookie::Path;
 use crate::table::claim::{Incarnation, Status};
 use crate::table::member::Member;
 use crate::time::{Micros, Now};
 use crate::timers::Timer;
-use crate::wire::{Echo, Event};
+use crate::wire::{PingData, Event};
 
 /// The probes in flight: one of the round, and one of a member that is not live.
 #[derive(Debug, Default)]
 pub struct Prober {
     round: Option<Probe>,
-    apart: Option<Question>,
+    unreachable_probe: Option<Question>,
     /// Pings to those of whom others say what cannot be believed of them.
     pub(crate) checks: Checks,
     /// How long answers take, whoever gives them.
@@ -36,7 +36,7 @@ struct Probe {
     /// When the verdict falls.
     deadline: Micros,
     /// How long to wait for an answer before asking again.
-    patience: Duration,
+    timeout: Duration,
     /// It was asked more than once, since there was no answer.
     overdue: bool,
     /// Everybody who was asked to ask, in that order.
@@ -62,7 +62,7 @@ const OWN_ANSWER_MIN: Duration = LATENESS_MAX;
 impl Prober {
     /// Forgets the probes of the rounds: nobody could have heard an answer.
     pub fn give_up(&mut self) {
-        (self.round, self.apart) = (None, None);
+        (self.round, self.unreachable_probe) = (None, None);
         self.checks.clear();
     }
 
@@ -80,7 +80,7 @@ impl Prober {
     /// The questions in flight.
     pub(crate) fn questions(&self) -> impl Iterator<Item = &Question> {
         let round = self.round.iter().map(|probe| &probe.question);
-        round.chain(&self.apart).chain(self.checks.iter())
+        round.chain(&self.unreachable_probe).chain(self.checks.iter())
     }
 }
 
@@ -90,8 +90,8 @@ impl Swim {
         if let Some(due) = self.own_answer_due(now) {
             return self.timers.set(Timer::Period, due);
         }
-        self.judge(now);
-        self.errands.age();
+        self.fail_probe(now);
+        self.indirect_pings.age();
         self.prober.checks.clear();
         let length = self.config.protocol_period.max(self.config.ack_timeout);
         let deadline = now.monotonic + length;
@@ -99,18 +99,18 @@ impl Swim {
         if let Some(dst) = self.members.next_unreachable(&mut self.rng) {
             let question = self.question(&dst, now);
             self.ask(&question, &dst);
-            self.prober.apart = Some(question);
+            self.prober.unreachable_probe = Some(question);
         }
         if let Some(dst) = self.members.next_live(&mut self.rng) {
             let question = self.question(&dst, now);
             self.stats.probes += 1;
             self.ask(&question, &dst);
-            let (began, patience) = (now.monotonic, self.patience_with(&dst));
+            let (began, timeout) = (now.monotonic, self.timeout_for(&dst));
             self.prober.round = Some(Probe {
                 question,
                 began,
                 deadline,
-                patience,
+                timeout,
                 overdue: false,
                 relays: Vec::new(),
                 refusals: 0,
@@ -118,7 +118,7 @@ impl Swim {
                 told: self.own_claim().map(|own| own.incarnation),
                 digest: Some(self.members.digest().total()),
             });
-            self.timers.set(Timer::Retry, now.monotonic + patience);
+            self.timers.set(Timer::Retry, now.monotonic + timeout);
         }
     }
 
@@ -132,7 +132,7 @@ impl Swim {
     }
 
     /// How long to wait for an answer of `dst` before asking again.
-    fn patience_with(&self, dst: &str) -> Duration {
+    fn timeout_for(&self, dst: &str) -> Duration {
         let most = self.config.ack_timeout;
         let known = self.members.get(dst).and_then(|member| member.round_trip);
         // Of one who has not answered yet, what others take is the best guess.
@@ -149,19 +149,19 @@ impl Swim {
     /// 30 of 100 datagrams are lost each way, one ping fails 51 times in a hundred; with a try each
     /// 0.2 s the whole probe fails 13 times in ten thousand, and with one each 0.05 s never in a
     /// lifetime. It costs nothing while nothing is lost.
-    pub(crate) fn retry(&mut self, now: Now) {
+    pub(crate) fn send_indirect(&mut self, now: Now) {
         let Some(probe) = &self.prober.round else {
             return;
         };
         let (question, asked) = (probe.question.clone(), probe.relays.clone());
-        let (deadline, patience) = (probe.deadline, probe.patience);
+        let (deadline, timeout) = (probe.deadline, probe.timeout);
         let retries = self.config.mechanisms.retries;
         // Without relays the verdict falls as soon as the answer is due.
         let due = probe.began + self.config.ack_timeout.max(RETRY_PAUSE_MIN);
         let due = self.own_answer_due(now).map_or(due, |own| own.max(due));
         let relays = self.config.relays;
         if relays == 0 && now.monotonic >= due {
-            return self.judge(now);
+            return self.fail_probe(now);
         }
         let fresh = self.relays_for(&question.dst, &asked);
         let digest = self.members.digest().total();
@@ -176,7 +176,7 @@ impl Swim {
             self.ask(&question, &question.dst);
         }
         fresh.iter().for_each(|relay| self.ask(&question, relay));
-        let next = now.monotonic + patience.max(RETRY_PAUSE_MIN);
+        let next = now.monotonic + timeout.max(RETRY_PAUSE_MIN);
         if relays == 0 {
             self.timers.set(Timer::Retry, next.min(due));
         } else if retries && next < deadline {
@@ -200,9 +200,9 @@ impl Swim {
         let Some(probe) = probe else { return };
         probe.refusals += 1;
         if probe.refusals == 1 && probe.relays.is_empty() {
-            self.retry(now);
+            self.send_indirect(now);
         }
-        self.judge_early(now);
+        self.fail_probe_early(now);
     }
 
     /// A relay says that the port is closed.
@@ -213,18 +213,18 @@ impl Swim {
         let question = &probe.question;
         if question.ts == ts && question.dst == *dst && !probe.nacks.contains(relay) {
             probe.nacks.push(relay.clone());
-            self.judge_early(now);
+            self.fail_probe_early(now);
         }
     }
 
-    fn judge_early(&mut self, now: Now) {
+    fn fail_probe_early(&mut self, now: Now) {
         let Some(probe) = &self.prober.round else {
             return;
         };
         let unanimous = probe.relays.iter().all(|relay| probe.nacks.contains(relay));
         let enough = if probe.relays.is_empty() { 2 } else { 1 };
         if unanimous && probe.refusals >= enough {
-            self.judge(now);
+            self.fail_probe(now);
         }
     }
 
@@ -245,7 +245,7 @@ impl Swim {
     }
 
     /// The verdict on the probe of this period, if it was not answered (§4.2).
-    fn judge(&mut self, now: Now) {
+    fn fail_probe(&mut self, now: Now) {
         self.timers.stop(Timer::Retry);
         let Some(Probe {
             question: Question { dst, .. },
@@ -258,7 +258,7 @@ impl Swim {
         };
         self.stats.probes_failed += 1;
         self.note_answer(&dst, Answer::Missing, now);
-        self.notice_deafness(began);
+        self.notice_isolation(began);
         let Some(claim) = self
             .members
             .claim(&dst)
@@ -269,19 +269,19 @@ impl Swim {
         match self.own_claim().map(|own| own.status) {
             None => {}
             Some(Status::Alive) if !self.config.suspiciousness => {
-                self.report(Report::Ignored { uri: dst });
+                self.report(LogEvent::Ignored { uri: dst });
             }
             Some(Status::Alive) => {
-                self.report(Report::Suspected {
+                self.report(LogEvent::Suspected {
                     uri: dst.clone(),
                     relays,
                 });
                 let suspicion = claim.with(Status::Suspect);
                 if Some(&dst) == self.myself.as_ref() {
-                    self.doubt_myself(now);
+                    self.suspect_self(now);
                 } else {
                     self.stats.suspicions += 1;
-                    self.hear(
+                    self.apply(
                         &Event {
                             uri: &dst,
                             claim: suspicion,
@@ -290,10 +290,10 @@ impl Swim {
                         },
                         now,
                     );
-                    self.be_discreet(&dst);
+                    self.withhold_if_isolated(&dst);
                 }
             }
-            Some(myself) => self.report(Report::Doubted { uri: dst, myself }),
+            Some(myself) => self.report(LogEvent::Doubted { uri: dst, myself }),
         }
     }
 
@@ -308,7 +308,7 @@ impl Swim {
     pub(crate) fn hear_answer(
         &mut self,
         sender: &Uri,
-        echo: &Echo<'_>,
+        echo: &PingData<'_>,
         path: Path,
         now: Now,
     ) -> Option<u64> {
@@ -347,14 +347,14 @@ impl Swim {
                 self.members.note_round_trip(dst, took);
             }
         }
-        let apart = self
+        let unreachable_probe = self
             .prober
-            .apart
+            .unreachable_probe
             .take_if(|question| question.is_answered_by(echo));
         let checked = self.prober.checks.hear_answer(echo);
-        let decided = self.enquiries.hear_answer(echo);
+        let decided = self.app_pings.hear_answer(echo);
         self.decided += decided;
-        let counts = round.is_some() || apart.is_some() || checked || decided > 0;
+        let counts = round.is_some() || unreachable_probe.is_some() || checked || decided > 0;
         let (Some(dst), true) = (echo.dst, counts) else {
             return confirmed;
         };
@@ -366,7 +366,7 @@ impl Swim {
         }
         self.revive(dst, now);
         if Some(dst) == self.myself.as_deref() {
-            self.regain_confidence(now);
+            self.clear_self_suspicion(now);
         }
         confirmed
     }
@@ -376,6 +376,6 @@ impl Swim {
         if let Some(probe) = &mut self.prober.round {
             probe.relays.retain(|relay| **relay != *uri);
         }
-        self.decided += self.enquiries.give_up(uri);
+        self.decided += self.app_pings.give_up(uri);
     }
 }

@@ -21,7 +21,7 @@ pub enum Answer {
 /// What the last probes of a member have come to: weights that fade with each further probe.
 // Every member has one of these: 24 bytes, where options and floats would take twice as many.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Evidence {
+pub struct ProbeHistory {
     weights: [u16; 4],
     /// When it has answered last; 0 if it never has.
     answered: Micros,
@@ -38,7 +38,7 @@ const FADING: u16 = 8;
 
 const _: () = assert!(WEIGHT <= u16::MAX / FADING, "the weights fit");
 
-impl Evidence {
+impl ProbeHistory {
     /// One more probe was decided.
     pub fn note(&mut self, answer: Answer, now: Micros) {
         for weight in &mut self.weights {
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn the_last_probes_count_most_and_long_ago_not_at_all() {
-        let mut evidence = Evidence::default();
+        let mut evidence = ProbeHistory::default();
         assert_eq!(evidence.share(Answer::Missing), 0.0);
         (0..50).for_each(|_| evidence.note(Answer::Prompt, Micros(3)));
         assert!((7.9..8.1).contains(&evidence.probes()));

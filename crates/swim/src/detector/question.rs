@@ -5,7 +5,7 @@ use crate::dissemination::gossip::Telling;
 use crate::identity::uri::Uri;
 use crate::security::cookie::Path;
 use crate::time::Now;
-use crate::wire::{Echo, Kind, clock_ping_data, ping_data};
+use crate::wire::{PingData, MessageType, clock_ping_data, ping_data};
 
 /// "Is `dst` there?", asked at `ts`: what an answer must repeat.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub struct Question {
 
 impl Question {
     /// Whether this is what an answer repeats.
-    pub fn is_answered_by(&self, echo: &Echo<'_>) -> bool {
+    pub fn is_answered_by(&self, echo: &PingData<'_>) -> bool {
         echo.ts == Some(self.ts) && echo.dst == Some(&*self.dst)
     }
 }
@@ -30,10 +30,10 @@ impl Swim {
             dst: dst.clone(),
             ts: now.wall.0,
         };
-        let mut in_flight = self.prober.questions().chain(self.enquiries.questions());
+        let mut in_flight = self.prober.questions().chain(self.app_pings.questions());
         while in_flight.any(|other| *other == question) {
             question.ts = question.ts.wrapping_add(1); // by the wall clock, which may show anything
-            in_flight = self.prober.questions().chain(self.enquiries.questions());
+            in_flight = self.prober.questions().chain(self.app_pings.questions());
         }
         question
     }
@@ -51,7 +51,7 @@ impl Swim {
         };
         let cookie = self.cookies.make(*ts, dst, path);
         let data = ping_data(*ts, &myself, dst, Some(cookie));
-        self.tell(Kind::Ping, &data, to, Telling::News);
+        self.send_with_gossip(MessageType::Ping, &data, to, Telling::News);
     }
 
     /// Sends a question of a user: the member that it is about is to read its clock for that, and is
@@ -63,6 +63,6 @@ impl Swim {
         let Question { dst, ts } = question;
         let cookie = self.cookies.make(*ts, dst, Path::Direct);
         let data = clock_ping_data(*ts, &myself, dst, Some(cookie));
-        self.tell(Kind::Ping, &data, dst, Telling::All);
+        self.send_with_gossip(MessageType::Ping, &data, dst, Telling::All);
     }
 }

@@ -55,11 +55,11 @@ impl Swim {
             (Application::Running, true) => {
                 self.stats.stalls += 1;
                 self.application = Application::Stalled(own.incarnation);
-                self.doubt_myself(now);
+                self.suspect_self(now);
             }
             (Application::Stalled(rumored), false) => {
                 self.application = Application::Running;
-                self.be_alive_again(rumored, now);
+                self.refute(rumored, now);
             }
             (Application::Running, false) | (Application::Stalled(_), true) => {}
         }

@@ -5,10 +5,10 @@ use core::time::Duration;
 use crate::Swim;
 use crate::detector::self_check::Application;
 use crate::identity::uri::Uri;
-use crate::log_event::Report;
+use crate::log_event::LogEvent;
 use crate::table::claim::{Claim, Incarnation, Status};
 use crate::table::member::Member;
-use crate::table::members::{Heard, Place};
+use crate::table::members::{Applied, MemberIndex};
 use crate::table::payload::check;
 use crate::time::Now;
 use crate::timers::Timer;
@@ -31,17 +31,17 @@ pub(crate) const RIPE_PAUSE: Duration = Duration::from_millis(1);
 
 impl Swim {
     /// Hears an event.
-    pub(crate) fn hear(&mut self, event: &Event<'_>, now: Now) {
-        let wrong = self.hear_one(event, now);
+    pub(crate) fn apply(&mut self, event: &Event<'_>, now: Now) {
+        let wrong = self.apply_one(event, now);
         self.end_hearing(wrong, now);
     }
 
     /// Hears the events of one datagram of `sender`, as far as its word counts.
-    pub(crate) fn hear_all(&mut self, sender: &Uri, events: &[Event<'_>], now: Now) {
+    pub(crate) fn apply_all(&mut self, sender: &Uri, events: &[Event<'_>], now: Now) {
         let mut wrong = None;
         for event in events {
             if self.is_credible(sender, event, now) {
-                wrong = wrong.max(self.hear_one(event, now));
+                wrong = wrong.max(self.apply_one(event, now));
             }
         }
         self.end_hearing(wrong, now);
@@ -50,50 +50,50 @@ impl Swim {
     /// Does what remains to be done once for all that was heard from one datagram. `wrong` is what it
     /// says of me that is to be refuted, at the highest incarnation.
     pub(crate) fn end_hearing(&mut self, wrong: Option<Claim>, now: Now) {
-        self.refute(wrong, now);
+        self.contradict(wrong, now);
         self.watch_oldest_suspicion(now);
         self.watch_oldest_departure(now);
     }
 
     /// Hears an event, or a record of somebody's table: both are treated alike. Returns what it says of
     /// me, if that is to be refuted. [`Self::end_hearing`] is to follow.
-    pub(crate) fn hear_one(&mut self, event: &Event<'_>, now: Now) -> Option<Claim> {
-        let event = &self.portable(event);
+    pub(crate) fn apply_one(&mut self, event: &Event<'_>, now: Now) -> Option<Claim> {
+        let event = &self.without_oversized_payload(event);
         if self.myself.as_deref() == Some(event.uri) {
-            return self.hear_about_myself(event);
+            return self.apply_about_self(event);
         }
         if self.is_unwanted(event.uri, event.claim.status) {
             self.forget_unwanted(event, now);
             return None;
         }
         let capacity = self.config.max_members;
-        let mut heard = self.members.hear(event, now.wall, capacity);
+        let mut heard = self.members.apply(event, now.wall, capacity);
         // One that is not live would only take the place of another: two full tables would tell each
         // other of theirs for ever.
-        if heard == Heard::Refused && event.claim.status.is_live() && self.make_room() {
-            heard = self.members.hear(event, now.wall, capacity);
+        if heard == Applied::Refused && event.claim.status.is_live() && self.make_room() {
+            heard = self.members.apply(event, now.wall, capacity);
         }
         match heard {
-            Heard::News { place, before } => self.follow(place, before, event.claim, now),
-            Heard::Payload { place } => self.spread(place, now),
-            Heard::Stale => {}
-            Heard::Refused => self.stats.members_refused += 1,
+            Applied::News { place, before } => self.follow(place, before, event.claim, now),
+            Applied::Payload { place } => self.enqueue_rumor(place, now),
+            Applied::Stale => {}
+            Applied::Refused => self.stats.members_refused += 1,
         }
         None
     }
 
     /// What follows from news that is in the table.
-    pub(crate) fn follow(&mut self, place: Place, before: Option<Claim>, claim: Claim, now: Now) {
+    pub(crate) fn follow(&mut self, place: MemberIndex, before: Option<Claim>, claim: Claim, now: Now) {
         self.watch_suspicion(place, before, claim, now);
         self.watch_departure(place, claim.status, now);
-        self.spread(place, now);
+        self.enqueue_rumor(place, now);
     }
 
     /// The event, without its payload if that is not to be taken in, which is counted.
     ///
     /// That is one that could harm a program that reads it, and one that no datagram of mine could hold
     /// together with the event: the rest would wait for room for ever, and keep other news from spreading.
-    pub(crate) fn portable<'a>(&mut self, event: &Event<'a>) -> Event<'a> {
+    pub(crate) fn without_oversized_payload<'a>(&mut self, event: &Event<'a>) -> Event<'a> {
         let uris = event.uri.len() + self.myself.as_ref().map_or(0, |myself| myself.len());
         let room = self
             .datagram_capacity()
@@ -126,7 +126,7 @@ impl Swim {
         };
         if event.claim.overrides(Some(member.claim)) {
             let (uri, payload) = (member.uri.clone(), member.current_payload().cloned());
-            self.report(Report::Unwanted {
+            self.report(LogEvent::Unwanted {
                 uri: uri.clone(),
                 status: event.claim.status,
             });
@@ -138,7 +138,7 @@ impl Swim {
 
     pub(crate) fn watch_suspicion(
         &mut self,
-        place: Place,
+        place: MemberIndex,
         before: Option<Claim>,
         after: Claim,
         now: Now,
@@ -161,17 +161,17 @@ impl Swim {
     }
 
     /// Calls those dead whose suspicion has ripened, or the first of them.
-    pub(crate) fn bury(&mut self, now: Now) {
+    pub(crate) fn expire_suspicions(&mut self, now: Now) {
         let timeout = self.config.suspect_timeout;
         for _ in 0..RIPE_MAX {
-            let Some(place) = self.members.suspicions.pop_ripe(timeout, now.monotonic) else {
+            let Some(place) = self.members.suspicions.pop_expired(timeout, now.monotonic) else {
                 return self.watch_oldest_suspicion(now);
             };
             let Member { uri, claim, .. } = self.members.at(place);
             let (uri, claim) = (uri.clone(), *claim);
             if claim.status == Status::Suspect {
                 self.stats.suspicions_ripened += 1;
-                self.report(Report::TimedOut { uri: uri.clone() });
+                self.report(LogEvent::TimedOut { uri: uri.clone() });
                 self.bury_one(&uri, claim, now);
             }
         }
@@ -186,16 +186,16 @@ impl Swim {
             payload: None,
             ttl: 0.0,
         };
-        self.hear(&death, now);
-        self.be_discreet(uri);
+        self.apply(&death, now);
+        self.withhold_if_isolated(uri);
         // One who is buried alive is to hear of it at once, and refute.
-        if !self.hearing.is_deaf() {
+        if !self.isolation.is_isolated() {
             self.push_to(uri);
         }
     }
 
     /// What is said of me, if it is wrong and would be believed.
-    fn hear_about_myself(&mut self, event: &Event<'_>) -> Option<Claim> {
+    fn apply_about_self(&mut self, event: &Event<'_>) -> Option<Claim> {
         let own = self.own_claim()?;
         let Claim {
             incarnation,
@@ -209,14 +209,14 @@ impl Swim {
             return None;
         }
         let same = status == Status::Alive && incarnation == own.incarnation;
-        if same && !self.remembers_another_life(event) {
+        if same && !self.conflicts_with_own_payload(event) {
             return None;
         }
         Some(event.claim)
     }
 
     /// Contradicts what is said of me, if it is `wrong`.
-    fn refute(&mut self, wrong: Option<Claim>, now: Now) {
+    fn contradict(&mut self, wrong: Option<Claim>, now: Now) {
         let Some(Claim {
             incarnation,
             status,
@@ -225,22 +225,22 @@ impl Swim {
             return;
         };
         if status != Status::Alive {
-            self.report(Report::Refuted { rumor: status });
+            self.report(LogEvent::Refuted { rumor: status });
             self.stats.refutations += 1;
         }
-        self.be_alive_again(incarnation, now);
+        self.refute(incarnation, now);
         self.refuted = true;
     }
 
     /// Whether a peer shows at my incarnation a payload that I don't have: I was here before, counted
     /// up to the same number, and died too quickly for anybody to notice.
-    fn remembers_another_life(&mut self, event: &Event<'_>) -> bool {
+    fn conflicts_with_own_payload(&mut self, event: &Event<'_>) -> bool {
         let other = event.payload.and_then(|said| self.payload.differs(said));
         let Some(other) = other else {
             return false;
         };
         // More than once, for different peers may remember it at different incarnations.
-        let dispute = (other, self.payload.meaning());
+        let dispute = (other, self.payload.semantic_hash());
         let (last, times) = self.disputed;
         let times = if last == dispute { times } else { 0 };
         self.disputed = (dispute, times.saturating_add(1));
@@ -248,7 +248,7 @@ impl Swim {
     }
 
     /// Announces that I am alive, in a way that beats what was claimed at `rumored`.
-    pub(crate) fn be_alive_again(&mut self, rumored: Incarnation, now: Now) {
+    pub(crate) fn refute(&mut self, rumored: Incarnation, now: Now) {
         let Some(own) = self.own_claim() else { return };
         self.announce(Claim::alive(own.incarnation.beating(rumored)), now);
         self.hurry_push(now);
@@ -256,17 +256,17 @@ impl Swim {
 
     /// Says that I am suspect myself: my own address does not answer me, or my application hangs.
     // At the last incarnation nothing could take it back.
-    pub(crate) fn doubt_myself(&mut self, now: Now) {
+    pub(crate) fn suspect_self(&mut self, now: Now) {
         if let Some(own) = self.own_claim().filter(|own| !own.incarnation.is_last()) {
             self.announce(own.with(Status::Suspect), now);
         }
     }
 
     /// My own address has answered me.
-    pub(crate) fn regain_confidence(&mut self, now: Now) {
+    pub(crate) fn clear_self_suspicion(&mut self, now: Now) {
         let own = self.own_claim().filter(|own| own.status != Status::Alive);
         if let (Some(own), Application::Running) = (own, self.application) {
-            self.be_alive_again(own.incarnation, now);
+            self.refute(own.incarnation, now);
         }
     }
 
@@ -277,7 +277,7 @@ impl Swim {
         };
         let payload = Some(self.payload.clone());
         let place = self.members.put(&myself, claim, payload, now.wall);
-        self.spread(place, now);
+        self.enqueue_rumor(place, now);
     }
 
     /// Whether `uri` is held to be alive.

@@ -13,7 +13,7 @@ use crate::table::digest::BUCKETS_MAX;
 use crate::table::member::{Dialect, Member};
 use crate::table::payload::Payload;
 use crate::time::{Micros, Now};
-use crate::wire::{Buckets, Draft, Event, Kind, Note, Trailer};
+use crate::wire::{Buckets, MessageBuilder, Event, MessageType, Extension, Trailer};
 
 /// Whether to compare tables, and with what success it was done.
 #[derive(Debug, Default)]
@@ -22,12 +22,12 @@ pub struct Repair {
     agreed: bool,
     /// Since when it has been different from everybody's whom I have heard.
     differs_since: Option<Micros>,
-    /// One is under way, or has just been in vain: none is begun before.
+    /// One is under way, or has just been in fruitless: none is begun before.
     resting_until: Micros,
     /// The two digests that were compared last, mine first.
     compared: (u64, u64),
-    /// How many times in a row the same two were, in vain.
-    vain: u32,
+    /// How many times in a row the same two were, in fruitless.
+    fruitless: u32,
 }
 
 /// How many datagrams of records follow one comparison at most: 24 KB, which the receive buffer of a
@@ -92,7 +92,7 @@ impl Swim {
             self.begin_repair(mine, theirs, now);
             self.stats.repairs += 1;
             let sums = self.members.digest().sums(self.bucket_count());
-            self.note(Note::Compare(sums), peer);
+            self.send_extension(Extension::Compare(sums), peer);
         }
     }
 
@@ -100,15 +100,15 @@ impl Swim {
     fn begin_repair(&mut self, mine: u64, theirs: u64, now: Now) {
         self.rest(now);
         if core::mem::replace(&mut self.repair.compared, (mine, theirs)) != (mine, theirs) {
-            self.repair.vain = 0;
+            self.repair.fruitless = 0;
             return;
         }
         // There is something that one of us will never believe: the pause grows up to that between
         // two syncs with a peer of the Lua rock.
-        let pause = self.config.protocol_period * 2_u32.saturating_pow(self.repair.vain);
+        let pause = self.config.protocol_period * 2_u32.saturating_pow(self.repair.fruitless);
         let jitter = self.rng.random_range(1.0..1.5);
         let pause = pause.min(self.config.anti_entropy_period).mul_f64(jitter);
-        self.repair.vain = (self.repair.vain + 1).min(16);
+        self.repair.fruitless = (self.repair.fruitless + 1).min(16);
         self.repair.resting_until = now.monotonic + pause;
     }
 
@@ -125,7 +125,7 @@ impl Swim {
     }
 
     /// Sends something that only one of ours understands.
-    pub(crate) fn note(&mut self, note: Note, to: &Uri) {
+    pub(crate) fn send_extension(&mut self, note: Extension, to: &Uri) {
         let Some(myself) = self.myself.clone() else {
             return;
         };
@@ -133,8 +133,8 @@ impl Swim {
             note: Some(note),
             ..self.trailer()
         };
-        let draft = Draft::leave(&myself, self.datagram_capacity()).trailed_by(&trailer);
-        self.post(Kind::Leave, draft, to);
+        let draft = MessageBuilder::leave(&myself, self.datagram_capacity()).trailed_by(&trailer);
+        self.send(MessageType::Leave, draft, to);
     }
 
     /// `peer` wants to know where our tables differ: shows it what is in those buckets here.
@@ -153,7 +153,7 @@ impl Swim {
         }
         let note = |last| {
             let buckets = buckets.clone();
-            let note = Some(Note::Differ { buckets, last });
+            let note = Some(Extension::Differ { buckets, last });
             Trailer {
                 note,
                 ..self.trailer()
@@ -165,11 +165,11 @@ impl Swim {
         drafts.extend(end);
         drafts
             .into_iter()
-            .for_each(|draft| self.post(Kind::SyncAck, draft, peer));
+            .for_each(|draft| self.send(MessageType::SyncAck, draft, peer));
     }
 
     /// `peer` has shown some of what differs; when it is done, shows it what I know better.
-    pub(crate) fn hear_differing(
+    pub(crate) fn apply_differing(
         &mut self,
         peer: &Uri,
         buckets: &Buckets,
@@ -177,7 +177,7 @@ impl Swim {
         records: &[Event<'_>],
         now: Now,
     ) {
-        self.hear_records(peer, records, now);
+        self.apply_records(peer, records, now);
         if !last {
             return self.rest(now);
         }
@@ -199,10 +199,10 @@ impl Swim {
         let trailer = self.trailer();
         for draft in self.pack_buckets(buckets, &trailer, better) {
             if !draft.is_empty() {
-                self.post(Kind::SyncAck, draft, peer);
+                self.send(MessageType::SyncAck, draft, peer);
             }
         }
-        if self.repair.vain == 0 {
+        if self.repair.fruitless == 0 {
             self.repair.resting_until = now.monotonic;
         }
     }
@@ -212,7 +212,7 @@ impl Swim {
         buckets: &Buckets,
         trailer: &Trailer,
         wanted: impl Fn(&Member) -> bool,
-    ) -> Vec<Draft> {
+    ) -> Vec<MessageBuilder> {
         let Some(myself) = self.myself.clone() else {
             return Vec::new();
         };
@@ -224,9 +224,9 @@ impl Swim {
         let members = indices
             .clone()
             .flat_map(|index| self.members.in_bucket(index, count));
-        let graves = indices.flat_map(|index| self.members.graves_in_bucket(index, count));
-        let members = members.chain(graves).filter(|member| wanted(member));
-        let blank = || Draft::sync(Kind::SyncAck, &myself, limit).trailed_by(trailer);
+        let tombstones = indices.flat_map(|index| self.members.graves_in_bucket(index, count));
+        let members = members.chain(tombstones).filter(|member| wanted(member));
+        let blank = || MessageBuilder::sync(MessageType::SyncAck, &myself, limit).trailed_by(trailer);
         let datagrams_max = if self.members.len() < LARGE_TABLE {
             REPAIR_DATAGRAMS_MAX
         } else {

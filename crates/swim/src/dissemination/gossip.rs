@@ -6,11 +6,11 @@ use crate::Swim;
 use crate::identity::uri::Uri;
 use crate::table::claim::Status;
 use crate::table::member::{Dialect, Member};
-use crate::table::members::Place;
+use crate::table::members::MemberIndex;
 use crate::table::payload::Payload;
 use crate::time::Now;
 use crate::timers::Timer;
-use crate::wire::{Draft, Kind, Trailer, ping_data};
+use crate::wire::{MessageBuilder, MessageType, Trailer, ping_data};
 
 /// How many members are pushed to at a time. The epidemic reaches all of N in ln N / ln(1 + 3)
 /// intervals and a few more for the last ones.
@@ -30,7 +30,7 @@ pub(crate) enum Telling {
 
 impl Swim {
     /// Spreads what is held of the member at `place`.
-    pub(crate) fn spread(&mut self, place: Place, now: Now) {
+    pub(crate) fn enqueue_rumor(&mut self, place: MemberIndex, now: Now) {
         let member = self.members.at(place);
         let payload = member.current_payload().cloned();
         self.rumors.start(&member.uri, member.claim, payload);
@@ -79,18 +79,18 @@ impl Swim {
         let Some(myself) = self.myself.clone().filter(|_| !self.is_blocked(to)) else {
             return;
         };
-        let draft = Draft::leave(&myself, self.capacity_to(to));
+        let draft = MessageBuilder::leave(&myself, self.capacity_to(to));
         let mut draft = draft.trailed_by(&self.trailer());
         let limit = self.rumor_limit();
         let told: &[&str] = &[to];
         let doubted = self.tell_recipient(&mut draft, to, 0, |status| status != Status::Alive);
         self.rumors
-            .board(&mut draft, limit, if doubted { told } else { &[] });
+            .fill(&mut draft, limit, if doubted { told } else { &[] });
         // Whoever agrees with me knows it all, unless it is a suspicion, which no digest shows. It
         // counts as sent all the same.
         let known = self.agrees(to) && self.members.count(Status::Suspect) == 0;
         if !draft.is_empty() && !known {
-            self.post(Kind::Leave, draft, to);
+            self.send(MessageType::Leave, draft, to);
         }
     }
 
@@ -99,15 +99,15 @@ impl Swim {
     ///
     /// Of an ACK, sends nothing and returns false where the limit for addresses that are not validated
     /// leaves no room for what I have to say of myself.
-    pub(crate) fn tell(&mut self, kind: Kind, data: &[u8], to: &Uri, telling: Telling) -> bool {
+    pub(crate) fn send_with_gossip(&mut self, kind: MessageType, data: &[u8], to: &Uri, telling: Telling) -> bool {
         let trailer = self.trailer();
-        self.tell_with(kind, data, to, telling, &trailer)
+        self.send_with_gossip_and(kind, data, to, telling, &trailer)
     }
 
     /// The same with this trailer.
-    pub(crate) fn tell_with(
+    pub(crate) fn send_with_gossip_and(
         &mut self,
-        kind: Kind,
+        kind: MessageType,
         data: &[u8],
         to: &Uri,
         telling: Telling,
@@ -117,24 +117,24 @@ impl Swim {
             return true;
         };
         let is_limited = self.bytes_left(to).is_some();
-        if kind == Kind::Ping && self.seal().takes_aead() {
+        if kind == MessageType::Ping && self.seal().takes_aead() {
             self.sessions.remember_ping(to, data);
         }
-        let draft = Draft::with_data(kind, &myself, data, self.capacity_to(to));
+        let draft = MessageBuilder::with_data(kind, &myself, data, self.capacity_to(to));
         let mut draft = draft.trailed_by(trailer);
         let limit = self.rumor_limit();
         if telling == Telling::All || !self.goes_without_saying(to) {
             let room = event_size(&myself, &self.payload);
             self.tell_recipient(&mut draft, to, room, |_any| true);
             let told = *to == myself || self.tell_of_myself(&mut draft, &myself, limit);
-            if !told && is_limited && kind == Kind::Ack {
+            if !told && is_limited && kind == MessageType::Ack {
                 return false;
             }
         }
         if self.may_be_told_news(to) {
-            self.rumors.board(&mut draft, limit, &[to, &myself]);
+            self.rumors.fill(&mut draft, limit, &[to, &myself]);
         }
-        self.post(kind, draft, to);
+        self.send(kind, draft, to);
         true
     }
 
@@ -159,7 +159,7 @@ impl Swim {
     // would not look, and who is in doubt has more urgent things to learn.
     fn tell_recipient(
         &self,
-        draft: &mut Draft,
+        draft: &mut MessageBuilder,
         to: &Uri,
         room: usize,
         worth: impl Fn(Status) -> bool,
@@ -178,7 +178,7 @@ impl Swim {
         worth(claim.status) && draft.event(to, claim, payload.as_ref(), 0)
     }
 
-    fn tell_of_myself(&mut self, draft: &mut Draft, myself: &Uri, limit: u32) -> bool {
+    fn tell_of_myself(&mut self, draft: &mut MessageBuilder, myself: &Uri, limit: u32) -> bool {
         let Some(member) = self.members.get(myself) else {
             return false;
         };
@@ -194,10 +194,10 @@ impl Swim {
 
     /// A PING that whoever receives it takes for an errand, and so pings me: for an address where
     /// nobody is known. `None` before [`Swim::init`].
-    pub fn greeting(&mut self, now: Now) -> Option<Vec<u8>> {
+    pub fn broadcast_ping(&mut self, now: Now) -> Option<Vec<u8>> {
         let myself = self.myself.clone()?;
         let data = ping_data(now.wall.0, &myself, &myself, None);
-        let draft = Draft::with_data(Kind::Ping, &myself, &data, self.datagram_capacity());
+        let draft = MessageBuilder::with_data(MessageType::Ping, &myself, &data, self.datagram_capacity());
         let mut draft = draft.trailed_by(&self.trailer());
         let limit = self.rumor_limit();
         self.tell_of_myself(&mut draft, &myself, limit);

@@ -22,7 +22,7 @@ use crate::identity::uri::Uri;
 use crate::table::claim::{Claim, Status};
 use crate::table::members::admit;
 use crate::time::Now;
-use crate::wire::{Echo, Event};
+use crate::wire::{PingData, Event};
 
 /// How far a member may be ahead of what is known of it. It raises its incarnation by one for each
 /// payload and each refutation: this is a change a second, missed for eleven days.
@@ -51,7 +51,7 @@ impl Checks {
     }
 
     /// An answer came: says whether it is to one of them.
-    pub fn hear_answer(&mut self, echo: &Echo<'_>) -> bool {
+    pub fn hear_answer(&mut self, echo: &PingData<'_>) -> bool {
         let before = self.0.len();
         self.0.retain(|question| !question.is_answered_by(echo));
         self.0.len() < before
@@ -81,7 +81,7 @@ impl Swim {
             return true;
         }
         if let Some(place) = self.members.place_of(&myself) {
-            self.spread(place, now);
+            self.enqueue_rumor(place, now);
         }
         self.owes_word = true;
         false
@@ -134,7 +134,7 @@ impl Swim {
         let (Some(held), true) = (held.filter(far_below), event.claim.status.is_live()) else {
             return false;
         };
-        let event = &self.portable(event);
+        let event = &self.without_oversized_payload(event);
         let uri = Uri::from_wire(event.uri).expect("checked when decoded");
         let payload = admit(event.payload, None);
         let place = self.members.put(&uri, event.claim, payload, now.wall);

@@ -13,7 +13,7 @@ use crate::table::claim::{Claim, Status};
 use crate::table::member::{Dialect, Member};
 use crate::time::Now;
 use crate::timers::Timer;
-use crate::wire::{Draft, Event, Kind};
+use crate::wire::{MessageBuilder, Event, MessageType};
 
 /// How many datagrams an answer has at most. Peers of the Lua rock send one and take any number.
 const ANSWER_DATAGRAMS_MAX: usize = 4;
@@ -55,14 +55,14 @@ impl Swim {
         );
         self.stats.syncs += 1;
         let about_others = |member: &Member| member.uri != *partner;
-        for draft in self.pack_table(Kind::SyncReq, 1, &[], about_others) {
-            self.post(Kind::SyncReq, draft, partner);
+        for draft in self.pack_table(MessageType::SyncReq, 1, &[], about_others) {
+            self.send(MessageType::SyncReq, draft, partner);
         }
     }
 
     /// Hears the table of `partner`, and answers with what it does not know or knows less about.
     pub(crate) fn answer_sync(&mut self, partner: &Uri, records: &[Event<'_>], now: Now) {
-        self.hear_records(partner, records, now);
+        self.apply_records(partner, records, now);
         if self.is_blocked(partner) {
             return;
         }
@@ -73,15 +73,15 @@ impl Swim {
         let news = |member: &Member| {
             member.uri != *partner && member.claim.overrides(known.get(&*member.uri).copied())
         };
-        let graves = self.tombstones_against(records, partner);
-        for draft in self.pack_table(Kind::SyncAck, ANSWER_DATAGRAMS_MAX, &graves, news) {
-            self.post(Kind::SyncAck, draft, partner);
+        let tombstones = self.tombstones_against(records, partner);
+        for draft in self.pack_table(MessageType::SyncAck, ANSWER_DATAGRAMS_MAX, &tombstones, news) {
+            self.send(MessageType::SyncAck, draft, partner);
         }
     }
 
     /// Hears what I did not know. What taught me something is worth another one soon.
     pub(crate) fn end_sync(&mut self, partner: &Uri, records: &[Event<'_>], now: Now) {
-        let learnt = self.hear_records(partner, records, now);
+        let learnt = self.apply_records(partner, records, now);
         if !learnt {
             self.repair.end_joining();
         }
@@ -99,12 +99,12 @@ impl Swim {
     }
 
     /// Hears records of somebody's table, and says whether there was anything new among them.
-    pub(crate) fn hear_records(&mut self, partner: &Uri, records: &[Event<'_>], now: Now) -> bool {
+    pub(crate) fn apply_records(&mut self, partner: &Uri, records: &[Event<'_>], now: Now) -> bool {
         let before = self.members.news();
         let (mut wrong, mut suspect) = (None, None);
         for record in records {
             if self.is_credible(partner, record, now) {
-                wrong = wrong.max(self.hear_record(record, &mut suspect, now));
+                wrong = wrong.max(self.apply_record(record, &mut suspect, now));
             }
         }
         self.end_hearing(wrong, now);
@@ -118,7 +118,7 @@ impl Swim {
 
     /// Hears a record, which differs from an event in how it is to be passed on. Notes the first member
     /// that becomes a suspect, and returns what the record says of me, if that is to be refuted.
-    fn hear_record(
+    fn apply_record(
         &mut self,
         record: &Event<'_>,
         suspect: &mut Option<Uri>,
@@ -136,7 +136,7 @@ impl Swim {
             _ => record.claim,
         };
         let news = claim.overrides(held);
-        let wrong = self.hear_one(&Event { claim, ..*record }, now);
+        let wrong = self.apply_one(&Event { claim, ..*record }, now);
         // Who has just come learns what everybody knows, and need not spread it.
         if held.is_none() && self.repair.is_joining() {
             self.rumors.stop(record.uri);
@@ -151,17 +151,17 @@ impl Swim {
     /// come `first`.
     fn pack_table(
         &mut self,
-        kind: Kind,
+        kind: MessageType,
         datagrams_max: usize,
         first: &[Member],
         wanted: impl Fn(&Member) -> bool,
-    ) -> Vec<Draft> {
+    ) -> Vec<MessageBuilder> {
         let Some(myself) = self.myself.clone() else {
             return Vec::new();
         };
         let (limit, trailer) = (self.datagram_capacity(), self.trailer());
         let start = self.rng.random_range(0..self.members.len().max(1));
-        let blank = || Draft::sync(kind, &myself, limit).trailed_by(&trailer);
+        let blank = || MessageBuilder::sync(kind, &myself, limit).trailed_by(&trailer);
         let members = self.members.from(start).filter(|member| wanted(member));
         pack(blank, datagrams_max, first.iter().chain(members))
     }
@@ -169,11 +169,11 @@ impl Swim {
 
 /// Fills up to so many datagrams with records; at least one, though it be empty.
 pub(crate) fn pack<'a>(
-    blank: impl Fn() -> Draft,
+    blank: impl Fn() -> MessageBuilder,
     datagrams_max: usize,
     members: impl Iterator<Item = &'a Member>,
-) -> Vec<Draft> {
-    let add = |draft: &mut Draft, member: &Member| {
+) -> Vec<MessageBuilder> {
+    let add = |draft: &mut MessageBuilder, member: &Member| {
         draft.record(&member.uri, member.claim, member.current_payload())
     };
     let (mut full, mut draft, mut misfits) = (Vec::new(), blank(), 0);

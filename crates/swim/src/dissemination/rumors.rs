@@ -6,9 +6,9 @@ use indexmap::IndexMap;
 use crate::identity::uri::Uri;
 use crate::table::chains::Chains;
 use crate::table::claim::Claim;
-use crate::table::members::{Place, place};
+use crate::table::members::{MemberIndex, place};
 use crate::table::payload::Payload;
-use crate::wire::Draft;
+use crate::wire::MessageBuilder;
 
 /// News that others have yet to hear, one rumor a member: the least-sent first. Among equals the one
 /// that has waited longest goes first; but of those that were never sent, the newest.
@@ -60,12 +60,12 @@ impl Rumors {
     pub fn stop(&mut self, uri: &str) {
         if let Some((index, _uri, rumor)) = self.rumors.swap_remove_full(uri) {
             self.waiting.remove(rumor.sent as usize, place(index));
-            self.fill(index);
+            self.rename_last(index);
         }
     }
 
     /// The last rumor has taken the place of one that was removed: it goes on waiting where it did.
-    fn fill(&mut self, index: usize) {
+    fn rename_last(&mut self, index: usize) {
         if let Some((_uri, moved)) = self.rumors.get_index(index) {
             let last = place(self.rumors.len());
             self.waiting.rename(moved.sent as usize, last, place(index));
@@ -115,7 +115,7 @@ impl Rumors {
 
     /// Puts rumors into `draft` while they fit, except those about `told`: the draft says so already.
     /// A rumor that has been sent `limit` times is dropped. Returns how many have boarded.
-    pub fn board(&mut self, draft: &mut Draft, limit: u32, told: &[&str]) -> usize {
+    pub fn fill(&mut self, draft: &mut MessageBuilder, limit: u32, told: &[&str]) -> usize {
         let mut boarded = Vec::new();
         let mut misfits = 0;
         let waiting = (0..self.waiting.lists()).flat_map(|sent| self.waiting.forwards(sent));
@@ -139,7 +139,7 @@ impl Rumors {
         count
     }
 
-    fn at(&self, place: Place) -> (&Uri, &Rumor) {
+    fn at(&self, place: MemberIndex) -> (&Uri, &Rumor) {
         let rumor = self.rumors.get_index(place as usize);
         rumor.expect("only rumors wait")
     }
@@ -152,7 +152,7 @@ impl Rumors {
     }
 
     /// Counts that the rumors at these places have been sent once more.
-    fn advance(&mut self, mut places: Vec<Place>, limit: u32) {
+    fn advance(&mut self, mut places: Vec<MemberIndex>, limit: u32) {
         for place in &places {
             let rumor = &mut self.rumors[*place as usize];
             self.waiting.remove(rumor.sent as usize, *place);
@@ -168,7 +168,7 @@ impl Rumors {
                 self.dropped += 1;
                 self.waiting.remove(sent as usize, place);
                 self.rumors.swap_remove_index(place as usize);
-                self.fill(place as usize);
+                self.rename_last(place as usize);
             }
         }
     }
@@ -187,8 +187,8 @@ mod tests {
     }
 
     fn boarded(rumors: &mut Rumors, limit: u32, size: usize) -> Vec<(u16, f64)> {
-        let mut draft = Draft::leave(&uri(9), size);
-        let count = rumors.board(&mut draft, limit, &[]);
+        let mut draft = MessageBuilder::leave(&uri(9), size);
+        let count = rumors.fill(&mut draft, limit, &[]);
         let datagram = draft.finish().unwrap();
         let events = decode(&datagram).unwrap().events;
         assert_eq!(events.len(), count);

@@ -13,14 +13,14 @@ use crate::wire::Event;
 impl Swim {
     /// Adds a member, by hearsay: it is taken for alive until it shows otherwise.
     pub fn add_member(&mut self, uri: Uri, now: Now) {
-        self.exhume(&uri, now);
+        self.restore(&uri, now);
         self.members.acquaint(&uri, Acquaintance::Known);
         let claim = match self.members.claim(&uri) {
             None => Claim::alive(Incarnation::FIRST),
             Some(left) if left.status == Status::Left => Claim::alive(left.incarnation.next()),
             Some(_known) => return,
         };
-        self.hear(
+        self.apply(
             &Event {
                 uri: &uri,
                 claim,
@@ -48,7 +48,7 @@ impl Swim {
             return false;
         };
         let claim = claim.with(Status::Left);
-        self.hear(
+        self.apply(
             &Event {
                 uri,
                 claim,
@@ -92,14 +92,14 @@ impl Swim {
         payload: Option<&[u8]>,
         now: Now,
     ) {
-        self.exhume(uri, now);
+        self.restore(uri, now);
         let known = self.members.claim(uri).map(|claim| claim.incarnation);
         let incarnation = incarnation.or(known).unwrap_or(Incarnation::FIRST);
         let claim = Claim {
             incarnation,
             status,
         };
-        self.hear(
+        self.apply(
             &Event {
                 uri,
                 claim,

@@ -2,7 +2,7 @@
 
 use crate::detector::clock_reading::ClockReading;
 use crate::detector::indirect;
-use crate::detector::isolation::Hearing;
+use crate::detector::isolation::Isolation;
 use crate::detector::self_check::Application;
 use crate::dissemination::digest_sync::Repair;
 use crate::identity::uri::Uri;
@@ -12,7 +12,7 @@ use crate::table::member::Member;
 use crate::table::payload::Payload;
 use crate::time::Now;
 use crate::timers::{Timer, Timers};
-use crate::wire::{Draft, Event, Kind};
+use crate::wire::{MessageBuilder, Event, MessageType};
 use crate::{Refused, Swim};
 
 impl Swim {
@@ -20,7 +20,7 @@ impl Swim {
     ///
     /// Members, payload and incarnation stay as they are.
     pub fn init(&mut self, uri: Uri, now: Now) {
-        self.exhume(&uri, now);
+        self.restore(&uri, now);
         let old = self.myself.replace(uri.clone()).filter(|old| *old != uri);
         if old.is_some() {
             self.members.forget_told();
@@ -32,7 +32,7 @@ impl Swim {
         }) = old
         {
             let claim = claim.with(Status::Dead);
-            self.hear(
+            self.apply(
                 &Event {
                     uri: &old,
                     claim,
@@ -87,11 +87,11 @@ impl Swim {
         let live: Vec<Uri> = live.filter(|uri| *uri != myself).collect();
         for _twice in 0..2 {
             for to in &live {
-                let mut draft = Draft::leave(&myself, limit).trailed_by(&trailer);
+                let mut draft = MessageBuilder::leave(&myself, limit).trailed_by(&trailer);
                 if draft.event(&myself, claim, Some(&self.payload), self.rumor_limit())
                     || draft.event(&myself, claim, None, self.rumor_limit())
                 {
-                    self.post(Kind::Leave, draft, to);
+                    self.send(MessageType::Leave, draft, to);
                 }
             }
         }
@@ -99,8 +99,8 @@ impl Swim {
         self.members.clear();
         self.rumors.clear();
         self.prober.give_up();
-        self.enquiries.clear();
-        self.errands = indirect::Errands::default();
+        self.app_pings.clear();
+        self.indirect_pings = indirect::IndirectPings::default();
         self.timers = Timers::default();
         self.syncing = false;
         self.repair = Repair::default();
@@ -108,7 +108,7 @@ impl Swim {
         self.amplification.clear();
         self.application = Application::default();
         self.clock_reading = ClockReading::default();
-        self.hearing = Hearing::default();
+        self.isolation = Isolation::default();
         true
     }
 

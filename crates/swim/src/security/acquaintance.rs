@@ -33,7 +33,7 @@ impl Swim {
         let member = self.members.get(uri);
         let known = self.myself.as_ref() == Some(uri)
             || member.is_some_and(|member| member.has_answered)
-            || self.enquiries.waits_for(uri);
+            || self.app_pings.waits_for(uri);
         match member {
             _ if known => Acquaintance::Known,
             Some(member) => member.acquaintance,
@@ -68,7 +68,7 @@ mod tests {
     use crate::config::Config;
     use crate::table::claim::{Claim, Incarnation};
     use crate::time::{Micros, Now};
-    use crate::wire::{Draft, Kind, ack_data, decode};
+    use crate::wire::{MessageBuilder, MessageType, ack_data, decode};
 
     const SOMEWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 3301);
 
@@ -88,8 +88,8 @@ mod tests {
     }
 
     /// Has `sender` tell `swim` of `subject`.
-    fn tell(swim: &mut Swim, sender: &str, subject: &str) {
-        let mut draft = Draft::leave(&uri(sender), 1472);
+    fn introduce(swim: &mut Swim, sender: &str, subject: &str) {
+        let mut draft = MessageBuilder::leave(&uri(sender), 1472);
         assert!(draft.event(&uri(subject), Claim::alive(Incarnation::FIRST), None, 0));
         let datagram = draft.finish().expect("it fits");
         swim.handle_datagram(&datagram, SOMEWHERE, NOW)
@@ -106,7 +106,7 @@ mod tests {
             panic!("{asked:?}");
         };
         let data = ack_data(echo.raw, NOW.wall);
-        let mut draft = Draft::with_data(Kind::Ack, &uri(host), &data, 1472);
+        let mut draft = MessageBuilder::with_data(MessageType::Ack, &uri(host), &data, 1472);
         assert!(draft.event(&uri(host), Claim::alive(Incarnation::FIRST), None, 0));
         let datagram = draft.finish().expect("it fits");
         swim.handle_datagram(&datagram, SOMEWHERE, NOW)
@@ -116,19 +116,19 @@ mod tests {
     #[test]
     fn a_member_is_known_no_better_than_those_that_mention_it() {
         let mut swim = swim();
-        tell(&mut swim, "stranger", "stranger");
-        tell(&mut swim, "stranger", "friend");
+        introduce(&mut swim, "stranger", "stranger");
+        introduce(&mut swim, "stranger", "friend");
         for host in ["stranger", "friend", "nowhere"] {
             assert_eq!(swim.acquaintance(&uri(host)), Acquaintance::Stranger);
         }
         answer(&mut swim, "member");
-        tell(&mut swim, "member", "friend");
-        tell(&mut swim, "friend", "of-a-friend");
+        introduce(&mut swim, "member", "friend");
+        introduce(&mut swim, "friend", "of-a-friend");
         assert_eq!(swim.acquaintance(&uri("member")), Acquaintance::Known);
         assert_eq!(swim.acquaintance(&uri("friend")), Acquaintance::Introduced);
         let of_a_friend = swim.acquaintance(&uri("of-a-friend"));
         assert_eq!(of_a_friend, Acquaintance::Stranger);
-        tell(&mut swim, "stranger", "friend");
+        introduce(&mut swim, "stranger", "friend");
         assert_eq!(swim.acquaintance(&uri("friend")), Acquaintance::Introduced);
     }
 
@@ -136,7 +136,7 @@ mod tests {
     fn whom_a_user_names_is_known() {
         let mut swim = swim();
         assert_eq!(swim.acquaintance(&uri("own")), Acquaintance::Known);
-        tell(&mut swim, "stranger", "added");
+        introduce(&mut swim, "stranger", "added");
         swim.add_member(uri("added"), NOW);
         swim.add_member(uri("new"), NOW);
         for host in ["added", "new"] {

@@ -279,7 +279,7 @@ impl Swim {
     /// up to be sent.
     pub(crate) fn is_blocked(&mut self, to: &Uri) -> bool {
         let blocked = self.bytes_left(to) == Some(0);
-        self.stats.declined += u64::from(blocked);
+        self.stats.amplification_limited += u64::from(blocked);
         blocked
     }
 

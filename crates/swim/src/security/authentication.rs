@@ -6,14 +6,14 @@ use crate::Swim;
 use crate::Transmit;
 use crate::dissemination::gossip::Telling;
 use crate::identity::uri::Uri;
-use crate::security::seal::aead::{Challenge, Sealed, Slip};
+use crate::security::seal::aead::{Challenge, Sealed, SealedHeader};
 use crate::security::seal::keyring::{BadKey, KeyId};
 use crate::security::seal::{Opened, Seal};
-use crate::security::session::{Standing, address};
+use crate::security::session::{Freshness, address};
 use crate::table::claim::Status;
 use crate::table::member::Dialect;
 use crate::time::Now;
-use crate::wire::{Draft, Kind, Malformed, Message, checksummed};
+use crate::wire::{MessageBuilder, MessageType, DropReason, Message, checksummed};
 
 /// What goes along with all that is said to the sender of an authenticated datagram while it is being
 /// dealt with.
@@ -44,14 +44,14 @@ impl Swim {
         sealed: Option<Sealed>,
         source: SocketAddr,
         now: Now,
-    ) -> Result<(), Malformed> {
+    ) -> Result<(), DropReason> {
         let Some(sealed) = sealed else {
             let trailer = message.trailer.as_ref();
             let label = trailer.map_or(&[][..], |trailer| &trailer.label);
             return if label == self.config.group_label {
                 Ok(())
             } else {
-                Err(Malformed::OtherGroup)
+                Err(DropReason::OtherGroup)
             };
         };
         let Sealed { stamp, slip, .. } = sealed;
@@ -59,15 +59,15 @@ impl Swim {
         let standing = if for_me {
             let members = self.members.len();
             self.sessions
-                .judge(sender, stamp, slip.response, members, now)
+                .check(sender, stamp, slip.response, members, now)
         } else if self.sessions.is_confirmed(sender, stamp) && self.members.get(sender).is_some() {
-            return Err(Malformed::Misdirected);
+            return Err(DropReason::Misdirected);
         } else {
             // It may have another name for me, or none: it will learn mine from the challenge.
-            Standing::Unconfirmed
+            Freshness::Unconfirmed
         };
         match standing {
-            Standing::Fresh => {
+            Freshness::Fresh => {
                 self.reply = Some(Reply {
                     to: sender.clone(),
                     challenge: None,
@@ -76,10 +76,10 @@ impl Swim {
                 });
                 Ok(())
             }
-            Standing::Replayed => Err(Malformed::Replayed),
-            Standing::Unconfirmed => {
+            Freshness::Replayed => Err(DropReason::Replayed),
+            Freshness::Unconfirmed => {
                 self.challenge(sender, sealed, source, now);
-                Err(Malformed::Unconfirmed)
+                Err(DropReason::Unconfirmed)
             }
         }
     }
@@ -108,10 +108,10 @@ impl Swim {
         // the answer and the response come at once.
         match self.sessions.take_ping(sender) {
             Some(data) => {
-                self.tell(Kind::Ping, &data, sender, Telling::News);
+                self.send_with_gossip(MessageType::Ping, &data, sender, Telling::News);
             }
             None if response.is_some() => self.ping_again(sender, now),
-            None => self.hail(sender),
+            None => self.send_empty(sender),
         }
         self.reply = None;
     }
@@ -136,7 +136,7 @@ impl Swim {
     fn ping_again(&mut self, to: &Uri, now: Now) {
         match self.sessions.take_ping(to) {
             Some(data) => {
-                self.tell(Kind::Ping, &data, to, Telling::News);
+                self.send_with_gossip(MessageType::Ping, &data, to, Telling::News);
             }
             None => {
                 let question = self.question(to, now);
@@ -146,16 +146,16 @@ impl Swim {
     }
 
     /// Sends a message that says nothing.
-    fn hail(&mut self, to: &Uri) {
+    fn send_empty(&mut self, to: &Uri) {
         let Some(myself) = self.myself.clone() else {
             return;
         };
-        let draft = Draft::leave(&myself, self.datagram_capacity());
-        self.post(Kind::Leave, draft.trailed_by(&self.trailer()), to);
+        let draft = MessageBuilder::leave(&myself, self.datagram_capacity());
+        self.send(MessageType::Leave, draft.trailed_by(&self.trailer()), to);
     }
 
     /// Hands a datagram out.
-    pub(crate) fn post(&mut self, kind: Kind, draft: Draft, to: &Uri) {
+    pub(crate) fn send(&mut self, kind: MessageType, draft: MessageBuilder, to: &Uri) {
         if self.is_blocked(to) {
             return;
         }
@@ -171,7 +171,7 @@ impl Swim {
             .bytes_left(to)
             .is_some_and(|left| datagram.len() > left)
         {
-            self.stats.declined += 1;
+            self.stats.amplification_limited += 1;
             return;
         }
         self.spend(to, datagram.len());
@@ -184,13 +184,13 @@ impl Swim {
         });
         // On the way from one form to the other nobody knows what a newcomer takes.
         let both = self.seal().takes_aead() && self.seal().old_form().is_some();
-        if both && kind == Kind::Ping && unheard && self.reply.is_none() {
-            self.hail_sealed(to);
+        if both && kind == MessageType::Ping && unheard && self.reply.is_none() {
+            self.send_sealed_empty(to);
         }
     }
 
     /// Says nothing, in the form that is authenticated.
-    fn hail_sealed(&mut self, to: &Uri) {
+    fn send_sealed_empty(&mut self, to: &Uri) {
         if self.myself.as_ref() == Some(to) {
             return;
         }
@@ -200,7 +200,7 @@ impl Swim {
             response: None,
             sent: false,
         });
-        self.hail(to);
+        self.send_empty(to);
         self.reply = None;
     }
 
@@ -212,9 +212,9 @@ impl Swim {
             return self.seal().seal_old(checksummed(plain));
         }
         let stamp = self.sessions.stamp();
-        let mut slip = Slip {
+        let mut slip = SealedHeader {
             to: address(to),
-            ..Slip::default()
+            ..SealedHeader::default()
         };
         // The first is what was asked for. If others carried the response too and overtook it, it would
         // come too late to be believed.
@@ -313,7 +313,7 @@ impl Swim {
         let myself = self.myself.as_ref();
         let others = self.members.live().map(|member| &member.uri);
         let others: Vec<Uri> = others.filter(|uri| Some(*uri) != myself).cloned().collect();
-        others.iter().for_each(|to| self.hail(to));
+        others.iter().for_each(|to| self.send_empty(to));
     }
 
     /// Opens a datagram of my group as if it were sent now: for those who watch simulated groups.

@@ -11,7 +11,7 @@ use rand::rngs::StdRng;
 
 use crate::security::secret::Secret;
 use crate::time::Micros;
-use crate::wire::Echo;
+use crate::wire::PingData;
 
 /// How old the question may be that an answer validates an address with.
 const AGE_MAX: Duration = Duration::from_secs(10);
@@ -44,7 +44,7 @@ impl Cookies {
     }
 
     /// Which way the ping took that this answers; `None` if it answers no ping of the local node.
-    pub fn path(&self, answer: &Echo<'_>) -> Option<Path> {
+    pub fn path(&self, answer: &PingData<'_>) -> Option<Path> {
         let (ts, dst, cookie) = (answer.ts?, answer.dst?, answer.cookie?);
         let mut paths = [Path::Direct, Path::Indirect].into_iter();
         paths.find(|path| self.make(ts, dst, *path) == cookie)
@@ -62,8 +62,8 @@ mod tests {
 
     use super::*;
 
-    fn answer<'a>(ts: u64, dst: &'a str, cookie: u64) -> Echo<'a> {
-        Echo {
+    fn answer<'a>(ts: u64, dst: &'a str, cookie: u64) -> PingData<'a> {
+        PingData {
             raw: &[],
             ts: Some(ts),
             ats: None,
@@ -90,7 +90,7 @@ mod tests {
             assert_eq!(mine.path(&wrong), None);
         }
         assert_eq!(other.path(&answer(7, "a:1", direct)), None);
-        let silent = Echo {
+        let silent = PingData {
             cookie: None,
             ..answer(7, "a:1", direct)
         };

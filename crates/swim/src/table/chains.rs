@@ -1,7 +1,7 @@
 //! Lists of members that are linked by place: adding, removing and moving a member take a constant
 //! number of steps, whatever the length of the list.
 
-use crate::table::members::Place;
+use crate::table::members::MemberIndex;
 
 /// Numbered lists over the places of one table. A place is in one list at most, with a value.
 #[derive(Debug)]
@@ -16,21 +16,21 @@ pub struct Chains<T> {
 struct Link<T> {
     value: T,
     /// The neighbours: [`NOBODY`] at the ends, [`NOWHERE`] if the place is in no list.
-    before: Place,
-    after: Place,
+    before: MemberIndex,
+    after: MemberIndex,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Ends {
-    first: Place,
-    last: Place,
+    first: MemberIndex,
+    last: MemberIndex,
 }
 
-/// What is beyond the end of a list. Half the size of an `Option<Place>`.
-const NOBODY: Place = Place::MAX;
+/// What is beyond the end of a list. Half the size of an `Option<MemberIndex>`.
+const NOBODY: MemberIndex = MemberIndex::MAX;
 
 /// The neighbour of a place that is in no list.
-const NOWHERE: Place = Place::MAX - 1;
+const NOWHERE: MemberIndex = MemberIndex::MAX - 1;
 
 const EMPTY: Ends = Ends {
     first: NOBODY,
@@ -57,7 +57,7 @@ impl<T: Copy + Default> Chains<T> {
     }
 
     /// The value of a place, if it is in a list.
-    pub fn get(&self, place: Place) -> Option<T> {
+    pub fn get(&self, place: MemberIndex) -> Option<T> {
         Some(self.link(place)?.value)
     }
 
@@ -67,13 +67,13 @@ impl<T: Copy + Default> Chains<T> {
     }
 
     /// The first place of a list.
-    pub fn first(&self, list: usize) -> Option<Place> {
+    pub fn first(&self, list: usize) -> Option<MemberIndex> {
         let first = self.ends.get(list)?.first;
         (first != NOBODY).then_some(first)
     }
 
     /// The places of a list, from the first one on.
-    pub fn forwards(&self, list: usize) -> impl Iterator<Item = Place> {
+    pub fn forwards(&self, list: usize) -> impl Iterator<Item = MemberIndex> {
         core::iter::successors(self.first(list), |place| {
             let after = self.link(*place)?.after;
             (after != NOBODY).then_some(after)
@@ -81,7 +81,7 @@ impl<T: Copy + Default> Chains<T> {
     }
 
     /// The places of a list and their values, from the last one on.
-    pub fn backwards(&self, list: usize) -> impl Iterator<Item = (Place, T)> {
+    pub fn backwards(&self, list: usize) -> impl Iterator<Item = (MemberIndex, T)> {
         let last = self.ends.get(list).map(|ends| ends.last);
         let mut next = last.unwrap_or(NOBODY);
         core::iter::from_fn(move || {
@@ -93,7 +93,7 @@ impl<T: Copy + Default> Chains<T> {
     }
 
     /// Adds a place, which is in no list, before all others.
-    pub fn push_first(&mut self, list: usize, place: Place, value: T) {
+    pub fn push_first(&mut self, list: usize, place: MemberIndex, value: T) {
         let after = self.ends_of(list).first;
         let before = NOBODY;
         self.insert(
@@ -108,7 +108,7 @@ impl<T: Copy + Default> Chains<T> {
     }
 
     /// Adds a place, which is in no list, behind all others.
-    pub fn push_last(&mut self, list: usize, place: Place, value: T) {
+    pub fn push_last(&mut self, list: usize, place: MemberIndex, value: T) {
         let before = self.ends_of(list).last;
         let after = NOBODY;
         self.insert(
@@ -123,7 +123,7 @@ impl<T: Copy + Default> Chains<T> {
     }
 
     /// Removes a place from the list that it is in; `None` if it is in none.
-    pub fn remove(&mut self, list: usize, place: Place) -> Option<T> {
+    pub fn remove(&mut self, list: usize, place: MemberIndex) -> Option<T> {
         let link = self.unlink(place)?;
         *self.after(list, link.before) = link.after;
         *self.before(list, link.after) = link.before;
@@ -131,18 +131,18 @@ impl<T: Copy + Default> Chains<T> {
     }
 
     /// The member at place `from` of the table has moved to place `to`, which is in no list.
-    pub fn rename(&mut self, list: usize, from: Place, to: Place) {
+    pub fn rename(&mut self, list: usize, from: MemberIndex, to: MemberIndex) {
         if let Some(link) = self.unlink(from) {
             self.insert(list, to, link);
         }
     }
 
-    fn link(&self, place: Place) -> Option<&Link<T>> {
+    fn link(&self, place: MemberIndex) -> Option<&Link<T>> {
         let link = self.links.get(place as usize);
         link.filter(|link| link.before != NOWHERE)
     }
 
-    fn unlink(&mut self, place: Place) -> Option<Link<T>> {
+    fn unlink(&mut self, place: MemberIndex) -> Option<Link<T>> {
         let link = *self.link(place)?;
         self.links[place as usize] = Self::unused();
         Some(link)
@@ -155,7 +155,7 @@ impl<T: Copy + Default> Chains<T> {
         &mut self.ends[list]
     }
 
-    fn insert(&mut self, list: usize, place: Place, link: Link<T>) {
+    fn insert(&mut self, list: usize, place: MemberIndex, link: Link<T>) {
         if place as usize >= self.links.len() {
             self.links.resize(place as usize + 1, Self::unused());
         }
@@ -165,7 +165,7 @@ impl<T: Copy + Default> Chains<T> {
     }
 
     /// What says which place comes behind `place`.
-    fn after(&mut self, list: usize, place: Place) -> &mut Place {
+    fn after(&mut self, list: usize, place: MemberIndex) -> &mut MemberIndex {
         if place == NOBODY {
             &mut self.ends_of(list).first
         } else {
@@ -174,7 +174,7 @@ impl<T: Copy + Default> Chains<T> {
     }
 
     /// What says which place comes before `place`.
-    fn before(&mut self, list: usize, place: Place) -> &mut Place {
+    fn before(&mut self, list: usize, place: MemberIndex) -> &mut MemberIndex {
         if place == NOBODY {
             &mut self.ends_of(list).last
         } else {
@@ -189,7 +189,7 @@ mod tests {
     use rand::rngs::StdRng;
     use rand::{RngExt, SeedableRng};
 
-    fn backwards(chains: &Chains<u32>, list: usize) -> Vec<Place> {
+    fn backwards(chains: &Chains<u32>, list: usize) -> Vec<MemberIndex> {
         chains.backwards(list).map(|(place, _)| place).collect()
     }
 
@@ -200,7 +200,7 @@ mod tests {
         for step in 0..20_000_u32 {
             let (list, place) = (rng.random_range(0..2), rng.random_range(0..10));
             let other = rng.random_range(0..10);
-            let is_in = |place: Place| lists.iter().position(|list| list.contains(&place));
+            let is_in = |place: MemberIndex| lists.iter().position(|list| list.contains(&place));
             match (is_in(place), is_in(other)) {
                 (None, _) if rng.random() => {
                     chains.push_first(list, place, step);

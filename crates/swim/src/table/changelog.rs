@@ -4,13 +4,13 @@ use std::collections::VecDeque;
 
 use crate::identity::uri::Uri;
 use crate::table::chains::Chains;
-use crate::table::members::Place;
+use crate::table::members::MemberIndex;
 
 /// The last change of each member, in the order of the changes, numbered.
 ///
 /// A reader remembers the number it has read up to and asks for what came later.
 #[derive(Debug, Default)]
-pub struct History {
+pub struct Changelog {
     version: u64,
     /// The number of the last change that is news.
     news: u64,
@@ -49,12 +49,12 @@ pub struct Missed {
     /// It is to forget all it knew: too much has happened since.
     pub reset: bool,
     /// Members that are new or have changed, with the numbers of the changes, the first one first.
-    pub touched: Vec<(u64, Place)>,
+    pub touched: Vec<(u64, MemberIndex)>,
     /// Members that are gone, in the same way.
     pub removed: Vec<(u64, Uri)>,
 }
 
-impl History {
+impl Changelog {
     /// The number of the last change.
     pub const fn version(&self) -> u64 {
         self.version
@@ -75,7 +75,7 @@ impl History {
 
     /// Notes that the member at this place of the table is new, or that its status, incarnation or
     /// payload has changed.
-    pub fn touch(&mut self, place: Place) {
+    pub fn touch(&mut self, place: MemberIndex) {
         self.measure(place);
         self.news = self.version;
         self.news_changes.remove(ALL, place);
@@ -83,14 +83,14 @@ impl History {
     }
 
     /// Notes that something was measured of the member at this place, which is no news.
-    pub fn measure(&mut self, place: Place) {
+    pub fn measure(&mut self, place: MemberIndex) {
         self.changes.remove(ALL, place);
         self.version += 1;
         self.changes.push_last(ALL, place, self.version);
     }
 
     /// Notes that the member at this place of the table is gone.
-    pub fn remove(&mut self, place: Place, uri: Uri) {
+    pub fn remove(&mut self, place: MemberIndex, uri: Uri) {
         self.changes.remove(ALL, place);
         self.news_changes.remove(ALL, place);
         self.version += 1;
@@ -105,7 +105,7 @@ impl History {
     }
 
     /// The member at place `from` of the table has moved to place `to`, where nobody is.
-    pub fn rename(&mut self, from: Place, to: Place) {
+    pub fn rename(&mut self, from: MemberIndex, to: MemberIndex) {
         self.changes.rename(ALL, from, to);
         self.news_changes.rename(ALL, from, to);
     }
@@ -164,7 +164,7 @@ mod tests {
         Position { version, origin: 0 }
     }
 
-    fn touched_since(history: &History, version: u64) -> Vec<Place> {
+    fn touched_since(history: &Changelog, version: u64) -> Vec<MemberIndex> {
         let touched = history.since(at(version)).touched;
         touched.into_iter().map(|(_, place)| place).collect()
     }
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn a_reader_learns_each_change_once_and_only_the_last_of_each_member() {
-        let mut history = History::default();
+        let mut history = Changelog::default();
         history.touch(1);
         history.touch(2);
         let second = history.version();
@@ -198,11 +198,11 @@ mod tests {
     #[test]
     fn one_who_moves_in_the_table_keeps_its_place_in_the_past() {
         for moved in 0..3 {
-            let mut history = History::default();
+            let mut history = Changelog::default();
             (0..4).for_each(|place| history.touch(place));
             history.remove(3, uri(3));
             history.rename(moved, 3);
-            let expected: Vec<Place> = (0..3)
+            let expected: Vec<MemberIndex> = (0..3)
                 .map(|place| if place == moved { 3 } else { place })
                 .collect();
             assert_eq!(touched_since(&history, 0), expected);
@@ -217,7 +217,7 @@ mod tests {
 
     #[test]
     fn a_reader_that_is_too_far_behind_starts_over() {
-        let mut history = History::default();
+        let mut history = Changelog::default();
         history.touch(0);
         let old = history.version();
         for _ in 0..=REMOVALS_MAX {

@@ -5,7 +5,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::table::claim::Status;
 use crate::table::member::Member;
-use crate::table::members::{Members, Place};
+use crate::table::members::{Members, MemberIndex};
 use crate::wire::msgpack::mix;
 
 /// Into how many buckets the members are divided at most, by the hash of their URIs. A power of two.
@@ -18,7 +18,7 @@ pub struct Digest {
     total: u64,
     sums: [u64; BUCKETS_MAX],
     members: Catalog,
-    graves: Catalog,
+    tombstones: Catalog,
 }
 
 /// Which records are in which bucket, by their places in a table.
@@ -29,7 +29,7 @@ pub struct Digest {
 struct Catalog {
     /// By place.
     cards: Vec<Card>,
-    buckets: Vec<Vec<Place>>,
+    buckets: Vec<Vec<MemberIndex>>,
 }
 
 /// Where a record is, and what it adds to the digest.
@@ -54,7 +54,7 @@ impl Default for Digest {
             total: 0,
             sums: [0; BUCKETS_MAX],
             members: Catalog::default(),
-            graves: Catalog::default(),
+            tombstones: Catalog::default(),
         }
     }
 }
@@ -70,7 +70,7 @@ impl Default for Catalog {
 
 impl Catalog {
     /// Adds the record at a place where none is.
-    fn insert(&mut self, place: Place, record: &Member) -> Card {
+    fn insert(&mut self, place: MemberIndex, record: &Member) -> Card {
         let uri = hash_of(&record.uri);
         let places = &mut self.buckets[bucket_of(uri)];
         let card = Card {
@@ -87,7 +87,7 @@ impl Catalog {
     }
 
     /// Removes the record at `place`, and says where it was.
-    fn remove(&mut self, place: Place) -> Card {
+    fn remove(&mut self, place: MemberIndex) -> Card {
         let card = core::mem::take(&mut self.cards[place as usize]);
         let places = &mut self.buckets[card.bucket()];
         places.swap_remove(card.position as usize);
@@ -98,13 +98,13 @@ impl Catalog {
     }
 
     /// The record at place `from` has moved to place `to`, where none is.
-    fn rename(&mut self, from: Place, to: Place) {
+    fn rename(&mut self, from: MemberIndex, to: MemberIndex) {
         let card = core::mem::take(&mut self.cards[from as usize]);
         self.buckets[card.bucket()][card.position as usize] = to;
         self.cards[to as usize] = card;
     }
 
-    fn places(&self, index: usize, count: usize) -> impl Iterator<Item = Place> {
+    fn places(&self, index: usize, count: usize) -> impl Iterator<Item = MemberIndex> {
         let buckets = self.buckets.iter().skip(index).step_by(count);
         buckets.flatten().copied()
     }
@@ -117,7 +117,7 @@ impl Catalog {
             let bucket = &self.buckets[card.bucket()];
             card.uri == hash_of(&record.uri)
                 && card.fingerprint == fingerprint(card.uri, record)
-                && bucket.get(card.position as usize) == Some(&(place as Place))
+                && bucket.get(card.position as usize) == Some(&(place as MemberIndex))
         };
         count == records.len() && records.enumerate().all(is_there)
     }
@@ -125,13 +125,13 @@ impl Catalog {
 
 impl Digest {
     /// Adds the member that is new at this place of the table.
-    pub fn insert(&mut self, place: Place, member: &Member) {
+    pub fn insert(&mut self, place: MemberIndex, member: &Member) {
         let card = self.members.insert(place, member);
         self.shift(card.bucket(), card.fingerprint);
     }
 
     /// The member at this place of the table has changed.
-    pub fn update(&mut self, place: Place, member: &Member) {
+    pub fn update(&mut self, place: MemberIndex, member: &Member) {
         let card = &mut self.members.cards[place as usize];
         let after = fingerprint(card.uri, member);
         let before = core::mem::replace(&mut card.fingerprint, after);
@@ -140,28 +140,28 @@ impl Digest {
     }
 
     /// Removes the member at this place of the table.
-    pub fn remove(&mut self, place: Place) {
+    pub fn remove(&mut self, place: MemberIndex) {
         let card = self.members.remove(place);
         self.shift(card.bucket(), card.fingerprint.wrapping_neg());
     }
 
     /// A member has moved from place `from` of the table to place `to`, where nobody is.
-    pub fn rename(&mut self, from: Place, to: Place) {
+    pub fn rename(&mut self, from: MemberIndex, to: MemberIndex) {
         self.members.rename(from, to);
     }
 
     /// Adds the tombstone that is new at this place of theirs.
-    pub fn insert_grave(&mut self, place: Place, grave: &Member) {
-        let card = self.graves.insert(place, grave);
+    pub fn insert_grave(&mut self, place: MemberIndex, grave: &Member) {
+        let card = self.tombstones.insert(place, grave);
         self.shift(card.bucket(), card.fingerprint);
     }
 
     /// Removes the tombstone at this place; the one at place `last`, if it is another, takes the place.
-    pub fn swap_remove_grave(&mut self, place: Place, last: Place) {
-        let card = self.graves.remove(place);
+    pub fn swap_remove_grave(&mut self, place: MemberIndex, last: MemberIndex) {
+        let card = self.tombstones.remove(place);
         self.shift(card.bucket(), card.fingerprint.wrapping_neg());
         if place != last {
-            self.graves.rename(last, place);
+            self.tombstones.rename(last, place);
         }
     }
 
@@ -189,24 +189,24 @@ impl Digest {
     }
 
     /// The members that are in bucket `index` of `count`.
-    pub fn members(&self, index: usize, count: usize) -> impl Iterator<Item = Place> {
+    pub fn members(&self, index: usize, count: usize) -> impl Iterator<Item = MemberIndex> {
         self.members.places(index, count)
     }
 
     /// The tombstones that are in bucket `index` of `count`.
-    pub fn graves(&self, index: usize, count: usize) -> impl Iterator<Item = Place> {
-        self.graves.places(index, count)
+    pub fn tombstones(&self, index: usize, count: usize) -> impl Iterator<Item = MemberIndex> {
+        self.tombstones.places(index, count)
     }
 
     /// Whether it is the digest of these members and tombstones, by place; for audits.
     pub fn is_sound<'m>(
         &self,
         members: impl ExactSizeIterator<Item = &'m Member>,
-        graves: impl ExactSizeIterator<Item = &'m Member>,
+        tombstones: impl ExactSizeIterator<Item = &'m Member>,
     ) -> bool {
-        let cards = self.members.cards.iter().chain(&self.graves.cards);
+        let cards = self.members.cards.iter().chain(&self.tombstones.cards);
         let total = cards.fold(0_u64, |sum, card| sum.wrapping_add(card.fingerprint));
-        total == self.total && self.members.is_sound(members) && self.graves.is_sound(graves)
+        total == self.total && self.members.is_sound(members) && self.tombstones.is_sound(tombstones)
     }
 }
 
@@ -243,7 +243,7 @@ fn fingerprint(uri: u64, member: &Member) -> u64 {
     };
     let payload = member
         .current_payload()
-        .map_or(0, |payload| payload.meaning().wrapping_add(1));
+        .map_or(0, |payload| payload.semantic_hash().wrapping_add(1));
     let claim = mix(member.claim.incarnation.get(), settled.number().into());
     mix(mix(uri, claim), payload)
 }

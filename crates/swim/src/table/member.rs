@@ -2,7 +2,7 @@
 
 use core::net::SocketAddr;
 
-use crate::detector::probe_history::Evidence;
+use crate::detector::probe_history::ProbeHistory;
 use crate::detector::rtt::RoundTrip;
 use crate::identity::uri::Uri;
 use crate::security::acquaintance::Acquaintance;
@@ -30,7 +30,7 @@ pub struct Member {
     /// How long its answers take.
     pub round_trip: Option<RoundTrip>,
     /// What probes of it have come to.
-    pub evidence: Evidence,
+    pub evidence: ProbeHistory,
     /// What its datagrams show it to be.
     pub dialect: Dialect,
     /// It has ever answered a question of mine itself, not through a relay.
@@ -71,7 +71,7 @@ impl Member {
             since,
             clock_delta: None,
             round_trip: None,
-            evidence: Evidence::default(),
+            evidence: ProbeHistory::default(),
             dialect: Dialect::Unknown,
             has_answered: false,
             validated: None,

@@ -5,21 +5,21 @@ use indexmap::IndexMap;
 use indexmap::map::Entry;
 use rand::rngs::StdRng;
 
-use crate::detector::probe_history::Evidence;
+use crate::detector::probe_history::ProbeHistory;
 use crate::identity::uri::Uri;
-use crate::table::changelog::History;
+use crate::table::changelog::Changelog;
 use crate::table::claim::{Claim, Status};
 use crate::table::digest::Digest;
-use crate::table::expiry_queue::Stopwatches;
+use crate::table::expiry_queue::ExpiryQueue;
 use crate::table::member::Member;
 use crate::table::payload::Payload;
-use crate::table::probe_order::Round;
-use crate::table::tombstones::Graves;
+use crate::table::probe_order::ProbeOrder;
+use crate::table::tombstones::Tombstones;
 use crate::time::Micros;
 use crate::wire::Event;
 
 /// Where in the table a member is. It moves only when another is forgotten.
-pub type Place = u32;
+pub type MemberIndex = u32;
 
 /// Everybody who was ever heard of, oneself included.
 #[derive(Debug, Default)]
@@ -28,38 +28,38 @@ pub struct Members {
     // several times as fast as with the hash of the standard library.
     pub(crate) table: IndexMap<Uri, Member, RandomState>,
     /// Those who are alive or suspect, to be probed in turn.
-    live: Round,
+    live: ProbeOrder,
     /// Those who are dead or non-decryptable: probed apart, so that they take no turns of the living.
-    unreachable: Round,
+    unreachable: ProbeOrder,
     /// Those who are not live and have never answered: the first to go when the table is full.
-    unproven: Round,
+    unproven: ProbeOrder,
     /// The others who are not live: the next to go.
-    gone: Round,
+    gone: ProbeOrder,
     by_status: [usize; Status::ALL.len()],
-    pub(crate) graves: Graves,
+    pub(crate) tombstones: Tombstones,
     pub(crate) digest: Digest,
     /// Those who are suspect, in the order in which they have to refute.
-    pub(crate) suspicions: Stopwatches,
+    pub(crate) suspicions: ExpiryQueue,
     /// Those who are dead or have left, in the order in which they are forgotten.
-    pub(crate) departures: Stopwatches,
-    pub(crate) history: History,
+    pub(crate) departures: ExpiryQueue,
+    pub(crate) history: Changelog,
 }
 
-/// What hearing an event came to.
+/// What isolation an event came to.
 #[must_use = "news is to be passed on"]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Heard {
+pub enum Applied {
     /// The member was unknown, or the claim beat what was held, which was `before`.
     News {
         /// Where it is.
-        place: Place,
+        place: MemberIndex,
         /// What was held.
         before: Option<Claim>,
     },
     /// The claim is what was held, but the payload of this incarnation was not known before.
     Payload {
         /// Where it is.
-        place: Place,
+        place: MemberIndex,
     },
     /// What was held is at least as good.
     Stale,
@@ -70,7 +70,7 @@ pub enum Heard {
 impl Members {
     /// Whether the digest is that of the table; for audits.
     pub fn is_sound_in_digest(&self) -> bool {
-        self.digest.is_sound(self.table.values(), self.graves())
+        self.digest.is_sound(self.table.values(), self.tombstones())
     }
 
     /// What is known of `uri`.
@@ -111,18 +111,18 @@ impl Members {
     }
 
     /// Hears an event about somebody else. At most `capacity` members are remembered.
-    pub fn hear(&mut self, event: &Event<'_>, now: Micros, capacity: usize) -> Heard {
+    pub fn apply(&mut self, event: &Event<'_>, now: Micros, capacity: usize) -> Applied {
         let Some((index, _uri, member)) = self.table.get_full(event.uri) else {
             if self.is_past(event, now, capacity) {
-                return Heard::Stale;
+                return Applied::Stale;
             }
             if self.len() >= capacity {
-                return Heard::Refused;
+                return Applied::Refused;
             }
-            self.open_grave(event.uri);
+            self.take_tombstone(event.uri);
             let uri = Uri::from_wire(event.uri).expect("checked when decoded");
             let place = self.put(&uri, event.claim, admit(event.payload, None), now);
-            return Heard::News {
+            return Applied::News {
                 place,
                 before: None,
             };
@@ -131,16 +131,16 @@ impl Members {
         if event.claim.overrides(Some(held)) {
             let payload = admit(event.payload, member.payload.as_ref());
             self.update(place, event.claim, payload, now);
-            return Heard::News {
+            return Applied::News {
                 place,
                 before: Some(held),
             };
         }
         let Some(payload) = better_payload(event, member) else {
-            return Heard::Stale;
+            return Applied::Stale;
         };
         self.update(place, held, Some(payload), since);
-        Heard::Payload { place }
+        Applied::Payload { place }
     }
 
     /// Notes what is claimed of `uri`, right or wrong, and says where it is. Keeps the payload that was
@@ -151,7 +151,7 @@ impl Members {
         claim: Claim,
         payload: Option<Payload>,
         since: Micros,
-    ) -> Place {
+    ) -> MemberIndex {
         let entry = self.table.entry(uri.clone());
         let place = place(entry.index());
         let Entry::Vacant(entry) = entry else {
@@ -168,11 +168,11 @@ impl Members {
     }
 
     /// Notes what is claimed of the member at `place`.
-    fn update(&mut self, place: Place, claim: Claim, payload: Option<Payload>, since: Micros) {
+    fn update(&mut self, place: MemberIndex, claim: Claim, payload: Option<Payload>, since: Micros) {
         let member = &mut self.table[place as usize];
         let before = member.claim.status;
         if claim.status.is_live() && !before.is_live() {
-            member.evidence = Evidence::default(); // that of its last life
+            member.evidence = ProbeHistory::default(); // that of its last life
             member.validated = None;
         }
         if claim.incarnation != member.claim.incarnation {
@@ -187,7 +187,7 @@ impl Members {
         self.note_change(place, Some(before), claim.status);
     }
 
-    fn note_change(&mut self, place: Place, before: Option<Status>, after: Status) {
+    fn note_change(&mut self, place: MemberIndex, before: Option<Status>, after: Status) {
         self.history.touch(place);
         self.recount(place, before, Some(after));
         self.classify(place);
@@ -234,7 +234,7 @@ impl Members {
         };
     }
 
-    fn recount(&mut self, member: Place, before: Option<Status>, after: Option<Status>) {
+    fn recount(&mut self, member: MemberIndex, before: Option<Status>, after: Option<Status>) {
         if before == after {
             return;
         }
@@ -253,7 +253,7 @@ impl Members {
     }
 
     /// Notes whether the member at this place can be spared, and how well.
-    pub(crate) fn classify(&mut self, place: Place) {
+    pub(crate) fn classify(&mut self, place: MemberIndex) {
         self.unproven.remove(place);
         self.gone.remove(place);
         let member = &self.table[place as usize];
@@ -280,7 +280,7 @@ impl Members {
         (self.unproven.len(), self.gone.len()) == (unproven, gone)
     }
 
-    fn round(&mut self, status: Status) -> Option<&mut Round> {
+    fn round(&mut self, status: Status) -> Option<&mut ProbeOrder> {
         match status {
             Status::Alive | Status::Suspect => Some(&mut self.live),
             Status::Dead | Status::NonDecryptable => Some(&mut self.unreachable),
@@ -289,7 +289,7 @@ impl Members {
     }
 
     /// What changed, and when.
-    pub const fn history(&self) -> &History {
+    pub const fn history(&self) -> &Changelog {
         &self.history
     }
 
@@ -304,12 +304,12 @@ impl Members {
     }
 
     /// Where in the table `uri` is.
-    pub fn place_of(&self, uri: &str) -> Option<Place> {
+    pub fn place_of(&self, uri: &str) -> Option<MemberIndex> {
         self.table.get_index_of(uri).map(place)
     }
 
     /// Who is at this place of the table.
-    pub fn at(&self, place: Place) -> &Member {
+    pub fn at(&self, place: MemberIndex) -> &Member {
         &self.table[place as usize]
     }
 
@@ -352,8 +352,8 @@ impl Members {
     }
 }
 
-pub(crate) fn place(index: usize) -> Place {
-    Place::try_from(index).expect("less than 2^32 members")
+pub(crate) fn place(index: usize) -> MemberIndex {
+    MemberIndex::try_from(index).expect("less than 2^32 members")
 }
 
 /// The payload that was sent; not copied when it is the one that is `known`.
@@ -378,7 +378,7 @@ pub(crate) fn better_payload(event: &Event<'_>, member: &Member) -> Option<Paylo
     if member.claim.status <= Status::Suspect {
         return None;
     }
-    admit(event.payload, Some(known)).filter(|sent| sent.meaning() > known.meaning())
+    admit(event.payload, Some(known)).filter(|sent| sent.semantic_hash() > known.semantic_hash())
 }
 
 const fn index(status: Status) -> usize {
@@ -405,8 +405,8 @@ mod tests {
         }
     }
 
-    fn hear(members: &mut Members, event: Event<'_>) -> Heard {
-        members.hear(&event, Micros(7), 10)
+    fn apply(members: &mut Members, event: Event<'_>) -> Applied {
+        members.apply(&event, Micros(7), 10)
     }
 
     const ONE: Option<&[u8]> = Some(b"\x91\x01");
@@ -417,29 +417,29 @@ mod tests {
         let mut members = Members::default();
         let payload = |members: &Members| members.get("a:1").unwrap().payload.clone();
         assert!(matches!(
-            hear(&mut members, event(1, Status::Alive, None)),
-            Heard::News { before: None, .. }
+            apply(&mut members, event(1, Status::Alive, None)),
+            Applied::News { before: None, .. }
         ));
         assert_eq!(payload(&members), None);
-        let added = Heard::Payload { place: 0 };
-        assert_eq!(hear(&mut members, event(1, Status::Alive, ONE)), added);
+        let added = Applied::Payload { place: 0 };
+        assert_eq!(apply(&mut members, event(1, Status::Alive, ONE)), added);
         assert_eq!(
-            hear(&mut members, event(1, Status::Alive, TWO)),
-            Heard::Stale
+            apply(&mut members, event(1, Status::Alive, TWO)),
+            Applied::Stale
         );
         assert_eq!(payload(&members).unwrap().bytes(), ONE.unwrap());
 
         // News without a payload shows the old one on, but tells nobody that it is the present one.
         assert!(matches!(
-            hear(&mut members, event(2, Status::Alive, None)),
-            Heard::News {
+            apply(&mut members, event(2, Status::Alive, None)),
+            Applied::News {
                 before: Some(_),
                 ..
             }
         ));
         assert_eq!(payload(&members).unwrap().bytes(), ONE.unwrap());
         assert_eq!(members.get("a:1").unwrap().current_payload(), None);
-        assert_eq!(hear(&mut members, event(2, Status::Alive, TWO)), added);
+        assert_eq!(apply(&mut members, event(2, Status::Alive, TWO)), added);
         assert_eq!(payload(&members).unwrap().bytes(), TWO.unwrap());
     }
 
@@ -453,7 +453,7 @@ mod tests {
             Status::NonDecryptable,
             Status::Left,
         ] {
-            let _ = hear(&mut members, event(1, status, None));
+            let _ = apply(&mut members, event(1, status, None));
             assert_eq!(members.count(status), 1);
             let rounds = (members.live().len(), members.unreachable());
             let expected = match status {
@@ -515,22 +515,22 @@ mod tests {
     #[test]
     fn a_full_table_refuses_strangers_only() {
         let mut members = Members::default();
-        let _ = members.hear(&event(1, Status::Alive, None), Micros(0), 1);
+        let _ = members.apply(&event(1, Status::Alive, None), Micros(0), 1);
         let stranger = Event {
             uri: "b:1",
             ..event(1, Status::Alive, None)
         };
-        assert_eq!(members.hear(&stranger, Micros(0), 1), Heard::Refused);
+        assert_eq!(members.apply(&stranger, Micros(0), 1), Applied::Refused);
         assert!(matches!(
-            members.hear(&event(2, Status::Dead, None), Micros(0), 1),
-            Heard::News { .. }
+            members.apply(&event(2, Status::Dead, None), Micros(0), 1),
+            Applied::News { .. }
         ));
     }
 
     #[test]
     fn a_clock_delta_is_a_change_but_no_news() {
         let mut members = Members::default();
-        let _ = hear(&mut members, event(1, Status::Alive, None));
+        let _ = apply(&mut members, event(1, Status::Alive, None));
         let (version, news) = (members.version(), members.news());
         members.set_clock_delta("a:1", 5.5);
         let position = Position { version, origin: 0 };

@@ -3,7 +3,7 @@
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use crate::detector::probe_history::Evidence;
+use crate::detector::probe_history::ProbeHistory;
 use crate::detector::rtt::RoundTrip;
 use crate::security::acquaintance::Acquaintance;
 use crate::security::seal::keyring::KeyId;
@@ -28,7 +28,7 @@ impl Members {
     }
 
     /// What probes of `uri` have come to, to be added to.
-    pub fn evidence(&mut self, uri: &str) -> Option<&mut Evidence> {
+    pub fn evidence(&mut self, uri: &str) -> Option<&mut ProbeHistory> {
         self.table.get_mut(uri).map(|member| &mut member.evidence)
     }
 

@@ -9,7 +9,7 @@ use crate::time::Now;
 
 /// What is known of a member.
 #[derive(Clone, Debug)]
-pub struct Memory {
+pub struct Preloaded {
     /// Its identity.
     pub uri: Uri,
     /// What it was heard to be.
@@ -24,10 +24,10 @@ impl Swim {
     /// Takes up what is known of others, as if all of them had known it for long: nobody is told.
     ///
     /// For simulations and benches, where 10,000 members are not to meet one by one.
-    pub fn recall(&mut self, memories: impl Iterator<Item = Memory> + Clone, now: Now) {
+    pub fn recall(&mut self, memories: impl Iterator<Item = Preloaded> + Clone, now: Now) {
         self.members.reserve(memories.clone().count());
         for memory in memories.clone() {
-            let Memory {
+            let Preloaded {
                 uri,
                 claim,
                 payload,
@@ -36,7 +36,7 @@ impl Swim {
             self.members.put(&uri, claim, payload, now.wall);
         }
         let digest = Some(self.members.digest().total());
-        for Memory { uri, ours, .. } in memories {
+        for Preloaded { uri, ours, .. } in memories {
             let dialect = if ours {
                 Dialect::Ours { digest }
             } else {

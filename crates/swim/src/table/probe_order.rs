@@ -3,7 +3,7 @@
 use rand::RngExt;
 use rand::rngs::StdRng;
 
-use crate::table::members::Place;
+use crate::table::members::MemberIndex;
 
 /// Members to be probed, shuffled as the round goes on.
 ///
@@ -11,8 +11,8 @@ use crate::table::members::Place;
 /// has a random place among those yet to come, and every operation takes constant time. Each member
 /// is met once a round, hence at least once in 2N − 1 probes.
 #[derive(Debug, Default)]
-pub struct Round {
-    order: Vec<Place>,
+pub struct ProbeOrder {
+    order: Vec<MemberIndex>,
     /// At which position in `order` each member is, by its place in the table.
     positions: Vec<u32>,
     next: usize,
@@ -21,9 +21,9 @@ pub struct Round {
 /// The position of a member that takes no part.
 const NOWHERE: u32 = u32::MAX;
 
-impl Round {
+impl ProbeOrder {
     /// Adds a member to those yet to be probed, unless it is in.
-    pub fn insert(&mut self, member: Place) {
+    pub fn insert(&mut self, member: MemberIndex) {
         if self.position(member).is_none() {
             self.order.push(member);
             self.note(self.order.len() - 1);
@@ -31,7 +31,7 @@ impl Round {
     }
 
     /// Takes a member out, if it is in.
-    pub fn remove(&mut self, member: Place) {
+    pub fn remove(&mut self, member: MemberIndex) {
         let Some(mut position) = self.position(member) else {
             return;
         };
@@ -49,7 +49,7 @@ impl Round {
     }
 
     /// The member at place `from` of the table has moved to place `to`, where nobody is.
-    pub fn rename(&mut self, from: Place, to: Place) {
+    pub fn rename(&mut self, from: MemberIndex, to: MemberIndex) {
         if let Some(position) = self.position(from) {
             self.positions[from as usize] = NOWHERE;
             self.order[position] = to;
@@ -58,7 +58,7 @@ impl Round {
     }
 
     /// The next member to probe.
-    pub fn take(&mut self, rng: &mut StdRng) -> Option<Place> {
+    pub fn take(&mut self, rng: &mut StdRng) -> Option<MemberIndex> {
         if self.next >= self.order.len() {
             self.next = 0;
         }
@@ -79,8 +79,8 @@ impl Round {
         &self,
         count: usize,
         rng: &mut StdRng,
-        suitable: impl Fn(Place) -> bool,
-    ) -> Vec<Place> {
+        suitable: impl Fn(MemberIndex) -> bool,
+    ) -> Vec<MemberIndex> {
         let looks = (4 * (count + 2)).min(self.order.len());
         rand::seq::index::sample(rng, self.order.len(), looks)
             .into_iter()
@@ -91,7 +91,7 @@ impl Round {
     }
 
     /// All of them, in no order that means anything.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = Place> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = MemberIndex> {
         self.order.iter().copied()
     }
 
@@ -100,7 +100,7 @@ impl Round {
         self.order.len()
     }
 
-    fn position(&self, member: Place) -> Option<usize> {
+    fn position(&self, member: MemberIndex) -> Option<usize> {
         let position = self.positions.get(member as usize).copied();
         position
             .filter(|position| *position != NOWHERE)
@@ -128,8 +128,8 @@ mod tests {
     use super::*;
     use rand::SeedableRng;
 
-    fn round(size: Place) -> Round {
-        let mut round = Round::default();
+    fn round(size: MemberIndex) -> ProbeOrder {
+        let mut round = ProbeOrder::default();
         (0..size).for_each(|member| round.insert(member));
         round
     }
@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn every_round_meets_everybody_once_in_another_order() {
         let (mut round, mut rng) = (round(20), StdRng::seed_from_u64(1));
-        let mut lap = || -> Vec<Place> { (0..20).map(|_| round.take(&mut rng).unwrap()).collect() };
+        let mut lap = || -> Vec<MemberIndex> { (0..20).map(|_| round.take(&mut rng).unwrap()).collect() };
         let (first, second) = (lap(), lap());
         assert_ne!(first, second);
         for mut lap in [first, second] {
@@ -189,6 +189,6 @@ mod tests {
         let mut sample = round.sample(9, &mut rng, |member| member != 3);
         sample.sort_unstable();
         assert_eq!(sample, [0, 1, 2, 4]);
-        assert!(Round::default().sample(3, &mut rng, |_| true).is_empty());
+        assert!(ProbeOrder::default().sample(3, &mut rng, |_| true).is_empty());
     }
 }

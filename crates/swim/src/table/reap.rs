@@ -6,14 +6,14 @@ use crate::dissemination::apply::{RIPE_MAX, RIPE_PAUSE};
 use crate::identity::uri::Uri;
 use crate::table::claim::Status;
 use crate::table::member::Member;
-use crate::table::members::Place;
+use crate::table::members::MemberIndex;
 use crate::time::Now;
 use crate::timers::Timer;
 use crate::wire::Event;
 
 impl Swim {
     /// The member at `place` has become thus: notes since when it is gone, if it is.
-    pub(crate) fn watch_departure(&mut self, place: Place, status: Status, now: Now) {
+    pub(crate) fn watch_departure(&mut self, place: MemberIndex, status: Status, now: Now) {
         self.members.departures.stop(place);
         if is_gone(status) {
             self.members.departures.start(place, now.monotonic);
@@ -34,12 +34,12 @@ impl Swim {
     pub(crate) fn reap(&mut self, now: Now) {
         let (timeout, capacity) = (self.config.reap_timeout, self.config.max_members);
         for _ in 0..RIPE_MAX {
-            let ripe = self.members.departures.pop_ripe(timeout, now.monotonic);
+            let ripe = self.members.departures.pop_expired(timeout, now.monotonic);
             let Some(place) = ripe.filter(|_| !timeout.is_zero()) else {
                 return self.watch_oldest_departure(now);
             };
             let uri = self.members.at(place).uri.clone();
-            self.members.bury(&uri, capacity);
+            self.members.bury_member(&uri, capacity);
         }
         self.timers.set(Timer::Reap, now.monotonic + RIPE_PAUSE);
     }
@@ -52,20 +52,20 @@ impl Swim {
         if known || !past || self.config.reap_timeout.is_zero() {
             return false;
         }
-        let (record, capacity) = (self.portable(record), self.config.max_members);
-        self.members.note_grave(&record, now.wall, capacity);
+        let (record, capacity) = (self.without_oversized_payload(record), self.config.max_members);
+        self.members.insert_tombstone(&record, now.wall, capacity);
         true
     }
 
     /// Knows `uri` again as what it was when it was forgotten: it is there after all, or is wanted
     /// back. It is told what it was taken for, and contradicts.
-    pub(crate) fn exhume(&mut self, uri: &Uri, now: Now) {
+    pub(crate) fn restore(&mut self, uri: &Uri, now: Now) {
         let capacity = self.config.max_members;
-        let is_buried = self.members.grave(uri).is_some();
+        let is_buried = self.members.tombstone(uri).is_some();
         if is_buried && self.members.len() >= capacity {
             self.make_room();
         }
-        if let Some(place) = self.members.exhume(uri, capacity) {
+        if let Some(place) = self.members.restore(uri, capacity) {
             // Unless it was heard of meanwhile that there is somebody who is not understood.
             if is_gone(self.members.at(place).claim.status) {
                 self.members.departures.start(place, now.monotonic);
@@ -84,7 +84,7 @@ impl Swim {
             return false;
         };
         self.rumors.stop(&uri);
-        self.members.bury(&uri, self.config.max_members);
+        self.members.bury_member(&uri, self.config.max_members);
         self.stats.members_displaced += 1;
         true
     }
@@ -92,7 +92,7 @@ impl Swim {
     /// The tombstones of those whom somebody takes for live.
     pub(crate) fn tombstones_against(&self, records: &[Event<'_>], but: &Uri) -> Vec<Member> {
         let mistaken = records.iter().filter_map(|record| {
-            let grave = self.members.grave(record.uri)?;
+            let grave = self.members.tombstone(record.uri)?;
             let wrong = record.claim.status.is_live() && grave.claim > record.claim;
             (wrong && grave.uri != *but).then(|| grave.clone())
         });

@@ -12,7 +12,7 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::Malformed;
+use super::DropReason;
 
 /// How many bytes it takes up.
 pub const CHECKSUM_SIZE: usize = 6;
@@ -33,7 +33,7 @@ pub fn checksummed(mut bytes: Vec<u8>) -> Vec<u8> {
 }
 
 /// What is in front of the checksum, if it is right; `None` if there is none.
-pub fn checked(datagram: &[u8]) -> Result<Option<&[u8]>, Malformed> {
+pub fn checked(datagram: &[u8]) -> Result<Option<&[u8]>, DropReason> {
     let Some((bytes, [mark @ .., a, b, c, d])) = datagram.split_last_chunk::<CHECKSUM_SIZE>()
     else {
         return Ok(None);
@@ -44,7 +44,7 @@ pub fn checked(datagram: &[u8]) -> Result<Option<&[u8]>, Malformed> {
     if sum(bytes) == [*a, *b, *c, *d] {
         Ok(Some(bytes))
     } else {
-        Err(Malformed::Corrupt)
+        Err(DropReason::Corrupt)
     }
 }
 
@@ -64,7 +64,7 @@ mod tests {
             let expected = if in_mark {
                 Ok(None)
             } else {
-                Err(Malformed::Corrupt)
+                Err(DropReason::Corrupt)
             };
             assert_eq!(checked(&changed), expected, "bit {bit}");
         }

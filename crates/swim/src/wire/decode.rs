@@ -2,7 +2,7 @@
 
 use core::str;
 
-use super::{CHECKSUM_SIZE, Kind, TRUE, Trailer, checked};
+use super::{CHECKSUM_SIZE, MessageType, TRUE, Trailer, checked};
 use crate::identity::uri::is_identity;
 use crate::table::claim::{Claim, Incarnation, Status};
 use crate::table::payload::is_table;
@@ -27,9 +27,9 @@ pub struct Message<'a> {
 #[derive(Debug)]
 pub enum Body<'a> {
     /// "Are you there?", or "is `dst` there?"
-    Ping(Echo<'a>),
+    Ping(PingData<'a>),
     /// "Yes", or "`dst` says yes".
-    Ack(Echo<'a>),
+    Ack(PingData<'a>),
     /// "This is what I know; what do you?"
     SyncReq(Vec<Event<'a>>),
     /// "This is what you did not know."
@@ -54,7 +54,7 @@ pub struct Event<'a> {
 
 /// The data of a PING and its ACK, which comes back as it was sent.
 #[derive(Clone, Copy, Debug)]
-pub struct Echo<'a> {
+pub struct PingData<'a> {
     /// The whole map.
     pub raw: &'a [u8],
     /// When the question was asked, by the clock of `src`, in µs.
@@ -73,7 +73,7 @@ pub struct Echo<'a> {
 
 /// Why a datagram was dropped. Says what the peer did wrong, never what we were doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Malformed {
+pub enum DropReason {
     /// Longer than we take any, see [`datagram_size_max`].
     ///
     /// [`datagram_size_max`]: crate::config::Config::datagram_size_max
@@ -111,18 +111,18 @@ pub enum Malformed {
 
 impl Body<'_> {
     /// The type of the message.
-    pub const fn kind(&self) -> Kind {
+    pub const fn kind(&self) -> MessageType {
         match self {
-            Self::Ping(_) => Kind::Ping,
-            Self::Ack(_) => Kind::Ack,
-            Self::SyncReq(_) => Kind::SyncReq,
-            Self::SyncAck(_) => Kind::SyncAck,
-            Self::Leave => Kind::Leave,
+            Self::Ping(_) => MessageType::Ping,
+            Self::Ack(_) => MessageType::Ack,
+            Self::SyncReq(_) => MessageType::SyncReq,
+            Self::SyncAck(_) => MessageType::SyncAck,
+            Self::Leave => MessageType::Leave,
         }
     }
 }
 
-impl Malformed {
+impl DropReason {
     /// All of them, for counting.
     pub const ALL: [Self; 15] = [
         Self::Oversized,
@@ -144,7 +144,7 @@ impl Malformed {
 
     /// Whether a datagram with another key, or none, may look like this. Where datagrams are
     /// authenticated nothing does: anybody could send such in the name of others.
-    pub const fn smells_of_another_key(self) -> bool {
+    pub const fn may_be_wrong_key(self) -> bool {
         matches!(
             self,
             Self::Undecryptable | Self::NotMsgpack | Self::NotAMessage
@@ -152,7 +152,7 @@ impl Malformed {
     }
 
     /// What to tell whoever wonders why a member is not heard.
-    pub const fn advice(self) -> Option<&'static str> {
+    pub const fn explanation(self) -> Option<&'static str> {
         match self {
             Self::Oversized => Some("longer than MAX_PACKET_SIZE, and longer than 1472 bytes"),
             Self::OtherGroup => Some("of a group with another GROUP_LABEL"),
@@ -184,7 +184,7 @@ impl Malformed {
     }
 }
 
-impl From<NotMsgpack> for Malformed {
+impl From<NotMsgpack> for DropReason {
     fn from(NotMsgpack: NotMsgpack) -> Self {
         Self::NotMsgpack
     }
@@ -195,19 +195,19 @@ impl From<NotMsgpack> for Malformed {
 /// What is not understood in an event or record costs that one only, not the datagram: one garbled
 /// record must not keep a member from answering a ping. What is behind the message is ours or damaged:
 /// peers of the Lua rock put nothing there.
-pub fn decode(datagram: &[u8]) -> Result<Message<'_>, Malformed> {
+pub fn decode(datagram: &[u8]) -> Result<Message<'_>, DropReason> {
     let (message, rest) = decode_first(datagram)?;
     if rest.is_empty() {
         return Ok(message);
     }
-    let (trailer, rest) = Trailer::decode(rest).ok_or(Malformed::Corrupt)?;
+    let (trailer, rest) = Trailer::decode(rest).ok_or(DropReason::Corrupt)?;
     let is_whole = match rest.len() {
         0 => true,
         CHECKSUM_SIZE => checked(datagram)?.is_some(),
         _ => false,
     };
     if !is_whole {
-        return Err(Malformed::Corrupt);
+        return Err(DropReason::Corrupt);
     }
     Ok(Message {
         trailer: Some(trailer),
@@ -217,10 +217,10 @@ pub fn decode(datagram: &[u8]) -> Result<Message<'_>, Malformed> {
 
 /// Takes the message at the start of a datagram apart, and returns what is behind it. Peers of the Lua
 /// rock never look at that.
-pub fn decode_first(datagram: &[u8]) -> Result<(Message<'_>, &[u8]), Malformed> {
+pub fn decode_first(datagram: &[u8]) -> Result<(Message<'_>, &[u8]), DropReason> {
     let mut reader = Reader::new(datagram);
     let Head::Array(4) = reader.head()? else {
-        return Err(Malformed::NotAMessage);
+        return Err(DropReason::NotAMessage);
     };
     let [sender, kind, data, events] = [
         reader.value()?,
@@ -229,7 +229,7 @@ pub fn decode_first(datagram: &[u8]) -> Result<(Message<'_>, &[u8]), Malformed> 
         reader.value()?,
     ];
     let mut skipped = 0;
-    let sender = identity(sender).ok_or(Malformed::Sender)?;
+    let sender = identity(sender).ok_or(DropReason::Sender)?;
     let body = match text(kind) {
         // Without either there is nobody to answer, or nothing to say.
         Some("PING") => echo(data)
@@ -239,9 +239,9 @@ pub fn decode_first(datagram: &[u8]) -> Result<(Message<'_>, &[u8]), Malformed> 
         Some("SYNC_REQ") => list(data, &mut skipped).map(Body::SyncReq),
         Some("SYNC_ACK") => list(data, &mut skipped).map(Body::SyncAck),
         Some("LEAVE") => Some(Body::Leave),
-        _ => return Err(Malformed::Type),
+        _ => return Err(DropReason::Type),
     };
-    let body = body.ok_or(Malformed::Data)?;
+    let body = body.ok_or(DropReason::Data)?;
     let events = list(events, &mut skipped).unwrap_or_default();
     let message = Message {
         sender,
@@ -316,12 +316,12 @@ fn event<'a>(reader: &mut Reader<'a>) -> Option<Event<'a>> {
     })
 }
 
-fn echo(raw: &[u8]) -> Option<Echo<'_>> {
+fn echo(raw: &[u8]) -> Option<PingData<'_>> {
     let mut reader = Reader::new(raw);
     let Ok(Head::Map(pairs)) = reader.head() else {
         return None;
     };
-    let mut echo = Echo {
+    let mut echo = PingData {
         raw,
         ts: None,
         ats: None,
@@ -416,26 +416,26 @@ mod tests {
         }
         assert_eq!(decode(message).unwrap().trailer, None, "an old peer's");
         for behind in [&b"\x90"[..], b"\x00", b"\x81\x01", b"\x80\x80", &whole] {
-            assert_eq!(decode(&with(behind)).unwrap_err(), Malformed::Corrupt);
+            assert_eq!(decode(&with(behind)).unwrap_err(), DropReason::Corrupt);
         }
     }
 
     #[test]
     fn each_way_to_be_malformed_has_its_name() {
-        let rows: [(&[u8], Malformed); 10] = [
-            (b"", Malformed::NotMsgpack),
-            (b"\x94\xa3a:1\xa4PING", Malformed::NotMsgpack),
-            (b"\x93\xa3a:1\xa4PING\x80", Malformed::NotAMessage),
-            (b"\x01", Malformed::NotAMessage),
-            (b"\x94\x05\xa4PING\x80\x90", Malformed::Sender),
-            (b"\x94\xa3a:1\xa4PONG\x80\x90", Malformed::Type),
-            (b"\x94\xa3a:1\xa4PING\xc0\x90", Malformed::Data),
+        let rows: [(&[u8], DropReason); 10] = [
+            (b"", DropReason::NotMsgpack),
+            (b"\x94\xa3a:1\xa4PING", DropReason::NotMsgpack),
+            (b"\x93\xa3a:1\xa4PING\x80", DropReason::NotAMessage),
+            (b"\x01", DropReason::NotAMessage),
+            (b"\x94\x05\xa4PING\x80\x90", DropReason::Sender),
+            (b"\x94\xa3a:1\xa4PONG\x80\x90", DropReason::Type),
+            (b"\x94\xa3a:1\xa4PING\xc0\x90", DropReason::Data),
             (
                 b"\x94\xa3a:1\xa4PING\x81\xa3dst\xa3b:1\x90",
-                Malformed::Data,
+                DropReason::Data,
             ),
-            (b"\x94\xa3a:1\xa3ACK\x80\x90", Malformed::Data),
-            (b"\x94\xa3a:1\xa8SYNC_REQ\xc0\x90", Malformed::Data),
+            (b"\x94\xa3a:1\xa3ACK\x80\x90", DropReason::Data),
+            (b"\x94\xa3a:1\xa8SYNC_REQ\xc0\x90", DropReason::Data),
         ];
         for (datagram, reason) in rows {
             assert_eq!(decode(datagram).unwrap_err(), reason, "{datagram:x?}");

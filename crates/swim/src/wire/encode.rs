@@ -11,7 +11,7 @@ use crate::wire::msgpack::{Head, Reader};
 
 /// The type of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum MessageType {
     /// "Are you there?"
     Ping,
     /// "Yes."
@@ -24,7 +24,7 @@ pub enum Kind {
     Leave,
 }
 
-impl Kind {
+impl MessageType {
     /// All of them, for counting.
     pub const ALL: [Self; 5] = [
         Self::Ping,
@@ -48,7 +48,7 @@ impl Kind {
 
 /// A datagram in the making: statements are added while they fit.
 #[derive(Debug)]
-pub struct Draft {
+pub struct MessageBuilder {
     head: Vec<u8>,
     items: Vec<u8>,
     count: u32,
@@ -66,9 +66,9 @@ const NO_EVENTS: &[u8] = &[0x90];
 /// `nil`: the data of a LEAVE.
 const NO_DATA: &[u8] = &[0xc0];
 
-impl Draft {
+impl MessageBuilder {
     /// A message whose statements are events: PING and ACK with their `data`.
-    pub fn with_data(kind: Kind, sender: &Uri, data: &[u8], limit: usize) -> Self {
+    pub fn with_data(kind: MessageType, sender: &Uri, data: &[u8], limit: usize) -> Self {
         let mut draft = Self::new(kind, sender, &[], limit);
         draft.head.extend_from_slice(data);
         draft
@@ -76,15 +76,15 @@ impl Draft {
 
     /// A message that consists of events.
     pub fn leave(sender: &Uri, limit: usize) -> Self {
-        Self::with_data(Kind::Leave, sender, NO_DATA, limit)
+        Self::with_data(MessageType::Leave, sender, NO_DATA, limit)
     }
 
     /// A message whose statements are the records of a table.
-    pub fn sync(kind: Kind, sender: &Uri, limit: usize) -> Self {
+    pub fn sync(kind: MessageType, sender: &Uri, limit: usize) -> Self {
         Self::new(kind, sender, NO_EVENTS, limit)
     }
 
-    fn new(kind: Kind, sender: &Uri, tail: &'static [u8], limit: usize) -> Self {
+    fn new(kind: MessageType, sender: &Uri, tail: &'static [u8], limit: usize) -> Self {
         let mut head = Vec::with_capacity(256);
         infallible(msgpack::write_array_len(&mut head, 4));
         infallible(msgpack::write_str(&mut head, sender));
@@ -272,7 +272,7 @@ mod tests {
     #[test]
     fn the_sixteenth_event_costs_two_bytes_more() {
         let size = |events| {
-            let mut draft = Draft::leave(&uri("a:1"), 2000);
+            let mut draft = MessageBuilder::leave(&uri("a:1"), 2000);
             for _ in 0..events {
                 assert!(draft.event(&uri("b:432"), Claim::alive(Incarnation::FIRST), None, 1));
             }
@@ -286,7 +286,7 @@ mod tests {
 
     #[test]
     fn a_statement_that_does_not_fit_leaves_the_draft_as_it_was() {
-        let mut draft = Draft::leave(&uri("a:1"), 31);
+        let mut draft = MessageBuilder::leave(&uri("a:1"), 31);
         let claim = Claim {
             incarnation: Incarnation::FIRST,
             status: Status::Dead,
@@ -300,7 +300,7 @@ mod tests {
         let datagram = draft.finish().unwrap();
         assert!(datagram.len() <= 31);
         assert_eq!(crate::wire::decode(&datagram).unwrap().events.len(), 2);
-        assert!(Draft::leave(&uri("a:1"), 5).finish().is_none());
+        assert!(MessageBuilder::leave(&uri("a:1"), 5).finish().is_none());
     }
 
     #[test]

@@ -14,7 +14,7 @@
 //! Behind the message our own peers put a [`Trailer`], which those of the Lua rock do not look at, and
 //! behind that a [checksum](checksummed) if the datagram is not authenticated.
 //!
-//! [`decode()`] takes what peers are known to send; [`Draft`] sends what they are known to take.
+//! [`decode()`] takes what peers are known to send; [`MessageBuilder`] sends what they are known to take.
 
 mod checksum;
 mod decode;
@@ -23,10 +23,10 @@ pub mod msgpack;
 mod trailer;
 
 pub use checksum::{CHECKSUM_SIZE, checked, checksummed};
-pub use decode::{Body, Echo, Event, Malformed, Message, decode, decode_first};
+pub use decode::{Body, PingData, Event, DropReason, Message, decode, decode_first};
 use encode::TRUE;
-pub use encode::{Draft, Kind, ack_data, clock_ping_data, ping_data};
-pub use trailer::{Buckets, Note, Trailer};
+pub use encode::{MessageBuilder, MessageType, ack_data, clock_ping_data, ping_data};
+pub use trailer::{Buckets, Extension, Trailer};
 
 /// The largest UDP datagram there is; a receive buffer of this size truncates nothing.
 pub const DATAGRAM_SIZE_MAX: usize = 65_535;

@@ -223,7 +223,7 @@ fn float<'a>(value: f64) -> Head<'a> {
 ///
 /// A peer of the Lua rock decodes a payload into tables and encodes it anew: map keys come out in
 /// another order, integers in another width, arrays as maps. All of these hash alike.
-pub fn meaning(bytes: &[u8]) -> Result<u64, NotMsgpack> {
+pub fn semantic_hash(bytes: &[u8]) -> Result<u64, NotMsgpack> {
     meaning_of_next(&mut Reader::new(bytes), NESTING_MAX)
 }
 
@@ -337,16 +337,16 @@ mod tests {
             b"\xc1",
         ] {
             assert_eq!(Reader::new(bytes).value(), Err(NotMsgpack), "{bytes:x?}");
-            assert_eq!(meaning(bytes), Err(NotMsgpack), "{bytes:x?}");
+            assert_eq!(semantic_hash(bytes), Err(NotMsgpack), "{bytes:x?}");
         }
         let deep = |levels| [vec![0x91; levels], vec![0xc0]].concat();
         assert_eq!(
             Reader::new(&deep(60_000)).value().map(<[u8]>::len),
             Ok(60_001)
         );
-        assert!(meaning(&deep(NESTING_MAX)).is_ok());
-        assert_eq!(meaning(&deep(NESTING_MAX + 1)), Err(NotMsgpack));
-        assert_eq!(meaning(&deep(60_000)), Err(NotMsgpack));
+        assert!(semantic_hash(&deep(NESTING_MAX)).is_ok());
+        assert_eq!(semantic_hash(&deep(NESTING_MAX + 1)), Err(NotMsgpack));
+        assert_eq!(semantic_hash(&deep(60_000)), Err(NotMsgpack));
     }
 
     #[test]
@@ -394,8 +394,8 @@ mod tests {
         ];
         for (one, other) in same {
             assert_eq!(
-                meaning(one).unwrap(),
-                meaning(other).unwrap(),
+                semantic_hash(one).unwrap(),
+                semantic_hash(other).unwrap(),
                 "{one:x?} {other:x?}"
             );
         }
@@ -408,8 +408,8 @@ mod tests {
         ];
         for (one, other) in different {
             assert_ne!(
-                meaning(one).unwrap(),
-                meaning(other).unwrap(),
+                semantic_hash(one).unwrap(),
+                semantic_hash(other).unwrap(),
                 "{one:x?} {other:x?}"
             );
         }

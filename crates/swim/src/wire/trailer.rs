@@ -27,7 +27,7 @@ pub struct Trailer {
     /// The digest of the sender's table.
     pub digest: Option<u64>,
     /// What else there is to it.
-    pub note: Option<Note>,
+    pub note: Option<Extension>,
     /// By the id of its key, that the sender also takes what is authenticated.
     pub offers: Option<KeyId>,
     /// The label of the sender's group; empty if it has none.
@@ -36,7 +36,7 @@ pub struct Trailer {
 
 /// What only our own peers understand.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Note {
+pub enum Extension {
     /// To the question asked at `ts` about `dst`: its port is closed, as the relay sees it too.
     Nack {
         /// When the question was asked.
@@ -106,18 +106,18 @@ impl Trailer {
         }
         match &self.note {
             None => {}
-            Some(Note::Nack { ts, dst }) => {
+            Some(Extension::Nack { ts, dst }) => {
                 key(&mut out, 2);
                 infallible(msgpack::write_array_len(&mut out, 2));
                 infallible(msgpack::write_u64(&mut out, *ts));
                 infallible(msgpack::write_str(&mut out, dst));
             }
-            Some(Note::Compare(sums)) => {
+            Some(Extension::Compare(sums)) => {
                 key(&mut out, 3);
                 let bytes: Vec<u8> = sums.iter().flat_map(|sum| sum.to_be_bytes()).collect();
                 infallible(msgpack::write_bin(&mut out, &bytes));
             }
-            Some(Note::Differ { buckets, last }) => {
+            Some(Extension::Differ { buckets, last }) => {
                 key(&mut out, 4);
                 infallible(msgpack::write_array_len(&mut out, 3));
                 uint(&mut out, buckets.count() as u64);
@@ -186,7 +186,7 @@ fn key_id(value: &[u8]) -> Option<KeyId> {
     Some(KeyId(id.to_be_bytes()))
 }
 
-fn nack(value: &[u8]) -> Option<Note> {
+fn nack(value: &[u8]) -> Option<Extension> {
     let [ts, dst] = array(value)?;
     let Ok(Head::Text(dst)) = Reader::new(dst).head() else {
         return None;
@@ -194,13 +194,13 @@ fn nack(value: &[u8]) -> Option<Note> {
     let dst = core::str::from_utf8(dst)
         .ok()
         .filter(|dst| is_identity(dst))?;
-    Some(Note::Nack {
+    Some(Extension::Nack {
         ts: unsigned(ts)?,
         dst: Uri::from_wire(dst)?,
     })
 }
 
-fn compare(value: &[u8]) -> Option<Note> {
+fn compare(value: &[u8]) -> Option<Extension> {
     let Ok(Head::Text(bytes)) = Reader::new(value).head() else {
         return None;
     };
@@ -208,10 +208,10 @@ fn compare(value: &[u8]) -> Option<Note> {
         return None;
     };
     let sums: Vec<u32> = sums.iter().map(|sum| u32::from_be_bytes(*sum)).collect();
-    is_bucket_count(sums.len()).then_some(Note::Compare(sums))
+    is_bucket_count(sums.len()).then_some(Extension::Compare(sums))
 }
 
-fn differ(value: &[u8]) -> Option<Note> {
+fn differ(value: &[u8]) -> Option<Extension> {
     let [count, bits, last] = array(value)?;
     let Ok(Head::Text(bits)) = Reader::new(bits).head() else {
         return None;
@@ -219,7 +219,7 @@ fn differ(value: &[u8]) -> Option<Note> {
     let count = usize::try_from(unsigned(count)?).ok()?;
     let fits = is_bucket_count(count) && bits.len() * 8 == count;
     let last = Reader::new(last).head() == Ok(Head::Bool(true));
-    fits.then(|| Note::Differ {
+    fits.then(|| Extension::Differ {
         buckets: Buckets {
             bits: bits.to_vec(),
         },
@@ -263,9 +263,9 @@ mod tests {
         let dst = Uri::from_wire("a:1").unwrap();
         for note in [
             None,
-            Some(Note::Nack { ts: 7, dst }),
-            Some(Note::Compare(sums)),
-            Some(Note::Differ {
+            Some(Extension::Nack { ts: 7, dst }),
+            Some(Extension::Compare(sums)),
+            Some(Extension::Differ {
                 buckets,
                 last: true,
             }),
@@ -295,7 +295,7 @@ mod tests {
     #[test]
     fn bucket_counts_that_would_cost_us_are_refused() {
         for count in [0, 4, 7, 12, 512] {
-            let note = Some(Note::Compare(vec![1; count]));
+            let note = Some(Extension::Compare(vec![1; count]));
             let trailer = Trailer {
                 note,
                 ..Trailer::default()

@@ -10,7 +10,7 @@ use crate::security::seal::{Cipher, Seal};
 use crate::table::claim::{Claim, Incarnation, Status};
 use crate::table::payload::{Payload, Unfit, check};
 use crate::time::Micros;
-use crate::wire::msgpack::{Head, Reader, meaning};
+use crate::wire::msgpack::{Head, Reader, semantic_hash};
 
 struct Recording {
     name: String,
@@ -148,8 +148,8 @@ fn assert_same(event: &Event<'_>, said: &Value, name: &str) {
         said[2].as_u64().unwrap(),
         "{name}"
     );
-    let payload = event.payload.map(|bytes| meaning(bytes).unwrap());
-    let expected = (!said[3].is_null()).then(|| meaning(&encode(&said[3])).unwrap());
+    let payload = event.payload.map(|bytes| semantic_hash(bytes).unwrap());
+    let expected = (!said[3].is_null()).then(|| semantic_hash(&encode(&said[3])).unwrap());
     assert_eq!(payload, expected, "{name}: payload of {}", event.uri);
     if !said[4].is_null() {
         assert_eq!(event.ttl, double(&said[4]), "{name}");
@@ -194,8 +194,8 @@ fn every_recorded_datagram_decodes_to_what_it_says() {
         if let Body::Ping(echo) | Body::Ack(echo) = &message.body {
             let said = &decoded[2];
             assert_eq!(
-                meaning(echo.raw).unwrap(),
-                meaning(&encode(said)).unwrap(),
+                semantic_hash(echo.raw).unwrap(),
+                semantic_hash(&encode(said)).unwrap(),
                 "{name}"
             );
             assert_eq!(echo.ts, said["ts"].as_u64(), "{name}");
@@ -289,13 +289,13 @@ fn encode_again(message: &Message<'_>) -> Vec<u8> {
     let (kind, limit) = (message.body.kind(), DATAGRAM_SIZE_MAX);
     let (mut draft, statements) = match &message.body {
         Body::Ping(echo) | Body::Ack(echo) => (
-            Draft::with_data(kind, &sender, echo.raw, limit),
+            MessageBuilder::with_data(kind, &sender, echo.raw, limit),
             &message.events,
         ),
         Body::SyncReq(records) | Body::SyncAck(records) => {
-            (Draft::sync(kind, &sender, limit), records)
+            (MessageBuilder::sync(kind, &sender, limit), records)
         }
-        Body::Leave => (Draft::leave(&sender, limit), &message.events),
+        Body::Leave => (MessageBuilder::leave(&sender, limit), &message.events),
     };
     let sync = matches!(message.body, Body::SyncReq(_) | Body::SyncAck(_));
     for event in statements {
@@ -329,7 +329,7 @@ fn our_pings_and_answers_have_the_form_of_the_recorded_ones() {
     let [src, dst] = [&ping.decoded[2]["src"], &ping.decoded[2]["dst"]]
         .map(|uri| Uri::from_wire(uri.as_str().unwrap()).unwrap());
     let data = ping_data(ping.decoded[2]["ts"].as_u64().unwrap(), &src, &dst, None);
-    let mut draft = Draft::with_data(Kind::Ping, &src, &data, 1472);
+    let mut draft = MessageBuilder::with_data(MessageType::Ping, &src, &data, 1472);
     assert!(draft.event(&dst, Claim::alive(Incarnation::FIRST), None, 0));
     assert!(draft.event(
         &src,

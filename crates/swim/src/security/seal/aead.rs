@@ -19,7 +19,7 @@ use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use sha2::{Digest, Sha256};
 
 use super::keyring::{Key, KeyId, Keyring};
-use crate::wire::Malformed;
+use crate::wire::DropReason;
 
 const MAGIC: u8 = 0xc1;
 const VERSION: u8 = 1;
@@ -38,7 +38,7 @@ pub type SessionId = [u8; SESSION_SIZE];
 
 /// When something was sent: no two datagrams under a key have the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stamp {
+pub struct PacketNumber {
     /// By which engine.
     pub session: SessionId,
     /// Means nothing: no copy of the engine has the same.
@@ -47,7 +47,7 @@ pub struct Stamp {
     pub counter: u64,
 }
 
-impl Stamp {
+impl PacketNumber {
     fn nonce(&self) -> [u8; NONCE_SIZE] {
         let mut nonce = [0; NONCE_SIZE];
         let (session, numbers) = nonce.split_at_mut(SESSION_SIZE);
@@ -73,7 +73,7 @@ impl Stamp {
 
 /// What goes with a message, for nobody to change or read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Slip {
+pub struct SealedHeader {
     /// For whom it is: `session::address`.
     pub to: u64,
     /// "Show that you are alive now."
@@ -98,12 +98,12 @@ pub struct Sealed {
     /// With which key.
     pub key: KeyId,
     /// When, and by whom.
-    pub stamp: Stamp,
+    pub stamp: PacketNumber,
     /// What goes with it.
-    pub slip: Slip,
+    pub slip: SealedHeader,
 }
 
-impl Slip {
+impl SealedHeader {
     const SIZE_MAX: usize = 1 + 8 + 16 + 8;
     const CHALLENGE: u8 = 1;
     const RESPONSE: u8 = 2;
@@ -148,7 +148,7 @@ impl Slip {
 
 /// How large a message may be so that the datagram has at most `size` bytes.
 pub const fn capacity(size: usize) -> usize {
-    size.saturating_sub(HEADER_SIZE + NONCE_SIZE + Slip::SIZE_MAX + TAG_SIZE)
+    size.saturating_sub(HEADER_SIZE + NONCE_SIZE + SealedHeader::SIZE_MAX + TAG_SIZE)
 }
 
 /// Whose datagrams these are, for others to tell why they do not understand them.
@@ -169,7 +169,7 @@ fn cipher(key: &Key) -> XChaCha20Poly1305 {
 }
 
 /// Makes a datagram.
-pub fn seal(key: &Key, label: &[u8], stamp: Stamp, slip: &Slip, plain: &[u8]) -> Vec<u8> {
+pub fn seal(key: &Key, label: &[u8], stamp: PacketNumber, slip: &SealedHeader, plain: &[u8]) -> Vec<u8> {
     let mut datagram = Vec::with_capacity(HEADER_SIZE + NONCE_SIZE + plain.len() + 64);
     datagram.extend([MAGIC, VERSION]);
     datagram.extend(key.id().0);
@@ -177,7 +177,7 @@ pub fn seal(key: &Key, label: &[u8], stamp: Stamp, slip: &Slip, plain: &[u8]) ->
     let aad = authenticated(&datagram, label);
     let nonce = stamp.nonce();
     datagram.extend(nonce);
-    let mut message = Vec::with_capacity(Slip::SIZE_MAX + plain.len());
+    let mut message = Vec::with_capacity(SealedHeader::SIZE_MAX + plain.len());
     slip.write(&mut message);
     message.extend_from_slice(plain);
     let encrypted = cipher(key).encrypt(
@@ -197,20 +197,20 @@ pub fn is_sealed(datagram: &[u8]) -> bool {
 }
 
 /// The message in a datagram, and what was authenticated along with it.
-pub fn open(keys: &Keyring, label: &[u8], datagram: &[u8]) -> Result<(Sealed, Vec<u8>), Malformed> {
+pub fn open(keys: &Keyring, label: &[u8], datagram: &[u8]) -> Result<(Sealed, Vec<u8>), DropReason> {
     let parts = datagram.split_first_chunk::<HEADER_SIZE>();
-    let (header, rest) = parts.ok_or(Malformed::NotSealed)?;
+    let (header, rest) = parts.ok_or(DropReason::NotSealed)?;
     let [MAGIC, VERSION, key_id @ .., _, _, _, _] = header else {
-        return Err(Malformed::NotSealed);
+        return Err(DropReason::NotSealed);
     };
     if header[HEADER_SIZE - GROUP_SIZE..] != group(label) {
-        return Err(Malformed::OtherGroup);
+        return Err(DropReason::OtherGroup);
     }
     let parts = rest.split_first_chunk::<NONCE_SIZE>();
-    let (nonce, encrypted) = parts.ok_or(Malformed::Forged)?;
+    let (nonce, encrypted) = parts.ok_or(DropReason::Forged)?;
     let aad = authenticated(header, label);
     let id = KeyId(*key_id);
-    let mut why = Malformed::UnknownKey;
+    let mut why = DropReason::UnknownKey;
     for key in keys.iter().filter(|key| key.id() == id) {
         let payload = Payload {
             msg: encrypted,
@@ -218,14 +218,14 @@ pub fn open(keys: &Keyring, label: &[u8], datagram: &[u8]) -> Result<(Sealed, Ve
         };
         match cipher(key).decrypt(&XNonce::from(*nonce), payload) {
             Ok(mut message) => {
-                let (slip, plain) = Slip::read(&message).ok_or(Malformed::Forged)?;
+                let (slip, plain) = SealedHeader::read(&message).ok_or(DropReason::Forged)?;
                 let slip_size = message.len() - plain.len();
                 message.drain(..slip_size);
-                let stamp = Stamp::of(nonce);
+                let stamp = PacketNumber::of(nonce);
                 let key = key.id();
                 return Ok((Sealed { key, stamp, slip }, message));
             }
-            Err(_) => why = Malformed::Forged,
+            Err(_) => why = DropReason::Forged,
         }
     }
     Err(why)

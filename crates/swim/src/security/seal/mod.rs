@@ -15,8 +15,8 @@ pub mod keyring;
 use core::fmt;
 use std::borrow::Cow;
 
-use crate::wire::{CHECKSUM_SIZE, Malformed, Message, checked, decode, decode_first};
-use aead::{Sealed, Slip, Stamp};
+use crate::wire::{CHECKSUM_SIZE, DropReason, Message, checked, decode, decode_first};
+use aead::{Sealed, SealedHeader, PacketNumber};
 pub use cbc::BLOCK_SIZE;
 use keyring::Keyring;
 
@@ -90,17 +90,17 @@ pub struct Opened<'a> {
 
 impl Opened<'_> {
     /// The message, taken apart. A trailer is believed only in what is known to be as it was sent.
-    pub fn message(&self) -> Result<Message<'_>, Malformed> {
+    pub fn message(&self) -> Result<Message<'_>, DropReason> {
         let message = decode(&self.plain)?;
         if message.trailer.is_some() && self.sealed.is_none() && !self.checked {
-            return Err(Malformed::Corrupt);
+            return Err(DropReason::Corrupt);
         }
         Ok(message)
     }
 }
 
 /// Takes the checksum off a message in an old form, if it has one.
-fn without_checksum(plain: Cow<'_, [u8]>) -> Result<Opened<'_>, Malformed> {
+fn without_checksum(plain: Cow<'_, [u8]>) -> Result<Opened<'_>, DropReason> {
     let size = match checked(&plain) {
         Ok(bytes) => bytes.map(<[u8]>::len),
         Err(_) if is_message_alone(&plain) => None,
@@ -174,7 +174,7 @@ impl Seal<'_> {
     }
 
     /// A message in the form that is authenticated; as it is when there is no key.
-    pub fn seal(&self, stamp: Stamp, slip: &Slip, plain: Vec<u8>) -> Vec<u8> {
+    pub fn seal(&self, stamp: PacketNumber, slip: &SealedHeader, plain: Vec<u8>) -> Vec<u8> {
         match self.keys.sending() {
             Some(key) => aead::seal(key, self.label, stamp, slip, &plain),
             None => plain,
@@ -182,7 +182,7 @@ impl Seal<'_> {
     }
 
     /// The message in a datagram.
-    pub fn open<'d>(&self, datagram: &'d [u8]) -> Result<Opened<'d>, Malformed> {
+    pub fn open<'d>(&self, datagram: &'d [u8]) -> Result<Opened<'d>, DropReason> {
         let mut why = None;
         if self.takes_aead() {
             match aead::open(self.keys, self.label, datagram) {
@@ -198,12 +198,12 @@ impl Seal<'_> {
         }
         // Who has gone ahead in a change of form is not to be taken for one with another key.
         if !self.takes_aead() && aead::is_sealed(datagram) {
-            why = Some(Malformed::UnknownKey);
+            why = Some(DropReason::UnknownKey);
         }
         // What has the looks of it and is not right may still be in the old form, by chance.
-        let forged = why.filter(|why| *why != Malformed::NotSealed);
+        let forged = why.filter(|why| *why != DropReason::NotSealed);
         let plain = match self.old_form() {
-            None => Err(why.unwrap_or(Malformed::NotSealed)),
+            None => Err(why.unwrap_or(DropReason::NotSealed)),
             Some(OldForm::Plain) => forged.map_or(Ok(datagram.into()), Err),
             Some(OldForm::Cbc) => self.open_cbc(datagram).map_err(|old| forged.unwrap_or(old)),
         };
@@ -211,22 +211,22 @@ impl Seal<'_> {
     }
 
     /// Tries one key after the other. A wrong one yields something every 256th time, but no message.
-    fn open_cbc<'d>(&self, datagram: &'d [u8]) -> Result<Cow<'d, [u8]>, Malformed> {
+    fn open_cbc<'d>(&self, datagram: &'d [u8]) -> Result<Cow<'d, [u8]>, DropReason> {
         let open = |key: &keyring::Key| cbc::open(key.block(), self.iv, datagram);
         let mut opened = self.keys.iter().filter_map(open);
         if self.keys.len() == 1 {
             return opened
                 .next()
                 .map(Cow::Owned)
-                .ok_or(Malformed::Undecryptable);
+                .ok_or(DropReason::Undecryptable);
         }
         // One that was changed on its way is no message, but shows that this was the key.
         let is_message = |plain: &Vec<u8>| match decode(plain) {
-            Ok(_) | Err(Malformed::Corrupt) => true,
+            Ok(_) | Err(DropReason::Corrupt) => true,
             Err(_) => checked(plain) != Ok(None),
         };
         let message = opened.find(is_message);
-        message.map(Cow::Owned).ok_or(Malformed::Undecryptable)
+        message.map(Cow::Owned).ok_or(DropReason::Undecryptable)
     }
 }
 

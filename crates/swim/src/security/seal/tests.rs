@@ -1,11 +1,11 @@
-use super::aead::{Challenge, SESSION_SIZE, Sealed, Slip, Stamp};
+use super::aead::{Challenge, SESSION_SIZE, Sealed, SealedHeader, PacketNumber};
 use super::keyring::Keyring;
 use super::*;
 use crate::wire::checksummed;
 
 const IV: &[u8; BLOCK_SIZE] = b"init-key-16-byte";
 
-const STAMP: Stamp = Stamp {
+const STAMP: PacketNumber = PacketNumber {
     session: [7; SESSION_SIZE],
     salt: 9,
     counter: 0x0102_0304_0506_0708,
@@ -26,7 +26,7 @@ fn seal<'a>(keys: &'a Keyring, cipher: Cipher, label: &'a [u8]) -> Seal<'a> {
     }
 }
 
-fn why(seal: &Seal<'_>, datagram: &[u8]) -> Malformed {
+fn why(seal: &Seal<'_>, datagram: &[u8]) -> DropReason {
     seal.open(datagram).expect_err("not to be opened")
 }
 
@@ -44,7 +44,7 @@ fn what_was_sealed_comes_out_as_it_went_in() {
         (None, Some(3)),
         (Some(challenge), Some(3)),
     ] {
-        let slip = Slip {
+        let slip = SealedHeader {
             to: 4,
             challenge,
             response,
@@ -65,7 +65,7 @@ fn what_was_sealed_comes_out_as_it_went_in() {
 fn no_bit_of_an_authenticated_datagram_can_be_changed() {
     let ring = keys(&[b"a key"]);
     let seal = seal(&ring, Cipher::Aead, b"a label");
-    let datagram = seal.seal(STAMP, &Slip::default(), MESSAGE.to_vec());
+    let datagram = seal.seal(STAMP, &SealedHeader::default(), MESSAGE.to_vec());
     for bit in 0..datagram.len() * 8 {
         let mut changed = datagram.clone();
         changed[bit / 8] ^= 1 << (bit % 8);
@@ -80,27 +80,27 @@ fn no_bit_of_an_authenticated_datagram_can_be_changed() {
 fn it_is_said_why_a_datagram_is_not_taken() {
     let (ring, other) = (keys(&[b"a key"]), keys(&[b"another"]));
     let mine = seal(&ring, Cipher::Aead, b"mine");
-    let sealed = |seal: &Seal<'_>| seal.seal(STAMP, &Slip::default(), MESSAGE.to_vec());
+    let sealed = |seal: &Seal<'_>| seal.seal(STAMP, &SealedHeader::default(), MESSAGE.to_vec());
     let unlabelled = seal(&ring, Cipher::Aead, b"");
     for group in [unlabelled, seal(&ring, Cipher::Aead, b"theirs")] {
-        assert_eq!(why(&mine, &sealed(&group)), Malformed::OtherGroup);
-        assert_eq!(why(&group, &sealed(&mine)), Malformed::OtherGroup);
+        assert_eq!(why(&mine, &sealed(&group)), DropReason::OtherGroup);
+        assert_eq!(why(&group, &sealed(&mine)), DropReason::OtherGroup);
     }
     let stranger = sealed(&seal(&other, Cipher::Aead, b"mine"));
-    assert_eq!(why(&mine, &stranger), Malformed::UnknownKey);
+    assert_eq!(why(&mine, &stranger), DropReason::UnknownKey);
     let mut forged = sealed(&mine);
     *forged.last_mut().expect("a tag") ^= 1;
-    assert_eq!(why(&mine, &forged), Malformed::Forged);
+    assert_eq!(why(&mine, &forged), DropReason::Forged);
     let cbc = seal(&ring, Cipher::Cbc, b"mine").seal_old(MESSAGE.to_vec());
     for old in [MESSAGE, &cbc, b"", b"\xc1", b"\xc1\x02aaaabbbb"] {
-        assert_eq!(why(&mine, old), Malformed::NotSealed);
+        assert_eq!(why(&mine, old), DropReason::NotSealed);
     }
 }
 
 #[test]
 fn on_the_way_both_forms_are_taken() {
     let (ring, none) = (keys(&[b"a key"]), Keyring::default());
-    let aead = seal(&ring, Cipher::Aead, b"").seal(STAMP, &Slip::default(), MESSAGE.to_vec());
+    let aead = seal(&ring, Cipher::Aead, b"").seal(STAMP, &SealedHeader::default(), MESSAGE.to_vec());
     let cbc = seal(&ring, Cipher::Cbc, b"").seal_old(MESSAGE.to_vec());
     for (cipher, old) in [
         (Cipher::PlainAndAead, MESSAGE),
@@ -124,7 +124,7 @@ fn any_key_of_the_ring_opens_in_either_form() {
     let (old, new) = (keys(&[b"old"]), keys(&[b"new"]));
     let both = keys(&[b"new", b"old"]);
     for ring in [&old, &new] {
-        let aead = seal(ring, Cipher::Aead, b"").seal(STAMP, &Slip::default(), MESSAGE.to_vec());
+        let aead = seal(ring, Cipher::Aead, b"").seal(STAMP, &SealedHeader::default(), MESSAGE.to_vec());
         let opened = seal(&both, Cipher::Aead, b"")
             .open(&aead)
             .expect("known")
@@ -151,7 +151,7 @@ fn any_key_of_the_ring_opens_in_either_form() {
 #[test]
 fn capacity_is_the_most_that_still_fits_in_every_form() {
     let ring = keys(&[b"k"]);
-    let full = Slip {
+    let full = SealedHeader {
         to: 1,
         challenge: Some(Challenge { of: 1, code: 1 }),
         response: Some(1),
@@ -184,7 +184,7 @@ fn a_key_is_never_shown() {
     assert_eq!(format!("{seal:?}"), "Seal(xchacha20-poly1305, 1 keys)");
     let opened = format!(
         "{:?}",
-        seal.open(&seal.seal(STAMP, &Slip::default(), Vec::new()))
+        seal.open(&seal.seal(STAMP, &SealedHeader::default(), Vec::new()))
     );
     assert!(!opened.contains("swordfish"), "{opened}");
 }
@@ -199,5 +199,5 @@ fn an_old_peer_whose_message_ends_like_one_with_a_checksum_is_understood() {
     assert_eq!((message.events.len(), message.trailer), (1, None));
     let mut changed = text.to_vec();
     changed[14] = 9; // no status
-    assert_eq!(why(&seal, &changed), Malformed::Corrupt);
+    assert_eq!(why(&seal, &changed), DropReason::Corrupt);
 }

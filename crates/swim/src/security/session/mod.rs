@@ -25,7 +25,7 @@ use rand::rngs::StdRng;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::identity::uri::Uri;
-use crate::security::seal::aead::{Challenge, SESSION_SIZE, SessionId, Stamp};
+use crate::security::seal::aead::{Challenge, SESSION_SIZE, SessionId, PacketNumber};
 use crate::security::secret::Secret;
 use crate::time::{Micros, Now};
 use recipients::Recipients;
@@ -56,7 +56,7 @@ const PINGS_MAX: usize = 64;
 pub struct Sessions {
     own: SessionId,
     sent: u64,
-    /// What goes with it: see [`Stamp::salt`].
+    /// What goes with it: see [`PacketNumber::salt`].
     salt: u64,
     /// Of my own datagrams to myself.
     heard_myself: Window,
@@ -65,7 +65,7 @@ pub struct Sessions {
     generation: u64,
     /// The sessions that are confirmed, one for each member.
     confirmed: IndexMap<Uri, Peer>,
-    /// When each was last heard, in the order of hearing.
+    /// When each was last heard, in the order of isolation.
     heard: u64,
     /// Those that are not to be confirmed again, and in which epoch they were retired.
     retired: VecDeque<(SessionId, u64)>,
@@ -85,7 +85,7 @@ struct Peer {
 
 /// What to make of a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum Freshness {
     /// It is said for the first time.
     Fresh,
     /// It has been said before, or so long ago that nobody knows.
@@ -142,9 +142,9 @@ impl Sessions {
     }
 
     /// What the next datagram is sealed with.
-    pub fn stamp(&mut self) -> Stamp {
+    pub fn stamp(&mut self) -> PacketNumber {
         self.sent += 1;
-        Stamp {
+        PacketNumber {
             session: self.own,
             salt: self.salt,
             counter: self.sent,
@@ -170,21 +170,21 @@ impl Sessions {
     }
 
     /// Whether `sender` has shown that it lives now, with the session that it has now.
-    pub fn is_confirmed(&self, sender: &Uri, stamp: Stamp) -> bool {
+    pub fn is_confirmed(&self, sender: &Uri, stamp: PacketNumber) -> bool {
         let peer = self.confirmed.get(sender);
         stamp.session == self.own || peer.is_some_and(|peer| peer.session == stamp.session)
     }
 
     /// What to make of a datagram of `sender` that is meant for me.
-    pub fn judge(
+    pub fn check(
         &mut self,
         sender: &Uri,
-        stamp: Stamp,
+        stamp: PacketNumber,
         response: Option<u64>,
         members: usize,
         now: Now,
-    ) -> Standing {
-        let Stamp {
+    ) -> Freshness {
+        let PacketNumber {
             session, counter, ..
         } = stamp;
         self.recipients.age(now.monotonic);
@@ -199,13 +199,13 @@ impl Sessions {
             })
         };
         match window.map(|window| window.admit(counter)) {
-            Some(true) => Standing::Fresh,
-            Some(false) => Standing::Replayed,
-            None if !self.is_answered(&session, response, now) => Standing::Unconfirmed,
-            None if self.is_retired(&session) => Standing::Replayed,
+            Some(true) => Freshness::Fresh,
+            Some(false) => Freshness::Replayed,
+            None if !self.is_answered(&session, response, now) => Freshness::Unconfirmed,
+            None if self.is_retired(&session) => Freshness::Replayed,
             None => {
                 self.confirm(sender, stamp, members, now);
-                Standing::Fresh
+                Freshness::Fresh
             }
         }
     }
@@ -319,7 +319,7 @@ impl Sessions {
         self.retired.iter().any(|(retired, _)| retired == session)
     }
 
-    fn confirm(&mut self, sender: &Uri, stamp: Stamp, members: usize, now: Now) {
+    fn confirm(&mut self, sender: &Uri, stamp: PacketNumber, members: usize, now: Now) {
         let peer = Peer {
             session: stamp.session,
             window: Window::after(stamp.counter),
@@ -386,7 +386,7 @@ mod tests {
         Uri::new("a", port).expect("a URI")
     }
 
-    const PEER: Stamp = Stamp {
+    const PEER: PacketNumber = PacketNumber {
         session: [1; SESSION_SIZE],
         salt: 0,
         counter: 7,
@@ -395,26 +395,26 @@ mod tests {
     /// To whom the peers in these tests speak.
     const HERE: u64 = 1;
 
-    const fn later(counter: u64) -> Stamp {
-        Stamp { counter, ..PEER }
+    const fn later(counter: u64) -> PacketNumber {
+        PacketNumber { counter, ..PEER }
     }
 
     #[test]
     fn who_answers_is_believed_from_then_on_and_once() {
         let mut mine = sessions(1);
-        let mut judge = |stamp, response| mine.judge(&uri(1), stamp, response, 1, at(1));
-        assert_eq!(judge(PEER, None), Standing::Unconfirmed);
-        assert_eq!(judge(PEER, Some(0)), Standing::Unconfirmed);
+        let mut judge = |stamp, response| mine.check(&uri(1), stamp, response, 1, at(1));
+        assert_eq!(judge(PEER, None), Freshness::Unconfirmed);
+        assert_eq!(judge(PEER, Some(0)), Freshness::Unconfirmed);
         let code = mine
             .challenge(&PEER.session, HERE, false, at(1))
             .map(|asked| asked.code);
-        let mut judge = |stamp, response| mine.judge(&uri(1), stamp, response, 1, at(1));
-        assert_eq!(judge(PEER, code), Standing::Fresh);
-        assert_eq!(judge(PEER, code), Standing::Replayed);
-        assert_eq!(judge(later(6), None), Standing::Replayed, "from before");
-        assert_eq!(judge(later(8), None), Standing::Fresh);
-        let by_another_name = mine.judge(&uri(2), later(9), None, 1, at(1));
-        assert_eq!(by_another_name, Standing::Unconfirmed);
+        let mut judge = |stamp, response| mine.check(&uri(1), stamp, response, 1, at(1));
+        assert_eq!(judge(PEER, code), Freshness::Fresh);
+        assert_eq!(judge(PEER, code), Freshness::Replayed);
+        assert_eq!(judge(later(6), None), Freshness::Replayed, "from before");
+        assert_eq!(judge(later(8), None), Freshness::Fresh);
+        let by_another_name = mine.check(&uri(2), later(9), None, 1, at(1));
+        assert_eq!(by_another_name, Freshness::Unconfirmed);
     }
 
     #[test]
@@ -423,18 +423,18 @@ mod tests {
         let code = mine
             .challenge(&PEER.session, HERE, false, at(5))
             .map(|asked| asked.code);
-        let other = Stamp {
+        let other = PacketNumber {
             session: [2; SESSION_SIZE],
             ..PEER
         };
-        let unconfirmed = Standing::Unconfirmed;
-        assert_eq!(mine.judge(&uri(1), other, code, 1, at(5)), unconfirmed);
+        let unconfirmed = Freshness::Unconfirmed;
+        assert_eq!(mine.check(&uri(1), other, code, 1, at(5)), unconfirmed);
         assert_eq!(
-            sessions(2).judge(&uri(1), PEER, code, 1, at(5)),
+            sessions(2).check(&uri(1), PEER, code, 1, at(5)),
             unconfirmed
         );
-        assert_eq!(mine.judge(&uri(1), PEER, code, 1, at(26)), unconfirmed);
-        assert_eq!(mine.judge(&uri(1), PEER, code, 1, at(14)), Standing::Fresh);
+        assert_eq!(mine.check(&uri(1), PEER, code, 1, at(26)), unconfirmed);
+        assert_eq!(mine.check(&uri(1), PEER, code, 1, at(14)), Freshness::Fresh);
     }
 
     #[test]
@@ -443,8 +443,8 @@ mod tests {
         let code = mine
             .challenge(&PEER.session, HERE, false, at(1))
             .map(|asked| asked.code);
-        assert_eq!(mine.judge(&uri(1), PEER, code, 1, at(1)), Standing::Fresh);
-        let reborn = Stamp {
+        assert_eq!(mine.check(&uri(1), PEER, code, 1, at(1)), Freshness::Fresh);
+        let reborn = PacketNumber {
             session: [2; SESSION_SIZE],
             counter: 1,
             ..PEER
@@ -452,14 +452,14 @@ mod tests {
         let new = mine
             .challenge(&reborn.session, HERE, false, at(2))
             .map(|asked| asked.code);
-        assert_eq!(mine.judge(&uri(1), reborn, new, 1, at(2)), Standing::Fresh);
+        assert_eq!(mine.check(&uri(1), reborn, new, 1, at(2)), Freshness::Fresh);
         assert_eq!(
-            mine.judge(&uri(1), PEER, code, 1, at(2)),
-            Standing::Replayed
+            mine.check(&uri(1), PEER, code, 1, at(2)),
+            Freshness::Replayed
         );
         assert_eq!(
-            mine.judge(&uri(1), later(8), None, 1, at(2)),
-            Standing::Unconfirmed
+            mine.check(&uri(1), later(8), None, 1, at(2)),
+            Freshness::Unconfirmed
         );
     }
 
@@ -500,7 +500,7 @@ mod tests {
         assert_eq!(mine.response(asked, &stranger, here), code);
         let known = mine.challenge(&PEER.session, HERE, false, at(1));
         let known = known.map(|asked| asked.code);
-        assert_eq!(mine.judge(&peer, PEER, known, 1, at(1)), Standing::Fresh);
+        assert_eq!(mine.check(&peer, PEER, known, 1, at(1)), Freshness::Fresh);
         assert_eq!(mine.response(asked, &stranger, here), None);
         assert_eq!(mine.response(asked, &peer, here), code);
         let reborn = challenge(&PEER.session, &peer, 3);
@@ -514,7 +514,7 @@ mod tests {
     fn nothing_grows_with_what_strangers_send() {
         let mut mine = sessions(1);
         for number in 0..5000_u64 {
-            let stamp = Stamp {
+            let stamp = PacketNumber {
                 session: (number + 1).to_be_bytes(),
                 counter: 1,
                 ..PEER
@@ -523,8 +523,8 @@ mod tests {
             let code = mine.code(&stamp.session, epoch(now));
             let sender = uri(1 + (number % 3000) as u16);
             assert_eq!(
-                mine.judge(&sender, stamp, Some(code), 10, now),
-                Standing::Fresh
+                mine.check(&sender, stamp, Some(code), 10, now),
+                Freshness::Fresh
             );
             let _asked = mine.challenge(&stamp.session, HERE, false, now);
             mine.remember_ping(&sender, b"");

@@ -160,7 +160,7 @@ impl Check<'_> {
                 self.count_value()?;
                 match extension::check(kind, body) {
                     Body::Harmless => Ok(()),
-                    Body::Malformed => Err(Unfit::Body(extension::name(kind))),
+                    Body::DropReason => Err(Unfit::Body(extension::name(kind))),
                     Body::Unknown => Err(Unfit::Type(extension::name(kind))),
                 }
             }

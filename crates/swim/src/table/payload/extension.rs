@@ -24,7 +24,7 @@ pub enum Body {
     /// Every Tarantool that knows the extension reads it, and gets a plain struct.
     Harmless,
     /// Some Tarantool does not read it, or not safely.
-    Malformed,
+    DropReason,
     /// The extension is not one of those that are looked into.
     Unknown,
 }
@@ -56,7 +56,7 @@ pub fn check(kind: i8, body: &[u8]) -> Body {
     if harmless {
         Body::Harmless
     } else {
-        Body::Malformed
+        Body::DropReason
     }
 }
 
@@ -211,7 +211,7 @@ mod tests {
             assert_eq!(check(kind, body), Body::Harmless, "{body:x?}");
         }
         for body in malformed {
-            assert_eq!(check(kind, body), Body::Malformed, "{body:x?}");
+            assert_eq!(check(kind, body), Body::DropReason, "{body:x?}");
         }
     }
 

@@ -8,7 +8,7 @@ pub mod splice;
 use core::fmt;
 use std::sync::Arc;
 
-use crate::wire::msgpack::{Head, NESTING_MAX, Reader, meaning};
+use crate::wire::msgpack::{Head, NESTING_MAX, Reader, semantic_hash};
 pub use check::{Flaw, TABLES_MAX, Unfit, VALUES_MAX, check};
 
 /// One MessagePack map or array that is [harmless](check()), kept and passed on byte for byte.
@@ -17,7 +17,7 @@ pub use check::{Flaw, TABLES_MAX, Unfit, VALUES_MAX, check};
 #[derive(Clone)]
 pub struct Payload {
     bytes: Arc<[u8]>,
-    meaning: u64,
+    semantic_hash: u64,
 }
 
 impl Payload {
@@ -26,7 +26,7 @@ impl Payload {
         check(bytes)?;
         Ok(Self {
             bytes: bytes.into(),
-            meaning: meaning(bytes).expect("checked"),
+            semantic_hash: semantic_hash(bytes).expect("checked"),
         })
     }
 
@@ -41,13 +41,13 @@ impl Payload {
     }
 
     /// A hash of what it means to Lua, the same for every encoding of it.
-    pub const fn meaning(&self) -> u64 {
-        self.meaning
+    pub const fn semantic_hash(&self) -> u64 {
+        self.semantic_hash
     }
 
     /// Whether a peer's encoding of a payload means the same as this one.
     pub fn means(&self, bytes: &[u8]) -> bool {
-        *self.bytes == *bytes || meaning(bytes) == Ok(self.meaning)
+        *self.bytes == *bytes || semantic_hash(bytes) == Ok(self.semantic_hash)
     }
 
     /// The meaning of a peer's encoding of a payload, if it has another meaning than this one.
@@ -55,14 +55,14 @@ impl Payload {
         if *self.bytes == *bytes {
             return None;
         }
-        meaning(bytes).ok().filter(|other| *other != self.meaning)
+        semantic_hash(bytes).ok().filter(|other| *other != self.semantic_hash)
     }
 }
 
 /// Equal when Lua would call them equal, however they are encoded.
 impl PartialEq for Payload {
     fn eq(&self, other: &Self) -> bool {
-        self.meaning == other.meaning
+        self.semantic_hash == other.semantic_hash
     }
 }
 

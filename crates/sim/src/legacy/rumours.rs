@@ -2,7 +2,7 @@
 
 use super::{Record, Rock, Rumour};
 use swim::identity::uri::Uri;
-use swim::log_event::Report;
+use swim::log_event::LogEvent;
 use swim::table::claim::{Claim, Status};
 use swim::table::payload::Payload;
 use swim::time::Now;
@@ -62,7 +62,7 @@ impl Rock {
             return;
         }
         if contradicted {
-            self.reports.push_back(Report::Refuted { rumor: status });
+            self.reports.push_back(LogEvent::Refuted { rumor: status });
         }
         let rumour = Rumour {
             claim: Claim::alive(incarnation.next()),

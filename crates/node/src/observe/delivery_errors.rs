@@ -3,10 +3,10 @@
 use core::fmt;
 use core::time::Duration;
 
-use super::cache::Cache;
+use crate::resolve::cache::Cache;
 use swim::identity::uri::Uri;
 use swim::time::Micros;
-use swim::wire::Malformed;
+use swim::wire::DropReason;
 
 /// Of how many members something is remembered.
 const ENTRIES_MAX: usize = 1024;
@@ -28,7 +28,7 @@ pub enum Trouble {
     /// Nobody has the port that it went to.
     Refused,
     /// It came from the member's address, and was dropped.
-    Dropped(Malformed),
+    Dropped(DropReason),
 }
 
 impl fmt::Display for Trouble {
@@ -36,7 +36,7 @@ impl fmt::Display for Trouble {
         match self {
             Self::Unsent(reason) => write!(f, "the system sends nothing to it: {reason}"),
             Self::Refused => write!(f, "its port is closed: no process has it"),
-            Self::Dropped(why) => match why.advice() {
+            Self::Dropped(why) => match why.explanation() {
                 Some(advice) => write!(f, "what comes from its address is {advice}"),
                 None => write!(
                     f,

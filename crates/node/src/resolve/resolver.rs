@@ -6,11 +6,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::doorbell::Bell;
-use super::failure::system_text;
-use super::shares::Limits;
-use super::socket::Family;
-use super::threads;
+use crate::error::system_text;
+use crate::net::socket::Family;
+use crate::notify::waker::Bell;
+use crate::resolve::shares::Limits;
+use crate::threads;
 use swim::identity::uri::Uri;
 use swim::security::acquaintance::Acquaintance;
 
@@ -283,10 +283,10 @@ mod tests {
         answer(&resolver, &bell).1.unwrap();
         let desk = Arc::downgrade(&resolver.desk);
         drop(resolver);
-        let give_up = super::super::clock::monotonic() + Duration::from_secs(10);
+        let give_up = crate::clock::monotonic() + Duration::from_secs(10);
         while desk.upgrade().is_some() {
             assert!(
-                super::super::clock::monotonic() < give_up,
+                crate::clock::monotonic() < give_up,
                 "a thread still holds the desk"
             );
             std::thread::yield_now();

@@ -4,10 +4,10 @@ use rand::seq::SliceRandom;
 
 use super::{Record, Rock};
 use swim::identity::uri::Uri;
-use swim::log_event::Report;
+use swim::log_event::LogEvent;
 use swim::table::claim::Status;
 use swim::time::{Micros, Now};
-use swim::wire::{Echo, Kind, ping_data};
+use swim::wire::{PingData, MessageType, ping_data};
 
 /// Where it is in the protocol step.
 #[derive(Debug, Default)]
@@ -71,7 +71,7 @@ impl Rock {
             ts,
             until,
         };
-        self.tell(Kind::Ping, &ping_data(ts, &myself, &uri, None), &uri);
+        self.tell(MessageType::Ping, &ping_data(ts, &myself, &uri, None), &uri);
     }
 
     /// Calls those dead who have been suspect for too long, and have not answered since.
@@ -84,7 +84,7 @@ impl Rock {
             .filter(|uri| overdue(&self.members[*uri]));
         for uri in ripe.cloned().collect::<Vec<_>>() {
             self.reports
-                .push_back(Report::TimedOut { uri: uri.clone() });
+                .push_back(LogEvent::TimedOut { uri: uri.clone() });
             let claim = self.members[&uri].claim.with(Status::Dead);
             self.generate(&uri, claim, None, now);
         }
@@ -120,7 +120,7 @@ impl Rock {
         };
         let relays = self.alive_but([&myself, uri], self.options.relays);
         for relay in &relays {
-            self.tell(Kind::Ping, &ping_data(ts, &myself, uri, None), relay);
+            self.tell(MessageType::Ping, &ping_data(ts, &myself, uri, None), relay);
         }
         let nobody = relays.is_empty();
         self.step.phase = Phase::Indirect {
@@ -167,15 +167,15 @@ impl Rock {
             return;
         }
         if !self.options.suspiciousness {
-            return self.reports.push_back(Report::Ignored { uri });
+            return self.reports.push_back(LogEvent::Ignored { uri });
         }
         let claim = self.members[&uri].claim.with(Status::Suspect);
         self.generate(&uri, claim, None, now);
-        self.reports.push_back(Report::Suspected { uri, relays });
+        self.reports.push_back(LogEvent::Suspected { uri, relays });
     }
 
     /// An answer to a question of its own.
-    pub(super) fn hear_answer(&mut self, echo: &Echo<'_>, now: Now) {
+    pub(super) fn hear_answer(&mut self, echo: &PingData<'_>, now: Now) {
         let (Phase::Direct { uri, ts, .. } | Phase::Indirect { uri, ts, .. }) = &self.step.phase
         else {
             return;

@@ -4,9 +4,9 @@ use core::time::Duration;
 
 use indexmap::IndexSet;
 
-use super::engine::Kind;
-use super::host::Id;
-use super::world::World;
+use crate::engine::Implementation;
+use crate::host::Id;
+use crate::world::World;
 use swim::identity::uri::Uri;
 use swim::table::claim::{Claim, Status};
 use swim::table::payload::Payload;
@@ -67,7 +67,7 @@ impl World {
 
     /// Whether the Lua rock takes part.
     fn is_mixed(&self) -> bool {
-        let old = |id: Id| self.host(id).kind == Kind::Rock;
+        let old = |id: Id| self.host(id).kind == Implementation::Rock;
         self.participants().any(old)
     }
 
@@ -76,7 +76,7 @@ impl World {
     fn held(&self, observer: Id, subject: &Uri) -> Option<(Claim, u64)> {
         let (claim, payload) = self.engine(observer)?.view(subject)?;
         // Users cannot tell a payload that is unknown from an empty one.
-        let meaning = payload.map_or_else(|| Payload::empty().meaning(), Payload::meaning);
+        let meaning = payload.map_or_else(|| Payload::empty().semantic_hash(), Payload::semantic_hash);
         Some((claim, meaning))
     }
 

@@ -7,8 +7,8 @@
 
 use core::time::Duration;
 
-use super::clock::{LuaTime, ThreadClock};
-use super::state::State;
+use crate::clock::{LuaTime, ThreadClock};
+use crate::state::State;
 use swim::detector::self_check::LATENESS_MAX;
 use swim::log_event::Level;
 use swim::time::{Micros, Now};

@@ -5,11 +5,11 @@ use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 use std::collections::VecDeque;
 
-use super::cache::Cache;
-use super::figures::Lookups;
-use super::resolver::{Answer, Question};
-use super::shares::{Limits, Share};
-use super::socket::Family;
+use crate::net::socket::Family;
+use crate::observe::metrics::Lookups;
+use crate::resolve::cache::Cache;
+use crate::resolve::resolver::{Answer, Question};
+use crate::resolve::shares::{Limits, Share};
 use swim::Transmit;
 use swim::identity::uri::Uri;
 use swim::security::acquaintance::Acquaintance;

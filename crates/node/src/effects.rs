@@ -4,9 +4,9 @@ use core::net::SocketAddr;
 use std::io;
 use std::sync::Arc;
 
-use super::doorbell::Bell;
-use super::resolver::{Desk, Question};
-use super::socket::Socket;
+use crate::net::socket::Socket;
+use crate::notify::waker::Bell;
+use crate::resolve::resolver::{Desk, Question};
 use swim::Transmit;
 use swim::identity::uri::Uri;
 use swim::time::Micros;

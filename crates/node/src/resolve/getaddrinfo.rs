@@ -9,8 +9,8 @@ use std::io;
 
 use socket2::SockAddr;
 
-use super::failure::system_text;
-use super::socket::Family;
+use crate::error::system_text;
+use crate::net::socket::Family;
 
 /// The first address of `host` that is of this kind, with port 0; else the system's own words.
 /// Takes as long as it takes.

@@ -13,8 +13,8 @@ use std::thread;
 use rustix::event::{PollFd, PollFlags, poll};
 use socket2::{Domain, Protocol, Type};
 
-use super::refusals::{Word, ask_for_word, take_word};
-use super::{Micros, clock};
+use crate::net::icmp::{Word, ask_for_word, take_word};
+use crate::{Micros, clock};
 
 /// How much may wait to be received: the datagrams of a second from a thousand members that all
 /// have something to tell. The system may grant less.

@@ -1,9 +1,9 @@
 //! Mistakes made on purpose, to see that they are found.
 
-use super::host::Id;
+use crate::host::Id;
 use swim::identity::uri::Uri;
 use swim::table::claim::{Claim, Status};
-use swim::wire::{Body, Draft, Kind, decode};
+use swim::wire::{Body, MessageBuilder, MessageType, decode};
 
 /// What is wrong with the implementation on one machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ impl Bug {
             Self::Inflates => vec![inflated(datagram).unwrap_or(as_it_is)],
             Self::Swells => vec![[as_it_is, vec![0; 9000]].concat()],
             Self::Repeats => vec![as_it_is; 30],
-            Self::Mute if kind == Ok(Kind::Ack) => Vec::new(),
+            Self::Mute if kind == Ok(MessageType::Ack) => Vec::new(),
             Self::Deaf | Self::Mute => vec![as_it_is],
         }
     }
@@ -63,7 +63,7 @@ impl Bug {
 fn inflated(datagram: &[u8]) -> Option<Vec<u8>> {
     let message = decode(datagram).ok()?;
     let sender = Uri::from_wire(message.sender)?;
-    let mut draft = Draft::leave(&sender, datagram.len());
+    let mut draft = MessageBuilder::leave(&sender, datagram.len());
     for event in message
         .events
         .iter()

@@ -6,7 +6,7 @@ use nix::ifaddrs::{InterfaceAddress, getifaddrs};
 use nix::net::if_::InterfaceFlags;
 use nix::sys::socket::SockaddrStorage;
 
-use super::failure::system_text;
+use crate::error::system_text;
 
 /// An address of IPv4 that this machine has.
 #[derive(Clone, Debug, PartialEq, Eq)]

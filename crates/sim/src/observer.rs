@@ -2,10 +2,10 @@
 
 use indexmap::IndexSet;
 
-use super::engine::Engine;
-use super::host::Id;
+use crate::engine::Engine;
+use crate::host::Id;
 use swim::identity::uri::Uri;
-use swim::log_event::Report;
+use swim::log_event::LogEvent;
 use swim::table::claim::{Claim, Incarnation, Status};
 use swim::table::payload::Payload;
 use swim::time::Micros;
@@ -78,7 +78,7 @@ impl Onlooker {
         let Some((claim, _)) = engine.view(subject) else {
             return;
         };
-        let payload = engine.shown_payload(subject).map_or(0, Payload::meaning);
+        let payload = engine.shown_payload(subject).map_or(0, Payload::semantic_hash);
         let count = self.held.len().max(by.index() + 1);
         self.held.resize(count, None);
         let held = &mut self.held[by.index()];
@@ -93,11 +93,11 @@ impl Onlooker {
     }
 
     /// Notes that somebody said so. `well` is whether nothing is wrong with whom it is about.
-    pub(super) fn hear(&mut self, report: &Report, engine: &Engine, well: impl Fn(&Uri) -> bool) {
+    pub(super) fn hear(&mut self, report: &LogEvent, engine: &Engine, well: impl Fn(&Uri) -> bool) {
         let by_ill = engine.myself().is_some_and(|uri| self.ill.contains(uri));
         let (uri, list) = match report {
-            Report::Suspected { uri, .. } => (uri, &mut self.wronged),
-            Report::TimedOut { uri } if !by_ill => (uri, &mut self.buried),
+            LogEvent::Suspected { uri, .. } => (uri, &mut self.wronged),
+            LogEvent::TimedOut { uri } if !by_ill => (uri, &mut self.buried),
             _ => return,
         };
         if self.ill.contains(uri) {

@@ -8,7 +8,7 @@ use swim::Transmit;
 use swim::identity::uri::Uri;
 use swim::table::claim::{Claim, Status};
 use swim::table::payload::Payload;
-use swim::wire::Kind;
+use swim::wire::MessageType;
 
 /// A datagram in the making. Statements of four values are records, of five events.
 pub(super) struct Parcel {
@@ -20,7 +20,7 @@ pub(super) struct Parcel {
 }
 
 impl Parcel {
-    fn new(kind: Kind, sender: &Uri, data: &[u8], tail: &'static [u8], limit: usize) -> Self {
+    fn new(kind: MessageType, sender: &Uri, data: &[u8], tail: &'static [u8], limit: usize) -> Self {
         let mut head = Vec::with_capacity(128);
         infallible(msgpack::write_array_len(&mut head, 4));
         infallible(msgpack::write_str(&mut head, sender));
@@ -36,7 +36,7 @@ impl Parcel {
     }
 
     /// A message whose records are its data.
-    pub(super) fn of_records(kind: Kind, sender: &Uri, limit: usize) -> Self {
+    pub(super) fn of_records(kind: MessageType, sender: &Uri, limit: usize) -> Self {
         Self::new(kind, sender, &[], &[0x90], limit)
     }
 
@@ -87,7 +87,7 @@ const DRAWN_MAX: usize = 96;
 
 impl Rock {
     /// Sends a PING or an ACK with everything that rides on it.
-    pub(super) fn tell(&mut self, kind: Kind, data: &[u8], to: &Uri) {
+    pub(super) fn tell(&mut self, kind: MessageType, data: &[u8], to: &Uri) {
         let Some(myself) = self.myself.clone() else {
             return;
         };
@@ -163,7 +163,7 @@ impl Rock {
 
     pub(super) fn send_leave(&mut self, myself: &Uri, rumour: &Rumour, to: &Uri) {
         let limit = self.options.max_packet_size;
-        let mut parcel = Parcel::new(Kind::Leave, myself, &[0xc0], &[], limit);
+        let mut parcel = Parcel::new(MessageType::Leave, myself, &[0xc0], &[], limit);
         parcel.add(
             myself,
             rumour.claim,

@@ -33,7 +33,7 @@ mod linux {
     };
 
     use super::Word;
-    use crate::socket::Family;
+    use crate::net::socket::Family;
 
     /// Asks for word of what is sent from `socket`.
     ///
@@ -84,8 +84,8 @@ mod linux {
 mod nowhere {
     use std::os::fd::AsFd;
 
-    use super::Word;
-    use crate::socket::Family;
+    use crate::Word;
+    use crate::net::socket::Family;
 
     /// Does nothing: there is nobody to ask.
     pub fn ask_for_word(_: &impl AsFd, _: Family) -> std::io::Result<()> {

@@ -16,13 +16,13 @@ use std::collections::BTreeSet;
 use indexmap::IndexMap;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::engine::Engine;
-use super::host::Id;
+use crate::engine::Engine;
+use crate::host::Id;
 use swim::dissemination::hearsay::LEAP_MAX;
 use swim::identity::uri::Uri;
 use swim::table::claim::{Claim, Incarnation, Status};
 use swim::time::{Micros, Now};
-use swim::wire::{Body, Event, Kind, Message, decode_first};
+use swim::wire::{Body, Event, MessageType, Message, decode_first};
 use swim::{Changes, Position, Swim};
 
 /// What is known of the past, to judge the present by.
@@ -236,7 +236,7 @@ impl Watch {
         to: &Uri,
         message: &Message<'_>,
     ) -> Result<(), Violation> {
-        if matches!(message.body.kind(), Kind::SyncReq | Kind::SyncAck) {
+        if matches!(message.body.kind(), MessageType::SyncReq | MessageType::SyncAck) {
             return Ok(());
         }
         self.spread_max = self.spread_max.max(spread_limit(swim));
@@ -295,7 +295,7 @@ fn statements<'a, 'b>(message: &'b Message<'a>) -> impl Iterator<Item = &'b Even
 mod tests {
     use super::*;
     use swim::config::Config;
-    use swim::wire::{CHECKSUM_SIZE, Draft, checksummed};
+    use swim::wire::{CHECKSUM_SIZE, MessageBuilder, checksummed};
 
     const A: Id = Id(0);
 
@@ -328,7 +328,7 @@ mod tests {
     }
 
     fn sent(events: &[(u16, Claim)], size: usize) -> Vec<u8> {
-        let mut draft = Draft::leave(&uri(1), 65_000);
+        let mut draft = MessageBuilder::leave(&uri(1), 65_000);
         for (port, claim) in events {
             assert!(draft.event(&uri(*port), *claim, None, 1));
         }

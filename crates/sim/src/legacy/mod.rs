@@ -23,12 +23,12 @@ use probing::Step;
 use swim::Transmit;
 use swim::config::Config;
 use swim::identity::uri::Uri;
-use swim::log_event::Report;
+use swim::log_event::LogEvent;
 use swim::table::claim::{Claim, Incarnation, Status};
 use swim::table::payload::Payload;
-use swim::table::preload::Memory;
+use swim::table::preload::Preloaded;
 use swim::time::{Micros, Now};
-use swim::wire::{Body, Echo, Kind, ack_data, decode_first};
+use swim::wire::{Body, PingData, MessageType, ack_data, decode_first};
 use tables::Entropy;
 
 /// A member of the Lua rock.
@@ -45,7 +45,7 @@ pub struct Rock {
     step: Step,
     entropy: Entropy,
     outbox: VecDeque<Transmit>,
-    reports: VecDeque<Report>,
+    reports: VecDeque<LogEvent>,
 }
 
 /// What is known of one member.
@@ -103,12 +103,12 @@ impl Rock {
         match &message.body {
             Body::Ping(echo) if echo.dst == Some(&*myself) => {
                 let data = ack_data(echo.raw, now.wall);
-                self.tell(Kind::Ack, &data, &sender);
+                self.tell(MessageType::Ack, &data, &sender);
             }
             Body::Ping(_) if sender == myself => {}
-            Body::Ping(echo) => self.pass_on(Kind::Ping, echo.dst, echo),
+            Body::Ping(echo) => self.pass_on(MessageType::Ping, echo.dst, echo),
             Body::Ack(echo) if echo.src == Some(&*myself) => self.hear_answer(echo, now),
-            Body::Ack(echo) => self.pass_on(Kind::Ack, echo.src, echo),
+            Body::Ack(echo) => self.pass_on(MessageType::Ack, echo.src, echo),
             Body::SyncReq(records) => self.answer_table(&sender, records, now),
             Body::SyncAck(records) => self.end_sync(records, now),
             Body::Leave => {}
@@ -125,7 +125,7 @@ impl Rock {
         }
     }
 
-    fn pass_on(&mut self, kind: Kind, to: Option<&str>, echo: &Echo<'_>) {
+    fn pass_on(&mut self, kind: MessageType, to: Option<&str>, echo: &PingData<'_>) {
         if let Some(to) = to.and_then(Uri::from_wire) {
             self.tell(kind, echo.raw, &to);
         }
@@ -152,7 +152,7 @@ impl Rock {
     }
 
     /// The next line for the log.
-    pub fn poll_report(&mut self) -> Option<Report> {
+    pub fn poll_report(&mut self) -> Option<LogEvent> {
         self.reports.pop_front()
     }
 
@@ -224,10 +224,10 @@ impl Rock {
     }
 
     /// Takes up what is known of others, as if all of them had known it for long.
-    pub fn recall(&mut self, memories: impl Iterator<Item = Memory>, now: Now) {
+    pub fn recall(&mut self, memories: impl Iterator<Item = Preloaded>, now: Now) {
         let since = now.monotonic;
         for memory in memories {
-            let Memory {
+            let Preloaded {
                 uri,
                 claim,
                 payload,

@@ -1,8 +1,8 @@
 //! Who is sick, as far as this node can tell: the protocol's evidence, and the machine's.
 
-use super::Node;
-use super::failure::Failure;
-use super::state::State;
+use crate::Node;
+use crate::error::Failure;
+use crate::state::State;
 use swim::diagnosis::Diagnosis;
 use swim::identity::uri::Uri;
 use swim::time::Now;

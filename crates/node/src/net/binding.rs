@@ -4,17 +4,17 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::io;
 use std::sync::Arc;
 
-use super::Node;
-use super::doorbell::Bell;
-use super::engine::Engine;
-use super::failure::{Failure, system_text};
-use super::socket::{self, Family, Socket};
+use crate::Node;
+use crate::engine::Engine;
+use crate::error::{Failure, system_text};
+use crate::net::socket::{self, Family, Socket};
+use crate::notify::waker::Bell;
 use swim::identity::uri::Uri;
 use swim::log_event::Level;
 
 impl Node {
     /// Listens at `bound` from now on. If that fails, all is as it was.
-    pub(super) fn rebind(
+    pub(crate) fn rebind(
         &self,
         engine: &mut Option<Engine>,
         bound: SocketAddr,
@@ -61,7 +61,7 @@ impl Node {
     }
 
     /// What wakes the engine, made when it is first wanted.
-    pub(super) fn waker(&self) -> Result<Arc<Bell>, Failure> {
+    pub(crate) fn waker(&self) -> Result<Arc<Bell>, Failure> {
         let waker = self.shared.lock().waker.clone();
         waker.map_or_else(
             || {
@@ -112,7 +112,7 @@ impl Node {
 
 /// The address to bind: `bind`, or all of the kind that the host is. A name is looked up as the
 /// kind that is bound.
-pub(super) fn address_to_bind(uri: &Uri, bind: Option<&str>) -> Result<IpAddr, Failure> {
+pub(crate) fn address_to_bind(uri: &Uri, bind: Option<&str>) -> Result<IpAddr, Failure> {
     let literal = uri
         .host()
         .parse()

@@ -2,9 +2,9 @@
 
 use core::time::Duration;
 
-use super::Node;
-use super::failure::Failure;
-use super::state::State;
+use crate::Node;
+use crate::error::Failure;
+use crate::state::State;
 use swim::stats::{Gauges, Stats};
 
 /// Counters and gauges of the protocol and of the machine.

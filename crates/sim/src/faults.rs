@@ -4,15 +4,15 @@ use core::time::Duration;
 
 use rand::RngExt;
 
-use super::checks::Input;
-use super::engine::{Engine, Kind};
-use super::history::Happening;
-use super::host::{Id, State};
-use super::rock::Rock;
-use super::world::{Event, PORT, World};
+use crate::engine::{Engine, Implementation};
+use crate::history::Happening;
+use crate::host::{Id, State};
+use crate::invariants::Input;
+use crate::legacy::Rock;
+use crate::world::{Event, PORT, World};
 use swim::Swim;
 use swim::identity::uri::Uri;
-use swim::table::preload::Memory;
+use swim::table::preload::Preloaded;
 use swim::time::Now;
 
 impl World {
@@ -20,12 +20,12 @@ impl World {
     pub fn start(&mut self, id: Id) {
         let (config, seed) = (self.config.clone(), self.rng.random::<u64>());
         let engine = match self.host(id).kind {
-            Kind::Ours => {
+            Implementation::Ours => {
                 let mut swim = Swim::new(config, seed);
                 swim.set_encryption_key(self.key.as_deref());
                 Engine::Swim(Box::new(swim))
             }
-            Kind::Rock => Engine::Rock(Box::new(Rock::new(config, seed))),
+            Implementation::Rock => Engine::Rock(Box::new(Rock::new(config, seed))),
         };
         self.launch(id, engine);
     }
@@ -63,7 +63,7 @@ impl World {
     /// `id` is told of `newcomer`.
     pub fn introduce(&mut self, id: Id, newcomer: Id) {
         let uri = self.host(newcomer).uri.clone();
-        let grave = |swim: &Swim| swim.members().grave(&uri).map(|grave| grave.claim);
+        let grave = |swim: &Swim| swim.members().tombstone(&uri).map(|grave| grave.claim);
         let forgotten = self.engine(id).and_then(Engine::swim).and_then(grave);
         let held = self.claim(id, &uri).or(forgotten);
         if let Some(checks) = &mut self.checks {
@@ -80,15 +80,15 @@ impl World {
             let uri = self.host(id).uri.clone();
             let (claim, payload) = self.engine(id)?.view(&uri)?;
             let payload = payload.cloned();
-            let ours = self.host(id).kind == Kind::Ours;
-            Some(Memory {
+            let ours = self.host(id).kind == Implementation::Ours;
+            Some(Preloaded {
                 uri,
                 claim,
                 payload,
                 ours,
             })
         };
-        let everybody: Vec<Memory> = self.participants().filter_map(memory).collect();
+        let everybody: Vec<Preloaded> = self.participants().filter_map(memory).collect();
         for id in self.ids() {
             let own = self.host(id).uri.clone();
             let others = everybody.iter().filter(|memory| memory.uri != own).cloned();

@@ -9,16 +9,16 @@ use node::entropy;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use swim::identity::uri::Uri;
-use swim::security::seal::aead::{Challenge, Sealed, Slip};
+use swim::security::seal::aead::{Challenge, Sealed, SealedHeader};
 use swim::security::seal::keyring::Keyring;
 use swim::security::seal::{BLOCK_SIZE, Cipher, Opened, Seal};
-use swim::security::session::{Sessions, Standing, address};
+use swim::security::session::{Sessions, Freshness, address};
 use swim::time::Now;
-use swim::wire::{Draft, Malformed, Message, Trailer, checksummed};
+use swim::wire::{MessageBuilder, DropReason, Message, Trailer, checksummed};
 use zeroize::Zeroizing;
 
 use crate::args::Access;
-use crate::trouble::Failure;
+use crate::error::Failure;
 
 /// What the datagrams of the group go into.
 #[derive(Debug)]
@@ -119,7 +119,7 @@ impl Envelope {
     }
 
     /// A datagram with this request.
-    pub fn seal(&self, exchange: &mut Exchange, request: Draft) -> Vec<u8> {
+    pub fn seal(&self, exchange: &mut Exchange, request: MessageBuilder) -> Vec<u8> {
         exchange.last = request.finish().expect("requests are short");
         self.seal_again(exchange)
     }
@@ -131,7 +131,7 @@ impl Envelope {
     }
 
     /// A datagram with an answer, which is not repeated.
-    pub fn seal_answer(&self, exchange: &mut Exchange, answer: Draft) -> Option<Vec<u8>> {
+    pub fn seal_answer(&self, exchange: &mut Exchange, answer: MessageBuilder) -> Option<Vec<u8>> {
         Some(self.seal_message(exchange, answer.finish()?))
     }
 
@@ -140,7 +140,7 @@ impl Envelope {
             return self.seal_now().seal_old(checksummed(plain));
         }
         exchange.sessions.note_recipient(&exchange.node);
-        let slip = Slip {
+        let slip = SealedHeader {
             to: address(&exchange.node),
             challenge: exchange.challenge.take(),
             response: exchange.response.take(),
@@ -150,7 +150,7 @@ impl Envelope {
     }
 
     /// The message in a datagram.
-    pub fn open<'d>(&self, datagram: &'d [u8]) -> Result<Opened<'d>, Malformed> {
+    pub fn open<'d>(&self, datagram: &'d [u8]) -> Result<Opened<'d>, DropReason> {
         self.seal_now().open(datagram)
     }
 }
@@ -176,7 +176,7 @@ impl Exchange {
     }
 
     /// Whether to believe a message.
-    pub fn judge(
+    pub fn check(
         &mut self,
         message: &Message<'_>,
         sealed: Option<Sealed>,
@@ -192,18 +192,18 @@ impl Exchange {
         }
         let sender = Uri::from_wire(message.sender).expect("checked when decoded");
         self.response = self.sessions.response(slip.challenge, &sender, source);
-        let standing = self.sessions.judge(&sender, stamp, slip.response, 1, now);
+        let standing = self.sessions.check(&sender, stamp, slip.response, 1, now);
         self.node = sender;
-        if standing == Standing::Unconfirmed {
+        if standing == Freshness::Unconfirmed {
             let answers = self.response.is_some();
             let session = &stamp.session;
             self.challenge = self.sessions.challenge(session, slip.to, answers, now);
         }
         match standing {
             _ if self.response.is_some() => Credit::RepeatRequest,
-            Standing::Unconfirmed if self.challenge.is_some() => Credit::RepeatRequest,
-            Standing::Fresh => Credit::Believed,
-            Standing::Unconfirmed | Standing::Replayed => Credit::Refused,
+            Freshness::Unconfirmed if self.challenge.is_some() => Credit::RepeatRequest,
+            Freshness::Fresh => Credit::Believed,
+            Freshness::Unconfirmed | Freshness::Replayed => Credit::Refused,
         }
     }
 }

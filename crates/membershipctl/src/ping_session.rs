@@ -8,14 +8,14 @@ use swim::time::{Micros, Now};
 use swim::wire::{Body, Message};
 
 use crate::client::{Request, Talk};
-use crate::trouble::Trouble;
+use crate::error::Trouble;
 
 /// When the question for its name is repeated.
 const REPEAT: Duration = Duration::from_millis(500);
 
 /// Pings on their way, and what has become of those before.
 #[derive(Debug)]
-pub struct Echo {
+pub struct PingSession {
     plan: Plan,
     /// A ping has to name it as it names itself.
     name: Option<Uri>,
@@ -69,7 +69,7 @@ pub enum Happening {
     Trouble(Trouble),
 }
 
-impl Echo {
+impl PingSession {
     /// Pings one that may call itself otherwise than it was called by us.
     pub fn of_unknown(plan: Plan) -> Self {
         Self::new(None, plan)
@@ -128,7 +128,7 @@ impl Echo {
     }
 }
 
-impl Talk for Echo {
+impl Talk for PingSession {
     fn poll_request(&mut self, now: Now) -> Option<Request> {
         if self.is_over {
             return None;
@@ -152,7 +152,7 @@ impl Talk for Echo {
             ts,
             at: now.monotonic,
         });
-        Some(Request::Echo { ts, dst })
+        Some(Request::Ping { ts, dst })
     }
 
     fn handle_message(&mut self, message: &Message<'_>, now: Now) {

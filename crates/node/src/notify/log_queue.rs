@@ -8,7 +8,7 @@ use core::mem;
 use core::time::Duration;
 use std::collections::VecDeque;
 
-use swim::log_event::{Level, Report};
+use swim::log_event::{Level, LogEvent};
 use swim::time::Micros;
 
 /// A line for the log, to be written by Lua.
@@ -75,16 +75,16 @@ impl Topic {
     }
 }
 
-impl From<&Report> for Topic {
-    fn from(report: &Report) -> Self {
+impl From<&LogEvent> for Topic {
+    fn from(report: &LogEvent) -> Self {
         match report {
-            Report::Suspected { .. } => Self::Suspicion,
-            Report::Ignored { .. } | Report::Doubted { .. } => Self::Silence,
-            Report::Deaf => Self::Deafness,
-            Report::TimedOut { .. } => Self::Death,
-            Report::Unwanted { .. } => Self::Removal,
-            Report::Undecryptable { .. } => Self::Gibberish,
-            Report::Refuted { .. } => Self::Refutation,
+            LogEvent::Suspected { .. } => Self::Suspicion,
+            LogEvent::Ignored { .. } | LogEvent::Doubted { .. } => Self::Silence,
+            LogEvent::Deaf => Self::Deafness,
+            LogEvent::TimedOut { .. } => Self::Death,
+            LogEvent::Unwanted { .. } => Self::Removal,
+            LogEvent::Undecryptable { .. } => Self::Gibberish,
+            LogEvent::Refuted { .. } => Self::Refutation,
         }
     }
 }

@@ -7,7 +7,7 @@ use super::{Rock, Rumour};
 use swim::identity::uri::Uri;
 use swim::table::claim::{Claim, Status};
 use swim::time::{Micros, Now};
-use swim::wire::{Event, Kind};
+use swim::wire::{Event, MessageType};
 
 /// When it goes on.
 #[derive(Debug, Default)]
@@ -46,7 +46,7 @@ impl Rock {
         let partner = if waited { None } else { self.partner() };
         if let Some((partner, myself)) = partner.zip(self.myself.clone()) {
             self.entropy.waiting = true;
-            let table = self.pack(Kind::SyncReq, &myself, |_uri, _claim| true);
+            let table = self.pack(MessageType::SyncReq, &myself, |_uri, _claim| true);
             self.post(&partner, table);
         }
     }
@@ -69,7 +69,7 @@ impl Rock {
     }
 
     /// As many records as fit, in random order, up to the first that does not.
-    fn pack(&mut self, kind: Kind, myself: &Uri, wanted: impl Fn(&Uri, Claim) -> bool) -> Vec<u8> {
+    fn pack(&mut self, kind: MessageType, myself: &Uri, wanted: impl Fn(&Uri, Claim) -> bool) -> Vec<u8> {
         let mut parcel = Parcel::of_records(kind, myself, self.options.max_packet_size);
         for index in self.draw(DRAWN_MAX) {
             let (uri, record) = self.members.get_index(index).expect("drawn from them");
@@ -89,7 +89,7 @@ impl Rock {
         };
         let theirs: IndexMap<&str, Claim> = records.iter().map(|r| (r.uri, r.claim)).collect();
         let better = |uri: &Uri, claim: Claim| claim.overrides(theirs.get(&**uri).copied());
-        let table = self.pack(Kind::SyncAck, &myself, better);
+        let table = self.pack(MessageType::SyncAck, &myself, better);
         self.post(partner, table);
     }
 

@@ -1,0 +1,15 @@
+//! The network: the socket and what the kernel says about it.
+//!
+//! | file | subject |
+//! |---|---|
+//! | [`socket`] | the UDP socket, its inbox and outbox |
+//! | `binding` | the address of the socket, and its change |
+//! | `icmp` | ICMP errors that come back for datagrams |
+//! | `ingress_limit` | how much is taken in, and from which senders |
+//! | [`interfaces`] | the networks of this machine |
+
+pub mod binding;
+pub mod icmp;
+pub mod ingress_limit;
+pub mod interfaces;
+pub mod socket;
