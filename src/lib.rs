@@ -19,9 +19,9 @@
 
 mod blob;
 mod diagnosis;
-mod figures;
 mod options;
 mod payload;
+mod stats;
 mod table;
 mod tree;
 
@@ -39,7 +39,7 @@ use swim::identity::uri::{Uri, UriError};
 use swim::security::seal::keyring::BadKey;
 use swim::table::claim::{Incarnation, Status};
 use swim::time::Micros;
-use swim::{PingOutcome, Swim, PingId};
+use swim::{PingId, PingOutcome, Swim};
 
 /// What a call came to: a value, or a message for the user.
 type Answer<T> = Result<T, String>;
@@ -81,11 +81,11 @@ fn membership_core(lua: &Lua) -> mlua::Result<Table> {
     export(lua, &core, "add_encryption_key", add_encryption_key)?;
     export(lua, &core, "use_encryption_key", use_encryption_key)?;
     export(lua, &core, "remove_encryption_key", remove_encryption_key)?;
-    export(lua, &core, "stats", figures::stats)?;
+    export(lua, &core, "stats", stats::stats)?;
     export(lua, &core, "diagnose", diagnosis::diagnose)?;
     export(lua, &core, "bell", bell)?;
     export(lua, &core, "beat", beat)?;
-    export(lua, &core, "end_beats", end_beats)?;
+    export(lua, &core, "end_heartbeats", end_heartbeats)?;
     // For the Lua part: what is to outlive a reload of it.
     core.set("lasting", lua.create_table()?)?;
     lua.set_named_registry_value(REGISTRY_KEY, &core)?;
@@ -275,7 +275,7 @@ struct Bell(RawFd);
 
 impl Drop for Bell {
     fn drop(&mut self) {
-        node().close_bell(self.0);
+        node().close_waker(self.0);
     }
 }
 
@@ -284,7 +284,7 @@ fn bell(lua: &Lua, (): ()) -> Answer<RawFd> {
     if let Some(bell) = lua.app_data_ref::<Bell>() {
         return Ok(bell.0);
     }
-    let descriptor = node().open_bell().map_err(message)?;
+    let descriptor = node().open_waker().map_err(message)?;
     lua.set_app_data(Bell(descriptor));
     Ok(descriptor)
 }
@@ -293,8 +293,8 @@ fn bell(lua: &Lua, (): ()) -> Answer<RawFd> {
 /// lines that are to be logged, see [`blob::lines`], or nil.
 // Quiet before looking: what happens in between rings again.
 fn beat(_: &Lua, (bell, shown, lag): (RawFd, Option<f64>, f64)) -> Answer<Option<BString>> {
-    node().hush_bell(bell);
-    node().beat(lua_time(shown, lag));
+    node().quiet_waker(bell);
+    node().heartbeat(lua_time(shown, lag));
     let (lines, left_out) = node().take_lines();
     if lines.is_empty() && left_out == 0 {
         return node().view(|_| None).map_err(message);
@@ -303,8 +303,8 @@ fn beat(_: &Lua, (bell, shown, lag): (RawFd, Option<f64>, f64)) -> Answer<Option
 }
 
 /// Tells that nobody is going to beat, although Lua is running.
-fn end_beats(_: &Lua, (): ()) -> Answer<bool> {
-    node().end_beats();
+fn end_heartbeats(_: &Lua, (): ()) -> Answer<bool> {
+    node().end_heartbeats();
     Ok(true)
 }
 

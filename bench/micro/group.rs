@@ -12,7 +12,8 @@ use swim::table::claim::{Claim, Incarnation};
 use swim::table::preload::Preloaded;
 use swim::time::{Micros, Now};
 use swim::wire::{
-    Body, CHECKSUM_SIZE, MessageBuilder, MessageType, Trailer, ack_data, checksummed, decode, ping_data,
+    Body, CHECKSUM_SIZE, MessageBuilder, MessageType, Trailer, ack_data, checksummed, decode,
+    ping_data,
 };
 
 /// How many there are, the one that is measured included.
@@ -130,7 +131,8 @@ impl Group {
 
     /// A datagram with up to `count` events, each about another member.
     fn tell_of(&mut self, count: usize, said: Said) -> Vec<u8> {
-        let mut draft = MessageBuilder::leave(&self.uris[1], MESSAGE_SIZE).trailed_by(&self.trailer());
+        let mut draft =
+            MessageBuilder::leave(&self.uris[1], MESSAGE_SIZE).trailed_by(&self.trailer());
         for _ in 0..count {
             if self.next == 0 {
                 self.next = 1;

@@ -12,7 +12,8 @@ use swim::table::claim::Incarnation;
 use swim::table::preload::Preloaded;
 use swim::time::{Micros, Now};
 use swim::wire::{
-    Body, CHECKSUM_SIZE, MessageBuilder, MessageType, Extension, Trailer, ack_data, checksummed, decode_first, ping_data,
+    Body, CHECKSUM_SIZE, Extension, MessageBuilder, MessageType, Trailer, ack_data, checksummed,
+    decode_first, ping_data,
 };
 
 use crate::group::{DATAGRAM_SIZE, SOMEWHERE};
@@ -139,7 +140,8 @@ impl Victim {
             panic!("not a PING: {message:?}");
         };
         let data = ack_data(echo.raw, self.now.wall);
-        let answer = MessageBuilder::with_data(MessageType::Ack, asker, &data, DATAGRAM_SIZE).finish();
+        let answer =
+            MessageBuilder::with_data(MessageType::Ack, asker, &data, DATAGRAM_SIZE).finish();
         self.take(&answer.expect("it fits"));
     }
 
@@ -227,7 +229,8 @@ impl Victim {
             Attack::IndirectPing => {
                 let (from, dst) = (uri(&sender), self.members[0].clone());
                 let data = ping_data(self.datagrams, &from, &dst, None);
-                let draft = MessageBuilder::with_data(MessageType::Ping, &from, &data, DATAGRAM_SIZE);
+                let draft =
+                    MessageBuilder::with_data(MessageType::Ping, &from, &data, DATAGRAM_SIZE);
                 draft.finish().expect("it fits")
             }
             Attack::Comparison => {
@@ -236,8 +239,8 @@ impl Victim {
                     note: Some(Extension::Compare(vec![self.datagrams as u32; 256])),
                     ..Trailer::default()
                 };
-                let draft =
-                    MessageBuilder::leave(&uri(&sender), DATAGRAM_SIZE - CHECKSUM_SIZE).trailed_by(&trailer);
+                let draft = MessageBuilder::leave(&uri(&sender), DATAGRAM_SIZE - CHECKSUM_SIZE)
+                    .trailed_by(&trailer);
                 checksummed(draft.finish().expect("it fits"))
             }
         }

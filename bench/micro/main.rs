@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use criterion::{BatchSize, Criterion};
 use rustix::time::{ClockId, clock_gettime};
 use swim::Swim;
-use swim::security::seal::aead::{SESSION_SIZE, SealedHeader, PacketNumber};
+use swim::security::seal::aead::{PacketNumber, SESSION_SIZE, SealedHeader};
 use swim::security::seal::keyring::Keyring;
 use swim::security::seal::{Cipher, Seal};
 use xxhash_rust::xxh3::xxh3_64;

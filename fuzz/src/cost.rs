@@ -38,8 +38,14 @@ const CROWDED: usize = 10_000;
 /// How many tombstones it has.
 const TOMBSTONES: usize = 40_000;
 
-/// How much slower it may be without optimisation, or with a sanitizer.
-const SLOWNESS: u32 = if cfg!(debug_assertions) { 8 } else { 3 };
+/// How much slower it may be without optimisation, and with the sanitizer and the counters of a fuzzer.
+const SLOWNESS: u32 = if cfg!(fuzzing) {
+    32
+} else if cfg!(debug_assertions) {
+    8
+} else {
+    3
+};
 
 /// What any datagram may cost: less than it takes to look through one of the tables.
 const BASE: Duration = Duration::from_micros(25);
@@ -157,7 +163,8 @@ impl Victim {
         };
         let mut names = names.enumerate().peekable();
         while names.peek().is_some() {
-            let mut draft = MessageBuilder::sync(MessageType::SyncAck, &uri('s', 0), DATAGRAM_SIZE_MAX);
+            let mut draft =
+                MessageBuilder::sync(MessageType::SyncAck, &uri('s', 0), DATAGRAM_SIZE_MAX);
             while names
                 .next_if(|(number, uri)| draft.record(uri, claim(uri, *number), None))
                 .is_some()
@@ -169,7 +176,8 @@ impl Victim {
         }
         for member in self.members.iter().take(1024) {
             let data = ping_data(1, member, &self.members[2000], None);
-            let errand = MessageBuilder::with_data(MessageType::Ping, member, &data, DATAGRAM_SIZE_MAX);
+            let errand =
+                MessageBuilder::with_data(MessageType::Ping, member, &data, DATAGRAM_SIZE_MAX);
             let errand = errand.finish().expect("it fits");
             swim.handle_datagram(&errand, SOMEWHERE, now)
                 .expect("well formed");
@@ -225,7 +233,9 @@ impl Victim {
                 let data = ping_data(bytes.arbitrary()?, &src, &dst, None);
                 MessageBuilder::with_data(kind, &sender, &data, limit)
             }
-            MessageType::SyncReq | MessageType::SyncAck => MessageBuilder::sync(kind, &sender, limit),
+            MessageType::SyncReq | MessageType::SyncAck => {
+                MessageBuilder::sync(kind, &sender, limit)
+            }
             MessageType::Leave => MessageBuilder::leave(&sender, limit),
         };
         let mut patterns = Vec::new();

@@ -3,7 +3,7 @@
 use swim::identity::uri::Uri;
 use swim::table::payload::Payload;
 use swim::time::Micros;
-use swim::wire::{Body, MessageBuilder, PingData, Event, Message, ack_data, decode};
+use swim::wire::{Body, Event, Message, MessageBuilder, PingData, ack_data, decode};
 
 /// A datagram.
 pub fn target(bytes: &[u8]) {
@@ -34,9 +34,10 @@ fn say_again(message: &Message<'_>) -> Vec<u8> {
     let (kind, limit) = (message.body.kind(), usize::MAX);
     let sender = Uri::from_wire(message.sender).expect("the sender has an address");
     let (mut draft, is_sync) = match &message.body {
-        Body::Ping(echo) | Body::Ack(echo) => {
-            (MessageBuilder::with_data(kind, &sender, echo.raw, limit), false)
-        }
+        Body::Ping(echo) | Body::Ack(echo) => (
+            MessageBuilder::with_data(kind, &sender, echo.raw, limit),
+            false,
+        ),
         Body::SyncReq(_) | Body::SyncAck(_) => (MessageBuilder::sync(kind, &sender, limit), true),
         Body::Leave => (MessageBuilder::leave(&sender, limit), false),
     };

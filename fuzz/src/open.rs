@@ -2,7 +2,7 @@
 //! nobody once a bit of it has changed.
 
 use arbitrary::Unstructured;
-use swim::security::seal::aead::{Challenge, SESSION_SIZE, SealedHeader, PacketNumber};
+use swim::security::seal::aead::{Challenge, PacketNumber, SESSION_SIZE, SealedHeader};
 use swim::security::seal::keyring::Keyring;
 use swim::security::seal::{Cipher, OldForm, Seal};
 use swim::wire::{checked, checksummed, decode};
@@ -66,7 +66,8 @@ fn size_for(seal: &Seal<'_>, message: usize) -> usize {
 
 fn assert_authenticates(seal: &Seal<'_>, message: &[u8]) {
     // The same bytes decide what goes with them: it may be anything.
-    let (stamp, slip, flipped) = going_with(message).unwrap_or((NO_STAMP, SealedHeader::default(), 0));
+    let (stamp, slip, flipped) =
+        going_with(message).unwrap_or((NO_STAMP, SealedHeader::default(), 0));
     let sealed = seal.seal(stamp, &slip, message.to_vec());
     assert!(sealed.len() <= size_for(seal, message.len()));
     let opened = seal.open(&sealed).expect("what we seal we open");

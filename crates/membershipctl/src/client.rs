@@ -15,11 +15,11 @@ use rustix::event::{PollFd, PollFlags, poll};
 use socket2::SockRef;
 use swim::identity::uri::Uri;
 use swim::time::{Micros, Now};
-use swim::wire::{Body, MessageBuilder, MessageType, Message, Extension, ack_data, ping_data};
+use swim::wire::{Body, Extension, Message, MessageBuilder, MessageType, ack_data, ping_data};
 
 use crate::args::Access;
-use crate::crypto::{Credit, Envelope, Exchange};
-use crate::error::{Failure, Trouble};
+use crate::crypto::{Credit, Crypto, Exchange};
+use crate::error::{Failure, QueryError};
 
 /// Set by Ctrl-C.
 pub static INTERRUPTED: AtomicBool = AtomicBool::new(false);
@@ -47,13 +47,13 @@ pub enum Request {
 }
 
 /// One side of a talk: says what to ask, and makes sense of the answers.
-pub trait Talk {
+pub trait Query {
     /// What is to be asked now.
     fn poll_request(&mut self, now: Now) -> Option<Request>;
     /// An answer.
     fn handle_message(&mut self, message: &Message<'_>, now: Now);
     /// Something that is no answer.
-    fn handle_trouble(&mut self, trouble: Trouble);
+    fn handle_trouble(&mut self, trouble: QueryError);
     /// When to be asked again for a request; `None` when the talk is over.
     fn deadline(&self) -> Option<Micros>;
 }
@@ -61,14 +61,14 @@ pub trait Talk {
 /// Has the key, and knows for how long to wait.
 #[derive(Debug)]
 pub struct Client {
-    envelope: Envelope,
+    envelope: Crypto,
     timeout: Duration,
     reply_to: Option<Uri>,
     clock: Clock,
 }
 
 /// A way to one instance, and to no other: it answers to a port that nobody else knows.
-pub struct Line {
+pub struct Connection {
     socket: Socket,
     node: SocketAddr,
     exchange: Exchange,
@@ -78,7 +78,7 @@ impl Client {
     /// One that reaches the group as it was told to.
     pub fn new(access: &Access) -> Result<Self, Failure> {
         Ok(Self {
-            envelope: Envelope::new(access)?,
+            envelope: Crypto::new(access)?,
             timeout: access.timeout,
             reply_to: access.reply_to.clone(),
             clock: Clock::default(),
@@ -96,8 +96,8 @@ impl Client {
     }
 
     /// What to say of one that has not answered.
-    pub fn silence(&self) -> Trouble {
-        Trouble::Silent {
+    pub fn silence(&self) -> QueryError {
+        QueryError::Silent {
             with_key: self.envelope.has_key(),
         }
     }
@@ -121,16 +121,16 @@ impl Client {
     }
 
     /// A way to `node`.
-    pub fn connect(&self, node: &Uri) -> Result<Line, Trouble> {
-        Line::open(node, self.reply_to.as_ref())
+    pub fn connect(&self, node: &Uri) -> Result<Connection, QueryError> {
+        Connection::open(node, self.reply_to.as_ref())
     }
 
     /// Has a talk with each of `nodes`, as far as they can be reached, and returns what has come of it.
-    pub fn talk_to_all<T: Talk + Send>(
+    pub fn talk_to_all<T: Query + Send>(
         &self,
         nodes: &[Uri],
         begin: impl Fn(&Uri) -> T + Sync,
-    ) -> io::Result<Vec<(Uri, Result<T, Trouble>)>> {
+    ) -> io::Result<Vec<(Uri, Result<T, QueryError>)>> {
         let mut all = Vec::new();
         let at_a_time = if self.reply_to.is_some() {
             1
@@ -147,7 +147,7 @@ impl Client {
             });
             let mut talks: Vec<_> = some.iter().map(&begin).collect();
             let reached = lines.iter_mut().zip(&mut talks);
-            let mut reached: Vec<(&mut Line, &mut T)> = reached
+            let mut reached: Vec<(&mut Connection, &mut T)> = reached
                 .filter_map(|(line, talk)| Some((line.as_mut().ok()?, talk)))
                 .collect();
             self.talk(&mut reached, |_talks| Ok(()))?;
@@ -160,10 +160,10 @@ impl Client {
 
     /// Goes on with these talks until they are over, or Ctrl-C. `look` at them whenever something may
     /// have happened.
-    pub fn talk<T: Talk>(
+    pub fn talk<T: Query>(
         &self,
-        talks: &mut [(&mut Line, &mut T)],
-        mut look: impl FnMut(&mut [(&mut Line, &mut T)]) -> io::Result<()>,
+        talks: &mut [(&mut Connection, &mut T)],
+        mut look: impl FnMut(&mut [(&mut Connection, &mut T)]) -> io::Result<()>,
     ) -> io::Result<()> {
         let mut inbox = Inbox::new();
         while !self.is_interrupted() {
@@ -187,7 +187,7 @@ impl Client {
         Ok(())
     }
 
-    fn send(&self, line: &mut Line, request: Request, talk: &mut impl Talk) {
+    fn send(&self, line: &mut Connection, request: Request, talk: &mut impl Query) {
         let draft = self.draft(line.exchange.myself(), request);
         let datagram = self.envelope.seal(&mut line.exchange, draft);
         line.send(&datagram, talk);
@@ -212,14 +212,20 @@ impl Client {
     }
 
     /// Takes one datagram.
-    fn take(&self, line: &mut Line, datagram: &[u8], source: SocketAddr, talk: &mut impl Talk) {
+    fn take(
+        &self,
+        line: &mut Connection,
+        datagram: &[u8],
+        source: SocketAddr,
+        talk: &mut impl Query,
+    ) {
         let now = self.now();
         let opened = self.envelope.open(datagram);
         let message = opened.as_ref().map_err(|why| *why);
         let message = message.and_then(|opened| Ok((opened.message()?, opened.sealed)));
         let Ok((message, sealed)) = message else {
             let with_key = self.envelope.has_key();
-            return talk.handle_trouble(Trouble::Unreadable { with_key });
+            return talk.handle_trouble(QueryError::Unreadable { with_key });
         };
         match line.exchange.check(&message, sealed, source, now) {
             Credit::Believed => {
@@ -236,7 +242,13 @@ impl Client {
 
     /// Answers a ping: the instance tells more than a few bytes only to an address that has shown to be
     /// its asker's own.
-    fn answer_ping(&self, line: &mut Line, message: &Message<'_>, talk: &mut impl Talk, now: Now) {
+    fn answer_ping(
+        &self,
+        line: &mut Connection,
+        message: &Message<'_>,
+        talk: &mut impl Query,
+        now: Now,
+    ) {
         let myself = line.exchange.myself();
         let Body::Ping(echo) = &message.body else {
             return;
@@ -245,19 +257,20 @@ impl Client {
             return;
         }
         let data = ack_data(echo.raw, now.wall);
-        let draft = MessageBuilder::with_data(MessageType::Ack, myself, &data, self.envelope.capacity());
+        let draft =
+            MessageBuilder::with_data(MessageType::Ack, myself, &data, self.envelope.capacity());
         let draft = draft.trailed_by(&self.envelope.trailer());
         if let Some(datagram) = self.envelope.seal_answer(&mut line.exchange, draft) {
             line.send(&datagram, talk);
         }
     }
 
-    fn receive(&self, line: &mut Line, inbox: &mut Inbox, talk: &mut impl Talk) {
+    fn receive(&self, line: &mut Connection, inbox: &mut Inbox, talk: &mut impl Query) {
         loop {
             // Word of a closed port comes as trouble with the socket; there is no harm in looking for it.
             let filled = inbox.fill(&line.socket, true);
             if inbox.refusals().any(|refused| refused == line.node) {
-                talk.handle_trouble(Trouble::Closed);
+                talk.handle_trouble(QueryError::Closed);
             }
             for (datagram, source) in inbox.iter() {
                 self.take(line, datagram, source, talk);
@@ -270,8 +283,8 @@ impl Client {
 }
 
 /// Waits until there is something to be received, and returns where.
-fn wait_for_any<T: Talk>(
-    talks: &[(&mut Line, &mut T)],
+fn wait_for_any<T: Query>(
+    talks: &[(&mut Connection, &mut T)],
     patience: Duration,
 ) -> io::Result<Vec<usize>> {
     let mut fds: Vec<_> = talks
@@ -290,20 +303,20 @@ fn wait_for_any<T: Talk>(
         .collect())
 }
 
-impl Line {
-    fn send(&self, datagram: &[u8], talk: &mut impl Talk) {
+impl Connection {
+    fn send(&self, datagram: &[u8], talk: &mut impl Query) {
         let give_up = clock::monotonic() + ATTENTION;
         let trouble = match self.socket.send(datagram, self.node, give_up) {
             Ok(()) => return,
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Trouble::Closed,
-            Err(error) => Trouble::Unsent(system_text(&error)),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => QueryError::Closed,
+            Err(error) => QueryError::Unsent(system_text(&error)),
         };
         talk.handle_trouble(trouble);
     }
 
-    fn open(node: &Uri, reply_to: Option<&Uri>) -> Result<Self, Trouble> {
+    fn open(node: &Uri, reply_to: Option<&Uri>) -> Result<Self, QueryError> {
         let address = resolve(node)?;
-        let unsent = |error: io::Error| Trouble::Unsent(system_text(&error));
+        let unsent = |error: io::Error| QueryError::Unsent(system_text(&error));
         let anywhere = match Family::of(address.ip()) {
             Family::V4 => IpAddr::from(Ipv4Addr::UNSPECIFIED),
             Family::V6 => Ipv6Addr::UNSPECIFIED.into(),
@@ -323,14 +336,14 @@ impl Line {
 }
 
 /// As instances do: IPv4, unless it is a literal address of IPv6. For a name that has no other, IPv6.
-fn resolve(node: &Uri) -> Result<SocketAddr, Trouble> {
+fn resolve(node: &Uri) -> Result<SocketAddr, QueryError> {
     let found = if node.is_ipv6() {
         getaddrinfo(node.host(), Family::V6)
     } else {
         let found = getaddrinfo(node.host(), Family::V4);
         found.or_else(|why| getaddrinfo(node.host(), Family::V6).map_err(|_| why))
     };
-    let mut address = found.map_err(Trouble::Unresolved)?;
+    let mut address = found.map_err(QueryError::Unresolved)?;
     address.set_port(node.port());
     Ok(address)
 }

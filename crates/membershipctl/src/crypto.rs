@@ -12,9 +12,9 @@ use swim::identity::uri::Uri;
 use swim::security::seal::aead::{Challenge, Sealed, SealedHeader};
 use swim::security::seal::keyring::Keyring;
 use swim::security::seal::{BLOCK_SIZE, Cipher, Opened, Seal};
-use swim::security::session::{Sessions, Freshness, address};
+use swim::security::session::{Freshness, Sessions, address};
 use swim::time::Now;
-use swim::wire::{MessageBuilder, DropReason, Message, Trailer, checksummed};
+use swim::wire::{DropReason, Message, MessageBuilder, Trailer, checksummed};
 use zeroize::Zeroizing;
 
 use crate::args::Access;
@@ -22,7 +22,7 @@ use crate::error::Failure;
 
 /// What the datagrams of the group go into.
 #[derive(Debug)]
-pub struct Envelope {
+pub struct Crypto {
     keys: Keyring,
     cipher: Cipher,
     iv: [u8; BLOCK_SIZE],
@@ -71,7 +71,7 @@ fn read_key(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
     Ok(key)
 }
 
-impl Envelope {
+impl Crypto {
     /// With the key of the group, if it has one.
     pub fn new(access: &Access) -> Result<Self, Failure> {
         let key = access.key_file.as_deref().map(read_key).transpose()?;

@@ -10,7 +10,7 @@ use swim::table::claim::Status;
 
 use crate::Verdict;
 use crate::client::Client;
-use crate::error::{Failure, Trouble};
+use crate::error::{Failure, QueryError};
 use crate::output::{self, Columns, FAINT, HEADING, RIGHT, WRONG, style, styled};
 use crate::table::{Table, View};
 use crate::views::{Difference, Hint, Opinion, differences, hints};
@@ -22,7 +22,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 struct Survey {
     views: Vec<View>,
-    silent: Vec<(Uri, Trouble)>,
+    silent: Vec<(Uri, QueryError)>,
 }
 
 /// Asks, and prints what differs.
@@ -163,7 +163,7 @@ impl Survey {
             json!({"uri": &**difference.uri, "opinions": opinions})
         };
         let silent =
-            |(uri, trouble): &(Uri, Trouble)| json!({"uri": &**uri, "error": trouble.name()});
+            |(uri, trouble): &(Uri, QueryError)| json!({"uri": &**uri, "error": trouble.name()});
         json!({
             "answered": self.views.iter().map(|view| &*view.name).collect::<Vec<_>>(),
             "silent": self.silent.iter().map(silent).collect::<Vec<_>>(),
@@ -231,7 +231,7 @@ fn text(hint: &Hint<'_>) -> String {
             "{uri} answers here, and is not alive to {}: look at the way between them, both directions",
             names(by).join(", ")
         ),
-        Hint::Stray { uri, members } => format!(
+        Hint::Outlier { uri, members } => format!(
             "{uri} sees {} otherwise than most do: look at it first",
             count(*members, "member")
         ),

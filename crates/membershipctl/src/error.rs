@@ -8,7 +8,7 @@ use swim::identity::uri::Uri;
 
 /// Why an instance could not be asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Trouble {
+pub enum QueryError {
     /// Its name has no address, in the words of the system.
     Unresolved(String),
     /// The system does not send there.
@@ -27,7 +27,7 @@ pub enum Trouble {
     },
 }
 
-impl Trouble {
+impl QueryError {
     /// What has happened, in few words.
     pub fn name(&self) -> String {
         match self {
@@ -67,7 +67,7 @@ pub enum Failure {
     /// The key could not be had.
     Key(PathBuf, io::Error),
     /// The only instance that was to be asked could not be.
-    NoAnswer(Uri, Trouble),
+    NoAnswer(Uri, QueryError),
     /// None of them could be.
     NoAnswers,
     /// This machine refuses something.

@@ -11,9 +11,9 @@ use swim::table::claim::Status;
 
 use crate::Verdict;
 use crate::client::Client;
-use crate::error::{Failure, Trouble};
+use crate::error::{Failure, QueryError};
 use crate::output::{self, Columns, style};
-use crate::ping_session::{PingSession, Happening, Plan};
+use crate::ping_session::{Happening, PingSession, Plan};
 use crate::table::{Table, View};
 
 /// What came of pinging each member.
@@ -69,7 +69,7 @@ fn ping_all(client: &Client, view: &View) -> io::Result<RoundTrips> {
         .filter(|member| member.claim.status != Status::Left);
     let there: Vec<Uri> = there.map(|member| member.uri.clone()).collect();
     let talks = client.talk_to_all(&there, |uri| PingSession::of(uri.clone(), plan))?;
-    let outcome = |talk: Result<PingSession, Trouble>| {
+    let outcome = |talk: Result<PingSession, QueryError>| {
         let mut talk = talk.map_err(|trouble| trouble.name())?;
         let happened: Vec<_> = core::iter::from_fn(|| talk.poll_happening()).collect();
         let time = |happening: &Happening| match happening {
@@ -77,7 +77,7 @@ fn ping_all(client: &Client, view: &View) -> io::Result<RoundTrips> {
             _ => None,
         };
         let trouble = happened.iter().find_map(|happening| match happening {
-            Happening::Trouble(trouble) => Some(trouble.name()),
+            Happening::QueryError(trouble) => Some(trouble.name()),
             _ => None,
         });
         let least = happened.iter().filter_map(time).min();

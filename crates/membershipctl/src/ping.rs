@@ -7,16 +7,16 @@ use swim::identity::uri::Uri;
 
 use crate::Verdict;
 use crate::client::Client;
-use crate::error::{Failure, Trouble};
+use crate::error::{Failure, QueryError};
 use crate::output::milliseconds;
-use crate::ping_session::{PingSession, Happening, Plan};
+use crate::ping_session::{Happening, PingSession, Plan};
 
 /// The answers so far.
 #[derive(Debug, Default)]
 struct Statistics {
     is_named: bool,
     round_trips: Vec<Duration>,
-    trouble: Option<Trouble>,
+    trouble: Option<QueryError>,
 }
 
 /// Pings, and prints each answer and what they come to.
@@ -74,7 +74,7 @@ impl Statistics {
                 writeln!(out, "{sequence}: {time:.2} ms{}", clock.unwrap_or_default())
             }
             Happening::Lost { sequence } => writeln!(out, "{sequence}: no answer"),
-            Happening::Trouble(trouble) => {
+            Happening::QueryError(trouble) => {
                 let trouble = self.trouble.insert(trouble);
                 if self.is_named {
                     writeln!(out, "{}", trouble.name())?;

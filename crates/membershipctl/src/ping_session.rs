@@ -7,8 +7,8 @@ use swim::identity::uri::Uri;
 use swim::time::{Micros, Now};
 use swim::wire::{Body, Message};
 
-use crate::client::{Request, Talk};
-use crate::error::Trouble;
+use crate::client::{Query, Request};
+use crate::error::QueryError;
 
 /// When the question for its name is repeated.
 const REPEAT: Duration = Duration::from_millis(500);
@@ -66,7 +66,7 @@ pub enum Happening {
         sequence: u32,
     },
     /// Something is in the way.
-    Trouble(Trouble),
+    QueryError(QueryError),
 }
 
 impl PingSession {
@@ -128,7 +128,7 @@ impl PingSession {
     }
 }
 
-impl Talk for PingSession {
+impl Query for PingSession {
     fn poll_request(&mut self, now: Now) -> Option<Request> {
         if self.is_over {
             return None;
@@ -181,11 +181,11 @@ impl Talk for PingSession {
         });
     }
 
-    fn handle_trouble(&mut self, trouble: Trouble) {
+    fn handle_trouble(&mut self, trouble: QueryError) {
         self.is_over |= self.name.is_none();
         // The last one has met with it.
         self.pending.pop_back();
-        self.happened.push_back(Happening::Trouble(trouble));
+        self.happened.push_back(Happening::QueryError(trouble));
     }
 
     fn deadline(&self) -> Option<Micros> {

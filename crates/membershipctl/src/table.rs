@@ -11,10 +11,10 @@ use swim::table::claim::Status;
 use swim::table::member::Member;
 use swim::table::members::Members;
 use swim::time::{Micros, Now};
-use swim::wire::{Body, Event, Message, Extension};
+use swim::wire::{Body, Event, Extension, Message};
 
-use crate::client::{Request, Talk};
-use crate::error::Trouble;
+use crate::client::{Query, Request};
+use crate::error::QueryError;
 
 /// What a table may hold: as many as one of ours remembers at most by default.
 const MEMBERS_MAX: usize = 65_536;
@@ -53,7 +53,7 @@ pub struct Table {
     end: Option<End>,
     timeout: Duration,
     give_up: Option<Micros>,
-    silence: Trouble,
+    silence: QueryError,
 }
 
 /// A request and its answer.
@@ -71,7 +71,7 @@ enum Round {
 enum End {
     Whole,
     Partial,
-    Trouble(Trouble),
+    QueryError(QueryError),
 }
 
 /// Who is in a table, and as what.
@@ -87,7 +87,7 @@ pub struct View {
 
 impl Table {
     /// The talk with one of whom nothing has been heard.
-    pub fn new(timeout: Duration, silence: Trouble) -> Self {
+    pub fn new(timeout: Duration, silence: QueryError) -> Self {
         Self {
             name: None,
             members: Members::default(),
@@ -104,10 +104,10 @@ impl Table {
     }
 
     /// What has been told; or why nothing has.
-    pub fn finish(self) -> Result<View, Trouble> {
+    pub fn finish(self) -> Result<View, QueryError> {
         let Some(name) = self.name else {
             return Err(match self.end {
-                Some(End::Trouble(trouble)) => trouble,
+                Some(End::QueryError(trouble)) => trouble,
                 _ => self.silence,
             });
         };
@@ -157,7 +157,7 @@ impl Table {
     }
 }
 
-impl Talk for Table {
+impl Query for Table {
     fn poll_request(&mut self, now: Now) -> Option<Request> {
         let give_up = *self.give_up.get_or_insert(now.monotonic + self.timeout);
         if self.end.is_some() {
@@ -212,10 +212,10 @@ impl Talk for Table {
         }
     }
 
-    fn handle_trouble(&mut self, trouble: Trouble) {
+    fn handle_trouble(&mut self, trouble: QueryError) {
         // Once it has answered, it is there.
         if self.name.is_none() && self.end.is_none() {
-            self.end = Some(End::Trouble(trouble));
+            self.end = Some(End::QueryError(trouble));
         }
     }
 
@@ -254,7 +254,9 @@ mod tests {
     use rand::{RngExt, SeedableRng};
     use swim::Swim;
     use swim::config::{Config, Setting};
-    use swim::wire::{MessageBuilder, PingData, MessageType, Trailer, ack_data, checksummed, decode};
+    use swim::wire::{
+        MessageBuilder, MessageType, PingData, Trailer, ack_data, checksummed, decode,
+    };
 
     const TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -304,9 +306,9 @@ mod tests {
     }
 
     /// Lets them talk until it is over; of what the node says this share gets lost.
-    fn talk(node: &mut Swim, lost: f64) -> (Result<View, Trouble>, usize) {
+    fn talk(node: &mut Swim, lost: f64) -> (Result<View, QueryError>, usize) {
         let tool = uri(9999);
-        let mut table = Table::new(TIMEOUT, Trouble::Closed);
+        let mut table = Table::new(TIMEOUT, QueryError::Closed);
         let mut chance = StdRng::seed_from_u64(7);
         let (mut micros, mut said) = (0, 0);
         while table.deadline().is_some() {
@@ -376,6 +378,6 @@ mod tests {
     #[test]
     fn who_says_nothing_is_given_up() {
         let (view, _) = talk(&mut node(5), 1.0);
-        assert_eq!(view.expect_err("it is silent"), Trouble::Closed);
+        assert_eq!(view.expect_err("it is silent"), QueryError::Closed);
     }
 }

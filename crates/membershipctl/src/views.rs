@@ -7,7 +7,7 @@ use swim::table::claim::Status;
 use swim::table::member::Member;
 use swim::table::payload::Payload;
 
-use crate::error::Trouble;
+use crate::error::QueryError;
 use crate::table::View;
 
 /// A member of whom not everybody has the same opinion.
@@ -46,7 +46,7 @@ pub enum Hint<'a> {
         by: Vec<&'a Uri>,
     },
     /// What it sees is not what most see.
-    Stray {
+    Outlier {
         /// Whose view that is.
         uri: &'a Uri,
         /// Of how many members.
@@ -101,7 +101,7 @@ pub fn differences(views: &[View]) -> Vec<Difference<'_>> {
 pub fn hints<'a>(
     views: &'a [View],
     differences: &[Difference<'a>],
-    silent: &'a [(Uri, Trouble)],
+    silent: &'a [(Uri, QueryError)],
 ) -> Vec<Hint<'a>> {
     let status = |view: &View, uri: &Uri| view.get(uri).map(|member| member.claim.status);
     let who = |uri: &Uri, accepts: &dyn Fn(Option<Status>) -> bool| {
@@ -132,7 +132,7 @@ pub fn hints<'a>(
         let out =
             |difference: &&Difference<'_>| !difference.opinions[0].holders.contains(&&view.name);
         let members = differences.iter().filter(clear).filter(out).count();
-        Hint::Stray {
+        Hint::Outlier {
             uri: &view.name,
             members,
         }
@@ -141,7 +141,7 @@ pub fn hints<'a>(
         Hint::Unreachable { alive_to: some, .. } | Hint::Accused { by: some, .. } => {
             !some.is_empty()
         }
-        Hint::Stray { members, .. } => *members > 0,
+        Hint::Outlier { members, .. } => *members > 0,
     };
     unreachable
         .chain(accused)
@@ -214,7 +214,7 @@ mod tests {
                 uri: &second,
                 by: vec![&first],
             },
-            Hint::Stray {
+            Hint::Outlier {
                 uri: &first,
                 members: 1,
             },
@@ -234,7 +234,7 @@ mod tests {
     fn who_does_not_answer_and_is_seen_alive_is_to_be_looked_at() {
         let [first, second] = [uri(1), uri(2)];
         let views = [view(1, &[Alive, Alive, Dead])];
-        let silent = [(uri(2), Trouble::Closed), (uri(3), Trouble::Closed)];
+        let silent = [(uri(2), QueryError::Closed), (uri(3), QueryError::Closed)];
         let expected = [Hint::Unreachable {
             uri: &second,
             alive_to: vec![&first],

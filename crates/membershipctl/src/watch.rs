@@ -11,8 +11,8 @@ use swim::table::claim::Status;
 use swim::table::member::Member;
 
 use crate::Verdict;
-use crate::client::{Client, Line};
-use crate::error::{Failure, Trouble};
+use crate::client::{Client, Connection};
+use crate::error::{Failure, QueryError};
 use crate::output::{self, FAINT, WRONG, style, styled};
 use crate::table::{Table, View};
 
@@ -47,7 +47,7 @@ enum News<'a> {
     /// It is not in the table any more.
     Forgotten(&'a Uri),
     /// The instance does not answer.
-    Silent(&'a Trouble),
+    Silent(&'a QueryError),
     /// It does again.
     Answers,
 }
@@ -98,7 +98,7 @@ pub fn run(
 }
 
 /// `None` after Ctrl-C.
-fn look(client: &Client, line: &mut Line) -> io::Result<Option<Result<View, Trouble>>> {
+fn look(client: &Client, line: &mut Connection) -> io::Result<Option<Result<View, QueryError>>> {
     let mut table = Table::new(client.timeout(), client.silence());
     client.talk(&mut [(line, &mut table)], |_talks| Ok(()))?;
     Ok((!client.is_interrupted()).then(|| table.finish()))
@@ -162,7 +162,7 @@ impl<W: Write> Watcher<'_, W> {
         Ok(())
     }
 
-    fn note_silence(&mut self, trouble: &Trouble) -> io::Result<()> {
+    fn note_silence(&mut self, trouble: &QueryError) -> io::Result<()> {
         if core::mem::replace(&mut self.is_silent, true) {
             return Ok(());
         }

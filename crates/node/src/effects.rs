@@ -5,8 +5,8 @@ use std::io;
 use std::sync::Arc;
 
 use crate::net::socket::Socket;
-use crate::notify::waker::Bell;
-use crate::resolve::resolver::{Desk, Question};
+use crate::notify::waker::Waker;
+use crate::resolve::resolver::{Question, ResolverHandle};
 use swim::Transmit;
 use swim::identity::uri::Uri;
 use swim::time::Micros;
@@ -14,7 +14,7 @@ use swim::time::Micros;
 /// What came of a turn at the protocol.
 #[derive(Default)]
 #[must_use = "datagrams are to be sent, and sleepers to be woken"]
-pub struct Chores {
+pub struct Effects {
     /// Datagrams, and where they go.
     pub sends: Vec<(SocketAddr, Transmit)>,
     /// From where.
@@ -22,11 +22,11 @@ pub struct Chores {
     /// Names that are to be resolved.
     pub questions: Vec<Question>,
     /// By whom.
-    pub desk: Option<Arc<Desk>>,
+    pub desk: Option<Arc<ResolverHandle>>,
     /// Lua is to look.
-    pub bells: Vec<Arc<Bell>>,
+    pub wakers: Vec<Arc<Waker>>,
     /// The engine sleeps too long.
-    pub waker: Option<Arc<Bell>>,
+    pub waker: Option<Arc<Waker>>,
     /// When something is to be done next.
     pub deadline: Option<Micros>,
 }
@@ -38,20 +38,20 @@ pub struct Refused {
     /// Datagrams that were not sent: to whom, and why not.
     pub sends: Vec<(Uri, io::Error)>,
     /// Why Tarantool's thread was not woken.
-    pub bell: Option<io::Error>,
+    pub waker: Option<io::Error>,
 }
 
 impl Refused {
     /// Whether there is nothing.
     pub const fn is_empty(&self) -> bool {
-        self.sends.is_empty() && self.bell.is_none()
+        self.sends.is_empty() && self.waker.is_none()
     }
 }
 
-impl Chores {
+impl Effects {
     /// Does them, and returns what could not be done. Waits for room in the send buffer until `give_up`
     /// at most.
-    pub fn run(self, give_up: Micros) -> Refused {
+    pub fn perform(self, give_up: Micros) -> Refused {
         let mut refused = Refused::default();
         if let Some(socket) = self.socket {
             for (address, Transmit { to, datagram, .. }) in self.sends {
@@ -65,9 +65,9 @@ impl Chores {
                 .into_iter()
                 .for_each(|question| desk.ask(question));
         }
-        for bell in &self.bells {
-            if let Err(error) = bell.ring() {
-                refused.bell = Some(error);
+        for waker in &self.wakers {
+            if let Err(error) = waker.ring() {
+                refused.waker = Some(error);
             }
         }
         if let Some(waker) = self.waker {

@@ -10,10 +10,10 @@ use std::thread::JoinHandle;
 
 use rustix::event::{PollFd, PollFlags, poll};
 
-use crate::error::Failure;
+use crate::error::Error;
 use crate::lineage::Heritage;
 use crate::net::socket::{Filled, Inbox, Socket};
-use crate::notify::waker::Bell;
+use crate::notify::waker::Waker;
 use crate::shared::Shared;
 use crate::{clock, threads};
 use swim::time::Micros;
@@ -22,7 +22,7 @@ use swim::time::Micros;
 pub struct Engine {
     thread: JoinHandle<()>,
     stop: Arc<AtomicBool>,
-    waker: Arc<Bell>,
+    waker: Arc<Waker>,
 }
 
 impl Engine {
@@ -30,7 +30,7 @@ impl Engine {
     pub fn start(
         shared: &Arc<Shared>,
         socket: &Arc<Socket>,
-        waker: &Arc<Bell>,
+        waker: &Arc<Waker>,
     ) -> io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let driver = Driver {
@@ -62,7 +62,7 @@ impl Engine {
 struct Driver {
     shared: Arc<Shared>,
     socket: Arc<Socket>,
-    waker: Arc<Bell>,
+    waker: Arc<Waker>,
     stop: Arc<AtomicBool>,
 }
 
@@ -100,7 +100,7 @@ impl Driver {
             }
         }));
         if let Err(panic) = done {
-            self.shared.fail(Failure::panicked(&*panic));
+            self.shared.fail(Error::panicked(&*panic));
         }
         // In this order: a parent that leaves waits for the lines to close.
         drop(self.socket);
@@ -233,8 +233,8 @@ mod tests {
     fn its_panic_does_not_go_unseen_and_does_not_keep_the_port() {
         let node = Node::new();
         node.init("127.0.0.1", 33_010, None).unwrap();
-        let bell = node.open_bell().unwrap();
-        node.hush_bell(bell);
+        let waker = node.open_waker().unwrap();
+        node.quiet_waker(waker);
         node.shared.lock().sabotaged = true;
         // Nobody calls the node: the engine finds out by itself, at its next deadline.
         eventually("the version says so", || {
@@ -273,18 +273,18 @@ mod tests {
     fn a_bell_that_could_not_be_rung_is_rung_later_and_the_log_says_why() {
         let node = Node::new();
         node.init("127.0.0.1", 33_012, None).unwrap();
-        let number = node.open_bell().unwrap();
-        node.hush_bell(number);
-        node.beat(None);
-        let bell = Arc::clone(&node.shared.lock().bells[0]);
-        bell.faults.store(12, Ordering::Relaxed);
+        let number = node.open_waker().unwrap();
+        node.quiet_waker(number);
+        node.heartbeat(None);
+        let waker = Arc::clone(&node.shared.lock().wakers[0]);
+        waker.faults.store(12, Ordering::Relaxed);
         let is_rung = || {
-            let mut fds = [PollFd::from_borrowed_fd(bell.fd(), PollFlags::IN)];
+            let mut fds = [PollFd::from_borrowed_fd(waker.fd(), PollFlags::IN)];
             poll(&mut fds, Some(&rustix::time::Timespec::default())).unwrap() == 1
         };
         assert!(!is_rung());
         // No call reaches the node: it wants a beat, and finds out by itself that there is none.
-        eventually("the bell is rung all the same", is_rung);
+        eventually("the waker is rung all the same", is_rung);
         let text = "Could not wake Tarantool's thread: No buffer space available";
         let (lines, _) = node.take_lines();
         let told = |line: &crate::Line| line.text.starts_with(text);

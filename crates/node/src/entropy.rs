@@ -2,26 +2,26 @@
 
 use std::io;
 
-use crate::error::Failure;
+use crate::error::Error;
 use swim::Seed;
 
 /// A seed from the system.
-pub fn seed() -> Result<Seed, Failure> {
+pub fn seed() -> Result<Seed, Error> {
     let mut seed = Seed([0; 32]);
     fill(&mut seed.0)?;
     Ok(seed)
 }
 
 /// A number that no copy of this process draws as well. Never blocks, since a seed was drawn before.
-pub fn salt() -> Result<u64, Failure> {
+pub fn salt() -> Result<u64, Error> {
     let mut salt = [0; 8];
     fill(&mut salt)?;
     Ok(u64::from_ne_bytes(salt))
 }
 
-fn fill(bytes: &mut [u8]) -> Result<(), Failure> {
+fn fill(bytes: &mut [u8]) -> Result<(), Error> {
     getrandom::fill(bytes).map_err(|error| {
         let error = io::Error::from_raw_os_error(error.raw_os_error().unwrap_or(libc::EIO));
-        Failure::system("cannot draw random numbers", &error)
+        Error::system("cannot draw random numbers", &error)
     })
 }

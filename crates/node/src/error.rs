@@ -9,7 +9,7 @@ use swim::Refused;
 
 /// Why a call failed. `Display` is the text for the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Failure {
+pub enum Error {
     /// Nothing that could be looked up.
     BadHost(String),
     /// Not in 1..=65535.
@@ -36,7 +36,7 @@ pub enum Failure {
     Engine(Arc<str>),
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::BadHost(host) => {
@@ -60,9 +60,9 @@ impl fmt::Display for Failure {
     }
 }
 
-impl std::error::Error for Failure {}
+impl std::error::Error for Error {}
 
-impl Failure {
+impl Error {
     /// `action` failed with `error`.
     pub(super) fn system(action: &'static str, error: &io::Error) -> Self {
         Self::System {
@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn the_system_is_quoted_verbatim() {
         let reason = system_text(&io::Error::from_raw_os_error(libc::EADDRINUSE));
-        let failure = Failure::Bind {
+        let failure = Error::Bind {
             port: 13302,
             reason,
         };

@@ -13,7 +13,7 @@ use std::mem;
 use std::sync::{Arc, MutexGuard, Once};
 
 use crate::engine::Engine;
-use crate::error::Failure;
+use crate::error::Error;
 use crate::lineage::Heritage;
 use crate::state::State;
 use crate::{NODE, Node, clock, entropy};
@@ -62,8 +62,8 @@ extern "C" fn child() {
         return;
     };
     let state = &mut *held.state;
-    let bells = state.waker.iter().chain(&state.bells);
-    bells.for_each(|bell| bell.renew());
+    let wakers = state.waker.iter().chain(&state.wakers);
+    wakers.for_each(|waker| waker.renew());
     state.watchdog.excuse(clock::monotonic());
     state.engine_watch.dismiss();
     // Their threads are gone, one perhaps while it held a lock: not even dropping them is safe.
@@ -97,7 +97,7 @@ impl Held {
         match Engine::start(&node.shared, &socket, waker) {
             Ok(engine) => *self.engine = Some(engine),
             Err(error) => {
-                let failure = Failure::system("cannot start a thread after a fork", &error);
+                let failure = Error::system("cannot start a thread after a fork", &error);
                 drop(self);
                 node.shared.fail(failure);
             }

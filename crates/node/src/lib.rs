@@ -34,13 +34,13 @@ use std::ptr;
 use std::sync::{Arc, OnceLock};
 
 use clock::LuaTime;
-pub use error::Failure;
+pub use error::Error;
 use error::system_text;
 use net::binding::address_to_bind;
 use net::interfaces::{Interface, interfaces};
 pub use net::socket::Family;
-pub use notify::log_queue::{Line, Lines};
-use notify::waker::Bell;
+pub use notify::log_queue::{Line, LogQueue};
+use notify::waker::Waker;
 use shared::{Progress, Shared};
 use state::State;
 use swim::config::Config;
@@ -93,10 +93,10 @@ impl Node {
     ///
     /// When the port or the address to bind has changed, the new socket is opened before the old
     /// one is closed, unless the old one is in its way: nothing is lost when that fails.
-    pub fn init(&self, host: &str, port: u16, bind: Option<&str>) -> Result<(), Failure> {
+    pub fn init(&self, host: &str, port: u16, bind: Option<&str>) -> Result<(), Error> {
         let uri = Uri::new(host, port).map_err(|wrong| match wrong {
-            UriError::Host => Failure::BadHost(host.into()),
-            UriError::Port => Failure::BadPort(port),
+            UriError::Host => Error::BadHost(host.into()),
+            UriError::Port => Error::BadPort(port),
         })?;
         let bound = SocketAddr::new(address_to_bind(&uri, bind)?, port);
         if NODE.get().is_some_and(|node| ptr::eq(node, self)) {
@@ -104,7 +104,7 @@ impl Node {
         }
         let mut engine = self.shared.engine();
         let serves = |state: &mut State, _: Now| state.serves(bound, &uri);
-        if !self.shared.visit(serves)? {
+        if !self.shared.run(serves)? {
             self.rebind(&mut engine, bound)?;
         }
         self.with_swim(|swim, now| swim.init(uri, now))
@@ -112,11 +112,11 @@ impl Node {
 
     /// Tells the group good-bye: the kernel has the datagrams when this returns. Then stops the
     /// engine and closes the socket. False when there was nothing to leave.
-    pub fn leave(&self) -> Result<bool, Failure> {
+    pub fn leave(&self) -> Result<bool, Error> {
         let mut engine = self.shared.engine();
         let goodbye = |state: &mut State, _: Now| state.say_goodbye();
         let give_up = clock::monotonic() + Self::GOODBYE_TIME_MAX;
-        let left = self.shared.visit_until(give_up, goodbye)?;
+        let left = self.shared.run_until(give_up, goodbye)?;
         if let Some(engine) = engine.take() {
             engine.stop();
         }
@@ -124,7 +124,7 @@ impl Node {
             state.engine_watch.dismiss();
             (state.socket.take(), state.close_resolver())
         };
-        drop(self.shared.visit(close)?);
+        drop(self.shared.run(close)?);
         self.send_away_children();
         Ok(left)
     }
@@ -140,14 +140,17 @@ impl Node {
     /// Asks whoever has `port` in the networks of this machine to ping me, so that we get to know one
     /// another. Returns for each address that was tried what came of it; IPv4 only. The inner error
     /// is why the system does not tell which networks there are.
-    pub fn broadcast(&self, port: u16) -> Result<Result<Vec<Greeting>, String>, Failure> {
+    pub fn broadcast(&self, port: u16) -> Result<Result<Vec<Greeting>, String>, Error> {
         let greet = |state: &mut State, now: Now| {
-            let greeting = state.swim.broadcast_ping(now).ok_or(Failure::NotInitialized)?;
+            let greeting = state
+                .swim
+                .broadcast_ping(now)
+                .ok_or(Error::NotInitialized)?;
             let ours = state.socket.clone().filter(|_| !state.lineage.is_heir());
-            let socket = ours.ok_or(Failure::NotInitialized)?;
+            let socket = ours.ok_or(Error::NotInitialized)?;
             Ok((greeting, socket))
         };
-        let (datagram, socket) = self.shared.visit(greet)??;
+        let (datagram, socket) = self.shared.run(greet)??;
         let greet = |interface: Interface| {
             let to = SocketAddrV4::new(interface.everybody(), port);
             let sent = socket.send(&datagram, to.into(), Micros(0));
@@ -162,14 +165,14 @@ impl Node {
     /// Runs `act` on the protocol and sends what came of it.
     ///
     /// `act` runs under the lock: it must not touch a Lua value, nor call the node.
-    pub fn with_swim<T>(&self, act: impl FnOnce(&mut Swim, Now) -> T) -> Result<T, Failure> {
-        self.shared.visit(|state, now| act(&mut state.swim, now))
+    pub fn with_swim<T>(&self, act: impl FnOnce(&mut Swim, Now) -> T) -> Result<T, Error> {
+        self.shared.run(|state, now| act(&mut state.swim, now))
     }
 
     /// Looks at the protocol. Cheaper than [`Self::with_swim`]: nothing is sent.
     ///
     /// `look` runs under the lock: it must not touch a Lua value, nor call the node.
-    pub fn view<T>(&self, look: impl FnOnce(&Swim) -> T) -> Result<T, Failure> {
+    pub fn view<T>(&self, look: impl FnOnce(&Swim) -> T) -> Result<T, Error> {
         self.shared.look(|state| look(&state.swim))
     }
 
@@ -190,35 +193,35 @@ impl Node {
         std::ptr::from_ref(self.progress()).addr()
     }
 
-    /// Makes a bell for one Lua state: a descriptor that turns readable when there is something to
-    /// see. It is the node's: close it with [`Self::close_bell`] only.
-    pub fn open_bell(&self) -> Result<RawFd, Failure> {
-        let bell = Bell::new().map_err(|error| Failure::system("cannot make a bell", &error))?;
-        let number = bell.as_raw_fd();
-        self.shared.lock().bells.push(Arc::new(bell));
+    /// Makes a waker for one Lua state: a descriptor that turns readable when there is something to
+    /// see. It is the node's: close it with [`Self::close_waker`] only.
+    pub fn open_waker(&self) -> Result<RawFd, Error> {
+        let waker = Waker::new().map_err(|error| Error::system("cannot make a waker", &error))?;
+        let number = waker.as_raw_fd();
+        self.shared.lock().wakers.push(Arc::new(waker));
         Ok(number)
     }
 
-    /// Makes the bell quiet until it is rung again. To be called *before* looking what is new.
-    pub fn hush_bell(&self, bell: RawFd) {
+    /// Makes the waker quiet until it is rung again. To be called *before* looking what is new.
+    pub fn quiet_waker(&self, waker: RawFd) {
         let state = self.shared.lock();
         let found = state
-            .bells
+            .wakers
             .iter()
-            .find(|known| known.as_raw_fd() == bell)
+            .find(|known| known.as_raw_fd() == waker)
             .cloned();
         drop(state);
-        found.iter().for_each(|bell| bell.hush());
+        found.iter().for_each(|waker| waker.hush());
     }
 
-    /// Closes a bell whose Lua state goes away.
-    pub fn close_bell(&self, bell: RawFd) {
+    /// Closes a waker whose Lua state goes away.
+    pub fn close_waker(&self, waker: RawFd) {
         let mut state = self.shared.lock();
         let index = state
-            .bells
+            .wakers
             .iter()
-            .position(|known| known.as_raw_fd() == bell);
-        let closed = index.map(|index| state.bells.swap_remove(index));
+            .position(|known| known.as_raw_fd() == waker);
+        let closed = index.map(|index| state.wakers.swap_remove(index));
         drop(state);
         drop(closed);
     }
@@ -226,20 +229,20 @@ impl Node {
     /// Tells the node that Lua is running, and what its clock, `fiber.time64()`, shows.
     ///
     /// To be called on the thread that Lua runs on. Once it has beaten, it is expected to do so
-    /// whenever its bell rings: see `TX_STALL_TIMEOUT_SECONDS`, [`Config::tx_stall_timeout`].
-    pub fn beat(&self, lua_time: Option<LuaTime>) {
+    /// whenever its waker rings: see `TX_STALL_TIMEOUT_SECONDS`, [`Config::tx_stall_timeout`].
+    pub fn heartbeat(&self, lua_time: Option<LuaTime>) {
         // After a failure nobody counts the beats.
-        let _ = self.shared.visit(|state, now| state.beat(lua_time, now));
+        let _ = self.shared.run(|state, now| state.heartbeat(lua_time, now));
     }
 
     /// Tells the node what Lua's clock shows, before something that depends on it.
     pub fn follow_clock(&self, lua_time: LuaTime) {
-        let _ = self.shared.visit(|state, _| state.clock.follow(lua_time));
+        let _ = self.shared.run(|state, _| state.clock.follow(lua_time));
     }
 
     /// Tells the node that there will be no more beats, although Lua is running.
-    pub fn end_beats(&self) {
-        let _ = self.shared.visit(State::end_beats);
+    pub fn end_heartbeats(&self) {
+        let _ = self.shared.run(State::end_heartbeats);
     }
 
     /// Takes the lines that are to be logged, and the number of those that found no room.

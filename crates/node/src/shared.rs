@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::clock;
-use crate::effects::Chores;
+use crate::effects::Effects;
 use crate::engine::{Engine, Wait};
-use crate::error::Failure;
+use crate::error::Error;
 use crate::lineage::Heritage;
 use crate::net::socket::Inbox;
 use crate::state::{Caller, State};
@@ -84,23 +84,23 @@ impl Shared {
     }
 
     /// Runs `act` under the lock, and does what came of it.
-    pub fn visit<T>(&self, act: impl FnOnce(&mut State, Now) -> T) -> Result<T, Failure> {
-        self.visit_until(Micros(0), act)
+    pub fn run<T>(&self, act: impl FnOnce(&mut State, Now) -> T) -> Result<T, Error> {
+        self.run_until(Micros(0), act)
     }
 
-    /// Like [`Self::visit`], and waits for room in the send buffer until `give_up`.
-    pub fn visit_until<T>(
+    /// Like [`Self::run`], and waits for room in the send buffer until `give_up`.
+    pub fn run_until<T>(
         &self,
         give_up: Micros,
         act: impl FnOnce(&mut State, Now) -> T,
-    ) -> Result<T, Failure> {
-        let (result, chores) = self.enter(Caller::Visitor, act);
-        self.run(chores, give_up);
+    ) -> Result<T, Error> {
+        let (result, effects) = self.enter(Caller::External, act);
+        self.perform(effects, give_up);
         result
     }
 
     /// Looks at the state under the lock.
-    pub fn look<T>(&self, look: impl FnOnce(&State) -> T) -> Result<T, Failure> {
+    pub fn look<T>(&self, look: impl FnOnce(&State) -> T) -> Result<T, Error> {
         let mut state = self.lock();
         if let Some(failure) = &state.failure {
             return Err(failure.clone());
@@ -113,13 +113,13 @@ impl Shared {
 
     /// A turn of the engine: what has come, what is due, and what to wait for next. Fails when it
     /// is to end.
-    pub fn turn(&self, inbox: &Inbox, timers: bool) -> Result<Wait, Failure> {
-        let (result, chores) = self.enter(Caller::Engine, |state, now| {
+    pub fn turn(&self, inbox: &Inbox, timers: bool) -> Result<Wait, Error> {
+        let (result, effects) = self.enter(Caller::Engine, |state, now| {
             state.take_in(inbox, timers, now);
             state.swim.config().datagram_size_max()
         });
-        let until = chores.deadline;
-        self.run(chores, Micros(0));
+        let until = effects.deadline;
+        self.perform(effects, Micros(0));
         result.map(|size_max| Wait {
             until,
             listening: true,
@@ -128,16 +128,16 @@ impl Shared {
     }
 
     /// Looks whether the engine may use the socket, or has to wait for another process to end.
-    pub fn look_for_heritage(&self) -> Result<Heritage, Failure> {
-        let (result, chores) = self.enter(Caller::Engine, State::look_for_heritage);
-        self.run(chores, Micros(0));
+    pub fn look_for_heritage(&self) -> Result<Heritage, Error> {
+        let (result, effects) = self.enter(Caller::Engine, State::look_for_heritage);
+        self.perform(effects, Micros(0));
         result
     }
 
     /// Stops everything for good, and says why.
-    pub fn fail(&self, failure: Failure) {
-        let chores = self.mark_failed(&mut self.lock(), failure);
-        self.run(chores, Micros(0));
+    pub fn fail(&self, failure: Error) {
+        let effects = self.mark_failed(&mut self.lock(), failure);
+        self.perform(effects, Micros(0));
     }
 
     /// The clock is read under the lock, so that two threads cannot show the protocol a time that
@@ -146,46 +146,46 @@ impl Shared {
         &self,
         caller: Caller,
         act: impl FnOnce(&mut State, Now) -> T,
-    ) -> (Result<T, Failure>, Chores) {
+    ) -> (Result<T, Error>, Effects) {
         let mut state = self.lock();
         if let Some(failure) = &state.failure {
-            return (Err(failure.clone()), Chores::default());
+            return (Err(failure.clone()), Effects::default());
         }
         // The salt after the time: what a copy of this process says from here on, it says with another
         // salt, or it is the same to the last byte.
         let now = state.clock.now();
         if let Err(failure) = state.refresh_salt() {
-            let chores = self.mark_failed(&mut state, failure.clone());
-            return (Err(failure), chores);
+            let effects = self.mark_failed(&mut state, failure.clone());
+            return (Err(failure), effects);
         }
         let done = catch_unwind(AssertUnwindSafe(|| {
-            if caller == Caller::Visitor {
+            if caller == Caller::External {
                 let _ = state.look_for_heritage(now);
             }
             let answer = act(&mut state, now);
-            let chores = state.settle(caller, now);
+            let effects = state.collect_effects(caller, now);
             state.note_hold(now.monotonic);
-            (answer, chores)
+            (answer, effects)
         }));
         match done {
-            Ok((answer, chores)) => {
+            Ok((answer, effects)) => {
                 let swim = &state.swim;
                 self.progress.set(swim.version() as f64, swim.news() as f64);
-                (Ok(answer), chores)
+                (Ok(answer), effects)
             }
             Err(panic) => {
                 // Half a state is not to be gone on with.
-                let failure = Failure::panicked(&*panic);
-                let chores = self.mark_failed(&mut state, failure.clone());
-                (Err(failure), chores)
+                let failure = Error::panicked(&*panic);
+                let effects = self.mark_failed(&mut state, failure.clone());
+                (Err(failure), effects)
             }
         }
     }
 
-    fn mark_failed(&self, state: &mut State, failure: Failure) -> Chores {
+    fn mark_failed(&self, state: &mut State, failure: Error) -> Effects {
         self.progress.set(Progress::FAILED, Progress::FAILED);
         if state.failure.is_some() {
-            return Chores::default();
+            return Effects::default();
         }
         state.fail(failure)
     }
@@ -194,15 +194,15 @@ impl Shared {
     /// times, then it is left at that.
     const RETRIES_MAX: usize = 4;
 
-    fn run(&self, mut chores: Chores, give_up: Micros) {
+    fn perform(&self, mut effects: Effects, give_up: Micros) {
         for _ in 0..Self::RETRIES_MAX {
-            let refused = chores.run(give_up);
+            let refused = effects.perform(give_up);
             if refused.is_empty() {
                 return;
             }
             let tell = |state: &mut State, now: Now| state.handle_refused(&refused, now);
-            (_, chores) = self.enter(Caller::Visitor, tell);
+            (_, effects) = self.enter(Caller::External, tell);
         }
-        let _given_up = chores.run(give_up);
+        let _given_up = effects.perform(give_up);
     }
 }

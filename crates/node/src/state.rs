@@ -7,16 +7,16 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use crate::clock::{self, Clock, ThreadClock};
-use crate::effects::{Chores, Refused};
+use crate::effects::{Effects, Refused};
 use crate::entropy;
-use crate::error::{Failure, system_text};
+use crate::error::{Error, system_text};
 use crate::lineage::Lineage;
 use crate::net::ingress_limit::IngressLimit;
 use crate::net::socket::{Family, Inbox, Socket};
-use crate::notify::log_queue::{Lines, Topic};
-use crate::notify::waker::{Bell, Chime, Noise};
+use crate::notify::log_queue::{LogQueue, Topic};
+use crate::notify::waker::{Noise, WakeThrottle, Waker};
 use crate::notify::watchdog::{EngineWatch, Watchdog};
-use crate::observe::delivery_errors::{Trouble, Troubles};
+use crate::observe::delivery_errors::{DeliveryError, DeliveryErrors};
 use crate::resolve::address_book::{AddressBook, Route};
 use crate::resolve::resolver::{Lookup, Resolver};
 use swim::identity::uri::Uri;
@@ -36,11 +36,11 @@ pub struct State {
     pub resolver: Option<Resolver>,
     lookup: Lookup,
     /// Wakes the engine. Made by the first `init`.
-    pub waker: Option<Arc<Bell>>,
+    pub waker: Option<Arc<Waker>>,
     /// Wake Lua, each its own state of it.
-    pub bells: Vec<Arc<Bell>>,
-    chime: Chime,
-    pub lines: Lines,
+    pub wakers: Vec<Arc<Waker>>,
+    wake_throttle: WakeThrottle,
+    pub lines: LogQueue,
     pub watchdog: Watchdog,
     pub engine_watch: EngineWatch,
     /// Of the thread that beats.
@@ -52,13 +52,13 @@ pub struct State {
     /// Until when the engine sleeps, if nothing wakes it; `None` is for ever.
     sleeps_until: Option<Micros>,
     /// What was wrong with members of late.
-    pub troubles: Troubles,
+    pub delivery_errors: DeliveryErrors,
     /// Datagrams that the system refused to send.
     pub send_errors: u64,
     /// The longest time for which the lock was held.
     pub longest_hold: Duration,
     /// Why nothing works any more.
-    pub failure: Option<Failure>,
+    pub failure: Option<Error>,
     /// Datagrams that are ready to be sent.
     outbox: Vec<(SocketAddr, Transmit)>,
     /// Whom something could not be sent to, and the protocol does not know yet.
@@ -75,7 +75,7 @@ pub enum Caller {
     /// The engine's, which looks at the deadlines itself before it sleeps.
     Engine,
     /// Somebody else's: the engine may sleep.
-    Visitor,
+    External,
 }
 
 impl State {
@@ -96,16 +96,16 @@ impl State {
             resolver: None,
             lookup,
             waker: None,
-            bells: Vec::new(),
-            chime: Chime::default(),
-            lines: Lines::default(),
+            wakers: Vec::new(),
+            wake_throttle: WakeThrottle::default(),
+            lines: LogQueue::default(),
             watchdog: Watchdog::default(),
             engine_watch: EngineWatch::default(),
             beater: None,
             lineage: Lineage::default(),
             held: Vec::new(),
             sleeps_until: None,
-            troubles: Troubles::default(),
+            delivery_errors: DeliveryErrors::default(),
             send_errors: 0,
             longest_hold: Duration::ZERO,
             failure: None,
@@ -162,7 +162,8 @@ impl State {
         }
         for recipient in inbox.refusals() {
             for uri in self.addresses.residents(recipient) {
-                self.troubles.note(&uri, Trouble::Refused, now.monotonic);
+                self.delivery_errors
+                    .note(&uri, DeliveryError::Refused, now.monotonic);
                 self.swim.handle_refused(&uri, now);
             }
         }
@@ -195,8 +196,8 @@ impl State {
             return;
         }
         for uri in self.addresses.residents(source) {
-            let trouble = Trouble::Dropped(why);
-            self.troubles.note(&uri, trouble, now.monotonic);
+            let trouble = DeliveryError::Dropped(why);
+            self.delivery_errors.note(&uri, trouble, now.monotonic);
             if why.may_be_wrong_key() {
                 self.swim.handle_undecodable(&uri, now);
             }
@@ -205,7 +206,7 @@ impl State {
 
     /// Draws what the datagrams of this turn are sealed with. A copy of this process, be it made while the
     /// turn lasts, has the same only if it says the same.
-    pub fn refresh_salt(&mut self) -> Result<(), Failure> {
+    pub fn refresh_salt(&mut self) -> Result<(), Error> {
         if self.swim.needs_salt() {
             self.swim.set_salt(entropy::salt()?);
         }
@@ -216,15 +217,15 @@ impl State {
     pub fn handle_refused(&mut self, refused: &Refused, now: Now) {
         self.send_errors += refused.sends.len() as u64;
         for (uri, error) in &refused.sends {
-            let trouble = Trouble::Unsent(system_text(error));
-            self.troubles.note(uri, trouble, now.monotonic);
+            let trouble = DeliveryError::Unsent(system_text(error));
+            self.delivery_errors.note(uri, trouble, now.monotonic);
             self.swim.handle_unsent(uri);
         }
-        if let Some(error) = &refused.bell {
+        if let Some(error) = &refused.waker {
             // The watchdog rings again, until there is a beat; then this is read as well.
             let line = format!("Could not wake Tarantool's thread: {}", system_text(error));
             self.lines
-                .tell(Topic::Bell, Level::Warn, line, now.monotonic);
+                .tell(Topic::Waker, Level::Warn, line, now.monotonic);
         }
     }
 
@@ -252,7 +253,7 @@ impl State {
     }
 
     /// Drains the protocol after whatever was done to it. What is left to do needs no lock.
-    pub fn settle(&mut self, caller: Caller, now: Now) -> Chores {
+    pub fn collect_effects(&mut self, caller: Caller, now: Now) -> Effects {
         self.drain(now.monotonic);
         while let Some(report) = self.swim.poll_report() {
             let (topic, level) = (Topic::from(&report), report.level());
@@ -263,48 +264,48 @@ impl State {
                 .tell(Topic::Resolver, Level::Warn, warning, now.monotonic);
         }
         self.lines.poll(now.monotonic);
-        let mut chores = Chores::default();
+        let mut effects = Effects::default();
         while let Some(question) = self.addresses.poll_question() {
-            chores.questions.push(question);
+            effects.questions.push(question);
         }
-        if !chores.questions.is_empty() {
-            chores.desk = self.open_resolver().map(Resolver::desk);
+        if !effects.questions.is_empty() {
+            effects.desk = self.open_resolver().map(Resolver::desk);
         }
         if !self.outbox.is_empty() {
-            chores.sends = mem::take(&mut self.outbox);
-            chores.socket = self.socket.clone();
+            effects.sends = mem::take(&mut self.outbox);
+            effects.socket = self.socket.clone();
         }
         // All of them are told that it rings.
         let asks_for_clock = self.swim.poll_clock_request();
         if self.strikes(now.monotonic) | self.watchdog.poll_question() | asks_for_clock {
-            chores.bells = self.bells.clone();
+            effects.wakers = self.wakers.clone();
         }
-        chores.deadline = self.next_deadline();
+        effects.deadline = self.next_deadline();
         if caller == Caller::Engine {
             // An heir has turns to take only later.
             if !self.lineage.is_heir() {
                 self.engine_watch.turn(now.monotonic);
             }
-            self.sleeps_until = chores.deadline;
-        } else if self.sleeps_too_long(chores.deadline) || self.is_engine_missing(now.monotonic) {
-            self.sleeps_until = chores.deadline;
-            chores.waker = self.waker.clone();
+            self.sleeps_until = effects.deadline;
+        } else if self.sleeps_too_long(effects.deadline) || self.is_engine_missing(now.monotonic) {
+            self.sleeps_until = effects.deadline;
+            effects.waker = self.waker.clone();
         }
-        chores
+        effects
     }
 
     /// Ends everything but the way to tell Lua of it.
-    pub fn fail(&mut self, failure: Failure) -> Chores {
+    pub fn fail(&mut self, failure: Error) -> Effects {
         self.socket = None;
         let _ = self.lineage.leave();
         self.outbox.clear();
         self.lines.release_all();
         self.lines.push(Level::Error, &failure);
         self.failure = Some(failure);
-        Chores {
-            bells: self.bells.clone(),
+        Effects {
+            wakers: self.wakers.clone(),
             waker: self.waker.clone(),
-            ..Chores::default()
+            ..Effects::default()
         }
     }
 
@@ -356,8 +357,8 @@ impl State {
 
     fn open_resolver(&mut self) -> Option<&Resolver> {
         if self.resolver.is_none() {
-            let bell = Arc::clone(self.waker.as_ref()?);
-            self.resolver = Some(Resolver::new(Arc::clone(&self.lookup), bell));
+            let waker = Arc::clone(self.waker.as_ref()?);
+            self.resolver = Some(Resolver::new(Arc::clone(&self.lookup), waker));
         }
         self.resolver.as_ref()
     }
@@ -370,9 +371,9 @@ impl State {
         };
         // Only the engine comes back for what has been held back.
         if self.socket.is_some() {
-            self.chime.strike(noise, now)
+            self.wake_throttle.strike(noise, now)
         } else {
-            self.chime.strike_at_once(noise, now)
+            self.wake_throttle.strike_at_once(noise, now)
         }
     }
 
@@ -383,7 +384,7 @@ impl State {
         let watch = self.watchdog.next_look(self.swim.config().tx_stall_timeout);
         [
             self.swim.next_deadline(),
-            self.chime.next_deadline(),
+            self.wake_throttle.next_deadline(),
             self.lines.next_deadline(),
             watch,
         ]

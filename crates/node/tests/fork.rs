@@ -81,10 +81,10 @@ fn the_group_does_not_notice_that_a_member_goes_to_the_background() {
 /// What such a member does.
 fn go_to_the_background(port: u16) {
     join(port);
-    let bell = node().open_bell().unwrap();
+    let waker = node().open_waker().unwrap();
     fork_and_exit();
     let observer = uri(OBSERVER_PORT);
-    until_rung(bell, || {
+    until_rung(waker, || {
         payload_of(&observer).as_deref() == Some(b"\x91\x01")
     });
     // It has a resolver again.
@@ -93,7 +93,7 @@ fn go_to_the_background(port: u16) {
         .with_swim(|swim, now| swim.probe(&nobody, now))
         .unwrap()
         .unwrap();
-    until_rung(bell, || {
+    until_rung(waker, || {
         node().view(|swim| swim.outcome(ticket)) == Ok(PingOutcome::Unsent)
     });
     let payload = [&[0x91, 0xce][..], &process::id().to_be_bytes()].concat();
@@ -384,9 +384,9 @@ fn probed(observer: &Node, member: &Uri) -> PingOutcome {
     outcome()
 }
 
-fn until_rung(bell: RawFd, holds: impl Fn() -> bool) {
-    // SAFETY: the node is there for ever, and its bells with it.
-    let descriptor = unsafe { BorrowedFd::borrow_raw(bell) };
+fn until_rung(waker: RawFd, holds: impl Fn() -> bool) {
+    // SAFETY: the node is there for ever, and its wakers with it.
+    let descriptor = unsafe { BorrowedFd::borrow_raw(waker) };
     while !holds() {
         let mut fds = [PollFd::from_borrowed_fd(descriptor, PollFlags::IN)];
         let patience = Duration::from_secs(30).try_into().unwrap();
@@ -395,7 +395,7 @@ fn until_rung(bell: RawFd, holds: impl Fn() -> bool) {
             1,
             "nobody has rung"
         );
-        node().hush_bell(bell);
+        node().quiet_waker(waker);
     }
 }
 

@@ -67,7 +67,7 @@ impl World {
 
     /// Whether the Lua rock takes part.
     fn is_mixed(&self) -> bool {
-        let old = |id: Id| self.host(id).kind == Implementation::Rock;
+        let old = |id: Id| self.host(id).kind == Implementation::Legacy;
         self.participants().any(old)
     }
 
@@ -76,7 +76,8 @@ impl World {
     fn held(&self, observer: Id, subject: &Uri) -> Option<(Claim, u64)> {
         let (claim, payload) = self.engine(observer)?.view(subject)?;
         // Users cannot tell a payload that is unknown from an empty one.
-        let meaning = payload.map_or_else(|| Payload::empty().semantic_hash(), Payload::semantic_hash);
+        let meaning =
+            payload.map_or_else(|| Payload::empty().semantic_hash(), Payload::semantic_hash);
         Some((claim, meaning))
     }
 

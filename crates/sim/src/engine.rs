@@ -1,7 +1,7 @@
 //! The protocol that runs on a machine.
 
 use crate::host::Id;
-use crate::legacy::Rock;
+use crate::legacy::Legacy;
 use swim::Swim;
 use swim::Transmit;
 use swim::identity::uri::Uri;
@@ -17,7 +17,7 @@ pub enum Engine {
     /// Ours.
     Swim(Box<Swim>),
     /// The Lua rock's.
-    Rock(Box<Rock>),
+    Legacy(Box<Legacy>),
 }
 
 /// Which implementation runs on a machine.
@@ -27,7 +27,7 @@ pub enum Implementation {
     #[default]
     Ours,
     /// That of the Lua rock, or rather a model of it.
-    Rock,
+    Legacy,
 }
 
 impl Engine {
@@ -35,7 +35,7 @@ impl Engine {
     pub fn swim(&self) -> Option<&Swim> {
         match self {
             Self::Swim(swim) => Some(swim),
-            Self::Rock(_) => None,
+            Self::Legacy(_) => None,
         }
     }
 
@@ -43,7 +43,7 @@ impl Engine {
     pub fn swim_mut(&mut self) -> Option<&mut Swim> {
         match self {
             Self::Swim(swim) => Some(swim),
-            Self::Rock(_) => None,
+            Self::Legacy(_) => None,
         }
     }
 
@@ -62,7 +62,7 @@ impl Engine {
                     swim.handle_undecodable(source, now);
                 }
             }
-            Self::Rock(rock) => rock.handle_datagram(datagram, source, now),
+            Self::Legacy(rock) => rock.handle_datagram(datagram, source, now),
         }
     }
 
@@ -70,7 +70,7 @@ impl Engine {
     pub fn handle_timeout(&mut self, now: Now) {
         match self {
             Self::Swim(swim) => swim.handle_timeout(now),
-            Self::Rock(rock) => rock.handle_timeout(now),
+            Self::Legacy(rock) => rock.handle_timeout(now),
         }
     }
 
@@ -78,7 +78,7 @@ impl Engine {
     pub fn handle_unsent(&mut self, uri: &Uri, now: Now) {
         match self {
             Self::Swim(swim) => swim.handle_unsent(uri),
-            Self::Rock(rock) => rock.handle_unsent(uri, now),
+            Self::Legacy(rock) => rock.handle_unsent(uri, now),
         }
     }
 
@@ -87,7 +87,7 @@ impl Engine {
         match self {
             Self::Swim(swim) => swim.handle_refused(uri, now),
             // It never asks its socket for errors.
-            Self::Rock(_) => {}
+            Self::Legacy(_) => {}
         }
     }
 
@@ -95,7 +95,7 @@ impl Engine {
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
         match self {
             Self::Swim(swim) => swim.poll_transmit(),
-            Self::Rock(rock) => rock.poll_transmit(),
+            Self::Legacy(rock) => rock.poll_transmit(),
         }
     }
 
@@ -103,7 +103,7 @@ impl Engine {
     pub fn poll_report(&mut self) -> Option<LogEvent> {
         match self {
             Self::Swim(swim) => swim.poll_report(),
-            Self::Rock(rock) => rock.poll_report(),
+            Self::Legacy(rock) => rock.poll_report(),
         }
     }
 
@@ -111,7 +111,7 @@ impl Engine {
     pub fn next_deadline(&self) -> Option<Micros> {
         match self {
             Self::Swim(swim) => swim.next_deadline(),
-            Self::Rock(rock) => rock.next_deadline(),
+            Self::Legacy(rock) => rock.next_deadline(),
         }
     }
 
@@ -119,7 +119,7 @@ impl Engine {
     pub fn alive(&self) -> usize {
         match self {
             Self::Swim(swim) => swim.members().count(Status::Alive),
-            Self::Rock(rock) => rock.alive(),
+            Self::Legacy(rock) => rock.alive(),
         }
     }
 
@@ -127,7 +127,7 @@ impl Engine {
     pub fn init(&mut self, uri: Uri, now: Now) {
         match self {
             Self::Swim(swim) => swim.init(uri, now),
-            Self::Rock(rock) => rock.init(uri, now),
+            Self::Legacy(rock) => rock.init(uri, now),
         }
     }
 
@@ -135,7 +135,7 @@ impl Engine {
     pub fn leave(&mut self) {
         match self {
             Self::Swim(swim) => drop(swim.leave()),
-            Self::Rock(rock) => rock.leave(),
+            Self::Legacy(rock) => rock.leave(),
         }
     }
 
@@ -143,7 +143,7 @@ impl Engine {
     pub fn add_member(&mut self, uri: Uri, now: Now) {
         match self {
             Self::Swim(swim) => swim.add_member(uri, now),
-            Self::Rock(rock) => rock.add_member(&uri, now),
+            Self::Legacy(rock) => rock.add_member(&uri, now),
         }
     }
 
@@ -151,7 +151,7 @@ impl Engine {
     pub fn set_payload(&mut self, bytes: &[u8], now: Now) {
         match self {
             Self::Swim(swim) => swim.set_payload(bytes, now).expect("the payload fits"),
-            Self::Rock(rock) => rock.set_payload(Payload::new(bytes).expect("a payload"), now),
+            Self::Legacy(rock) => rock.set_payload(Payload::new(bytes).expect("a payload"), now),
         }
     }
 
@@ -159,7 +159,7 @@ impl Engine {
     pub fn recall(&mut self, memories: impl Iterator<Item = Preloaded> + Clone, now: Now) {
         match self {
             Self::Swim(swim) => swim.recall(memories, now),
-            Self::Rock(rock) => rock.recall(memories, now),
+            Self::Legacy(rock) => rock.recall(memories, now),
         }
     }
 
@@ -167,7 +167,7 @@ impl Engine {
     pub fn myself(&self) -> Option<&Uri> {
         match self {
             Self::Swim(swim) => swim.myself(),
-            Self::Rock(rock) => rock.myself(),
+            Self::Legacy(rock) => rock.myself(),
         }
     }
 
@@ -178,7 +178,7 @@ impl Engine {
                 let member = swim.member(uri)?;
                 Some((member.claim, member.current_payload()))
             }
-            Self::Rock(rock) => rock.view(uri),
+            Self::Legacy(rock) => rock.view(uri),
         }
     }
 
@@ -186,7 +186,7 @@ impl Engine {
     pub fn shown_payload(&self, uri: &str) -> Option<&Payload> {
         match self {
             Self::Swim(swim) => swim.member(uri)?.payload.as_ref(),
-            Self::Rock(rock) => rock.view(uri)?.1,
+            Self::Legacy(rock) => rock.view(uri)?.1,
         }
     }
 
@@ -194,7 +194,7 @@ impl Engine {
     pub fn known(&self) -> Vec<&Uri> {
         match self {
             Self::Swim(swim) => swim.members().from(0).map(|member| &member.uri).collect(),
-            Self::Rock(rock) => rock.known().collect(),
+            Self::Legacy(rock) => rock.known().collect(),
         }
     }
 }

@@ -102,7 +102,7 @@ fn payload_of(size: usize) -> Vec<u8> {
 impl World {
     /// Does nothing for a while.
     pub fn try_calm(&mut self, lasting: Duration) -> Calm {
-        self.onlooker.count_anew([]);
+        self.observer.count_anew([]);
         self.run(lasting);
         self.counted(lasting)
     }
@@ -113,10 +113,10 @@ impl World {
         let seconds = members * lasting.as_secs_f64();
         Calm {
             member_hours: seconds / 3600.0,
-            wronged: self.onlooker.wronged.len(),
-            buried: self.onlooker.buried.len(),
-            datagrams: self.onlooker.datagrams as f64 / seconds,
-            bytes: self.onlooker.bytes as f64 / seconds,
+            wronged: self.observer.wronged.len(),
+            buried: self.observer.buried.len(),
+            datagrams: self.observer.datagrams as f64 / seconds,
+            bytes: self.observer.bytes as f64 / seconds,
         }
     }
 
@@ -135,7 +135,7 @@ impl World {
     ) -> Calm {
         let uris: Vec<Uri> = some.iter().map(|id| self.host(*id).uri.clone()).collect();
         let mut rng = StdRng::seed_from_u64(self.rng.random());
-        self.onlooker.count_anew(uris);
+        self.observer.count_anew(uris);
         let start = self.now();
         while self.now().since(start) < lasting {
             for id in some {
@@ -188,12 +188,13 @@ impl World {
     pub fn try_news(&mut self, id: Id, limit: Duration) -> Vec<Duration> {
         let (uri, start) = (self.host(id).uri.clone(), self.now());
         let others = self.participants().count() - 1;
-        self.onlooker.watch(uri);
+        self.observer.watch(uri);
         self.set_payload(id, 42);
-        let meaning = Payload::new(&super::payload(42)).map_or(0, |payload| payload.semantic_hash());
+        let meaning =
+            Payload::new(&super::payload(42)).map_or(0, |payload| payload.semantic_hash());
         let heard = |world: &Self| -> Vec<Duration> {
             let news = |sighting: &&Sighting| sighting.payload == meaning && sighting.by != id;
-            let sightings = world.onlooker.sightings.iter().filter(news);
+            let sightings = world.observer.sightings.iter().filter(news);
             sightings.map(|sighting| sighting.at.since(start)).collect()
         };
         while self.now().since(start) < limit && heard(self).len() < others {
@@ -210,14 +211,14 @@ impl World {
         let Some(first) = gone.first().cloned() else {
             return Detection::default();
         };
-        self.onlooker.watch(first);
+        self.observer.watch(first);
         some.iter().for_each(|id| self.power_off(*id));
         let others = self.participants().count();
         let when = |world: &Self, status: Status, count: usize| {
             let so = |sighting: &&Sighting| sighting.claim.status >= status;
             let mut times: Vec<Micros> = Vec::new();
             let mut by = indexmap::IndexSet::new();
-            for sighting in world.onlooker.sightings.iter().filter(so) {
+            for sighting in world.observer.sightings.iter().filter(so) {
                 if by.insert(sighting.by) {
                     times.push(sighting.at);
                 }

@@ -8,7 +8,7 @@ use crate::engine::{Engine, Implementation};
 use crate::history::Happening;
 use crate::host::{Id, State};
 use crate::invariants::Input;
-use crate::legacy::Rock;
+use crate::legacy::Legacy;
 use crate::world::{Event, PORT, World};
 use swim::Swim;
 use swim::identity::uri::Uri;
@@ -25,7 +25,7 @@ impl World {
                 swim.set_encryption_key(self.key.as_deref());
                 Engine::Swim(Box::new(swim))
             }
-            Implementation::Rock => Engine::Rock(Box::new(Rock::new(config, seed))),
+            Implementation::Legacy => Engine::Legacy(Box::new(Legacy::new(config, seed))),
         };
         self.launch(id, engine);
     }

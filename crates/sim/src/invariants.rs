@@ -22,7 +22,7 @@ use swim::dissemination::hearsay::LEAP_MAX;
 use swim::identity::uri::Uri;
 use swim::table::claim::{Claim, Incarnation, Status};
 use swim::time::{Micros, Now};
-use swim::wire::{Body, Event, MessageType, Message, decode_first};
+use swim::wire::{Body, Event, Message, MessageType, decode_first};
 use swim::{Changes, Position, Swim};
 
 /// What is known of the past, to judge the present by.
@@ -236,7 +236,10 @@ impl Watch {
         to: &Uri,
         message: &Message<'_>,
     ) -> Result<(), Violation> {
-        if matches!(message.body.kind(), MessageType::SyncReq | MessageType::SyncAck) {
+        if matches!(
+            message.body.kind(),
+            MessageType::SyncReq | MessageType::SyncAck
+        ) {
             return Ok(());
         }
         self.spread_max = self.spread_max.max(spread_limit(swim));

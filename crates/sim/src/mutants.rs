@@ -7,7 +7,7 @@ use swim::wire::{Body, MessageBuilder, MessageType, decode};
 
 /// What is wrong with the implementation on one machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Bug {
+pub enum Mutant {
     /// It raises the incarnations of others in what it spreads.
     Inflates,
     /// It pays no heed to `MAX_PACKET_SIZE`.
@@ -20,7 +20,7 @@ pub enum Bug {
     Mute,
 }
 
-impl Bug {
+impl Mutant {
     /// All of them.
     pub const ALL: [Self; 5] = [
         Self::Inflates,
@@ -85,4 +85,4 @@ fn inflated(datagram: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Whose implementation is wrong, and how.
-pub type Planted = (Id, Bug);
+pub type Planted = (Id, Mutant);

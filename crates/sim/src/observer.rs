@@ -12,7 +12,7 @@ use swim::time::Micros;
 
 /// What was seen.
 #[derive(Default)]
-pub struct Onlooker {
+pub struct Observer {
     /// Whoever is talked of.
     subject: Option<Uri>,
     /// What everybody last held of the subject.
@@ -45,7 +45,7 @@ pub struct Sighting {
     pub payload: u64,
 }
 
-impl Onlooker {
+impl Observer {
     /// Begins to watch what is held of `subject`, by whoever learns something new.
     pub fn watch(&mut self, subject: Uri) {
         self.subject = Some(subject);
@@ -78,7 +78,9 @@ impl Onlooker {
         let Some((claim, _)) = engine.view(subject) else {
             return;
         };
-        let payload = engine.shown_payload(subject).map_or(0, Payload::semantic_hash);
+        let payload = engine
+            .shown_payload(subject)
+            .map_or(0, Payload::semantic_hash);
         let count = self.held.len().max(by.index() + 1);
         self.held.resize(count, None);
         let held = &mut self.held[by.index()];

@@ -60,14 +60,14 @@ impl World {
                 here && host.state == State::Up
             })
         };
-        self.onlooker.hear(report, engine, well);
+        self.observer.hear(report, engine, well);
     }
 
     fn emit(&mut self, id: Id, transmit: Transmit) {
         let Transmit { to, datagram, .. } = &transmit;
         self.history
             .note(self.now, Happening::Sent(id, to, datagram));
-        self.onlooker.count(datagram);
+        self.observer.count(datagram);
         self.check(id, |checks, engine| {
             checks.look_at_datagram(id, engine, to, datagram)
         });

@@ -12,7 +12,7 @@ use crate::host::{Clocks, Host, Id, Inbox, Resolver, State};
 use crate::invariants::{Checks, Input};
 use crate::mutants::Planted;
 use crate::network::{Fate, Network};
-use crate::observer::Onlooker;
+use crate::observer::Observer;
 use crate::queue::Queue;
 use swim::Transmit;
 use swim::config::Config;
@@ -42,7 +42,7 @@ pub struct World {
     /// Whose implementation is wrong, and how.
     pub bug: Option<Planted>,
     /// Who keeps count of what happens.
-    pub onlooker: Onlooker,
+    pub observer: Observer,
     /// When the last of the datagrams arrives that are on their way.
     pub(super) last_arrival: Micros,
 }
@@ -88,7 +88,7 @@ impl World {
             history: History::default(),
             checks: Some(Checks::default()),
             bug: None,
-            onlooker: Onlooker::default(),
+            observer: Observer::default(),
             last_arrival: Micros(0),
         }
     }
@@ -140,7 +140,7 @@ impl World {
         self.places.insert(uri.clone(), id);
         let old = |count: u32| (f64::from(count) * self.old_share).floor();
         let kind = if old(id.0 + 1) > old(id.0) {
-            Implementation::Rock
+            Implementation::Legacy
         } else {
             Implementation::Ours
         };
@@ -349,7 +349,7 @@ impl World {
         let outcome = input(host.engine.as_mut()?, now);
         self.drain(id);
         if let Some(engine) = &self.hosts[id.index()].engine {
-            self.onlooker.look(self.now, id, engine);
+            self.observer.look(self.now, id, engine);
         }
         self.check(id, |checks, engine| checks.look(id, engine, kind, now));
         self.arm(id);

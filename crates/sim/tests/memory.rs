@@ -79,7 +79,8 @@ impl Listener {
 
     /// Hears this of all the others, in as many datagrams as it takes.
     fn hear_of_all(&mut self, claim: Claim, payload: Option<&Payload>) {
-        let blank = || MessageBuilder::leave(&uri(1), 1472 - CHECKSUM_SIZE).trailed_by(&Trailer::default());
+        let blank =
+            || MessageBuilder::leave(&uri(1), 1472 - CHECKSUM_SIZE).trailed_by(&Trailer::default());
         let mut draft = blank();
         for other in (1..=OTHERS).map(uri) {
             if !draft.event(&other, claim, payload, 0) {

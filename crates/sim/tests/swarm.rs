@@ -8,7 +8,7 @@ use std::sync::{Mutex, Once};
 use std::thread;
 
 use sim::Id;
-use sim::mutants::Bug;
+use sim::mutants::Mutant;
 use sim::swarm::Swarm;
 
 /// How many worlds are played here. They take a few seconds, on two slow cores and unoptimized.
@@ -65,14 +65,14 @@ fn no_rule_is_broken_and_in_the_end_all_agree() {
 
 #[test]
 fn a_bug_that_was_planted_is_found() {
-    for bug in Bug::ALL {
+    for bug in Mutant::ALL {
         let violations = play(40, |swarm| swarm.world.bug = Some((Id(1), bug)));
         let symptom = match bug {
-            Bug::Inflates => "which it never was",
-            Bug::Swells => "and the limit is",
-            Bug::Repeats => "times, the limit being",
-            Bug::Deaf => "not settled",
-            Bug::Mute => "there is news",
+            Mutant::Inflates => "which it never was",
+            Mutant::Swells => "and the limit is",
+            Mutant::Repeats => "times, the limit being",
+            Mutant::Deaf => "not settled",
+            Mutant::Mute => "there is news",
         };
         let found = violations
             .iter()

@@ -54,7 +54,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use config::Config;
-pub use detector::app_ping::{PingOutcome, PingId};
+pub use detector::app_ping::{PingId, PingOutcome};
 use detector::clock_reading::ClockReading;
 use detector::isolation::Isolation;
 use detector::self_check::Application;
@@ -278,7 +278,9 @@ impl Swim {
 
     /// What has become of a probe; [`PingOutcome::Waiting`] for ever when it is forgotten.
     pub fn outcome(&self, ticket: PingId) -> PingOutcome {
-        self.app_pings.outcome(ticket).unwrap_or(PingOutcome::Waiting)
+        self.app_pings
+            .outcome(ticket)
+            .unwrap_or(PingOutcome::Waiting)
     }
 
     /// Rises with every change of anything that users can see of a member.

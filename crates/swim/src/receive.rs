@@ -12,7 +12,9 @@ use crate::security::seal::aead::Sealed;
 use crate::table::claim::Status;
 use crate::table::member::Dialect;
 use crate::time::Now;
-use crate::wire::{Body, PingData, Event, MessageType, DropReason, Message, Extension, ack_data, decode};
+use crate::wire::{
+    Body, DropReason, Event, Extension, Message, MessageType, PingData, ack_data, decode,
+};
 
 /// What is known of the datagram at hand.
 #[derive(Clone, Copy)]

@@ -5,7 +5,7 @@ use core::time::Duration;
 use super::Swim;
 use crate::table::claim::Status;
 use crate::table::payload::Unfit;
-use crate::wire::{MessageType, DropReason};
+use crate::wire::{DropReason, MessageType};
 
 /// What has happened since the process began.
 #[derive(Clone, Debug, Default)]

@@ -5,7 +5,7 @@ use swim::config::{Config, Setting};
 use swim::identity::uri::Uri;
 use swim::security::seal::Cipher;
 use swim::time::Now;
-use swim::{Swim, PingId};
+use swim::{PingId, Swim};
 
 use super::{Bytes, KEYS, messages};
 

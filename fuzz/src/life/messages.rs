@@ -4,12 +4,14 @@ use arbitrary::Result;
 use swim::Swim;
 use swim::identity::uri::Uri;
 use swim::security::seal::Seal;
-use swim::security::seal::aead::{Challenge, SESSION_SIZE, SealedHeader, PacketNumber};
+use swim::security::seal::aead::{Challenge, PacketNumber, SESSION_SIZE, SealedHeader};
 use swim::security::seal::keyring::{Key, Keyring};
 use swim::security::session::address;
 use swim::table::claim::{Claim, Incarnation, Status};
 use swim::table::payload::Payload;
-use swim::wire::{Buckets, MessageBuilder, MessageType, Extension, Trailer, checksummed, ping_data};
+use swim::wire::{
+    Buckets, Extension, MessageBuilder, MessageType, Trailer, checksummed, ping_data,
+};
 
 use super::{Bytes, KEYS};
 

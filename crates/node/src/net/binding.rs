@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use crate::Node;
 use crate::engine::Engine;
-use crate::error::{Failure, system_text};
+use crate::error::{Error, system_text};
 use crate::net::socket::{self, Family, Socket};
-use crate::notify::waker::Bell;
+use crate::notify::waker::Waker;
 use swim::identity::uri::Uri;
 use swim::log_event::Level;
 
@@ -18,7 +18,7 @@ impl Node {
         &self,
         engine: &mut Option<Engine>,
         bound: SocketAddr,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Error> {
         let waker = self.waker()?;
         let in_the_way = |old: &Arc<Socket>| old.is_in_the_way_of(bound);
         match Socket::open(bound) {
@@ -40,8 +40,8 @@ impl Node {
         &self,
         engine: &mut Option<Engine>,
         bound: SocketAddr,
-        waker: &Arc<Bell>,
-    ) -> Result<(), Failure> {
+        waker: &Arc<Waker>,
+    ) -> Result<(), Error> {
         if let Some(engine) = engine.take() {
             engine.stop();
         }
@@ -61,13 +61,14 @@ impl Node {
     }
 
     /// What wakes the engine, made when it is first wanted.
-    pub(crate) fn waker(&self) -> Result<Arc<Bell>, Failure> {
+    pub(crate) fn waker(&self) -> Result<Arc<Waker>, Error> {
         let waker = self.shared.lock().waker.clone();
         waker.map_or_else(
             || {
-                let bell = Bell::new();
-                bell.map(Arc::new)
-                    .map_err(|error| Failure::system("cannot make a waker", &error))
+                let waker = Waker::new();
+                waker
+                    .map(Arc::new)
+                    .map_err(|error| Error::system("cannot make a waker", &error))
             },
             Ok,
         )
@@ -78,8 +79,8 @@ impl Node {
         &self,
         engine: &mut Option<Engine>,
         socket: Socket,
-        waker: &Arc<Bell>,
-    ) -> Result<(), Failure> {
+        waker: &Arc<Waker>,
+    ) -> Result<(), Error> {
         let socket = Arc::new(socket);
         if let Some(engine) = engine.take() {
             engine.stop();
@@ -94,14 +95,14 @@ impl Node {
         let started = Engine::start(&self.shared, &socket, waker);
         *engine = Some(started.map_err(|error| {
             self.shared.lock().socket = None;
-            Failure::system("cannot start a thread", &error)
+            Error::system("cannot start a thread", &error)
         })?);
         Ok(())
     }
 
-    fn cannot_bind(&self, bound: SocketAddr, error: &io::Error) -> Failure {
+    fn cannot_bind(&self, bound: SocketAddr, error: &io::Error) -> Error {
         let reason = system_text(error);
-        let failure = Failure::Bind {
+        let failure = Error::Bind {
             port: bound.port(),
             reason,
         };
@@ -112,7 +113,7 @@ impl Node {
 
 /// The address to bind: `bind`, or all of the kind that the host is. A name is looked up as the
 /// kind that is bound.
-pub(crate) fn address_to_bind(uri: &Uri, bind: Option<&str>) -> Result<IpAddr, Failure> {
+pub(crate) fn address_to_bind(uri: &Uri, bind: Option<&str>) -> Result<IpAddr, Error> {
     let literal = uri
         .host()
         .parse()
@@ -133,5 +134,5 @@ pub(crate) fn address_to_bind(uri: &Uri, bind: Option<&str>) -> Result<IpAddr, F
     let fits = |address: &IpAddr| literal.is_none_or(|kind| kind == Family::of(*address));
     address
         .filter(fits)
-        .ok_or_else(|| Failure::BadBind(bind.into()))
+        .ok_or_else(|| Error::BadBind(bind.into()))
 }

@@ -30,7 +30,7 @@ const DATAGRAM_COST: usize = 128;
 /// the pings of 15,000 strangers a second.
 const STRANGERS_MAX: usize = 512 << 10;
 
-/// What may be taken in from one neighbour in a slice, in bytes: a fifteenth of a core, by the same figures.
+/// What may be taken in from one neighbour in a slice, in bytes: a fifteenth of a core, by the same metrics.
 /// In ordinary operation a member sends less in a second.
 const NEIGHBOUR_MAX: usize = 256 << 10;
 

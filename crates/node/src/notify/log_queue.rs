@@ -1,4 +1,4 @@
-//! Lines for the log, kept until Lua writes them: no other thread may call Tarantool's `say`.
+//! LogQueue for the log, kept until Lua writes them: no other thread may call Tarantool's `say`.
 //!
 //! What one datagram can make us say, a thousand can. Of lines that may recur so, a few are told as
 //! they come; then one a second, with the number of those that it stands for.
@@ -44,7 +44,7 @@ pub enum Topic {
     /// What was said of this node.
     Refutation,
     /// A thread that was not woken, or did not come.
-    Bell,
+    Waker,
 }
 
 impl Topic {
@@ -59,14 +59,14 @@ impl Topic {
         Self::Flood,
         Self::Resolver,
         Self::Refutation,
-        Self::Bell,
+        Self::Waker,
     ];
 
     /// How many lines are told as they come, after a quiet time.
     const fn burst(self) -> u32 {
         match self {
             // There is one only, and a flood may be a short one that comes again and again.
-            Self::Flood | Self::Bell => 1,
+            Self::Flood | Self::Waker => 1,
             // There are few different ones, and strangers send as many datagrams as they like.
             Self::Refutation | Self::Stranger => 5,
             // Each names another member: when a rack loses power, people want to know who was in it.
@@ -91,14 +91,14 @@ impl From<&LogEvent> for Topic {
 
 /// What is to be logged. Bounded, since Lua may be busy for as long as it likes.
 #[derive(Debug, Default)]
-pub struct Lines {
+pub struct LogQueue {
     queue: VecDeque<Line>,
     left_out: u64,
     written: u64,
     restraints: [Restraint; Topic::ALL.len()],
 }
 
-impl Lines {
+impl LogQueue {
     /// How many lines wait at most: at some hundred bytes each, some hundred kilobytes.
     pub const MAX: usize = 1024;
 
@@ -183,7 +183,7 @@ struct Restraint {
     held: Option<Held>,
 }
 
-/// Lines that wait to be told in one: the last of them, and their number.
+/// LogQueue that wait to be told in one: the last of them, and their number.
 #[derive(Debug)]
 struct Held {
     line: Line,
@@ -244,7 +244,7 @@ impl Held {
 mod tests {
     use super::*;
 
-    fn texts(lines: &mut Lines) -> Vec<String> {
+    fn texts(lines: &mut LogQueue) -> Vec<String> {
         lines.take().0.into_iter().map(|line| line.text).collect()
     }
 
@@ -254,8 +254,8 @@ mod tests {
 
     #[test]
     fn what_finds_no_room_is_counted() {
-        let mut lines = Lines::default();
-        for number in 0..Lines::MAX + 5 {
+        let mut lines = LogQueue::default();
+        for number in 0..LogQueue::MAX + 5 {
             lines.push(Level::Info, number);
         }
         for _ in 0..25 {
@@ -264,7 +264,7 @@ mod tests {
         lines.push(Level::Debug, "of use to few");
         lines.release_all();
         let (taken, left_out) = lines.take();
-        assert_eq!((taken.len(), left_out), (Lines::MAX, 5 + 25));
+        assert_eq!((taken.len(), left_out), (LogQueue::MAX, 5 + 25));
         assert_eq!(
             taken[0],
             Line {
@@ -277,7 +277,7 @@ mod tests {
 
     #[test]
     fn of_a_flood_some_are_told_then_one_a_second_with_their_number() {
-        let mut lines = Lines::default();
+        let mut lines = LogQueue::default();
         let burst = Topic::Refutation.burst() as usize;
         // A thousand a second, for two seconds and a half.
         for ms in 0..2500 {
@@ -305,7 +305,7 @@ mod tests {
 
     #[test]
     fn deaths_are_told_one_by_one_or_counted_and_drown_nothing_else() {
-        let mut lines = Lines::default();
+        let mut lines = LogQueue::default();
         let burst = u64::from(Topic::Death.burst());
         for member in 0..burst + 30 {
             let text = format!("{member} is dead");

@@ -14,7 +14,7 @@ use swim::time::Micros;
 
 /// A descriptor that turns readable when rung, and stays so until hushed.
 #[derive(Debug)]
-pub struct Bell {
+pub struct Waker {
     button: UnixStream,
     gong: UnixStream,
     /// A byte is on its way, or waits to be read.
@@ -24,7 +24,7 @@ pub struct Bell {
     pub faults: AtomicU32,
 }
 
-impl Bell {
+impl Waker {
     /// How often in a row a write is tried. The system may be short of memory for a moment.
     const TRIES_MAX: u32 = 3;
 
@@ -112,7 +112,7 @@ impl Bell {
     }
 }
 
-impl AsRawFd for Bell {
+impl AsRawFd for Waker {
     fn as_raw_fd(&self) -> RawFd {
         self.gong.as_raw_fd()
     }
@@ -127,7 +127,7 @@ fn replace(fresh: &UnixStream, stale: &UnixStream) {
 
 /// When to ring for Lua: at once for what somebody waits for, at most ten times a second for news.
 #[derive(Debug, Default)]
-pub struct Chime {
+pub struct WakeThrottle {
     told: Noise,
     /// When it was rung last.
     last: Option<Micros>,
@@ -142,11 +142,11 @@ pub struct Noise {
     pub news: u64,
     /// [`swim::Swim::decided`].
     pub decided: u64,
-    /// Lines for the log.
+    /// LogQueue for the log.
     pub lines: u64,
 }
 
-impl Chime {
+impl WakeThrottle {
     /// Waking Lua costs it some 20 µs, and a subscriber may recompute the failover of a cluster.
     pub const PAUSE: Duration = Duration::from_millis(100);
 
@@ -189,9 +189,9 @@ impl Chime {
 mod tests {
     use super::*;
 
-    fn readable(bell: &Bell) -> bool {
+    fn readable(waker: &Waker) -> bool {
         let mut fds = [rustix::event::PollFd::from_borrowed_fd(
-            bell.fd(),
+            waker.fd(),
             rustix::event::PollFlags::IN,
         )];
         rustix::event::poll(&mut fds, Some(&rustix::time::Timespec::default())).unwrap() == 1
@@ -199,33 +199,33 @@ mod tests {
 
     #[test]
     fn a_bell_sounds_until_hushed_and_can_be_rung_again() {
-        let bell = Bell::new().unwrap();
-        assert!(!readable(&bell));
+        let waker = Waker::new().unwrap();
+        assert!(!readable(&waker));
         for _ in 0..3 {
             for _ in 0..100_000 {
-                bell.ring().unwrap();
+                waker.ring().unwrap();
             }
-            assert!(readable(&bell));
-            bell.hush();
-            assert!(!readable(&bell), "one byte, however often it was rung");
+            assert!(readable(&waker));
+            waker.hush();
+            assert!(!readable(&waker), "one byte, however often it was rung");
         }
     }
 
     #[test]
     fn a_ring_is_never_lost_to_a_hush_at_the_same_time() {
         use std::sync::atomic::AtomicU64;
-        let (bell, said) = (Bell::new().unwrap(), AtomicU64::new(0));
+        let (waker, said) = (Waker::new().unwrap(), AtomicU64::new(0));
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 for _ in 0..200_000 {
                     said.fetch_add(1, Ordering::Relaxed);
-                    bell.ring().unwrap();
+                    waker.ring().unwrap();
                 }
             });
             let mut heard = 0;
             while heard < 200_000 {
                 let mut fds = [rustix::event::PollFd::from_borrowed_fd(
-                    bell.fd(),
+                    waker.fd(),
                     rustix::event::PollFlags::IN,
                 )];
                 let patience = rustix::time::Timespec {
@@ -234,7 +234,7 @@ mod tests {
                 };
                 let woken = rustix::event::poll(&mut fds, Some(&patience)).unwrap();
                 assert_eq!(woken, 1, "slept on with {heard} of {said:?} heard");
-                bell.hush();
+                waker.hush();
                 heard = said.load(Ordering::Relaxed);
             }
         });
@@ -242,33 +242,33 @@ mod tests {
 
     #[test]
     fn a_write_that_fails_is_tried_again_and_never_mutes_the_bell() {
-        let bell = Bell::new().unwrap();
-        bell.faults.store(Bell::TRIES_MAX - 1, Ordering::Relaxed);
-        bell.ring().unwrap();
-        assert!(readable(&bell), "the last try has succeeded");
-        bell.hush();
+        let waker = Waker::new().unwrap();
+        waker.faults.store(Waker::TRIES_MAX - 1, Ordering::Relaxed);
+        waker.ring().unwrap();
+        assert!(readable(&waker), "the last try has succeeded");
+        waker.hush();
 
-        bell.faults.store(Bell::TRIES_MAX, Ordering::Relaxed);
-        let error = bell.ring().unwrap_err();
+        waker.faults.store(Waker::TRIES_MAX, Ordering::Relaxed);
+        let error = waker.ring().unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::ENOBUFS));
-        assert!(!readable(&bell));
-        bell.ring().unwrap();
-        assert!(readable(&bell), "the next ring is heard");
+        assert!(!readable(&waker));
+        waker.ring().unwrap();
+        assert!(readable(&waker), "the next ring is heard");
     }
 
     #[test]
     fn a_renewed_bell_keeps_its_number_and_sounds() {
-        let bell = Bell::new().unwrap();
-        let number = bell.as_raw_fd();
-        bell.renew();
-        assert_eq!(bell.as_raw_fd(), number);
-        assert!(readable(&bell));
-        bell.hush();
-        assert!(!readable(&bell));
-        bell.ring().unwrap();
-        assert!(readable(&bell));
+        let waker = Waker::new().unwrap();
+        let number = waker.as_raw_fd();
+        waker.renew();
+        assert_eq!(waker.as_raw_fd(), number);
+        assert!(readable(&waker));
+        waker.hush();
+        assert!(!readable(&waker));
+        waker.ring().unwrap();
+        assert!(readable(&waker));
         assert!(
-            rustix::io::fcntl_getfd(bell.fd())
+            rustix::io::fcntl_getfd(waker.fd())
                 .unwrap()
                 .contains(FdFlags::CLOEXEC)
         );
@@ -278,39 +278,42 @@ mod tests {
     fn the_first_news_ring_at_once_and_the_next_are_gathered() {
         let at = |ms: u64| Micros(ms * 1000);
         let mut noise = Noise::default();
-        let mut chime = Chime::default();
-        assert!(!chime.strike(noise, at(1000)), "nothing has happened");
+        let mut wake_throttle = WakeThrottle::default();
+        assert!(
+            !wake_throttle.strike(noise, at(1000)),
+            "nothing has happened"
+        );
         noise.news = 1;
-        assert!(chime.strike(noise, at(1000)));
-        assert!(!chime.strike(noise, at(1001)), "told already");
+        assert!(wake_throttle.strike(noise, at(1000)));
+        assert!(!wake_throttle.strike(noise, at(1001)), "told already");
         noise.news = 2;
         noise.lines = 1;
-        assert!(!chime.strike(noise, at(1010)));
-        assert_eq!(chime.next_deadline(), Some(at(1100)));
+        assert!(!wake_throttle.strike(noise, at(1010)));
+        assert_eq!(wake_throttle.next_deadline(), Some(at(1100)));
         noise.news = 3;
-        assert!(!chime.strike(noise, at(1099)));
-        assert!(chime.strike(noise, at(1100)));
-        assert_eq!(chime.next_deadline(), None);
+        assert!(!wake_throttle.strike(noise, at(1099)));
+        assert!(wake_throttle.strike(noise, at(1100)));
+        assert_eq!(wake_throttle.next_deadline(), None);
     }
 
     #[test]
     fn a_decided_probe_rings_at_once() {
-        let mut chime = Chime::default();
-        assert!(chime.strike(
+        let mut wake_throttle = WakeThrottle::default();
+        assert!(wake_throttle.strike(
             Noise {
                 news: 1,
                 ..Noise::default()
             },
             Micros(1000)
         ));
-        assert!(!chime.strike(
+        assert!(!wake_throttle.strike(
             Noise {
                 news: 2,
                 ..Noise::default()
             },
             Micros(2000)
         ));
-        assert!(chime.strike(
+        assert!(wake_throttle.strike(
             Noise {
                 news: 2,
                 decided: 1,
@@ -318,6 +321,6 @@ mod tests {
             },
             Micros(3000)
         ));
-        assert_eq!(chime.next_deadline(), None, "the news went with it");
+        assert_eq!(wake_throttle.next_deadline(), None, "the news went with it");
     }
 }

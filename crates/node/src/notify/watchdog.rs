@@ -40,7 +40,7 @@ pub struct Watchdog {
     ran: Ran,
     /// Since when a beat is owed.
     asked: Option<Micros>,
-    /// The bell is to be rung for it.
+    /// The waker is to be rung for it.
     rings: bool,
     /// When it was to be rung last.
     rung: Micros,
@@ -53,7 +53,7 @@ pub struct Watchdog {
 
 impl Watchdog {
     /// Lua runs. Returns how long it did not, if that was a stall.
-    pub fn beat(&mut self, ran: Ran, now: Micros) -> Option<Duration> {
+    pub fn heartbeat(&mut self, ran: Ran, now: Micros) -> Option<Duration> {
         (self.beaten, self.ran) = (Some(now), ran);
         self.looked = now;
         self.rings = false;
@@ -217,14 +217,14 @@ impl EngineWatch {
 
 impl State {
     /// Lua runs, on the thread that calls, and its clock shows `lua_time`.
-    pub fn beat(&mut self, lua_time: Option<LuaTime>, now: Now) {
+    pub fn heartbeat(&mut self, lua_time: Option<LuaTime>, now: Now) {
         if let Some(lua_time) = lua_time {
             self.clock.follow(lua_time);
         }
         // Who has left beats once more, and then not until he is back.
         if self.swim.myself().is_some() {
             self.beater = ThreadClock::of_this_thread();
-            if let Some(stall) = self.watchdog.beat(self.ran(), now.monotonic) {
+            if let Some(stall) = self.watchdog.heartbeat(self.ran(), now.monotonic) {
                 let seconds = stall.as_secs_f64();
                 let line = format!(
                     "Tarantool's thread did not respond for {seconds:.1} s: announced myself suspect"
@@ -238,7 +238,7 @@ impl State {
     }
 
     /// Lua runs, but is not going to beat any more.
-    pub fn end_beats(&mut self, now: Now) {
+    pub fn end_heartbeats(&mut self, now: Now) {
         self.watchdog.dismiss();
         self.swim.set_stalled(false, now);
         self.swim.forget_clock(now);
@@ -287,7 +287,7 @@ mod tests {
     /// One that has beaten at the beginning.
     fn watchdog(ran: impl Fn(Micros) -> Ran) -> Watchdog {
         let mut dog = Watchdog::default();
-        assert_eq!(dog.beat(ran(at(0)), at(0)), None);
+        assert_eq!(dog.heartbeat(ran(at(0)), at(0)), None);
         dog
     }
 
@@ -313,7 +313,7 @@ mod tests {
             dog.look(TIMEOUT, ran(look), look);
             if dog.poll_question() {
                 assert!(!dog.poll_question(), "once");
-                assert_eq!(dog.beat(ran(look), look), None);
+                assert_eq!(dog.heartbeat(ran(look), look), None);
                 asked.push(look.0 / 1000);
             }
         }
@@ -340,7 +340,7 @@ mod tests {
             assert!(TIMEOUT <= after && after <= most, "{began}: {after:?}");
 
             let back = found + Duration::from_secs(10);
-            let missed = dog.beat(runs_since(began)(back), back);
+            let missed = dog.heartbeat(runs_since(began)(back), back);
             assert_eq!(missed, Some(TIMEOUT + Duration::from_secs(10)));
             assert!(!dog.is_stalled());
         }
@@ -363,7 +363,7 @@ mod tests {
             assert!(pauses.max().unwrap() <= Duration::from_secs(1), "{rings:?}");
             assert!(rings.last() >= Some(&at(7000)), "{rings:?}");
             assert_eq!(dog.is_stalled(), timeout == TIMEOUT);
-            dog.beat(never_runs(at(8000)), at(8000));
+            dog.heartbeat(never_runs(at(8000)), at(8000));
             assert!(!dog.poll_question() && !dog.is_stalled());
         }
     }
@@ -410,12 +410,12 @@ mod tests {
         let mut dog = Watchdog::default();
         dog.look(TIMEOUT, None, at(10_000));
         assert_eq!((dog.is_stalled(), dog.next_look(TIMEOUT)), (false, None));
-        dog.beat(None, at(10_000));
+        dog.heartbeat(None, at(10_000));
         dog.dismiss();
         dog.look(TIMEOUT, None, at(20_000));
         assert_eq!((dog.is_stalled(), dog.next_look(TIMEOUT)), (false, None));
         assert!(!dog.poll_question());
-        dog.beat(None, at(20_000));
+        dog.heartbeat(None, at(20_000));
         assert!(watch(&mut dog, |_| None, at(100_000)).is_some(), "again");
     }
 
@@ -451,7 +451,7 @@ mod tests {
         assert!(dog.poll_question());
         dog.look(Duration::ZERO, None, at(100_000));
         assert!(!dog.is_stalled());
-        dog.beat(None, at(100_000));
+        dog.heartbeat(None, at(100_000));
         assert!(watch(&mut dog, |_| None, at(200_000)).is_some());
         dog.look(Duration::ZERO, None, at(200_001));
         assert!(!dog.is_stalled(), "the option was changed");

@@ -16,13 +16,13 @@ const LIFE: Duration = Duration::from_secs(60);
 
 /// The last trouble with each member.
 #[derive(Debug)]
-pub struct Troubles {
-    last: Cache<Uri, Option<(Trouble, Micros)>>,
+pub struct DeliveryErrors {
+    last: Cache<Uri, Option<(DeliveryError, Micros)>>,
 }
 
 /// What was wrong with a datagram.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Trouble {
+pub enum DeliveryError {
     /// The system did not send it, and said why.
     Unsent(String),
     /// Nobody has the port that it went to.
@@ -31,7 +31,7 @@ pub enum Trouble {
     Dropped(DropReason),
 }
 
-impl fmt::Display for Trouble {
+impl fmt::Display for DeliveryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unsent(reason) => write!(f, "the system sends nothing to it: {reason}"),
@@ -47,7 +47,7 @@ impl fmt::Display for Trouble {
     }
 }
 
-impl Default for Troubles {
+impl Default for DeliveryErrors {
     fn default() -> Self {
         Self {
             last: Cache::new(ENTRIES_MAX),
@@ -55,14 +55,14 @@ impl Default for Troubles {
     }
 }
 
-impl Troubles {
+impl DeliveryErrors {
     /// Notes what was wrong.
-    pub fn note(&mut self, uri: &Uri, trouble: Trouble, now: Micros) {
+    pub fn note(&mut self, uri: &Uri, trouble: DeliveryError, now: Micros) {
         *self.last.entry(uri) = Some((trouble, now));
     }
 
     /// What was wrong with `uri` of late, unless it has answered since.
-    pub fn of(&self, uri: &Uri, silence: Option<Duration>, now: Micros) -> Option<&Trouble> {
+    pub fn of(&self, uri: &Uri, silence: Option<Duration>, now: Micros) -> Option<&DeliveryError> {
         let (trouble, when) = self.last.peek(uri)?.as_ref()?;
         let age = now.since(*when);
         let answered_since = silence.is_some_and(|silence| silence <= age);
@@ -77,17 +77,24 @@ mod tests {
     #[test]
     fn what_is_over_is_not_told() {
         let uri = Uri::new("a", 1).unwrap();
-        let mut troubles = Troubles::default();
+        let mut delivery_errors = DeliveryErrors::default();
         let at = |seconds: u64| Micros(seconds * 1_000_000);
         let silent_for = |seconds| Some(Duration::from_secs(seconds));
-        assert_eq!(troubles.of(&uri, None, at(10)), None);
-        troubles.note(&uri, Trouble::Refused, at(10));
-        assert_eq!(troubles.of(&uri, None, at(20)), Some(&Trouble::Refused));
+        assert_eq!(delivery_errors.of(&uri, None, at(10)), None);
+        delivery_errors.note(&uri, DeliveryError::Refused, at(10));
         assert_eq!(
-            troubles.of(&uri, silent_for(15), at(20)),
-            Some(&Trouble::Refused)
+            delivery_errors.of(&uri, None, at(20)),
+            Some(&DeliveryError::Refused)
         );
-        assert_eq!(troubles.of(&uri, silent_for(5), at(20)), None, "it answers");
-        assert_eq!(troubles.of(&uri, None, at(70)), None, "long ago");
+        assert_eq!(
+            delivery_errors.of(&uri, silent_for(15), at(20)),
+            Some(&DeliveryError::Refused)
+        );
+        assert_eq!(
+            delivery_errors.of(&uri, silent_for(5), at(20)),
+            None,
+            "it answers"
+        );
+        assert_eq!(delivery_errors.of(&uri, None, at(70)), None, "long ago");
     }
 }

@@ -1,7 +1,7 @@
 //! Who is sick, as far as this node can tell: the protocol's evidence, and the machine's.
 
 use crate::Node;
-use crate::error::Failure;
+use crate::error::Error;
 use crate::state::State;
 use swim::diagnosis::Diagnosis;
 use swim::identity::uri::Uri;
@@ -12,13 +12,13 @@ const MEMBERS_AT_A_TIME: usize = 256;
 
 impl Node {
     /// What is known of `uri`.
-    pub fn diagnose(&self, uri: &str) -> Result<Option<Diagnosis>, Failure> {
+    pub fn diagnose(&self, uri: &str) -> Result<Option<Diagnosis>, Error> {
         let look = |state: &State| diagnose(state, uri, state.clock.now());
         self.shared.look(look)
     }
 
     /// What is known of everybody.
-    pub fn diagnose_all(&self) -> Result<Vec<Diagnosis>, Failure> {
+    pub fn diagnose_all(&self) -> Result<Vec<Diagnosis>, Error> {
         let uris = |state: &State| {
             let members = state.swim.members().from(0);
             members.map(|member| member.uri.clone()).collect()
@@ -39,7 +39,7 @@ fn diagnose(state: &State, uri: &str, now: Now) -> Option<Diagnosis> {
     let mut diagnosis = state.swim.diagnose(uri, now)?;
     let (uri, silence) = (&diagnosis.uri, diagnosis.silence);
     let name = state.addresses.trouble(uri);
-    let trouble = state.troubles.of(uri, silence, now.monotonic);
+    let trouble = state.delivery_errors.of(uri, silence, now.monotonic);
     let trouble = trouble.map(ToString::to_string);
     // What the machine has seen explains the rest.
     diagnosis

@@ -3,13 +3,13 @@
 use core::time::Duration;
 
 use crate::Node;
-use crate::error::Failure;
+use crate::error::Error;
 use crate::state::State;
 use swim::stats::{Gauges, Stats};
 
 /// Counters and gauges of the protocol and of the machine.
 #[derive(Clone, Debug)]
-pub struct Figures {
+pub struct Metrics {
     /// The counters of the protocol.
     pub stats: Stats,
     /// Its gauges.
@@ -47,7 +47,7 @@ impl Lookups {
     }
 }
 
-impl Figures {
+impl Metrics {
     fn of(state: &State) -> Self {
         Self {
             stats: state.swim.stats().clone(),
@@ -63,7 +63,7 @@ impl Figures {
 
 impl Node {
     /// The counters and gauges, as they are.
-    pub fn figures(&self) -> Result<Figures, Failure> {
-        self.shared.look(Figures::of)
+    pub fn metrics(&self) -> Result<Metrics, Error> {
+        self.shared.look(Metrics::of)
     }
 }

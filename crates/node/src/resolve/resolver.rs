@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::error::system_text;
 use crate::net::socket::Family;
-use crate::notify::waker::Bell;
+use crate::notify::waker::Waker;
 use crate::resolve::shares::Limits;
 use crate::threads;
 use swim::identity::uri::Uri;
@@ -40,17 +40,17 @@ pub struct Answer {
 /// Answers questions. Starts its threads as they are needed; they end some time after it is
 /// dropped.
 pub struct Resolver {
-    desk: Arc<Desk>,
+    desk: Arc<ResolverHandle>,
     answers: Receiver<Answer>,
 }
 
 /// What its threads share. They know neither the node nor its lock.
-pub struct Desk {
+pub struct ResolverHandle {
     lookup: Lookup,
     /// By [`Acquaintance`]: each has threads of its own.
     counters: [Counter; Acquaintance::COUNT],
     answers: Sender<Answer>,
-    bell: Arc<Bell>,
+    waker: Arc<Waker>,
 }
 
 /// Where the questions of one share queue.
@@ -70,14 +70,14 @@ struct Queue {
 }
 
 impl Resolver {
-    /// One that rings `bell` when there is an answer.
-    pub fn new(lookup: Lookup, bell: Arc<Bell>) -> Self {
+    /// One that rings `waker` when there is an answer.
+    pub fn new(lookup: Lookup, waker: Arc<Waker>) -> Self {
         let (sender, answers) = mpsc::channel();
-        let desk = Desk {
+        let desk = ResolverHandle {
             lookup,
             counters: Default::default(),
             answers: sender,
-            bell,
+            waker,
         };
         Self {
             desk: Arc::new(desk),
@@ -86,7 +86,7 @@ impl Resolver {
     }
 
     /// Where to ask.
-    pub fn desk(&self) -> Arc<Desk> {
+    pub fn desk(&self) -> Arc<ResolverHandle> {
         Arc::clone(&self.desk)
     }
 
@@ -107,7 +107,7 @@ impl Drop for Resolver {
     }
 }
 
-impl Desk {
+impl ResolverHandle {
     /// Asks. Does not wait for anything but a thread to be made.
     pub fn ask(self: &Arc<Self>, question: Question) {
         let share = question.share;
@@ -148,7 +148,7 @@ impl Desk {
         // Nobody listens any more once the node has left.
         if self.answers.send(answer).is_ok() {
             // Where that fails, the engine finds the answer when it looks next.
-            let _ = self.bell.ring();
+            let _ = self.waker.ring();
         }
     }
 }
@@ -190,11 +190,11 @@ mod tests {
 
     fn resolver(
         lookup: impl Fn(&str) -> Result<SocketAddr, String> + Send + Sync + 'static,
-    ) -> (Resolver, Arc<Bell>) {
-        let bell = Arc::new(Bell::new().unwrap());
+    ) -> (Resolver, Arc<Waker>) {
+        let waker = Arc::new(Waker::new().unwrap());
         (
-            Resolver::new(Arc::new(move |host, _| lookup(host)), Arc::clone(&bell)),
-            bell,
+            Resolver::new(Arc::new(move |host, _| lookup(host)), Arc::clone(&waker)),
+            waker,
         )
     }
 
@@ -211,16 +211,16 @@ mod tests {
         });
     }
 
-    /// The next answer, once the bell has been rung for it.
-    fn answer(resolver: &Resolver, bell: &Bell) -> (String, Result<SocketAddr, String>) {
+    /// The next answer, once the waker has been rung for it.
+    fn answer(resolver: &Resolver, waker: &Waker) -> (String, Result<SocketAddr, String>) {
         loop {
             if let Some(answer) = resolver.poll_answer() {
                 return (answer.question.about.host().into(), answer.result);
             }
-            let mut fds = [PollFd::from_borrowed_fd(bell.fd(), PollFlags::IN)];
+            let mut fds = [PollFd::from_borrowed_fd(waker.fd(), PollFlags::IN)];
             let patience = Duration::from_secs(10).try_into().unwrap();
             assert_eq!(poll(&mut fds, Some(&patience)).unwrap(), 1, "no answer");
-            bell.hush();
+            waker.hush();
         }
     }
 
@@ -228,7 +228,7 @@ mod tests {
     fn a_name_that_hangs_holds_up_no_other() {
         let (release, hold) = mpsc::channel::<()>();
         let hold = Mutex::new(hold);
-        let (resolver, bell) = resolver(move |host| {
+        let (resolver, waker) = resolver(move |host| {
             if host == "hangs" {
                 let _ = hold.lock().unwrap().recv();
             }
@@ -238,17 +238,17 @@ mod tests {
         for number in 0..100 {
             let host = format!("host{number}");
             ask(&resolver, &host);
-            assert_eq!(answer(&resolver, &bell), (host, Ok(LOCALHOST)));
+            assert_eq!(answer(&resolver, &waker), (host, Ok(LOCALHOST)));
         }
         drop(release);
-        assert_eq!(answer(&resolver, &bell), ("hangs".into(), Ok(LOCALHOST)));
+        assert_eq!(answer(&resolver, &waker), ("hangs".into(), Ok(LOCALHOST)));
     }
 
     #[test]
     fn names_of_strangers_that_hang_hold_up_no_member() {
         let (release, hold) = mpsc::channel::<()>();
         let hold = Mutex::new(hold);
-        let (resolver, bell) = resolver(move |host| {
+        let (resolver, waker) = resolver(move |host| {
             if host.starts_with("hangs") {
                 let _ = hold.lock().unwrap().recv();
             }
@@ -260,27 +260,27 @@ mod tests {
             ask_for(Acquaintance::Introduced, &resolver, &host);
         }
         ask(&resolver, "member");
-        assert_eq!(answer(&resolver, &bell), ("member".into(), Ok(LOCALHOST)));
+        assert_eq!(answer(&resolver, &waker), ("member".into(), Ok(LOCALHOST)));
         drop(release);
     }
 
     #[test]
     fn a_lookup_that_panics_is_a_name_that_fails() {
-        let (resolver, bell) = resolver(|host| match host {
+        let (resolver, waker) = resolver(|host| match host {
             "bad" => panic!("this is part of the test"),
             _ => Ok(LOCALHOST),
         });
         ask(&resolver, "bad");
-        assert!(answer(&resolver, &bell).1.is_err());
+        assert!(answer(&resolver, &waker).1.is_err());
         ask(&resolver, "good");
-        assert_eq!(answer(&resolver, &bell).1, Ok(LOCALHOST));
+        assert_eq!(answer(&resolver, &waker).1, Ok(LOCALHOST));
     }
 
     #[test]
     fn its_threads_end_when_it_is_dropped() {
-        let (resolver, bell) = resolver(|_| Ok(LOCALHOST));
+        let (resolver, waker) = resolver(|_| Ok(LOCALHOST));
         ask(&resolver, "host");
-        answer(&resolver, &bell).1.unwrap();
+        answer(&resolver, &waker).1.unwrap();
         let desk = Arc::downgrade(&resolver.desk);
         drop(resolver);
         let give_up = crate::clock::monotonic() + Duration::from_secs(10);

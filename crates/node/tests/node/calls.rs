@@ -3,7 +3,7 @@
 use std::net::UdpSocket;
 use std::time::Duration;
 
-use node::{Line, Lines, Node};
+use node::{Line, LogQueue, Node};
 use swim::PingOutcome;
 use swim::identity::uri::Uri;
 use swim::log_event::Level;
@@ -133,7 +133,7 @@ fn a_port_that_others_have_too_leaves_it_where_it_was() {
 #[test]
 fn after_a_panic_every_call_fails_the_port_is_silent_and_one_line_says_why() {
     let node = started(33_220);
-    let bell = node.open_bell().unwrap();
+    let waker = node.open_waker().unwrap();
     let before = node.progress().version();
     let failed = node.with_swim(|_, _| panic!("this is part of the test"));
     let text = "membership engine failed: this is part of the test";
@@ -143,8 +143,8 @@ fn after_a_panic_every_call_fails_the_port_is_silent_and_one_line_says_why() {
         before.to_bits(),
         "who compares versions is to look"
     );
-    assert!(is_rung(bell, Duration::ZERO));
-    node.hush_bell(bell);
+    assert!(is_rung(waker, Duration::ZERO));
+    node.quiet_waker(waker);
     let failures = [
         node.with_swim(|_, _| ()).unwrap_err(),
         node.view(|_| ()).unwrap_err(),
@@ -154,7 +154,7 @@ fn after_a_panic_every_call_fails_the_port_is_silent_and_one_line_says_why() {
     for failure in failures {
         assert_eq!(failure.to_string(), text);
     }
-    node.beat(None);
+    node.heartbeat(None);
     let line = Line {
         level: Level::Error,
         text: text.into(),
@@ -167,9 +167,9 @@ fn after_a_panic_every_call_fails_the_port_is_silent_and_one_line_says_why() {
 fn log_lines_are_bounded_while_nobody_takes_them() {
     let node = Node::new();
     let _busy = UdpSocket::bind("0.0.0.0:33230").unwrap();
-    for _ in 0..Lines::MAX + 7 {
+    for _ in 0..LogQueue::MAX + 7 {
         node.init("127.0.0.1", 33_230, None).unwrap_err();
     }
     let (lines, left_out) = node.take_lines();
-    assert_eq!((lines.len(), left_out), (Lines::MAX, 7));
+    assert_eq!((lines.len(), left_out), (LogQueue::MAX, 7));
 }

@@ -1,12 +1,12 @@
 //! Nodes on the loopback interface: real threads, sockets and clocks.
 
-mod bells;
 mod calls;
 mod group;
 mod names;
 #[cfg(target_os = "linux")]
 mod refusals;
 mod stall;
+mod wakers;
 
 use std::net::{SocketAddr, UdpSocket};
 use std::thread;
@@ -79,9 +79,9 @@ fn is_free(port: u16) -> bool {
     UdpSocket::bind(("0.0.0.0", port)).is_ok()
 }
 
-fn is_rung(bell: i32, patience: Duration) -> bool {
+fn is_rung(waker: i32, patience: Duration) -> bool {
     // SAFETY: the node that owns it outlives the call.
-    let bell = unsafe { std::os::fd::BorrowedFd::borrow_raw(bell) };
-    let mut fds = [PollFd::from_borrowed_fd(bell, PollFlags::IN)];
+    let waker = unsafe { std::os::fd::BorrowedFd::borrow_raw(waker) };
+    let mut fds = [PollFd::from_borrowed_fd(waker, PollFlags::IN)];
     poll(&mut fds, Some(&patience.try_into().unwrap())).unwrap() == 1
 }

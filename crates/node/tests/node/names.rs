@@ -32,7 +32,10 @@ fn names_and_ipv6_work_like_ipv4_numbers() {
     six[1].init("[::1]", 33_111, Some("[::1]")).unwrap();
     add(&six[0], &uri("[::1]", 33_111));
     sees(&six[1], &uri("[::1]", 33_110), Status::Alive);
-    assert_eq!(outcome(&six[1], &uri("[::1]", 33_110)), PingOutcome::Answered);
+    assert_eq!(
+        outcome(&six[1], &uri("[::1]", 33_110)),
+        PingOutcome::Answered
+    );
     assert_eq!(
         outcome(&six[1], &uri("127.0.0.1", 33_110)),
         PingOutcome::Unsent,
@@ -70,7 +73,10 @@ fn a_name_that_hangs_delays_nothing_else() {
     let other = Node::with_lookup(|_, _| Ok(LOCALHOST));
     other.init("other", 33_161, None).unwrap();
     add(&node, &uri("hangs", 33_169));
-    assert_eq!(outcome(&node, &uri("127.0.0.1", 33_160)), PingOutcome::Answered);
+    assert_eq!(
+        outcome(&node, &uri("127.0.0.1", 33_160)),
+        PingOutcome::Answered
+    );
     assert_eq!(
         outcome(&node, &uri("other", 33_161)),
         PingOutcome::Answered,

@@ -27,10 +27,10 @@ fn one_that_hangs_says_so_dies_and_is_back_with_the_next_beat() {
     let before = claim(&other, &myself);
 
     assign(&node, TIMEOUT, 0.25);
-    node.beat(None);
+    node.heartbeat(None);
     sees(&other, &myself, Status::Dead);
     assert_eq!(claim(&node, &myself), before.with(Status::Suspect));
-    node.beat(None);
+    node.heartbeat(None);
     eventually("it is back", || {
         let now = claim(&other, &myself);
         now.status == Status::Alive && now.incarnation > before.incarnation
@@ -61,18 +61,18 @@ fn who_is_not_expected_to_beat_does_not_hang() {
     assert_eq!(stalls_in_a_while(&node), 0, "it has never beaten");
 
     assign(&node, TIMEOUT, 60.0);
-    node.beat(None);
-    node.end_beats();
+    node.heartbeat(None);
+    node.end_heartbeats();
     assert_eq!(stalls_in_a_while(&node), 0, "it has said that it will not");
 
     assign(&node, TIMEOUT, 60.0);
-    node.beat(None);
+    node.heartbeat(None);
     node.leave().unwrap();
-    node.beat(None);
+    node.heartbeat(None);
     node.init("127.0.0.1", 36_032, None).unwrap();
     assert_eq!(stalls_in_a_while(&node), 0, "it has left in between");
 
-    node.beat(None);
+    node.heartbeat(None);
     eventually("it hangs once it has beaten again", || {
         stalls_in_a_while(&node) == 1
     });

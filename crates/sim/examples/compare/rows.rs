@@ -409,7 +409,7 @@ fn deaf(group: &Group) -> Vec<Option<f64>> {
 fn half_paused(group: &Group) -> Vec<Option<f64>> {
     let mut world = group.world();
     let half = group.some(group.members as usize / 2);
-    world.onlooker.count_anew([]);
+    world.observer.count_anew([]);
     for id in &half {
         world.pause(*id, seconds(10));
         world.run(seconds(1) / group.members * 2);
@@ -417,6 +417,6 @@ fn half_paused(group: &Group) -> Vec<Option<f64>> {
     world.run(seconds(10));
     let back = world.try_reunion(LIMIT);
     world.run(seconds(20));
-    let errors = world.onlooker.wronged.len() + world.onlooker.buried.len();
+    let errors = world.observer.wronged.len() + world.observer.buried.len();
     vec![Some(errors as f64), in_seconds(back)]
 }

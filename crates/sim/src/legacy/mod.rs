@@ -28,11 +28,11 @@ use swim::table::claim::{Claim, Incarnation, Status};
 use swim::table::payload::Payload;
 use swim::table::preload::Preloaded;
 use swim::time::{Micros, Now};
-use swim::wire::{Body, PingData, MessageType, ack_data, decode_first};
+use swim::wire::{Body, MessageType, PingData, ack_data, decode_first};
 use tables::Entropy;
 
 /// A member of the Lua rock.
-pub struct Rock {
+pub struct Legacy {
     options: Config,
     rng: StdRng,
     myself: Option<Uri>,
@@ -66,7 +66,7 @@ struct Rumour {
     ttl: f64,
 }
 
-impl Rock {
+impl Legacy {
     /// One who is nobody yet.
     pub fn new(options: Config, seed: u64) -> Self {
         Self {
@@ -156,7 +156,7 @@ impl Rock {
         self.reports.pop_front()
     }
 
-    /// When to call [`Rock::handle_timeout`] next.
+    /// When to call [`Legacy::handle_timeout`] next.
     pub fn next_deadline(&self) -> Option<Micros> {
         let deadline = self.step.deadline().min(self.entropy.deadline());
         self.myself.is_some().then_some(deadline)

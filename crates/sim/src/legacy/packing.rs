@@ -3,7 +3,7 @@
 use indexmap::IndexSet;
 use rmp::encode as msgpack;
 
-use super::{Record, Rock, Rumour};
+use super::{Legacy, Record, Rumour};
 use swim::Transmit;
 use swim::identity::uri::Uri;
 use swim::table::claim::{Claim, Status};
@@ -20,7 +20,13 @@ pub(super) struct Parcel {
 }
 
 impl Parcel {
-    fn new(kind: MessageType, sender: &Uri, data: &[u8], tail: &'static [u8], limit: usize) -> Self {
+    fn new(
+        kind: MessageType,
+        sender: &Uri,
+        data: &[u8],
+        tail: &'static [u8],
+        limit: usize,
+    ) -> Self {
         let mut head = Vec::with_capacity(128);
         infallible(msgpack::write_array_len(&mut head, 4));
         infallible(msgpack::write_str(&mut head, sender));
@@ -85,7 +91,7 @@ impl Parcel {
 /// How many members are drawn at most to fill a datagram: more than fit into 1472 bytes.
 const DRAWN_MAX: usize = 96;
 
-impl Rock {
+impl Legacy {
     /// Sends a PING or an ACK with everything that rides on it.
     pub(super) fn tell(&mut self, kind: MessageType, data: &[u8], to: &Uri) {
         let Some(myself) = self.myself.clone() else {

@@ -2,12 +2,12 @@
 
 use rand::seq::SliceRandom;
 
-use super::{Record, Rock};
+use super::{Legacy, Record};
 use swim::identity::uri::Uri;
 use swim::log_event::LogEvent;
 use swim::table::claim::Status;
 use swim::time::{Micros, Now};
-use swim::wire::{PingData, MessageType, ping_data};
+use swim::wire::{MessageType, PingData, ping_data};
 
 /// Where it is in the protocol step.
 #[derive(Debug, Default)]
@@ -44,7 +44,7 @@ impl Step {
     }
 }
 
-impl Rock {
+impl Legacy {
     pub(super) fn go_on_probing(&mut self, now: Now) {
         if let Phase::Direct { uri, until, .. } = &self.step.phase
             && *until <= now.monotonic

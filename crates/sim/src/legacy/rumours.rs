@@ -1,6 +1,6 @@
 //! What it makes of what it hears, and what it tells.
 
-use super::{Record, Rock, Rumour};
+use super::{Legacy, Record, Rumour};
 use swim::identity::uri::Uri;
 use swim::log_event::LogEvent;
 use swim::table::claim::{Claim, Status};
@@ -8,7 +8,7 @@ use swim::table::payload::Payload;
 use swim::time::Now;
 use swim::wire::Event;
 
-impl Rock {
+impl Legacy {
     /// Hears an event of a PING, ACK or LEAVE.
     pub(super) fn hear(&mut self, event: &Event<'_>, now: Now) {
         if self.myself.as_deref() == Some(event.uri) {

@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 
 use super::packing::Parcel;
-use super::{Rock, Rumour};
+use super::{Legacy, Rumour};
 use swim::identity::uri::Uri;
 use swim::table::claim::{Claim, Status};
 use swim::time::{Micros, Now};
@@ -32,7 +32,7 @@ impl Entropy {
 /// How many members are drawn at most to fill a datagram with records.
 const DRAWN_MAX: usize = 96;
 
-impl Rock {
+impl Legacy {
     pub(super) fn go_on_comparing(&mut self, now: Now) {
         if self.entropy.next > now.monotonic {
             return;
@@ -69,7 +69,12 @@ impl Rock {
     }
 
     /// As many records as fit, in random order, up to the first that does not.
-    fn pack(&mut self, kind: MessageType, myself: &Uri, wanted: impl Fn(&Uri, Claim) -> bool) -> Vec<u8> {
+    fn pack(
+        &mut self,
+        kind: MessageType,
+        myself: &Uri,
+        wanted: impl Fn(&Uri, Claim) -> bool,
+    ) -> Vec<u8> {
         let mut parcel = Parcel::of_records(kind, myself, self.options.max_packet_size);
         for index in self.draw(DRAWN_MAX) {
             let (uri, record) = self.members.get_index(index).expect("drawn from them");

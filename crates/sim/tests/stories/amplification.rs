@@ -54,7 +54,12 @@ fn alive(uri: &Uri, draft: &mut MessageBuilder) {
 }
 
 fn ping(from: &Uri, dst: &Uri, ts: u64) -> Vec<u8> {
-    let draft = MessageBuilder::with_data(MessageType::Ping, from, &ping_data(ts, from, dst, None), 1472);
+    let draft = MessageBuilder::with_data(
+        MessageType::Ping,
+        from,
+        &ping_data(ts, from, dst, None),
+        1472,
+    );
     draft.finish().expect("it fits")
 }
 
@@ -147,7 +152,9 @@ fn an_address_that_is_not_validated_gets_at_most_three_times_what_came_from_it_a
             note: Some(Extension::Compare(sums.clone())),
             ..Trailer::default()
         };
-        let compare = MessageBuilder::leave(&victim, 1472).trailed_by(&compare).finish();
+        let compare = MessageBuilder::leave(&victim, 1472)
+            .trailed_by(&compare)
+            .finish();
         let compare = compare.map(checksummed);
         let lures = (0..5).map(|kind| lure(kind, &victim, 7));
         for lure in lures.chain(compare) {
@@ -181,7 +188,10 @@ fn what_an_asker_wants_it_gets_as_soon_as_it_has_answered_from_where_it_asks() {
                 .map(checksummed),
             "asker",
         ),
-        (MessageBuilder::sync(MessageType::SyncReq, &asker, 1472).finish(), "asker"),
+        (
+            MessageBuilder::sync(MessageType::SyncReq, &asker, 1472).finish(),
+            "asker",
+        ),
         (Some(ping(&asker, &own(), 7)), "asker"),
         (Some(ping(&asker, &name("member", 3), 7)), "member"),
     ];
@@ -278,7 +288,12 @@ fn who_is_told_of_a_suspicion_by_a_ping_refutes_it_in_the_answer() {
         let (to, from) = (uri(&world, B), uri(&world, A));
         let claim = world.claim(A, &to).expect("known");
         assert_eq!(claim.status, Suspect);
-        let mut told = MessageBuilder::with_data(MessageType::Ping, &from, &ping_data(7, &from, &to, None), 1472);
+        let mut told = MessageBuilder::with_data(
+            MessageType::Ping,
+            &from,
+            &ping_data(7, &from, &to, None),
+            1472,
+        );
         assert!(told.event(&to, claim, None, 0));
         let heard = world.act(B, "hears", |engine, now| {
             let swim = engine.swim_mut().expect("ours");
@@ -381,7 +396,7 @@ fn members_stay_alive_and_hear_news_while_one_of_them_is_flooded() {
     for seed in 0..3 {
         let mut world = World::of(4, seed);
         world.run(round(4));
-        world.onlooker.count_anew([]);
+        world.observer.count_anew([]);
         for number in 0..20_000 {
             for ts in 4 * number..4 * number + 4 {
                 let stranger = name("victim", 1 + (ts % 60_000) as u16);
@@ -396,7 +411,7 @@ fn members_stay_alive_and_hear_news_while_one_of_them_is_flooded() {
             }
         }
         assert!(swim(&world, B).stats().amplification_limited > 0);
-        assert!(world.onlooker.wronged.is_empty() && world.onlooker.buried.is_empty());
+        assert!(world.observer.wronged.is_empty() && world.observer.buried.is_empty());
         // The bucket fills again.
         world.run(seconds(5));
         let joiner = world.add();

@@ -4,7 +4,7 @@ use swim::config::{Config, Setting};
 use swim::table::claim::{Claim, Incarnation};
 use swim::table::payload::{Payload, Unfit};
 use swim::time::{Micros, Now};
-use swim::wire::{MessageBuilder, MessageType, DropReason, decode, ping_data};
+use swim::wire::{DropReason, MessageBuilder, MessageType, decode, ping_data};
 use swim::{PingOutcome, Position, Refused};
 
 use crate::*;
@@ -38,7 +38,12 @@ fn leave(from: &Uri, about: &Uri, claim: Claim, payload: Option<&Payload>) -> Ve
 }
 
 fn ping(from: &Uri, dst: &Uri, ts: u64) -> Vec<u8> {
-    let draft = MessageBuilder::with_data(MessageType::Ping, from, &ping_data(ts, from, dst, None), 1472);
+    let draft = MessageBuilder::with_data(
+        MessageType::Ping,
+        from,
+        &ping_data(ts, from, dst, None),
+        1472,
+    );
     draft.finish().expect("it fits")
 }
 
@@ -145,7 +150,9 @@ fn a_payload_that_could_harm_its_reader_is_nowhere_taken_in_and_what_comes_with_
         swim.handle_datagram(&lethal, SOMEWHERE, at(1))
             .expect("well formed");
         let known = |swim: &Swim| {
-            let member = swim.member("b:1").or_else(|| swim.members().tombstone("b:1"));
+            let member = swim
+                .member("b:1")
+                .or_else(|| swim.members().tombstone("b:1"));
             let member = member.expect("it is heard of").clone();
             (
                 member.claim.status,

@@ -381,7 +381,7 @@ fn a_peer_of_the_lua_rock_at_the_last_incarnation_is_neither_immortal_nor_lost()
         world.acquaint();
         let old: Vec<Id> = world
             .ids()
-            .filter(|id| world.host(*id).kind == Implementation::Rock)
+            .filter(|id| world.host(*id).kind == Implementation::Legacy)
             .collect();
         let ours = world
             .ids()

@@ -82,7 +82,12 @@ fn answer(ping: &Transmit) -> Vec<u8> {
     let Body::Ping(echo) = asked.body else {
         panic!("not a PING: {asked:?}");
     };
-    let answer = MessageBuilder::with_data(MessageType::Ack, &ping.to, &ack_data(echo.raw, Micros(1)), 1472);
+    let answer = MessageBuilder::with_data(
+        MessageType::Ack,
+        &ping.to,
+        &ack_data(echo.raw, Micros(1)),
+        1472,
+    );
     answer.finish().expect("it fits")
 }
 

@@ -77,7 +77,7 @@ fn one_that_is_upgraded_goes_on_as_ours() {
         let mut world = group(6, 0.5, seed);
         world.set_payload(B, 7);
         world.run(5 * PERIOD);
-        assert_eq!(world.host(B).kind, Implementation::Rock);
+        assert_eq!(world.host(B).kind, Implementation::Legacy);
         world.leave(B);
         world.kill(B);
         world.host_mut(B).kind = Implementation::Ours;

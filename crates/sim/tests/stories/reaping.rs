@@ -206,7 +206,10 @@ fn the_memory_of_the_forgotten_has_a_bound_too() {
         while swim.poll_report().is_some() {}
         swim.audit().expect("bounded");
     }
-    assert_eq!((swim.members().len(), swim.members().tombstone_count()), (1, 50));
+    assert_eq!(
+        (swim.members().len(), swim.members().tombstone_count()),
+        (1, 50)
+    );
 }
 
 #[test]

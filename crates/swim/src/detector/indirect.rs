@@ -8,7 +8,7 @@ use crate::Swim;
 use crate::dissemination::gossip::Telling;
 use crate::identity::uri::Uri;
 use crate::table::member::Member;
-use crate::wire::{PingData, MessageType, Extension};
+use crate::wire::{Extension, MessageType, PingData};
 
 /// The pings passed on of late. An answer is passed on only if it belongs to one of them, so that
 /// nobody can have datagrams sent wherever he likes.
@@ -137,7 +137,9 @@ impl Swim {
         };
         if errand(echo).is_some_and(|errand| self.indirect_pings.knows(&errand)) {
             // Its address was validated when it asked.
-            self.because_of_others(|swim| swim.send_with_gossip(MessageType::Ack, echo.raw, &src, Telling::News));
+            self.because_of_others(|swim| {
+                swim.send_with_gossip(MessageType::Ack, echo.raw, &src, Telling::News)
+            });
         } else {
             self.stats.acks_unsolicited += 1;
         }

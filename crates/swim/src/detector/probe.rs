@@ -15,7 +15,7 @@ use crate::table::claim::{Incarnation, Status};
 use crate::table::member::Member;
 use crate::time::{Micros, Now};
 use crate::timers::Timer;
-use crate::wire::{PingData, Event};
+use crate::wire::{Event, PingData};
 
 /// The probes in flight: one of the round, and one of a member that is not live.
 #[derive(Debug, Default)]
@@ -80,7 +80,9 @@ impl Prober {
     /// The questions in flight.
     pub(crate) fn questions(&self) -> impl Iterator<Item = &Question> {
         let round = self.round.iter().map(|probe| &probe.question);
-        round.chain(&self.unreachable_probe).chain(self.checks.iter())
+        round
+            .chain(&self.unreachable_probe)
+            .chain(self.checks.iter())
     }
 }
 

@@ -5,7 +5,7 @@ use crate::dissemination::gossip::Telling;
 use crate::identity::uri::Uri;
 use crate::security::cookie::Path;
 use crate::time::Now;
-use crate::wire::{PingData, MessageType, clock_ping_data, ping_data};
+use crate::wire::{MessageType, PingData, clock_ping_data, ping_data};
 
 /// "Is `dst` there?", asked at `ts`: what an answer must repeat.
 #[derive(Clone, Debug, PartialEq, Eq)]

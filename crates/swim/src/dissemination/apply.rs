@@ -83,7 +83,13 @@ impl Swim {
     }
 
     /// What follows from news that is in the table.
-    pub(crate) fn follow(&mut self, place: MemberIndex, before: Option<Claim>, claim: Claim, now: Now) {
+    pub(crate) fn follow(
+        &mut self,
+        place: MemberIndex,
+        before: Option<Claim>,
+        claim: Claim,
+        now: Now,
+    ) {
         self.watch_suspicion(place, before, claim, now);
         self.watch_departure(place, claim.status, now);
         self.enqueue_rumor(place, now);

@@ -13,7 +13,7 @@ use crate::table::digest::BUCKETS_MAX;
 use crate::table::member::{Dialect, Member};
 use crate::table::payload::Payload;
 use crate::time::{Micros, Now};
-use crate::wire::{Buckets, MessageBuilder, Event, MessageType, Extension, Trailer};
+use crate::wire::{Buckets, Event, Extension, MessageBuilder, MessageType, Trailer};
 
 /// Whether to compare tables, and with what success it was done.
 #[derive(Debug, Default)]
@@ -226,7 +226,8 @@ impl Swim {
             .flat_map(|index| self.members.in_bucket(index, count));
         let tombstones = indices.flat_map(|index| self.members.graves_in_bucket(index, count));
         let members = members.chain(tombstones).filter(|member| wanted(member));
-        let blank = || MessageBuilder::sync(MessageType::SyncAck, &myself, limit).trailed_by(trailer);
+        let blank =
+            || MessageBuilder::sync(MessageType::SyncAck, &myself, limit).trailed_by(trailer);
         let datagrams_max = if self.members.len() < LARGE_TABLE {
             REPAIR_DATAGRAMS_MAX
         } else {

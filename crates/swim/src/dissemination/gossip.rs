@@ -99,7 +99,13 @@ impl Swim {
     ///
     /// Of an ACK, sends nothing and returns false where the limit for addresses that are not validated
     /// leaves no room for what I have to say of myself.
-    pub(crate) fn send_with_gossip(&mut self, kind: MessageType, data: &[u8], to: &Uri, telling: Telling) -> bool {
+    pub(crate) fn send_with_gossip(
+        &mut self,
+        kind: MessageType,
+        data: &[u8],
+        to: &Uri,
+        telling: Telling,
+    ) -> bool {
         let trailer = self.trailer();
         self.send_with_gossip_and(kind, data, to, telling, &trailer)
     }
@@ -197,7 +203,8 @@ impl Swim {
     pub fn broadcast_ping(&mut self, now: Now) -> Option<Vec<u8>> {
         let myself = self.myself.clone()?;
         let data = ping_data(now.wall.0, &myself, &myself, None);
-        let draft = MessageBuilder::with_data(MessageType::Ping, &myself, &data, self.datagram_capacity());
+        let draft =
+            MessageBuilder::with_data(MessageType::Ping, &myself, &data, self.datagram_capacity());
         let mut draft = draft.trailed_by(&self.trailer());
         let limit = self.rumor_limit();
         self.tell_of_myself(&mut draft, &myself, limit);

@@ -22,7 +22,7 @@ use crate::identity::uri::Uri;
 use crate::table::claim::{Claim, Status};
 use crate::table::members::admit;
 use crate::time::Now;
-use crate::wire::{PingData, Event};
+use crate::wire::{Event, PingData};
 
 /// How far a member may be ahead of what is known of it. It raises its incarnation by one for each
 /// payload and each refutation: this is a change a second, missed for eleven days.

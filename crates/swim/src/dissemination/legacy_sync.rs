@@ -13,7 +13,7 @@ use crate::table::claim::{Claim, Status};
 use crate::table::member::{Dialect, Member};
 use crate::time::Now;
 use crate::timers::Timer;
-use crate::wire::{MessageBuilder, Event, MessageType};
+use crate::wire::{Event, MessageBuilder, MessageType};
 
 /// How many datagrams an answer has at most. Peers of the Lua rock send one and take any number.
 const ANSWER_DATAGRAMS_MAX: usize = 4;
@@ -74,7 +74,12 @@ impl Swim {
             member.uri != *partner && member.claim.overrides(known.get(&*member.uri).copied())
         };
         let tombstones = self.tombstones_against(records, partner);
-        for draft in self.pack_table(MessageType::SyncAck, ANSWER_DATAGRAMS_MAX, &tombstones, news) {
+        for draft in self.pack_table(
+            MessageType::SyncAck,
+            ANSWER_DATAGRAMS_MAX,
+            &tombstones,
+            news,
+        ) {
             self.send(MessageType::SyncAck, draft, partner);
         }
     }

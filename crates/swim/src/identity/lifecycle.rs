@@ -12,7 +12,7 @@ use crate::table::member::Member;
 use crate::table::payload::Payload;
 use crate::time::Now;
 use crate::timers::{Timer, Timers};
-use crate::wire::{MessageBuilder, Event, MessageType};
+use crate::wire::{Event, MessageBuilder, MessageType};
 use crate::{Refused, Swim};
 
 impl Swim {

@@ -13,7 +13,7 @@ use crate::security::session::{Freshness, address};
 use crate::table::claim::Status;
 use crate::table::member::Dialect;
 use crate::time::Now;
-use crate::wire::{MessageBuilder, MessageType, DropReason, Message, checksummed};
+use crate::wire::{DropReason, Message, MessageBuilder, MessageType, checksummed};
 
 /// What goes along with all that is said to the sender of an authenticated datagram while it is being
 /// dealt with.

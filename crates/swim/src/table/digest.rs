@@ -5,7 +5,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::table::claim::Status;
 use crate::table::member::Member;
-use crate::table::members::{Members, MemberIndex};
+use crate::table::members::{MemberIndex, Members};
 use crate::wire::msgpack::mix;
 
 /// Into how many buckets the members are divided at most, by the hash of their URIs. A power of two.
@@ -206,7 +206,9 @@ impl Digest {
     ) -> bool {
         let cards = self.members.cards.iter().chain(&self.tombstones.cards);
         let total = cards.fold(0_u64, |sum, card| sum.wrapping_add(card.fingerprint));
-        total == self.total && self.members.is_sound(members) && self.tombstones.is_sound(tombstones)
+        total == self.total
+            && self.members.is_sound(members)
+            && self.tombstones.is_sound(tombstones)
     }
 }
 

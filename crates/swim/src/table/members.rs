@@ -168,7 +168,13 @@ impl Members {
     }
 
     /// Notes what is claimed of the member at `place`.
-    fn update(&mut self, place: MemberIndex, claim: Claim, payload: Option<Payload>, since: Micros) {
+    fn update(
+        &mut self,
+        place: MemberIndex,
+        claim: Claim,
+        payload: Option<Payload>,
+        since: Micros,
+    ) {
         let member = &mut self.table[place as usize];
         let before = member.claim.status;
         if claim.status.is_live() && !before.is_live() {

@@ -137,7 +137,8 @@ mod tests {
     #[test]
     fn every_round_meets_everybody_once_in_another_order() {
         let (mut round, mut rng) = (round(20), StdRng::seed_from_u64(1));
-        let mut lap = || -> Vec<MemberIndex> { (0..20).map(|_| round.take(&mut rng).unwrap()).collect() };
+        let mut lap =
+            || -> Vec<MemberIndex> { (0..20).map(|_| round.take(&mut rng).unwrap()).collect() };
         let (first, second) = (lap(), lap());
         assert_ne!(first, second);
         for mut lap in [first, second] {
@@ -189,6 +190,10 @@ mod tests {
         let mut sample = round.sample(9, &mut rng, |member| member != 3);
         sample.sort_unstable();
         assert_eq!(sample, [0, 1, 2, 4]);
-        assert!(ProbeOrder::default().sample(3, &mut rng, |_| true).is_empty());
+        assert!(
+            ProbeOrder::default()
+                .sample(3, &mut rng, |_| true)
+                .is_empty()
+        );
     }
 }

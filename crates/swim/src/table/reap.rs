@@ -52,7 +52,10 @@ impl Swim {
         if known || !past || self.config.reap_timeout.is_zero() {
             return false;
         }
-        let (record, capacity) = (self.without_oversized_payload(record), self.config.max_members);
+        let (record, capacity) = (
+            self.without_oversized_payload(record),
+            self.config.max_members,
+        );
         self.members.insert_tombstone(&record, now.wall, capacity);
         true
     }

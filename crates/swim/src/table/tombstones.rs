@@ -10,7 +10,7 @@ use indexmap::IndexMap;
 use crate::identity::uri::Uri;
 use crate::table::digest::Digest;
 use crate::table::member::Member;
-use crate::table::members::{Members, MemberIndex, admit, better_payload, place};
+use crate::table::members::{MemberIndex, Members, admit, better_payload, place};
 use crate::time::Micros;
 use crate::wire::Event;
 

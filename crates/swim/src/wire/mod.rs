@@ -23,7 +23,7 @@ pub mod msgpack;
 mod trailer;
 
 pub use checksum::{CHECKSUM_SIZE, checked, checksummed};
-pub use decode::{Body, PingData, Event, DropReason, Message, decode, decode_first};
+pub use decode::{Body, DropReason, Event, Message, PingData, decode, decode_first};
 use encode::TRUE;
 pub use encode::{MessageBuilder, MessageType, ack_data, clock_ping_data, ping_data};
 pub use trailer::{Buckets, Extension, Trailer};

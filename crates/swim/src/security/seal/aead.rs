@@ -169,7 +169,13 @@ fn cipher(key: &Key) -> XChaCha20Poly1305 {
 }
 
 /// Makes a datagram.
-pub fn seal(key: &Key, label: &[u8], stamp: PacketNumber, slip: &SealedHeader, plain: &[u8]) -> Vec<u8> {
+pub fn seal(
+    key: &Key,
+    label: &[u8],
+    stamp: PacketNumber,
+    slip: &SealedHeader,
+    plain: &[u8],
+) -> Vec<u8> {
     let mut datagram = Vec::with_capacity(HEADER_SIZE + NONCE_SIZE + plain.len() + 64);
     datagram.extend([MAGIC, VERSION]);
     datagram.extend(key.id().0);
@@ -197,7 +203,11 @@ pub fn is_sealed(datagram: &[u8]) -> bool {
 }
 
 /// The message in a datagram, and what was authenticated along with it.
-pub fn open(keys: &Keyring, label: &[u8], datagram: &[u8]) -> Result<(Sealed, Vec<u8>), DropReason> {
+pub fn open(
+    keys: &Keyring,
+    label: &[u8],
+    datagram: &[u8],
+) -> Result<(Sealed, Vec<u8>), DropReason> {
     let parts = datagram.split_first_chunk::<HEADER_SIZE>();
     let (header, rest) = parts.ok_or(DropReason::NotSealed)?;
     let [MAGIC, VERSION, key_id @ .., _, _, _, _] = header else {

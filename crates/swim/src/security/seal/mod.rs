@@ -16,7 +16,7 @@ use core::fmt;
 use std::borrow::Cow;
 
 use crate::wire::{CHECKSUM_SIZE, DropReason, Message, checked, decode, decode_first};
-use aead::{Sealed, SealedHeader, PacketNumber};
+use aead::{PacketNumber, Sealed, SealedHeader};
 pub use cbc::BLOCK_SIZE;
 use keyring::Keyring;
 

@@ -1,4 +1,4 @@
-use super::aead::{Challenge, SESSION_SIZE, Sealed, SealedHeader, PacketNumber};
+use super::aead::{Challenge, PacketNumber, SESSION_SIZE, Sealed, SealedHeader};
 use super::keyring::Keyring;
 use super::*;
 use crate::wire::checksummed;
@@ -100,7 +100,8 @@ fn it_is_said_why_a_datagram_is_not_taken() {
 #[test]
 fn on_the_way_both_forms_are_taken() {
     let (ring, none) = (keys(&[b"a key"]), Keyring::default());
-    let aead = seal(&ring, Cipher::Aead, b"").seal(STAMP, &SealedHeader::default(), MESSAGE.to_vec());
+    let aead =
+        seal(&ring, Cipher::Aead, b"").seal(STAMP, &SealedHeader::default(), MESSAGE.to_vec());
     let cbc = seal(&ring, Cipher::Cbc, b"").seal_old(MESSAGE.to_vec());
     for (cipher, old) in [
         (Cipher::PlainAndAead, MESSAGE),
@@ -124,7 +125,8 @@ fn any_key_of_the_ring_opens_in_either_form() {
     let (old, new) = (keys(&[b"old"]), keys(&[b"new"]));
     let both = keys(&[b"new", b"old"]);
     for ring in [&old, &new] {
-        let aead = seal(ring, Cipher::Aead, b"").seal(STAMP, &SealedHeader::default(), MESSAGE.to_vec());
+        let aead =
+            seal(ring, Cipher::Aead, b"").seal(STAMP, &SealedHeader::default(), MESSAGE.to_vec());
         let opened = seal(&both, Cipher::Aead, b"")
             .open(&aead)
             .expect("known")

@@ -25,7 +25,7 @@ use rand::rngs::StdRng;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::identity::uri::Uri;
-use crate::security::seal::aead::{Challenge, SESSION_SIZE, SessionId, PacketNumber};
+use crate::security::seal::aead::{Challenge, PacketNumber, SESSION_SIZE, SessionId};
 use crate::security::secret::Secret;
 use crate::time::{Micros, Now};
 use recipients::Recipients;

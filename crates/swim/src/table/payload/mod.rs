@@ -55,7 +55,9 @@ impl Payload {
         if *self.bytes == *bytes {
             return None;
         }
-        semantic_hash(bytes).ok().filter(|other| *other != self.semantic_hash)
+        semantic_hash(bytes)
+            .ok()
+            .filter(|other| *other != self.semantic_hash)
     }
 }
 

@@ -6,18 +6,18 @@ use super::tree::Node;
 use super::tree::Node::{Count, Flag, Table};
 use super::{Answer, message};
 use node::node;
-use node::observe::metrics::Figures;
+use node::observe::metrics::Metrics;
 use swim::stats::{Stats, Traffic};
 use swim::table::payload::Unfit;
-use swim::wire::{MessageType, DropReason};
+use swim::wire::{DropReason, MessageType};
 
 /// All of them: nested maps with numbers, times being in seconds.
 pub fn stats(_: &Lua, (): ()) -> Answer<BString> {
-    let figures = node().figures().map_err(message)?;
+    let figures = node().metrics().map_err(message)?;
     Ok(encode(&figures).into())
 }
 
-fn encode(figures: &Figures) -> Vec<u8> {
+fn encode(figures: &Metrics) -> Vec<u8> {
     let mut entries = protocol(figures);
     entries.extend(traffic(figures));
     entries.extend(machine(figures));
@@ -29,8 +29,8 @@ fn encode(figures: &Figures) -> Vec<u8> {
 type Entries = Vec<(&'static str, Node)>;
 
 /// Who there is, and how that is found out.
-fn protocol(figures: &Figures) -> Entries {
-    let Figures { stats, gauges, .. } = figures;
+fn protocol(figures: &Metrics) -> Entries {
+    let Metrics { stats, gauges, .. } = figures;
     let members = gauges
         .members
         .map(|(status, count)| (status.name(), count as u64));
@@ -76,8 +76,8 @@ fn protocol(figures: &Figures) -> Entries {
 }
 
 /// What is sent and received.
-fn traffic(figures: &Figures) -> Entries {
-    let Figures { stats, .. } = figures;
+fn traffic(figures: &Metrics) -> Entries {
+    let Metrics { stats, .. } = figures;
     let relays = [
         ("passed_on", stats.relayed),
         ("refused", stats.relays_refused),
@@ -99,8 +99,8 @@ fn traffic(figures: &Figures) -> Entries {
 }
 
 /// Whether this process is as it should be.
-fn machine(figures: &Figures) -> Entries {
-    let Figures {
+fn machine(figures: &Metrics) -> Entries {
+    let Metrics {
         stats,
         gauges,
         lookups,
