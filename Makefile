@@ -1,4 +1,5 @@
-# `make help` lists the targets. Each does its own set-up, on a fresh machine too.
+# `make help` lists the targets. Only `setup` installs packages; `test`, `demo`, `compare` and `soak` run it first.
+# `build`, `rock` and `pack` install nothing: they name what is missing, and fail.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -18,25 +19,29 @@ help: ## list the targets
 setup: ## install what is missing (Debian packages; cargo must be there)
 	@scripts/setup.sh
 
-build: setup ## build the native part: target/release/libmembership.so
+build: ## build the native part: target/release/libmembership.so
+	@scripts/setup.sh check build
 	@cargo build --release --locked --package membership --package membershipctl
 
-rock: setup ## build the rock and install it into ./.rocks
+rock: ## build the rock and install it into ./.rocks
+	@scripts/setup.sh check rock
 	@scripts/rock.sh make
 
-pack: rock ## pack it: a binary .rock for this platform and a source .src.rock (VERSION=2.5.3-1: as that)
+pack: ## build the rock and pack it: a binary .rock for this platform and a source .src.rock (VERSION=2.5.3-1: as that)
+	@scripts/setup.sh check pack
+	@scripts/rock.sh make
 	@scripts/rock.sh $(if $(VERSION),pack-as $(VERSION),pack)
 
-test: setup rock ## check everything
+test: setup rock ## setup, then check everything
 	@scripts/test.sh
 
-demo: rock ## watch five instances meet, die and return (SCENARIO=tour, partition, loss, stall, rotate)
+demo: setup rock ## setup, then watch five instances meet, die and return (SCENARIO=tour, partition, loss, stall, rotate)
 	@tarantool examples/demo.lua $(SCENARIO)
 
-compare: setup rock ## measure real groups, and compare with the goals, the Lua rock and serf (ARGS="--runs 1 idle")
+compare: setup rock ## setup, then measure real groups, and compare with the goals, the Lua rock and serf (ARGS="--runs 1 idle")
 	@bench/compare $(ARGS)
 
-soak: setup rock ## half an hour of trouble for real processes, checked after each heap (SOAK_MINUTES, SOAK_INSTANCES, SOAK_SEED)
+soak: setup rock ## setup, then half an hour of trouble for real processes, checked after each heap (SOAK_MINUTES, SOAK_INSTANCES, SOAK_SEED)
 	@bench/soak
 
 clean: ## remove what was built

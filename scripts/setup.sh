@@ -1,6 +1,18 @@
 #!/bin/bash
-# Installs what building, testing and the demo need and this machine lacks. Says nothing when nothing is missing.
+# Finds out what this machine lacks of what the targets of the Makefile need. Prints nothing when nothing is missing.
+# usage: scripts/setup.sh                          installs the Debian packages that are missing, for all targets
+#        scripts/setup.sh check build|rock|pack    installs nothing: names what that target lacks, and fails
 set -eu
+
+target=all
+case "$*" in
+'') ;;
+'check build' | 'check rock' | 'check pack') target=$2 ;;
+*)
+    echo 'usage: scripts/setup.sh [check build|rock|pack]' >&2
+    exit 2
+    ;;
+esac
 
 missing=()
 
@@ -11,8 +23,21 @@ need() {
     "$@" >/dev/null 2>&1 || missing+=("$package")
 }
 
+# enough_for TARGET: if that is the target, all that it needs has been looked for. Ends the script.
+enough_for() {
+    [ "$target" = "$1" ] || return 0
+    [ ${#missing[@]} -gt 0 ] || exit 0
+    echo "$target: missing: ${missing[*]} (the names of Debian's packages). Run: make setup" >&2
+    exit 1
+}
+
 links_programs() {
     echo 'int main(void) { return 0; }' | cc -x c - -o /dev/null
+}
+
+# In Tarantool 3, tt does what tarantoolctl did.
+manages_rocks() {
+    command -v tarantoolctl || command -v tt
 }
 
 if ! command -v cargo >/dev/null; then
@@ -30,17 +55,23 @@ if [ "$oldest" != "$wanted" ]; then
     exit 1
 fi
 
-need tarantool command -v tarantool
-need tarantool-common command -v tarantoolctl
-need tarantool-dev test -e /usr/include/tarantool/module.h
-need cmake command -v cmake
 need gcc command -v cc
 need libc6-dev links_programs
-need g++ command -v c++
+enough_for build
+
+need tarantool command -v tarantool
+need tarantool-common manages_rocks
+need cmake command -v cmake
+enough_for rock
+
 need git command -v git
 need zip command -v zip
 need unzip command -v unzip
+enough_for pack
+
+need g++ command -v c++
 need lua-check command -v luacheck
+need shellcheck command -v shellcheck
 need bsdutils command -v script
 need iproute2 command -v ip
 need util-linux command -v unshare

@@ -2,7 +2,7 @@
 # What a user does with the project who has only git, cargo and Tarantool: clone, make, pack, install, run; all of it
 # without a network. It is the last commit that is tried. Needs the crates in cargo's cache, where any build puts them.
 set -u
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 
 SIZE_MAX=$((2 * 1024 * 1024)) # bytes, of each native part
 
@@ -90,6 +90,32 @@ END
     offline tarantoolctl rocks make
 )
 
+# Every program on the PATH but a compiler, cmake and zip, in one directory. Its apt-get only leaves a note.
+make_bare_path() { # DIRECTORY
+    local directory directories
+    mkdir "$1"
+    IFS=: read -r -a directories <<<"$PATH"
+    for directory in "${directories[@]}"; do
+        ln -s "$directory"/* "$1" 2>/dev/null # the first of a name stays
+    done
+    rm -f "$1"/{cc,cmake,zip,sudo,apt-get}
+    printf '#!/bin/sh\necho "$@" >>%q\n' "$work/apt-get.log" >"$1/apt-get"
+    chmod +x "$1/apt-get"
+}
+
+on_bare_path() { in_dir "$clone" env PATH="$work/bare" "$@"; }
+
+says_what_is_missing() { # TARGET PACKAGES
+    local output
+    if output=$(on_bare_path make "$1" 2>&1); then
+        return 1
+    fi
+    echo "$output"
+    [ "${output%%$'\n'*}" = "$1: missing: $2 (the names of Debian's packages). Run: make setup" ]
+}
+
+setup_asks_for() { on_bare_path make setup 2>&1 | grep -F " $1"; }
+
 clone=$work/clone
 core=$clone/.rocks/lib/tarantool/membership/core.so
 tool=$clone/.rocks/bin/membershipctl
@@ -99,6 +125,16 @@ pinned_rock=$work/membership-2.5.3-1.$(uname -s | tr '[:upper:]' '[:lower:]')-$(
 
 echo '# a clean clone'
 ok 'it can be cloned' git clone --quiet --no-hardlinks . "$clone"
+
+echo '# a machine that lacks a compiler, cmake and zip'
+make_bare_path "$work/bare"
+ok 'make build names what is missing' says_what_is_missing build 'gcc libc6-dev'
+ok 'make rock names what is missing' says_what_is_missing rock 'gcc libc6-dev cmake'
+ok 'make pack names what is missing' says_what_is_missing pack 'gcc libc6-dev cmake zip'
+ok 'none of them calls apt-get' test ! -e "$work/apt-get.log"
+ok 'make setup asks for all of it' setup_asks_for 'gcc libc6-dev cmake zip'
+
+echo '# a build in the clone'
 ok 'tarantoolctl rocks make' in_dir "$clone" offline tarantoolctl rocks make
 ok 'the native part is smaller than 2 MB' is_small "$core"
 ok 'it is stripped' is_stripped "$core"
