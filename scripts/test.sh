@@ -2,7 +2,7 @@
 # Runs every check, also after one has failed, and ends with a table of how each went.
 # The output of a check is shown when it fails, less what passed; with V=1, always and in full.
 set -u
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 
 # Of cargo's progress nothing, of its warnings and errors all.
 [ -n "${V-}" ] || export CARGO_TERM_QUIET=true
@@ -31,6 +31,13 @@ check 'rustfmt' cargo fmt --check
 check 'clippy' cargo clippy --locked --workspace --all-targets -- -D warnings
 check 'rustdoc' env RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps --document-private-items
 check 'luacheck' luacheck --quiet --codes .
+check 'shellcheck' shellcheck --severity=warning .ci/run scripts/*.sh test/run test/*.sh
+if command -v cargo-deny >/dev/null; then
+    # For this platform only: the crates of others have not been downloaded.
+    check 'cargo deny' cargo deny --offline --locked --target "$(rustc --print host-tuple)" check bans licenses sources
+else
+    echo '== cargo deny: not checked, cargo-deny is not installed'
+fi
 check 'cargo test' cargo test --locked --workspace
 check 'payloads, read by Tarantool' cargo test --locked --test payloads -- --ignored
 check 'tap tests' test/run

@@ -1,7 +1,7 @@
 #!/bin/bash
 # The demo tells the truth by its exit code, and leaves nothing behind however it ends. Needs `make rock`.
 set -u
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 
 root=$PWD
 # Within the project, so that Tarantool finds .rocks in a parent directory; empty, to see what the demo leaves there.
