@@ -120,7 +120,7 @@ end
 
 --- README.md and all others, by their paths from the root.
 local function documents()
-    local names = {'README.md', 'SECURITY.md', 'CONTRIBUTING.md', 'CHANGELOG.md'}
+    local names = {'README.md', 'SECURITY.md', 'CONTRIBUTING.md', 'RELEASING.md', 'CHANGELOG.md'}
     for _, path in ipairs(fio.glob(fio.pathjoin(ROOT, 'doc', '*.md'))) do
         table.insert(names, 'doc/' .. fio.basename(path))
     end
