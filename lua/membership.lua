@@ -3,12 +3,11 @@
 -- The protocol runs in a thread of its own, `membership.core`. This is what programs see of it: here arguments are
 -- checked, fibers wait and errors are raised, and nothing is decided.
 
--- Whoever reloads this module means all of it.
-for _, name in ipairs({
-    'check', 'codec', 'events', 'insight', 'lines', 'members', 'metrics', 'mirror', 'network', 'options',
-    'payload', 'probe', 'time', 'wait', 'watch',
-}) do
-    package.loaded['membership.' .. name] = nil
+-- A reload of this module is a reload of all its parts, but for the native one.
+for name in pairs(package.loaded) do
+    if name:startswith('membership.') and name ~= 'membership.core' then
+        package.loaded[name] = nil
+    end
 end
 
 local log = require('log')
@@ -18,14 +17,14 @@ local new_table = require('table.new')
 -- programs that ran on the Lua rock rely on it: Cartridge does.
 require('table.clear')
 
-local check = require('membership.check')
-local codec = require('membership.codec')
+local check = require('membership.internal.check')
+local codec = require('membership.internal.codec')
 local core = require('membership.core')
-local insight = require('membership.insight')
-local mirror = require('membership.mirror')
-local probe = require('membership.probe')
-local wait = require('membership.wait')
-local watch = require('membership.watch')
+local stats = require('membership.internal.stats')
+local mirror = require('membership.internal.mirror')
+local probe = require('membership.internal.probe')
+local wait = require('membership.internal.wait')
+local notifier = require('membership.internal.notifier')
 
 local PORT_MAX = 65535
 
@@ -59,8 +58,8 @@ function membership.init(advertise_host, port, opts)
         log.error('%s', err)
         error(err, 2)
     end
-    watch.ensure()
-    watch.tell()
+    notifier.ensure()
+    notifier.tell()
     return true
 end
 
@@ -74,7 +73,7 @@ end
 --- What the group knows of this instance.
 ---@return membership.MemberInfo
 function membership.myself()
-    watch.ensure()
+    notifier.ensure()
     local record = check.result(mirror.find())
     if record == nil then
         error('membership is not initialized', 2)
@@ -89,7 +88,7 @@ function membership.get_member(uri)
     if type(uri) ~= 'string' then
         check.fail(1, 'get_member', 'string', uri)
     end
-    watch.ensure()
+    notifier.ensure()
     local record = check.result(mirror.find(uri))
     return record and mirror.describe(record)
 end
@@ -105,7 +104,7 @@ end
 --- Everybody who was ever heard of, this instance included.
 ---@return table<string, membership.MemberInfo> by URI
 function membership.members()
-    watch.ensure()
+    notifier.ensure()
     local list = check.result(mirror.current())
     return describe_all(list)
 end
@@ -114,7 +113,7 @@ end
 ---@return fun(members: table, uri?: string): string, membership.MemberInfo
 ---@return table<string, membership.MemberInfo>
 function membership.pairs()
-    watch.ensure()
+    notifier.ensure()
     local list = check.result(mirror.current())
     return pairs(describe_all(list))
 end
@@ -127,10 +126,10 @@ function membership.add_member(uri)
     if type(uri) ~= 'string' then
         check.fail(1, 'add_member', 'string', uri)
     end
-    watch.ensure()
+    notifier.ensure()
     local ok, err = core.add_member(uri)
     if ok then
-        watch.tell()
+        notifier.tell()
         return true
     elseif err == 'parse error' then
         return nil, err
@@ -146,7 +145,7 @@ function membership.probe_uri(uri)
     if type(uri) ~= 'string' then
         check.fail(1, 'probe_uri', 'string', uri)
     end
-    watch.ensure()
+    notifier.ensure()
     local why = check.result(probe.run(uri))
     if why ~= nil then
         return false, why
@@ -164,7 +163,7 @@ function membership.broadcast(port)
         log.warn('Membership BROADCAST not sent: port between 1 and %d expected, got %s', PORT_MAX, tostring(port))
         return false
     end
-    watch.ensure()
+    notifier.ensure()
     local greetings, impossible = unpack(codec.decode(check.result(core.broadcast(port))), 1, 2)
     if impossible ~= nil then
         log.warn('Membership BROADCAST impossible: %s', impossible)
@@ -188,12 +187,12 @@ end
 ---@param uri string
 ---@return boolean whether there was anything to mark
 function membership.mark_left(uri)
-    watch.ensure()
+    notifier.ensure()
     if type(uri) ~= 'string' then
         return false
     end
     local marked = check.result(core.mark_left(uri))
-    watch.tell()
+    notifier.tell()
     return marked
 end
 
@@ -203,9 +202,9 @@ function membership.remove_member(uri)
     if type(uri) ~= 'string' then
         check.fail(1, 'remove_member', 'string', uri)
     end
-    watch.ensure()
+    notifier.ensure()
     check.result(core.remove_member(uri))
-    watch.tell()
+    notifier.tell()
 end
 
 --- Forgets everybody but these, now and whenever they are in trouble or leave. An empty list allows everybody again.
@@ -226,9 +225,9 @@ function membership.set_allowed_members(uris)
             check.fail(1, 'set_allowed_members', 'list of strings', uris)
         end
     end
-    watch.ensure()
+    notifier.ensure()
     check.result(core.set_allowed_members(allowed))
-    watch.tell()
+    notifier.tell()
 end
 
 -- The payload as it is by now: a user who edits his table afterwards changes nothing.
@@ -248,7 +247,7 @@ end
 ---@param value any
 ---@return boolean true
 function membership.set_payload(key, value)
-    watch.ensure()
+    notifier.ensure()
     if type(key) == 'table' and type(value) == 'nil' then
         check.result(core.set_payload(encode_argument(1, key)))
     elseif type(key) ~= 'string' then
@@ -264,7 +263,7 @@ end
 --- The key that is sent with, as the Lua rock uses it: cut to 32 bytes, or padded with spaces on the left.
 ---@return string|nil
 function membership.get_encryption_key()
-    watch.ensure()
+    notifier.ensure()
     local key = check.result(core.encryption_key())
     return key
 end
@@ -289,7 +288,7 @@ function membership.set_encryption_key(key)
             end
         end
     end
-    watch.ensure()
+    notifier.ensure()
     local why = check.result(core.set_encryption_keys(keys))
     if why ~= nil then
         error(why, 2)
@@ -305,7 +304,7 @@ function membership.add_encryption_key(key)
     if type(key) ~= 'string' then
         check.fail(1, 'add_encryption_key', 'string', key)
     end
-    watch.ensure()
+    notifier.ensure()
     local why = check.result(core.add_encryption_key(key))
     if why ~= nil then
         return nil, why
@@ -321,7 +320,7 @@ function membership.use_encryption_key(key)
     if type(key) ~= 'string' then
         check.fail(1, 'use_encryption_key', 'string', key)
     end
-    watch.ensure()
+    notifier.ensure()
     local why = check.result(core.use_encryption_key(key))
     if why ~= nil then
         return nil, why
@@ -337,7 +336,7 @@ function membership.remove_encryption_key(key)
     if type(key) ~= 'string' then
         check.fail(1, 'remove_encryption_key', 'string', key)
     end
-    watch.ensure()
+    notifier.ensure()
     local why = check.result(core.remove_encryption_key(key))
     if why ~= nil then
         return nil, why
@@ -346,27 +345,27 @@ function membership.remove_encryption_key(key)
 end
 
 membership.wait = wait
-membership.stats = insight.stats
-membership.diagnose = insight.diagnose
+membership.stats = stats.stats
+membership.diagnose = stats.diagnose
 
 --- Makes a `fiber.cond` that is broadcast whenever a status, incarnation or payload changes, and when a member is gone.
 --
 -- It is held weakly: who drops it has unsubscribed.
 ---@return table a fiber.cond
 function membership.subscribe()
-    watch.ensure()
+    notifier.ensure()
     check.result(core.myself()) -- which fails with the engine
-    return watch.subscribe()
+    return notifier.subscribe()
 end
 
 --- Ends a subscription.
 ---@param cond table what `subscribe` returned
 function membership.unsubscribe(cond)
-    watch.ensure()
+    notifier.ensure()
     if cond == nil then
         error('table index is nil', 2)
     end
-    watch.unsubscribe(cond)
+    notifier.unsubscribe(cond)
 end
 
 return membership

@@ -70,7 +70,7 @@ end)
 
 fact('editors are told of each field that there is, and of no other', function(t, cluster)
     local stats = cluster:node().membership.stats()
-    local path = fio.pathjoin(fio.dirname(fio.abspath(arg[0])), '..', 'lua', 'membership', 'insight.lua')
+    local path = fio.pathjoin(fio.dirname(fio.abspath(arg[0])), '..', 'lua', 'membership', 'internal', 'stats.lua')
     local file = assert(fio.open(path, {'O_RDONLY'}))
     local class = file:read():match('@class membership.Stats[^\n]*\n(.-)\n\n')
     file:close()

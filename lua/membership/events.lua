@@ -2,11 +2,11 @@
 --
 -- For tests of programs that have to cope with a member in trouble.
 
-local check = require('membership.check')
-local codec = require('membership.codec')
+local check = require('membership.internal.check')
+local codec = require('membership.internal.codec')
 local core = require('membership.core')
-local mirror = require('membership.mirror')
-local watch = require('membership.watch')
+local mirror = require('membership.internal.mirror')
+local notifier = require('membership.internal.notifier')
 
 local events = {}
 
@@ -37,16 +37,16 @@ function events.generate(uri, status, incarnation, payload)
         encoded = result
     end
     check.result(core.generate(uri, status, incarnation, encoded))
-    watch.ensure()
-    watch.tell()
+    notifier.ensure()
+    notifier.tell()
     return true
 end
 
 --- As `membership.subscribe`.
 ---@return table a fiber.cond
 function events.subscribe()
-    watch.ensure()
-    return watch.subscribe()
+    notifier.ensure()
+    return notifier.subscribe()
 end
 
 --- As `membership.unsubscribe`.
@@ -55,7 +55,7 @@ function events.unsubscribe(cond)
     if cond == nil then
         error('table index is nil', 2)
     end
-    watch.unsubscribe(cond)
+    notifier.unsubscribe(cond)
 end
 
 return events

@@ -2,8 +2,8 @@
 --
 -- Most programs want `membership.members()` instead.
 
-local check = require('membership.check')
-local mirror = require('membership.mirror')
+local check = require('membership.internal.check')
+local mirror = require('membership.internal.mirror')
 
 ---@class membership.InternalInfo as `membership.MemberInfo`, but for the status
 ---@field status number one of those in `membership.options`

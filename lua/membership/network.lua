@@ -1,6 +1,6 @@
 --- The networks of this machine: `require('membership.network')`.
 
-local codec = require('membership.codec')
+local codec = require('membership.internal.codec')
 local core = require('membership.core')
 
 local network = {}

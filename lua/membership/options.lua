@@ -8,10 +8,10 @@
 local ffi = require('ffi')
 local log = require('log')
 
-local codec = require('membership.codec')
+local codec = require('membership.internal.codec')
 local core = require('membership.core')
-local lines = require('membership.lines')
-local mirror = require('membership.mirror')
+local log_writer = require('membership.internal.log_writer')
+local mirror = require('membership.internal.mirror')
 
 local CONSTANTS = {
     STATUS_NAMES = {unpack(mirror.STATUS_NAMES)},
@@ -40,7 +40,7 @@ local function read(name)
     if CONSTANTS[name] ~= nil then
         return CONSTANTS[name]
     elseif name == 'log_debug' then
-        return lines.get_log_debug()
+        return log_writer.get_log_debug()
     elseif type(name) ~= 'string' then
         return nil
     end
@@ -56,7 +56,7 @@ local function assign(name, value)
         if type(value) ~= 'function' then
             fail(name, 'function', type(value))
         end
-        lines.set_log_debug(value)
+        log_writer.set_log_debug(value)
         return
     end
     local held, engine_err
@@ -80,7 +80,7 @@ local function assign(name, value)
 end
 
 local function list()
-    local all = {log_debug = lines.get_log_debug()}
+    local all = {log_debug = log_writer.get_log_debug()}
     for name, value in pairs(CONSTANTS) do
         all[name] = value
     end

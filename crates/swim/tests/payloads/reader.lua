@@ -10,8 +10,8 @@ local ffi = require('ffi')
 local json = require('json')
 local yaml = require('yaml')
 
-local codec = require('membership.codec')
-local payloads = require('membership.payload')
+local codec = require('membership.internal.codec')
+local payloads = require('membership.internal.payload')
 
 local KNOWS_DATETIME = pcall(require, 'datetime')
 

@@ -3,11 +3,11 @@
 local clock = require('clock')
 local fiber = require('fiber')
 
-local check = require('membership.check')
-local codec = require('membership.codec')
+local check = require('membership.internal.check')
+local codec = require('membership.internal.codec')
 local core = require('membership.core')
-local mirror = require('membership.mirror')
-local watch = require('membership.watch')
+local mirror = require('membership.internal.mirror')
+local notifier = require('membership.internal.notifier')
 
 -- The last answer of the core, for the others who wait for the same.
 local last = {since = nil, latest = nil, news = nil}
@@ -82,8 +82,8 @@ local function run(version, timeout)
         if left <= 0 then
             return nil
         end
-        watch.wait_for_change(left < math.huge and left or nil)
-        watch.ensure()
+        notifier.wait_for_change(left < math.huge and left or nil)
+        notifier.ensure()
     end
 end
 
@@ -108,7 +108,7 @@ local function wait(version, timeout)
     elseif not is_from_zero(timeout) then
         check.fail_value(2, 'wait', 'number of seconds', timeout)
     end
-    watch.ensure()
+    notifier.ensure()
     -- Not `or`: box.NULL is equal to nil, but true.
     local err, new_version, changed, all = run(version ~= nil and version or 0, timeout ~= nil and timeout or nil)
     check.result(nil, err)

@@ -8,16 +8,16 @@
 local fiber = require('fiber')
 local socket = require('socket')
 
-local codec = require('membership.codec')
+local codec = require('membership.internal.codec')
 local core = require('membership.core')
-local lines = require('membership.lines')
-local mirror = require('membership.mirror')
-local time = require('membership.time')
+local log_writer = require('membership.internal.log_writer')
+local mirror = require('membership.internal.mirror')
+local time = require('membership.internal.time')
 
 local FIBER_NAME = 'membership.main' -- fibers of this name survive a reload of Cartridge's roles
 
 -- Outlives a reload of this file.
-local state = core.lasting.watch
+local state = core.lasting.notifier
 if state == nil then
     state = {
         running = false,
@@ -33,10 +33,10 @@ if state == nil then
         -- The number of the last news that all subscribers know, or have been woken for.
         told = 0,
     }
-    core.lasting.watch = state
+    core.lasting.notifier = state
 end
 
-local watch = {}
+local notifier = {}
 
 local function wake_waiting()
     state.seen = nil
@@ -45,7 +45,7 @@ end
 
 --- Wakes the subscribers, and those who wait for a change, if there is news for them.
 ---@return boolean complete whether nothing is left to be copied
-function watch.tell()
+function notifier.tell()
     local complete = mirror.follow() ~= false
     local number = mirror.news()
     if state.seen ~= nil and state.seen ~= number then
@@ -67,12 +67,12 @@ end
 -- something is left now. It is found in `state`, so that after a reload the fiber that runs goes on with the new one.
 function state.turn(descriptor)
     local blob, err = core.beat(descriptor, time.read())
-    local complete = watch.tell()
+    local complete = notifier.tell()
     state.decided:broadcast()
     if blob ~= nil then
-        lines.write(unpack(codec.decode(blob)))
+        log_writer.write(unpack(codec.decode(blob)))
     else
-        lines.write({}, 0)
+        log_writer.write({}, 0)
     end
     return err == nil and core.myself() ~= nil, not complete
 end
@@ -106,7 +106,7 @@ end
 
 --- Starts the fiber, unless it runs or there is nothing to watch. Each function of the API calls this, since somebody
 --- may have killed the fiber.
-function watch.ensure()
+function notifier.ensure()
     if not state.running and core.myself() ~= nil then
         state.running = true
         fiber.new(main):name(FIBER_NAME)
@@ -115,28 +115,28 @@ end
 
 --- Subscribes to what changes from here on: not to what can have been read already.
 ---@return table a fiber.cond
-function watch.subscribe()
+function notifier.subscribe()
     local cond = fiber.cond()
     state.subscribers[cond] = mirror.news()
     return cond
 end
 
-function watch.unsubscribe(cond)
+function notifier.unsubscribe(cond)
     state.subscribers[cond] = nil
 end
 
 --- Waits until there is more news than by now.
 ---@param timeout? number
-function watch.wait_for_change(timeout)
+function notifier.wait_for_change(timeout)
     state.seen = state.seen or mirror.news()
     state.changed:wait(timeout)
     fiber.testcancel() -- a cancelled fiber wakes from wait() as if it were broadcast to
 end
 
 --- Waits until the fiber has something new, which may have been the outcome of a probe.
-function watch.wait_for_outcome(timeout)
+function notifier.wait_for_outcome(timeout)
     state.decided:wait(timeout)
     fiber.testcancel() -- a cancelled fiber wakes from wait() as if it were broadcast to
 end
 
-return watch
+return notifier

@@ -19,7 +19,7 @@ local S_DEBUG = 7
 pcall(ffi.cdef, 'extern int log_level;')
 
 -- Outlives a reload of this file.
-local state = core.lasting.lines
+local state = core.lasting.log_writer
 if state == nil then
     state = {
         queue = {}, -- of {level, format, arguments...}: from `first` to `last`
@@ -30,17 +30,17 @@ if state == nil then
         log_debug = nil,
         writing = false,
     }
-    core.lasting.lines = state
+    core.lasting.log_writer = state
 end
 
-local lines = {}
+local log_writer = {}
 
 --- Where debug lines go: what the user has put there, else `log.debug`, whatever that is by now.
-function lines.get_log_debug()
+function log_writer.get_log_debug()
     return state.log_debug or log.debug
 end
 
-function lines.set_log_debug(log_debug)
+function log_writer.set_log_debug(log_debug)
     state.log_debug = log_debug
 end
 
@@ -50,8 +50,8 @@ end
 
 --- Whether anything would come of debug lines. Tarantool's `log.debug` drops what is below the level of the log. Any
 -- other function is there to be called.
-function lines.wants_debug()
-    local log_debug = lines.get_log_debug()
+function log_writer.wants_debug()
+    local log_debug = log_writer.get_log_debug()
     local is_default = log_debug == log.debug and type(log_debug) == 'function'
     if not is_default or debug.getinfo(log_debug, 'S').source ~= '@builtin/log.lua' then
         return true
@@ -78,14 +78,14 @@ local function pop()
 end
 
 local function push_debug(line, room)
-    if lines.wants_debug() and not push(line, room) then
+    if log_writer.wants_debug() and not push(line, room) then
         state.debug_left_out = state.debug_left_out + 1
     end
 end
 
 --- Queues a line at debug level, if anything would come of it.
 ---@param line any[] a format and its arguments
-function lines.debug(line)
+function log_writer.debug(line)
     push_debug({'debug', unpack(line)}, QUEUE_MAX)
 end
 
@@ -110,7 +110,7 @@ local function write_next()
     if state.first <= state.last then
         local line = pop()
         local level = line[1]
-        write(level == 'debug' and lines.get_log_debug() or log[level], unpack(line, 2))
+        write(level == 'debug' and log_writer.get_log_debug() or log[level], unpack(line, 2))
     elseif state.left_out > 0 then
         local left_out = state.left_out
         state.left_out = 0
@@ -118,7 +118,7 @@ local function write_next()
     else
         local left_out = state.debug_left_out
         state.debug_left_out = 0
-        write(lines.get_log_debug(), 'Too much to log: %d debug lines were left out', left_out)
+        write(log_writer.get_log_debug(), 'Too much to log: %d debug lines were left out', left_out)
     end
 end
 
@@ -137,7 +137,7 @@ end
 --- Has everything written that is queued here, and what the core has to say.
 ---@param reports table of {level, text} pairs
 ---@param left_out number of those that the core had no room for
-function lines.write(reports, left_out)
+function log_writer.write(reports, left_out)
     for _, report in ipairs(reports) do
         local line = {report[1], '%s', report[2]}
         if report[1] == 'debug' then
@@ -153,4 +153,4 @@ function lines.write(reports, left_out)
     end
 end
 
-return lines
+return log_writer

@@ -4,10 +4,10 @@
 
 local ffi = require('ffi')
 
-local codec = require('membership.codec')
+local codec = require('membership.internal.codec')
 local core = require('membership.core')
-local lines = require('membership.lines')
-local payloads = require('membership.payload')
+local log_writer = require('membership.internal.log_writer')
+local payloads = require('membership.internal.payload')
 
 ---@class membership.Record what is known of a member; replaced when that changes
 ---@field uri string
@@ -118,7 +118,7 @@ local function put(raw)
     state.by_uri[uri] = record
     if known == nil or known.number ~= record.number or known.incarnation ~= record.incarnation then
         local text = known == nil and 'Adding: %s (inc. %d) is %s' or 'Rumor: %s (inc. %d) is %s'
-        lines.debug({text, uri, record.incarnation, record.status})
+        log_writer.debug({text, uri, record.incarnation, record.status})
     end
 end
 
@@ -181,7 +181,7 @@ end
 -- is copied when a program reads it: LuaJIT's collector stops the thread for a time in proportion to it.
 ---@return boolean|nil complete whether nothing is left to be copied; nil when the engine has failed
 local function follow()
-    if #state.list > FOLLOWED_MAX and not lines.wants_debug() then
+    if #state.list > FOLLOWED_MAX and not log_writer.wants_debug() then
         return true
     end
     return (advance())
@@ -251,7 +251,7 @@ local function decode_payload(record)
     end
     local mould, weight, err = payloads.read(record.bytes)
     if err ~= nil then
-        lines.debug({'Cannot decode the payload of %s: %s', record.uri, err})
+        log_writer.debug({'Cannot decode the payload of %s: %s', record.uri, err})
     end
     if state.moulds_weight + weight > MOULDS_WEIGHT_MAX then
         forget_moulds()

@@ -3,8 +3,8 @@
 local clock = require('clock')
 
 local core = require('membership.core')
-local time = require('membership.time')
-local watch = require('membership.watch')
+local time = require('membership.internal.time')
+local notifier = require('membership.internal.notifier')
 
 local probe = {}
 
@@ -20,7 +20,7 @@ local function await(ticket, timeout)
         if outcome ~= 'waiting' or left <= 0 then
             return outcome, err
         end
-        watch.wait_for_outcome(left)
+        notifier.wait_for_outcome(left)
     end
 end
 

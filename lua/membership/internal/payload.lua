@@ -9,7 +9,7 @@
 local ffi = require('ffi')
 local new_table = require('table.new')
 
-local codec = require('membership.codec')
+local codec = require('membership.internal.codec')
 
 ---@class membership.Mould
 ---@field length number how many elements of an array, not more than there are keys

@@ -1,10 +1,10 @@
 --- What those want to know who watch the group, or look for what is wrong with it.
 
-local check = require('membership.check')
-local codec = require('membership.codec')
+local check = require('membership.internal.check')
+local codec = require('membership.internal.codec')
 local core = require('membership.core')
-local mirror = require('membership.mirror')
-local watch = require('membership.watch')
+local mirror = require('membership.internal.mirror')
+local notifier = require('membership.internal.notifier')
 
 ---@alias membership.ByType table<'PING'|'ACK'|'SYNC_REQ'|'SYNC_ACK'|'LEAVE', number>
 
@@ -47,12 +47,12 @@ local watch = require('membership.watch')
 ---@field probes? {late: number, relayed: number, failed: number} which part of the last ones, from 0 to 1
 ---@field hints string[] what is wrong with it, as far as can be told from here
 
-local insight = {}
+local observe = {}
 
 --- Counters since the process began, and gauges, for monitoring. Times are in seconds.
 ---@return membership.Stats
-function insight.stats()
-    watch.ensure()
+function observe.stats()
+    notifier.ensure()
     local stats = codec.decode(check.result(core.stats()))
     stats.version = mirror.news()
     return stats
@@ -63,11 +63,11 @@ end
 ---@return membership.Diagnosis|table<string, membership.Diagnosis>|nil of this member, if it is known; or by URI
 ---@overload fun(): table<string, membership.Diagnosis>
 ---@overload fun(uri: string): membership.Diagnosis|nil
-function insight.diagnose(uri)
+function observe.diagnose(uri)
     if uri ~= nil and type(uri) ~= 'string' then
         check.fail(1, 'diagnose', '?string', uri)
     end
-    watch.ensure()
+    notifier.ensure()
     local list = codec.decode(check.result(core.diagnose(uri ~= nil and uri or nil)))
     if uri ~= nil then
         return list[1]
@@ -79,4 +79,4 @@ function insight.diagnose(uri)
     return by_uri
 end
 
-return insight
+return observe
