@@ -3,7 +3,11 @@
 -- The protocol runs in a thread of its own, `membership.core`. This is what programs see of it: here arguments are
 -- checked, fibers wait and errors are raised, and nothing is decided.
 
--- A reload of this module is a reload of all its parts, but for the native one.
+-- Compares the versions again, and raises if the library has another one: before anything that runs is touched.
+package.loaded['membership.internal.native'] = nil
+local core = require('membership.internal.native')
+
+-- A reload of this module reloads all its parts, but for the native one.
 for name in pairs(package.loaded) do
     if name:startswith('membership.') and name ~= 'membership.core' then
         package.loaded[name] = nil
@@ -19,7 +23,6 @@ require('table.clear')
 
 local check = require('membership.internal.check')
 local codec = require('membership.internal.codec')
-local core = require('membership.core')
 local stats = require('membership.internal.stats')
 local mirror = require('membership.internal.mirror')
 local probe = require('membership.internal.probe')
@@ -29,7 +32,7 @@ local notifier = require('membership.internal.notifier')
 local PORT_MAX = 65535
 
 ---@class membership
-local membership = {}
+local membership = {_VERSION = core.VERSION}
 
 local function is_port(number)
     return number >= 1 and number <= PORT_MAX and number % 1 == 0

@@ -86,8 +86,10 @@ fn membership_core(lua: &Lua) -> mlua::Result<Table> {
     export(lua, &core, "bell", bell)?;
     export(lua, &core, "beat", beat)?;
     export(lua, &core, "end_heartbeats", end_heartbeats)?;
-    // For the Lua part: what is to outlive a reload of it.
-    core.set("lasting", lua.create_table()?)?;
+    // The Lua files compare it with theirs: this library outlives them in a process.
+    core.set("VERSION", env!("CARGO_PKG_VERSION"))?;
+    // State of the Lua files that outlives a reload of them.
+    core.set("persistent", lua.create_table()?)?;
     lua.set_named_registry_value(REGISTRY_KEY, &core)?;
     Ok(core)
 }

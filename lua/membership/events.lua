@@ -4,7 +4,7 @@
 
 local check = require('membership.internal.check')
 local codec = require('membership.internal.codec')
-local core = require('membership.core')
+local core = require('membership.internal.native')
 local mirror = require('membership.internal.mirror')
 local notifier = require('membership.internal.notifier')
 

@@ -3,7 +3,7 @@
 -- Nothing is copied before somebody collects: then a callback reads all of them at once. Names and units follow the
 -- conventions of Prometheus. The rock is looked for when it is wanted, and not before.
 
-local core = require('membership.core')
+local core = require('membership.internal.native')
 local membership = require('membership')
 
 local PREFIX = 'tnt_membership_'
@@ -64,10 +64,10 @@ local GAUGES = {
 }
 
 -- Outlives a reload of this file. What is enabled, if it is: `rock`, `collectors`, `callback`, and by whom.
-local state = core.lasting.metrics
+local state = core.persistent.metrics
 if state == nil then
     state = {}
-    core.lasting.metrics = state
+    core.persistent.metrics = state
 end
 
 local function at(stats, path)

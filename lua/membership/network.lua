@@ -1,7 +1,7 @@
 --- The networks of this machine: `require('membership.network')`.
 
 local codec = require('membership.internal.codec')
-local core = require('membership.core')
+local core = require('membership.internal.native')
 
 local network = {}
 

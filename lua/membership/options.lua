@@ -9,7 +9,7 @@ local ffi = require('ffi')
 local log = require('log')
 
 local codec = require('membership.internal.codec')
-local core = require('membership.core')
+local core = require('membership.internal.native')
 local log_writer = require('membership.internal.log_writer')
 local mirror = require('membership.internal.mirror')
 
@@ -24,10 +24,10 @@ local CONSTANTS = {
 
 -- Outlives a reload of this file. By name, what was assigned last, if another number is used for it: a program that
 -- assigns it over and over is warned once.
-local adjusted = core.lasting.adjusted_options
+local adjusted = core.persistent.adjusted_options
 if adjusted == nil then
     adjusted = {}
-    core.lasting.adjusted_options = adjusted
+    core.persistent.adjusted_options = adjusted
 end
 
 local CALLER = 3 -- 1 is the function that raises, 2 the metamethod
@@ -116,7 +116,7 @@ end
 
 -- A struct, and not a table: assignments to the fields of a table cannot be checked, and `pairs` in Tarantool's LuaJIT
 -- asks structs, and no tables, what to go through. It is made once, so its metamethods call what was loaded last.
-local state = core.lasting.options
+local state = core.persistent.options
 if state == nil then
     state = {}
     local new = ffi.metatype(ffi.typeof('struct { char unused; }'), {
@@ -132,7 +132,7 @@ if state == nil then
         end,
     })
     state.options = new()
-    core.lasting.options = state
+    core.persistent.options = state
 end
 state.assign, state.list = assign, list
 

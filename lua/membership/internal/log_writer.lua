@@ -7,7 +7,7 @@ local ffi = require('ffi')
 local fiber = require('fiber')
 local log = require('log')
 
-local core = require('membership.core')
+local core = require('membership.internal.native')
 
 local FIBER_NAME = 'membership.log'
 
@@ -19,7 +19,7 @@ local S_DEBUG = 7
 pcall(ffi.cdef, 'extern int log_level;')
 
 -- Outlives a reload of this file.
-local state = core.lasting.log_writer
+local state = core.persistent.log_writer
 if state == nil then
     state = {
         queue = {}, -- of {level, format, arguments...}: from `first` to `last`
@@ -30,7 +30,7 @@ if state == nil then
         log_debug = nil,
         writing = false,
     }
-    core.lasting.log_writer = state
+    core.persistent.log_writer = state
 end
 
 local log_writer = {}

@@ -5,7 +5,7 @@
 local ffi = require('ffi')
 
 local codec = require('membership.internal.codec')
-local core = require('membership.core')
+local core = require('membership.internal.native')
 local log_writer = require('membership.internal.log_writer')
 local payloads = require('membership.internal.payload')
 
@@ -41,7 +41,7 @@ local FOLLOWED_MAX = 4096
 local FOUND_MAX = 1024
 
 -- Outlives a reload of this file.
-local state = core.lasting.mirror
+local state = core.persistent.mirror
 if state == nil then
     state = {
         -- The copy of the whole table.
@@ -57,7 +57,7 @@ if state == nil then
         found_myself = nil,
         moulds_weight = 0, -- of the payloads decoded since they were last forgotten
     }
-    core.lasting.mirror = state
+    core.persistent.mirror = state
 end
 
 -- The core keeps two numbers up to date here: the versions of its table at the last change, and at the last news. So

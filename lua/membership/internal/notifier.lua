@@ -9,7 +9,7 @@ local fiber = require('fiber')
 local socket = require('socket')
 
 local codec = require('membership.internal.codec')
-local core = require('membership.core')
+local core = require('membership.internal.native')
 local log_writer = require('membership.internal.log_writer')
 local mirror = require('membership.internal.mirror')
 local time = require('membership.internal.time')
@@ -17,7 +17,7 @@ local time = require('membership.internal.time')
 local FIBER_NAME = 'membership.main' -- fibers of this name survive a reload of Cartridge's roles
 
 -- Outlives a reload of this file.
-local state = core.lasting.notifier
+local state = core.persistent.notifier
 if state == nil then
     state = {
         running = false,
@@ -33,7 +33,7 @@ if state == nil then
         -- The number of the last news that all subscribers know, or have been woken for.
         told = 0,
     }
-    core.lasting.notifier = state
+    core.persistent.notifier = state
 end
 
 local notifier = {}

@@ -2,7 +2,7 @@
 
 local clock = require('clock')
 
-local core = require('membership.core')
+local core = require('membership.internal.native')
 local time = require('membership.internal.time')
 local notifier = require('membership.internal.notifier')
 
