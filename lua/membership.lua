@@ -1,7 +1,7 @@
---- A mesh of Tarantool instances that watch one another: `require('membership')`.
+--- A group of Tarantool instances that watch one another: `require('membership')`.
 --
--- The protocol runs in a thread of its own, `membership.core`. This is what programs see of it: here arguments are
--- checked, fibers wait and errors are raised, and nothing is decided.
+-- The protocol runs in the native library, on a thread of its own. These files are its API: they check arguments, make
+-- fibers wait and raise errors. They decide nothing.
 
 -- Compares the versions again, and raises if the library has another one: before anything that runs is touched.
 package.loaded['membership.internal.native'] = nil
@@ -17,31 +17,28 @@ end
 local log = require('log')
 local new_table = require('table.new')
 
--- LuaJIT puts `table.clear` into `table` once somebody requires it. Newer versions of Tarantool do, 2.6.0 does not, and
--- programs that ran on the Lua rock rely on it: Cartridge does.
+-- LuaJIT adds `table.clear` when a module requires it. Tarantool 2.6.0 does not, newer versions do, and programs that
+-- were written for membership 2.x expect it: Cartridge does.
 require('table.clear')
 
+local broadcast = require('membership.internal.broadcast')
 local check = require('membership.internal.check')
 local codec = require('membership.internal.codec')
-local stats = require('membership.internal.stats')
+local encryption = require('membership.internal.encryption')
+local lookup = require('membership.internal.lookup')
 local mirror = require('membership.internal.mirror')
-local probe = require('membership.internal.probe')
-local wait = require('membership.internal.wait')
 local notifier = require('membership.internal.notifier')
-
-local PORT_MAX = 65535
+local probe = require('membership.internal.probe')
+local stats = require('membership.internal.stats')
+local wait = require('membership.internal.wait')
 
 ---@class membership
 local membership = {_VERSION = core.VERSION}
 
-local function is_port(number)
-    return number >= 1 and number <= PORT_MAX and number % 1 == 0
-end
-
---- Opens a UDP socket and takes part in the group as `advertise_host:port`.
+--- Opens a UDP socket and joins the group as `advertise_host:port`.
 --
--- May be called again, to move to another port or to be known by another name: payload, incarnation and members stay,
--- and when the new socket cannot be opened, so does the old one.
+-- A second call moves the instance to another port or another name. Payload, incarnation and members stay. If the new
+-- socket cannot be opened, the old one stays, too.
 ---@param advertise_host string a name, an IPv4 address, or an IPv6 address in brackets
 ---@param port number 1..65535
 ---@param opts? {bind?: string} `bind`: the address to listen on, instead of all of them
@@ -51,8 +48,8 @@ function membership.init(advertise_host, port, opts)
         check.fail(1, 'init', 'string', advertise_host)
     elseif type(port) ~= 'number' then
         check.fail(2, 'init', 'number', port)
-    elseif not is_port(port) then
-        check.fail_value(2, 'init', 'port between 1 and ' .. PORT_MAX, port)
+    elseif not check.is_port(port) then
+        check.fail_value(2, 'init', check.PORT, port)
     elseif opts ~= nil then
         check.named(3, 'init', opts, {bind = 'string'})
     end
@@ -61,38 +58,38 @@ function membership.init(advertise_host, port, opts)
         log.error('%s', err)
         error(err, 2)
     end
-    notifier.ensure()
-    notifier.tell()
+    notifier.ensure_running()
+    notifier.notify()
     return true
 end
 
---- Says good-bye to the group, closes the socket and forgets the members. Neither raises nor yields.
----@return boolean whether there was anything to leave
+--- Tells the group that this instance leaves, closes the socket and empties the member table. Never raises or yields.
+---@return boolean whether the instance was a member
 function membership.leave()
     local ok, left = pcall(core.leave)
     return ok and left == true
 end
 
---- What the group knows of this instance.
+--- Returns what the group knows of this instance.
 ---@return membership.MemberInfo
 function membership.myself()
-    notifier.ensure()
-    local record = check.result(mirror.find())
+    notifier.ensure_running()
+    local record = check.result(lookup.find())
     if record == nil then
         error('membership is not initialized', 2)
     end
     return mirror.describe(record)
 end
 
---- What is known of one member.
+--- Returns what is known of one member.
 ---@param uri string
 ---@return membership.MemberInfo|nil
 function membership.get_member(uri)
     if type(uri) ~= 'string' then
         check.fail(1, 'get_member', 'string', uri)
     end
-    notifier.ensure()
-    local record = check.result(mirror.find(uri))
+    notifier.ensure_running()
+    local record = check.result(lookup.find(uri))
     return record and mirror.describe(record)
 end
 
@@ -104,10 +101,10 @@ local function describe_all(list)
     return result
 end
 
---- Everybody who was ever heard of, this instance included.
+--- Returns all known members, this instance included.
 ---@return table<string, membership.MemberInfo> by URI
 function membership.members()
-    notifier.ensure()
+    notifier.ensure_running()
     local list = check.result(mirror.current())
     return describe_all(list)
 end
@@ -116,12 +113,12 @@ end
 ---@return fun(members: table, uri?: string): string, membership.MemberInfo
 ---@return table<string, membership.MemberInfo>
 function membership.pairs()
-    notifier.ensure()
+    notifier.ensure_running()
     local list = check.result(mirror.current())
     return pairs(describe_all(list))
 end
 
---- Adds a member and makes it known. It is enough that one instance adds one other, whichever it is.
+--- Adds a member and tells the group of it. Two groups become one when one instance adds one of the other group.
 ---@param uri string `host:port`
 ---@return boolean|nil true
 ---@return string|nil 'parse error'
@@ -129,10 +126,10 @@ function membership.add_member(uri)
     if type(uri) ~= 'string' then
         check.fail(1, 'add_member', 'string', uri)
     end
-    notifier.ensure()
+    notifier.ensure_running()
     local ok, err = core.add_member(uri)
     if ok then
-        notifier.tell()
+        notifier.notify()
         return true
     elseif err == 'parse error' then
         return nil, err
@@ -140,7 +137,7 @@ function membership.add_member(uri)
     error(err, 2)
 end
 
---- Pings somebody and waits up to `ACK_TIMEOUT_SECONDS` for the answer. Whoever answers has joined the group.
+--- Pings a peer and waits up to `ACK_TIMEOUT_SECONDS` for the answer. A peer that answers has joined the group.
 ---@param uri string `host:port`
 ---@return boolean whether there was an answer
 ---@return string|nil 'parse error', 'ping was not sent' or 'no response'
@@ -148,92 +145,59 @@ function membership.probe_uri(uri)
     if type(uri) ~= 'string' then
         check.fail(1, 'probe_uri', 'string', uri)
     end
-    notifier.ensure()
-    local why = check.result(probe.run(uri))
-    if why ~= nil then
-        return false, why
+    notifier.ensure_running()
+    local reason = check.result(probe.run(uri))
+    if reason ~= nil then
+        return false, reason
     end
     return true
 end
 
---- Gets acquainted with whoever has this port in the networks of this machine, as far as broadcasts reach. IPv4 only.
----@param port number 1..65535; for any other number nothing is sent
----@return boolean whether there is any network
-function membership.broadcast(port)
-    if type(port) ~= 'number' then
-        check.fail(1, 'broadcast', 'number', port)
-    elseif not is_port(port) then -- a program that tries the neighbours of its own port comes to 0 and 65536
-        log.warn('Membership BROADCAST not sent: port between 1 and %d expected, got %s', PORT_MAX, tostring(port))
-        return false
-    end
-    notifier.ensure()
-    local greetings, impossible = unpack(codec.decode(check.result(core.broadcast(port))), 1, 2)
-    if impossible ~= nil then
-        log.warn('Membership BROADCAST impossible: %s', impossible)
-        return false
-    end
-    for _, greeting in ipairs(greetings) do
-        local address, err = unpack(greeting, 1, 2)
-        if err == nil then
-            log.info('Membership BROADCAST sent to %s', address)
-        else
-            log.warn('Membership BROADCAST not sent to %s: %s', address, err)
-        end
-    end
-    if #greetings == 0 then
-        log.warn('Membership BROADCAST not sent: No suitable ifaddrs found')
-    end
-    return #greetings > 0
-end
-
---- Declares a member gone for good, as if it had left. One that is there after all contradicts that.
+--- Marks a member as left and tells the group. A member that still runs refutes this.
 ---@param uri string
----@return boolean whether there was anything to mark
+---@return boolean whether the member was known and had not left
 function membership.mark_left(uri)
-    notifier.ensure()
+    notifier.ensure_running()
     if type(uri) ~= 'string' then
         return false
     end
     local marked = check.result(core.mark_left(uri))
-    notifier.tell()
+    notifier.notify()
     return marked
 end
 
---- Forgets a member, on this instance only: it comes back with the next that is heard of it.
+--- Removes a member from the table of this instance. It returns with the next news of it.
 ---@param uri string
 function membership.remove_member(uri)
     if type(uri) ~= 'string' then
         check.fail(1, 'remove_member', 'string', uri)
     end
-    notifier.ensure()
+    notifier.ensure_running()
     check.result(core.remove_member(uri))
-    notifier.tell()
+    notifier.notify()
 end
 
---- Forgets everybody but these, now and whenever they are in trouble or leave. An empty list allows everybody again.
+--- Sets the allow-list. All other members are removed now, and from then on kept only while they are alive. An empty
+-- list removes the restriction.
 ---@param uris string[]
 function membership.set_allowed_members(uris)
     if type(uris) ~= 'table' then
         check.fail(1, 'set_allowed_members', 'table', uris)
     end
-    local allowed = {}
-    for i, uri in ipairs(uris) do
+    for _, uri in ipairs(uris) do
         if type(uri) ~= 'string' then
             check.fail(1, 'set_allowed_members', 'table of strings', uri)
         end
-        allowed[i] = uri
     end
-    for key in pairs(uris) do
-        if allowed[key] == nil then -- left out, it would allow fewer than was meant, or everybody
-            check.fail(1, 'set_allowed_members', 'list of strings', uris)
-        end
+    if not check.is_list_of_strings(uris) then
+        check.fail(1, 'set_allowed_members', 'list of strings', uris)
     end
-    notifier.ensure()
-    check.result(core.set_allowed_members(allowed))
-    notifier.tell()
+    notifier.ensure_running()
+    check.result(core.set_allowed_members(uris))
+    notifier.notify()
 end
 
--- The payload as it is by now: a user who edits his table afterwards changes nothing.
+-- Encodes at once, so that the caller may edit the table afterwards.
 local function encode_argument(position, value)
     local ok, encoded = pcall(codec.encode, value)
     if not ok then
@@ -242,129 +206,51 @@ local function encode_argument(position, value)
     return encoded
 end
 
---- Sets one key of the payload of this instance, or all of it, and makes it known.
+--- Sets one key of the payload of this instance, or all of it, and tells the group.
 --
--- `set_payload(key, nil)` removes the key; `set_payload(payload)` replaces the whole. What is equal to the present
--- payload changes nothing.
+-- `set_payload(key, nil)` removes the key; `set_payload(payload)` replaces the whole. A payload that is equal to the
+-- present one changes nothing.
 ---@param key string|table
 ---@param value any
 ---@return boolean true
 function membership.set_payload(key, value)
-    notifier.ensure()
+    notifier.ensure_running()
     if type(key) == 'table' and type(value) == 'nil' then
         check.result(core.set_payload(encode_argument(1, key)))
     elseif type(key) ~= 'string' then
         check.fail(1, 'set_payload', 'string', key)
     else
-        -- box.NULL is equal to nil, but a value like any other.
+        -- box.NULL is equal to nil, but is a value of its own.
         local encoded = type(value) ~= 'nil' and encode_argument(2, value) or nil
         check.result(core.set_payload_key(key, encoded))
     end
     return true
 end
 
---- The key that is sent with, as the Lua rock uses it: cut to 32 bytes, or padded with spaces on the left.
----@return string|nil
-function membership.get_encryption_key()
-    notifier.ensure()
-    local key = check.result(core.encryption_key())
-    return key
-end
-
---- Encrypts what is sent from now on, and understands nothing else any more.
----@param key string|string[]|nil of a list, the first is sent with, and all are understood; nil ends encryption
-function membership.set_encryption_key(key)
-    local keys = {}
-    if type(key) == 'table' then
-        for i, one in ipairs(key) do
-            keys[i] = type(one) == 'string' and one or nil
-        end
-    elseif key ~= nil then
-        keys[1] = type(key) == 'string' and key or nil
-    end
-    if key ~= nil and #keys == 0 then
-        check.fail(1, 'set_encryption_key', '?string', key)
-    elseif type(key) == 'table' then
-        for i in pairs(key) do
-            if keys[i] == nil then -- left out, it would be one key less than was meant
-                check.fail(1, 'set_encryption_key', 'list of strings', key)
-            end
-        end
-    end
-    notifier.ensure()
-    local why = check.result(core.set_encryption_keys(keys))
-    if why ~= nil then
-        error(why, 2)
-    end
-    log.info('Membership encryption %s', key ~= nil and 'enabled' or 'disabled')
-end
-
---- Understands one more key. This and the following two replace a key without any member being missed.
----@param key string
----@return boolean|nil true
----@return string|nil why not
-function membership.add_encryption_key(key)
-    if type(key) ~= 'string' then
-        check.fail(1, 'add_encryption_key', 'string', key)
-    end
-    notifier.ensure()
-    local why = check.result(core.add_encryption_key(key))
-    if why ~= nil then
-        return nil, why
-    end
-    return true
-end
-
---- Sends with this key from now on. It has to be understood already, here and by all others.
----@param key string
----@return boolean|nil true
----@return string|nil why not
-function membership.use_encryption_key(key)
-    if type(key) ~= 'string' then
-        check.fail(1, 'use_encryption_key', 'string', key)
-    end
-    notifier.ensure()
-    local why = check.result(core.use_encryption_key(key))
-    if why ~= nil then
-        return nil, why
-    end
-    return true
-end
-
---- Does not understand this key any more. It must not be the one that is sent with.
----@param key string
----@return boolean|nil true
----@return string|nil why not
-function membership.remove_encryption_key(key)
-    if type(key) ~= 'string' then
-        check.fail(1, 'remove_encryption_key', 'string', key)
-    end
-    notifier.ensure()
-    local why = check.result(core.remove_encryption_key(key))
-    if why ~= nil then
-        return nil, why
-    end
-    return true
-end
-
+membership.broadcast = broadcast
 membership.wait = wait
 membership.stats = stats.stats
 membership.diagnose = stats.diagnose
+membership.get_encryption_key = encryption.get_encryption_key
+membership.set_encryption_key = encryption.set_encryption_key
+membership.add_encryption_key = encryption.add_encryption_key
+membership.use_encryption_key = encryption.use_encryption_key
+membership.remove_encryption_key = encryption.remove_encryption_key
 
---- Makes a `fiber.cond` that is broadcast whenever a status, incarnation or payload changes, and when a member is gone.
+--- Returns a `fiber.cond` that is broadcast when a status, incarnation or payload changes, and when a member is gone.
 --
--- It is held weakly: who drops it has unsubscribed.
+-- The module holds it weakly: a program that drops it has unsubscribed.
 ---@return table a fiber.cond
 function membership.subscribe()
-    notifier.ensure()
-    check.result(core.myself()) -- which fails with the engine
+    notifier.ensure_running()
+    check.result(core.myself()) -- raises if the engine has failed
     return notifier.subscribe()
 end
 
 --- Ends a subscription.
 ---@param cond table what `subscribe` returned
 function membership.unsubscribe(cond)
-    notifier.ensure()
+    notifier.ensure_running()
     if cond == nil then
         error('table index is nil', 2)
     end

@@ -1,27 +1,27 @@
---- Rumors and those who listen: `require('membership.events')`.
+--- Rumors and subscriptions: `require('membership.events')`.
 --
--- For tests of programs that have to cope with a member in trouble.
+-- For tests of programs that have to cope with members that fail.
 
 local check = require('membership.internal.check')
 local codec = require('membership.internal.codec')
 local core = require('membership.internal.native')
-local mirror = require('membership.internal.mirror')
 local notifier = require('membership.internal.notifier')
+local record = require('membership.internal.record')
 
 local events = {}
 
---- Makes a rumor, and spreads it as if it had been heard.
+--- Makes a rumor of a member, and spreads it as if a peer had sent it.
 ---@param uri string
 ---@param status number one of those in `membership.options`
----@param incarnation? number by default, what is known of the member, or 1
----@param payload? table by default, what is known of the member
----@return boolean
+---@param incarnation? number by default, the known one, or 1
+---@param payload? table by default, the known one
+---@return boolean true
 function events.generate(uri, status, incarnation, payload)
     if type(uri) ~= 'string' then
         check.fail(1, 'generate', 'string', uri)
     elseif type(status) ~= 'number' then
         check.fail(2, 'generate', 'number', status)
-    elseif mirror.STATUS_NAMES[status] == nil then
+    elseif record.STATUS_NAMES[status] == nil then
         check.fail_value(2, 'generate', 'number between 1 and 5', status)
     elseif incarnation ~= nil and type(incarnation) ~= 'number' then
         check.fail(3, 'generate', '?number', incarnation)
@@ -37,19 +37,19 @@ function events.generate(uri, status, incarnation, payload)
         encoded = result
     end
     check.result(core.generate(uri, status, incarnation, encoded))
-    notifier.ensure()
-    notifier.tell()
+    notifier.ensure_running()
+    notifier.notify()
     return true
 end
 
---- As `membership.subscribe`.
+--- Does the same as `membership.subscribe`.
 ---@return table a fiber.cond
 function events.subscribe()
-    notifier.ensure()
+    notifier.ensure_running()
     return notifier.subscribe()
 end
 
---- As `membership.unsubscribe`.
+--- Does the same as `membership.unsubscribe`.
 ---@param cond table what `subscribe` returned
 function events.unsubscribe(cond)
     if cond == nil then

@@ -3,9 +3,10 @@
 -- Most programs want `membership.members()` instead.
 
 local check = require('membership.internal.check')
+local lookup = require('membership.internal.lookup')
 local mirror = require('membership.internal.mirror')
 
----@class membership.InternalInfo as `membership.MemberInfo`, but for the status
+---@class membership.InternalInfo the same as `membership.MemberInfo`, but for the status
 ---@field status number one of those in `membership.options`
 
 local members = {}
@@ -13,18 +14,18 @@ local members = {}
 ---@return membership.InternalInfo
 local function describe(record)
     local info = mirror.describe(record)
-    info.status = record.number
+    info.status = record.status_number
     return info
 end
 
---- The member of this URI.
+--- Returns what is known of one member.
 ---@param uri string
 ---@return membership.InternalInfo|nil
 function members.get(uri)
     if type(uri) ~= 'string' then
         check.fail(1, 'get', 'string', uri)
     end
-    local record = check.result(mirror.find(uri))
+    local record = check.result(lookup.find(uri))
     return record and describe(record)
 end
 
@@ -39,7 +40,7 @@ function members.pairs()
     return pairs(result)
 end
 
---- How many members there are, whatever their status.
+--- Returns the number of members, of any status.
 ---@return number
 function members.count()
     local list = check.result(mirror.current())

@@ -1,69 +1,70 @@
 --- The counters of `membership.stats()` for the rock `metrics`: `require('membership.metrics').enable()`.
 --
--- Nothing is copied before somebody collects: then a callback reads all of them at once. Names and units follow the
--- conventions of Prometheus. The rock is looked for when it is wanted, and not before.
+-- Values are read when the rock collects: a callback reads all of them at once. Names and units follow the conventions
+-- of Prometheus. The rock is required by `enable`, and not before.
 
-local core = require('membership.internal.native')
 local membership = require('membership')
+local core = require('membership.internal.native')
 
 local PREFIX = 'tnt_membership_'
 
---- What is shown: the name, what it is, where it is in the stats, and by which label if it is a table there.
+-- Name, help text, path in the stats; and, where there is a table at that path, the label that its keys go to.
 local COUNTERS = {
-    {'members_refused_total', 'Strangers not let into the full table', 'members_refused'},
-    {'members_displaced_total', 'Dead members forgotten since the table is full', 'members_displaced'},
+    {'members_refused_total', 'Newcomers refused because the table is full', 'members_refused'},
+    {'members_displaced_total', 'Dead or left members removed from a full table to make room', 'members_displaced'},
     {'datagrams_sent_total', 'Datagrams sent', 'sent.datagrams', 'type'},
-    {'datagrams_received_total', 'Datagrams understood', 'received.datagrams', 'type'},
+    {'datagrams_received_total', 'Datagrams received and decoded', 'received.datagrams', 'type'},
     {'sent_bytes_total', 'Bytes sent', 'sent.bytes', 'type'},
-    {'received_bytes_total', 'Bytes of datagrams understood', 'received.bytes', 'type'},
+    {'received_bytes_total', 'Bytes of datagrams received and decoded', 'received.bytes', 'type'},
     {'dropped_total', 'Datagrams dropped', 'dropped', 'reason'},
-    {'challenges_total', 'Senders asked to show that they live now', 'challenges'},
-    {'events_skipped_total', 'Pieces of datagrams that made no sense', 'events_skipped'},
-    {'payloads_refused_total', 'Payloads of others not taken in', 'payloads_refused', 'reason'},
+    {'challenges_total', 'Senders challenged to prove that they are alive', 'challenges'},
+    {'events_skipped_total', 'Events in datagrams skipped because they were invalid', 'events_skipped'},
+    {'payloads_refused_total', 'Payloads of peers refused', 'payloads_refused', 'reason'},
     {'acks_unsolicited_total', 'Answers that no probe waits for', 'acks_unsolicited'},
-    {'oversized_total', 'Datagrams too large to be sent', 'oversized'},
+    {'oversized_total', 'Datagrams not sent: too large', 'oversized'},
     {'amplification_limited_total', 'Datagrams not sent: amplification limit', 'amplification_limited'},
-    {'send_errors_total', 'Datagrams the system refused to send', 'send_errors'},
-    {'turned_away_total', 'Datagrams not taken in, as too many came', 'turned_away'},
-    {'probes_sent_total', 'Probes begun', 'probes.sent'},
-    {'probes_answered_directly_total', 'Probes answered by their target', 'probes.answered_directly'},
-    {'probes_answered_by_relay_total', 'Probes answered through a relay', 'probes.answered_by_relay'},
+    {'send_errors_total', 'Datagrams that the system refused to send', 'send_errors'},
+    {'turned_away_total', 'Datagrams dropped because too many came', 'turned_away'},
+    {'probes_sent_total', 'Probes started', 'probes.sent'},
+    {'probes_answered_directly_total', 'Probes answered directly by their target', 'probes.answered_directly'},
+    {'probes_answered_by_relay_total', 'Probes answered through another member', 'probes.answered_by_relay'},
     {'probes_failed_total', 'Probes without an answer', 'probes.failed'},
-    {'relayed_total', 'Pings passed on for others', 'relays.passed_on'},
-    {'relays_refused_total', 'Pings not passed on: too many', 'relays.refused'},
+    {'relayed_total', 'Pings forwarded for other members', 'relays.passed_on'},
+    {'relays_refused_total', 'Pings not forwarded: too many', 'relays.refused'},
     {'suspicions_raised_total', 'Suspicions raised by this instance', 'suspicions.raised'},
-    {'suspicions_refuted_total', 'Suspicions refuted by their subject', 'suspicions.refuted'},
-    {'suspicions_turned_dead_total', 'Suspicions that turned into deaths', 'suspicions.turned_dead'},
-    {'refutations_total', 'What was said of this instance and contradicted', 'refutations'},
+    {'suspicions_refuted_total', 'Suspicions that the suspected member refuted', 'suspicions.refuted'},
+    {'suspicions_turned_dead_total', 'Suspicions that expired: the member was declared dead', 'suspicions.turned_dead'},
+    {'refutations_total', 'Rumors about this instance that it refuted', 'refutations'},
     {'rumors_sent_total', 'Rumors sent', 'rumors.sent'},
     {'rumors_expired_total', 'Rumors that have been sent often enough', 'rumors.expired'},
-    {'syncs_begun_total', 'Tables exchanged with the Lua rock', 'syncs.begun'},
-    {'syncs_answered_total', 'Those that were answered', 'syncs.answered'},
-    {'repairs_begun_total', 'Tables compared', 'repairs.begun'},
-    {'repairs_answered_total', 'Those that were answered', 'repairs.answered'},
-    {'stalls_total', 'TX thread did not respond', 'stalls.count'},
-    {'pauses_total', 'Process did not run for a while', 'pauses'},
+    {'syncs_begun_total', 'Tables exchanged with members that run membership 2.x', 'syncs.begun'},
+    {'syncs_answered_total', 'Tables exchanged with membership 2.x that were answered', 'syncs.answered'},
+    {'repairs_begun_total', 'Tables compared with a peer whose digest differed', 'repairs.begun'},
+    {'repairs_answered_total', 'Tables compared that the peer answered', 'repairs.answered'},
+    {'stalls_total', 'Times the TX thread did not respond', 'stalls.count'},
+    {'pauses_total', 'Times the process did not run for a while', 'pauses'},
     {'isolation_total', 'Times without any datagram received', 'isolation.count'},
-    {'resolver_queries_total', 'Names looked up', 'resolver.queries'},
+    {'resolver_queries_total', 'Names resolved, or tried', 'resolver.queries'},
     {'resolver_failures_total', 'Names that did not resolve', 'resolver.failures'},
-    {'resolver_refused_total', 'Names of strangers not looked up: too many', 'resolver.refused'},
+    {'resolver_refused_total', 'Names of unknown members not resolved: too many', 'resolver.refused'},
 }
 
 local GAUGES = {
     {'up', 'Whether the engine works', 'up'},
-    {'members', 'Members', 'members', 'status'},
+    {'members', 'Members by status', 'members', 'status'},
     {'version', 'Version of the member table', 'version'},
-    {'rumors_queued', 'Rumors being spread', 'rumors.queued'},
+    {'rumors_queued', 'Rumors queued', 'rumors.queued'},
     {'round_trip_last_seconds', 'Round trip of the last probe', 'round_trip.last_seconds'},
     {'round_trip_smoothed_seconds', 'Round trip, smoothed', 'round_trip.smoothed_seconds'},
-    {'round_trip_p99_seconds', 'Round trip of 99 of 100 probes', 'round_trip.p99_seconds'},
+    {'round_trip_p99_seconds', '99th percentile of the round trip of recent probes', 'round_trip.p99_seconds'},
     {'stall_longest_seconds', 'Longest time without response of the TX thread', 'stalls.longest_seconds'},
     {'isolated', 'Whether no datagrams are received', 'isolation.now'},
-    {'resolver_longest_seconds', 'Slowest answer of the resolver', 'resolver.longest_seconds'},
+    {'resolver_longest_seconds', 'Longest time that a name took to resolve', 'resolver.longest_seconds'},
     {'lock_longest_seconds', 'Longest hold of the engine lock', 'lock.longest_seconds'},
 }
 
--- Outlives a reload of this file. What is enabled, if it is: `rock`, `collectors`, `callback`, and by whom.
+-- Outlives a reload of this file. While the metrics are enabled: `rock`, `collectors`, `callback`; and `owner`, the
+-- module table whose `enable` was called.
 local state = core.persistent.metrics
 if state == nil then
     state = {}
@@ -79,7 +80,7 @@ end
 
 local function each_value(value, label, put)
     if label == nil then
-        if value ~= nil then -- what has not been measured yet
+        if value ~= nil then -- nil: not measured yet
             put(type(value) == 'boolean' and (value and 1 or 0) or tonumber(value), {})
         end
         return
@@ -89,7 +90,7 @@ local function each_value(value, label, put)
     end
 end
 
--- A counter of the rock can only be added to, or begun anew.
+-- The rock has no way to set a counter, but to reset it and add to it.
 local function set_counter(collector, value, labels)
     collector:reset(labels)
     collector:inc(value, labels)
@@ -99,7 +100,7 @@ local function set_gauge(collector, value, labels)
     collector:set(value, labels)
 end
 
--- Other modules have callbacks, too: whatever is wrong with the engine, they are to be called.
+-- Must not raise when the engine has failed, or the rock would not call the callbacks of other modules.
 local function collect(collectors)
     local ok, stats = pcall(membership.stats)
     stats = ok and stats or {}
@@ -125,7 +126,7 @@ local function make(collectors, kind, set, rows)
     end
 end
 
--- 0.10 cannot reset counters, and versions before that cannot unregister callbacks. They do not tell their versions.
+-- 0.10 cannot reset counters, and older versions cannot unregister callbacks. None of them has its version in a field.
 local ROCK_MIN = '0.11.0'
 
 local function is_too_old(rock)
@@ -133,9 +134,9 @@ local function is_too_old(rock)
         return true
     end
     local name, help = unpack(COUNTERS[1], 1, 2)
-    local is_ours = rock.registry:find('counter', PREFIX .. name) ~= nil
+    local was_registered = rock.registry:find('counter', PREFIX .. name) ~= nil
     local counter = rock.counter(PREFIX .. name, help)
-    if not is_ours then
+    if not was_registered then
         rock.registry:unregister(counter)
     end
     return type(counter.reset) ~= 'function'
@@ -147,7 +148,7 @@ local function check_version(rock)
     end
 end
 
--- Whether all that was enabled is there still. `metrics.clear()` forgets the collectors of all.
+-- Whether all collectors are still registered. `metrics.clear()` of the rock removes those of all modules.
 local function is_registered()
     for _, one in ipairs(state.collectors) do
         if state.rock.registry:find(one.collector.kind, one.collector.name) ~= one.collector then
@@ -170,7 +171,7 @@ end
 
 local metrics = {}
 
---- Registers all counters and gauges with the rock `metrics`. Does nothing if they are.
+--- Registers all counters and gauges with the rock `metrics`. Does nothing if they are registered.
 ---@return boolean true
 function metrics.enable()
     local ok, rock = pcall(require, 'metrics')
@@ -178,7 +179,7 @@ function metrics.enable()
         error("the rock 'metrics' is not installed: " .. tostring(rock):match('[^\n]*'), 2)
     end
     check_version(rock)
-    -- What was enabled before a reload, of the rock or of this file, is replaced.
+    -- A reload of the rock, or of this file, since the last call: replace what was registered.
     if state.rock == rock and state.owner == metrics and is_registered() then
         return true
     end
@@ -194,7 +195,7 @@ function metrics.enable()
     return true
 end
 
---- Takes them out of the registry again. Does nothing if they are not in it.
+--- Unregisters all counters and gauges. Does nothing if they are not registered.
 ---@return boolean true
 function metrics.disable()
     local ok, rock = pcall(require, 'metrics')

@@ -6,11 +6,11 @@ local core = require('membership.internal.native')
 local network = {}
 
 ---@class membership.Interface
----@field name string as the system calls it
+---@field name string
 ---@field inet4 string the address
----@field bcast? string the address that reaches all neighbours, where there is one
+---@field bcast? string the broadcast address, if the interface has one
 
---- The IPv4 addresses of the interfaces that are up.
+--- Returns the IPv4 addresses of the interfaces that are up.
 ---@return membership.Interface[]
 function network.getifaddrs()
     local blob, err = core.getifaddrs()

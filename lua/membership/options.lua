@@ -1,9 +1,9 @@
 --- The tunables, and the constants that go with them: `require('membership.options')`.
 --
--- They are read, assigned and gone through with `pairs` like the fields of a table. The values live in the engine, so
--- they take effect at once and outlive a reload. A value that makes no sense raises and changes nothing; so does an
--- unknown name. A number that the Lua rock would take never raises: where it is out of bounds, the nearest one is used,
--- and the log says so.
+-- Programs read and assign them like the fields of a table, and iterate over them with `pairs`. The values live in the
+-- engine: they take effect at once and outlive a reload. To assign an unknown name or an invalid value raises an error,
+-- and changes nothing. A number that membership 2.x accepts never raises: if it is out of bounds, the nearest possible
+-- number is used, and a warning is logged.
 
 local ffi = require('ffi')
 local log = require('log')
@@ -11,10 +11,10 @@ local log = require('log')
 local codec = require('membership.internal.codec')
 local core = require('membership.internal.native')
 local log_writer = require('membership.internal.log_writer')
-local mirror = require('membership.internal.mirror')
+local record = require('membership.internal.record')
 
 local CONSTANTS = {
-    STATUS_NAMES = {unpack(mirror.STATUS_NAMES)},
+    STATUS_NAMES = {unpack(record.STATUS_NAMES)},
     ALIVE = 1,
     SUSPECT = 2,
     DEAD = 3,
@@ -22,8 +22,8 @@ local CONSTANTS = {
     LEFT = 5,
 }
 
--- Outlives a reload of this file. By name, what was assigned last, if another number is used for it: a program that
--- assigns it over and over is warned once.
+-- Outlives a reload of this file. By option, the number that was last assigned, if another one is used in its place: a
+-- program may assign it over and over, and is warned once.
 local adjusted = core.persistent.adjusted_options
 if adjusted == nil then
     adjusted = {}
@@ -51,6 +51,14 @@ local function read(name)
     return value
 end
 
+local function warn_if_adjusted(name, value, remark)
+    local is_known = adjusted[name] == value
+    adjusted[name] = remark ~= nil and value or nil
+    if remark ~= nil and not is_known then
+        log.warn('Option %s = %s: %s', name, tostring(value), remark)
+    end
+end
+
 local function assign(name, value)
     if name == 'log_debug' then
         if type(value) ~= 'function' then
@@ -72,11 +80,7 @@ local function assign(name, value)
     if err ~= nil then
         error(('bad option %s (%s, got %s)'):format(name, err, tostring(value)), CALLER)
     end
-    local is_known = adjusted[name] == value
-    adjusted[name] = remark ~= nil and value or nil
-    if remark ~= nil and not is_known then
-        log.warn('Option %s = %s: %s', name, tostring(value), remark)
-    end
+    warn_if_adjusted(name, value, remark)
 end
 
 local function list()
@@ -91,22 +95,22 @@ local function list()
 end
 
 ---@class membership.Options
----@field PROTOCOL_PERIOD_SECONDS number one member is probed per period
----@field ACK_TIMEOUT_SECONDS number how long an answer may take before others are asked to ask; probe_uri waits as long
----@field ANTI_ENTROPY_PERIOD_SECONDS number how often tables are compared with somebody
----@field SUSPICIOUSNESS boolean whether to suspect anybody at all
----@field SUSPECT_TIMEOUT_SECONDS number how long a suspect has to refute before it is dead
----@field NUM_FAILURE_DETECTION_SUBGROUPS number how many others are asked to ask at a time
----@field MAX_PACKET_SIZE number no datagram is larger, in bytes
----@field GOSSIP_INTERVAL_SECONDS number how often news is pushed while there is any
----@field RETRANSMIT_MULTIPLIER number how often news is sent: so many times the logarithm of the number of members
+---@field PROTOCOL_PERIOD_SECONDS number one member is probed in each period
+---@field ACK_TIMEOUT_SECONDS number how long an answer may take before an indirect ping; probe_uri waits as long
+---@field ANTI_ENTROPY_PERIOD_SECONDS number how often the table is compared with that of a peer
+---@field SUSPICIOUSNESS boolean whether to suspect members
+---@field SUSPECT_TIMEOUT_SECONDS number how long a suspect has to refute before it is declared dead
+---@field NUM_FAILURE_DETECTION_SUBGROUPS number how many members are asked for an indirect ping
+---@field MAX_PACKET_SIZE number largest datagram, in bytes
+---@field GOSSIP_INTERVAL_SECONDS number how often rumors are sent while there are any
+---@field RETRANSMIT_MULTIPLIER number how often a rumor is sent: so many times the logarithm of the number of members
 ---@field ENCRYPTION_INIT string the initialisation vector of aes-256-cbc, 16 bytes
 ---@field ENCRYPTION_CIPHER string aes-256-cbc, xchacha20-poly1305, or both on the way: plain+… or aes-256-cbc+…
----@field GROUP_LABEL string who has another one is ignored; at most 64 bytes, and none by default
----@field MAX_MEMBERS number strangers beyond so many are refused
----@field REAP_TIMEOUT_SECONDS number after this, who is dead or has left is forgotten; 0 is never
----@field TX_STALL_TIMEOUT_SECONDS number how long this thread may hang before it counts as dead: 0 or from 0.25
----@field log_debug fun(format: string, ...) where debug lines go
+---@field GROUP_LABEL string datagrams with another label are dropped; at most 64 bytes, empty by default
+---@field MAX_MEMBERS number newcomers beyond so many members are refused
+---@field REAP_TIMEOUT_SECONDS number after this, dead and left members are removed; 0: never
+---@field TX_STALL_TIMEOUT_SECONDS number how long Tarantool's thread may hang, 0 or from 0.25; 0: for ever
+---@field log_debug fun(format: string, ...) writes debug lines
 ---@field STATUS_NAMES string[]
 ---@field ALIVE number
 ---@field SUSPECT number
@@ -114,8 +118,8 @@ end
 ---@field NONDECRYPTABLE number
 ---@field LEFT number
 
--- A struct, and not a table: assignments to the fields of a table cannot be checked, and `pairs` in Tarantool's LuaJIT
--- asks structs, and no tables, what to go through. It is made once, so its metamethods call what was loaded last.
+-- A struct, and not a table: assignments to existing fields of a table cannot be checked, and `pairs` of Tarantool's
+-- LuaJIT calls `__pairs` of structs only. The type is made once; its metamethods call what was loaded last.
 local state = core.persistent.options
 if state == nil then
     state = {}
@@ -136,7 +140,7 @@ if state == nil then
 end
 state.assign, state.list = assign, list
 
--- What prints or encodes them asks for this field. A function is no value for it.
+-- Tarantool's serializers and its console read the field `__serialize`. They cannot encode a function.
 local function serialize()
     local all = list()
     all.log_debug = nil

@@ -1,22 +1,46 @@
---- Errors, raised at the line where the user called us; about arguments in the words of the rock `checks`.
+--- Errors, raised at the line that called the API. Those about arguments have the words of the rock `checks`.
 --
--- To be called by the public function itself, and not in a `return`: a tail call would hide who called whom.
+-- The public function calls these itself, and not in a `return`: a tail call would hide its caller.
 
 local check = {}
 
 local CALLER = 3 -- 1 is the function below, 2 the public one
+local PORT_MAX = 65535
 
---- The argument is of another type. Its function is named, because that name gets lost in pcall.
+--- What `is_port` expects.
+check.PORT = 'port between 1 and ' .. PORT_MAX
+
+function check.is_port(number)
+    return number >= 1 and number <= PORT_MAX and number % 1 == 0
+end
+
+--- Whether a table is a list of strings and nothing else. Other entries must not be skipped: that would be one URI, or
+-- one key, less than the caller meant.
+function check.is_list_of_strings(value)
+    local count = 0
+    for _, item in ipairs(value) do
+        if type(item) ~= 'string' then
+            return false
+        end
+        count = count + 1
+    end
+    for _ in pairs(value) do
+        count = count - 1
+    end
+    return count == 0
+end
+
+--- Raises: the argument has the wrong type. The text names the function, because pcall loses that name.
 function check.fail(position, name, expected, value)
     error(('bad argument #%d to %s (%s expected, got %s)'):format(position, name, expected, type(value)), CALLER)
 end
 
---- The argument is of the right type, but cannot be that.
+--- Raises: the argument has the right type, but not a possible value.
 function check.fail_value(position, name, expected, value)
     error(('bad argument #%d to %s (%s expected, got %s)'):format(position, name, expected, tostring(value)), CALLER)
 end
 
---- A table of named arguments: each must be known, and nil or of its type.
+--- Checks a table of named arguments: each must be known, and nil or of its type.
 ---@param position number
 ---@param name string
 ---@param value any
@@ -37,7 +61,7 @@ function check.named(position, name, value, types)
     end
 end
 
---- Passes on what the core has returned, or raises what it has complained of.
+--- Returns what the native library has returned, or raises its error.
 ---@generic T
 ---@param value T|nil
 ---@param err string|nil

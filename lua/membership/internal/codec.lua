@@ -1,7 +1,7 @@
---- MessagePack, as this module needs it.
+--- MessagePack, for payloads and for what crosses from the native library.
 --
--- A serializer of its own: what a program configures for the common one (say, to encode functions as nil) must not
--- change what is gossiped, nor be taken for a payload that was meant.
+-- It has a serializer of its own, so that payloads do not change with what a program configures for the common one: to
+-- encode functions as nil, for instance.
 
 local msgpack = require('msgpack').new()
 
@@ -10,10 +10,10 @@ local codec = {encode = msgpack.encode}
 ---@param bytes string
 ---@return any
 function codec.decode(bytes)
-    return (msgpack.decode(bytes)) -- and not where it ended
+    return (msgpack.decode(bytes)) -- without the position, which `decode` returns too
 end
 
---- The same for what a peer has encoded: that may be something this Tarantool does not know.
+--- Decodes what a peer has encoded. It may have types that this version of Tarantool does not know.
 ---@param bytes string
 ---@return any|nil
 ---@return string|nil err

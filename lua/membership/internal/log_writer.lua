@@ -1,7 +1,7 @@
---- Log lines, on their way to the log of Tarantool.
+--- The queue of log lines, and the fiber that writes them to the log of Tarantool.
 --
--- A user may have put a function of his own in place of one of `log`, or of `options.log_debug`, and it may yield or
--- raise. So a fiber writes them that nobody waits for. It is there only as long as there are lines.
+-- A program may replace the functions of `log`, and `options.log_debug`, by functions that yield or raise. So the
+-- lines are left to this fiber, and no other waits for it. It runs only while there are lines.
 
 local ffi = require('ffi')
 local fiber = require('fiber')
@@ -11,10 +11,11 @@ local core = require('membership.internal.native')
 
 local FIBER_NAME = 'membership.log'
 
--- As many as the core queues of its own, for which there is as much room again: what it has to say matters more.
+-- How many debug lines of the Lua files are queued at most, as many as the engine queues of its own. The engine's lines
+-- matter more: they may fill twice as much.
 local QUEUE_MAX = 1024
 
--- Tarantool's own levels. The log declares `log_level` itself; should a version not have it, debug lines are wanted.
+-- The level of Tarantool's log, which its module `log` declares. If a version does not, debug lines are written.
 local S_DEBUG = 7
 pcall(ffi.cdef, 'extern int log_level;')
 
@@ -26,7 +27,7 @@ if state == nil then
         first = 1,
         last = 0,
         left_out = 0,
-        debug_left_out = 0, -- of debug lines, apart: the log is not short of anything that operators rely on
+        debug_left_out = 0, -- counted apart: they are nothing that operators rely on
         log_debug = nil,
         writing = false,
     }
@@ -35,7 +36,7 @@ end
 
 local log_writer = {}
 
---- Where debug lines go: what the user has put there, else `log.debug`, whatever that is by now.
+--- Returns the function that writes debug lines: that of the program, or else the present `log.debug`.
 function log_writer.get_log_debug()
     return state.log_debug or log.debug
 end
@@ -48,8 +49,8 @@ local function log_level()
     return ffi.C.log_level
 end
 
---- Whether anything would come of debug lines. Tarantool's `log.debug` drops what is below the level of the log. Any
--- other function is there to be called.
+--- Whether debug lines would be written. Tarantool's `log.debug` drops them below its level. A function of a program
+-- always gets them.
 function log_writer.wants_debug()
     local log_debug = log_writer.get_log_debug()
     local is_default = log_debug == log.debug and type(log_debug) == 'function'
@@ -83,7 +84,7 @@ local function push_debug(line, room)
     end
 end
 
---- Queues a line at debug level, if anything would come of it.
+--- Queues a line at debug level, unless it would be dropped.
 ---@param line any[] a format and its arguments
 function log_writer.debug(line)
     push_debug({'debug', unpack(line)}, QUEUE_MAX)
@@ -93,16 +94,16 @@ local function is_something_left()
     return state.first <= state.last or state.left_out > 0 or state.debug_left_out > 0
 end
 
--- The log names the file and line that it is called from: not those of pcall.
-local function say(log_line, ...)
+-- The log names the file and line of its caller, which must not be pcall.
+local function call(log_line, ...)
     log_line(...)
 end
 
--- What a user's function raises is for the log too; when that fails as well, nothing can be done about it.
+-- Logs what a function of a program raises. If that fails, too, there is nothing left to do.
 local function write(log_line, ...)
-    local ok, err = pcall(say, log_line, ...)
+    local ok, err = pcall(call, log_line, ...)
     if not ok then
-        pcall(say, log.error, 'Could not write a log line: %s', tostring(err))
+        pcall(call, log.error, 'Could not write a log line: %s', tostring(err))
     end
 end
 
@@ -122,7 +123,7 @@ local function write_next()
     end
 end
 
--- A fiber that is killed leaves the rest to the next one.
+-- A fiber that is cancelled leaves the rest to the next one.
 local function write_all()
     fiber.name(FIBER_NAME)
     pcall(function()
@@ -134,9 +135,9 @@ local function write_all()
     state.writing = false
 end
 
---- Has everything written that is queued here, and what the core has to say.
+--- Queues the lines of the engine, and has all queued lines written.
 ---@param reports table of {level, text} pairs
----@param left_out number of those that the core had no room for
+---@param left_out number of those that the engine had no room for
 function log_writer.write(reports, left_out)
     for _, report in ipairs(reports) do
         local line = {report[1], '%s', report[2]}
@@ -149,7 +150,7 @@ function log_writer.write(reports, left_out)
     state.left_out = state.left_out + left_out
     if is_something_left() and not state.writing then
         state.writing = true
-        fiber.create(write_all) -- runs at once, until somebody yields
+        fiber.create(write_all) -- runs at once, until it yields
     end
 end
 

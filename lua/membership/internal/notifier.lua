@@ -1,9 +1,8 @@
---- The fiber that watches the engine, and those who wait for it.
+--- The fiber `membership.main`, and the fibers and subscribers that it wakes.
 --
--- The engine cannot touch a fiber from its thread. It makes a descriptor readable instead, and the fiber
--- `membership.main` waits for that: it wakes subscribers and probes, and has log lines written. It also beats each
--- time. The engine rings now and then for that alone, to know that this thread does not hang: nothing in the fiber may
--- wait for a function of the user's.
+-- The engine's thread cannot touch a fiber. It makes a descriptor readable instead, for which the fiber waits: then it
+-- wakes subscribers and probes, and has log lines written. Each turn is also a heartbeat. The engine asks for one now
+-- and then, to learn whether Tarantool's thread hangs. So the fiber must never wait for a function of a program.
 
 local fiber = require('fiber')
 local socket = require('socket')
@@ -14,24 +13,24 @@ local log_writer = require('membership.internal.log_writer')
 local mirror = require('membership.internal.mirror')
 local time = require('membership.internal.time')
 
-local FIBER_NAME = 'membership.main' -- fibers of this name survive a reload of Cartridge's roles
+local FIBER_NAME = 'membership.main' -- a reload of Cartridge's roles spares fibers of this name
 
--- Outlives a reload of this file.
+-- Outlives a reload of this file. The numbers are those of `mirror.news`.
 local state = core.persistent.notifier
 if state == nil then
     state = {
         running = false,
-        -- By cond, the number of the last news that its subscriber knows, or has been woken for. Weak: a subscriber
-        -- who has lost his cond cannot unsubscribe it.
+        -- By cond, the last change that the subscriber has been woken for. Weak keys: a program that has lost its cond
+        -- cannot unsubscribe it.
         subscribers = setmetatable({}, {__mode = 'k'}),
-        -- Wakes those who wait for the outcome of a probe.
+        -- Wakes fibers that wait for the outcome of a probe.
         decided = fiber.cond(),
-        -- Wakes those who wait for a change.
+        -- Wakes fibers that wait for a change.
         changed = fiber.cond(),
-        -- The number of the last news that the first of them has seen; nil if nobody waits.
-        seen = nil,
-        -- The number of the last news that all subscribers know, or have been woken for.
-        told = 0,
+        -- The last change when the first of those fibers began to wait; nil if none waits.
+        waiting_since = nil,
+        -- The last change that all subscribers have been woken for.
+        notified = 0,
     }
     core.persistent.notifier = state
 end
@@ -39,23 +38,23 @@ end
 local notifier = {}
 
 local function wake_waiting()
-    state.seen = nil
+    state.waiting_since = nil
     state.changed:broadcast()
 end
 
---- Wakes the subscribers, and those who wait for a change, if there is news for them.
----@return boolean complete whether nothing is left to be copied
-function notifier.tell()
+--- Wakes subscribers, and fibers that wait for a change, if there is one that they have not been woken for.
+---@return boolean complete whether the mirror has nothing left to copy
+function notifier.notify()
     local complete = mirror.follow() ~= false
-    local number = mirror.news()
-    if state.seen ~= nil and state.seen ~= number then
+    local news = mirror.news()
+    if state.waiting_since ~= nil and state.waiting_since ~= news then
         wake_waiting()
     end
-    if state.told ~= number then
-        state.told = number
-        for cond, told in pairs(state.subscribers) do
-            if told ~= number then
-                state.subscribers[cond] = number
+    if state.notified ~= news then
+        state.notified = news
+        for cond, notified in pairs(state.subscribers) do
+            if notified ~= news then
+                state.subscribers[cond] = news
                 cond:broadcast()
             end
         end
@@ -63,11 +62,11 @@ function notifier.tell()
     return complete
 end
 
--- One turn of the fiber: the bell has rung, or something was left. Returns false when it was the last, and whether
--- something is left now. It is found in `state`, so that after a reload the fiber that runs goes on with the new one.
+-- One turn of the fiber. Returns whether there is to be another, and whether something is left to do at once. The fiber
+-- calls it through `state`, so that after a reload it goes on with the new function.
 function state.turn(descriptor)
     local blob, err = core.beat(descriptor, time.read())
-    local complete = notifier.tell()
+    local complete = notifier.notify()
     state.decided:broadcast()
     if blob ~= nil then
         log_writer.write(unpack(codec.decode(blob)))
@@ -77,43 +76,42 @@ function state.turn(descriptor)
     return err == nil and core.myself() ~= nil, not complete
 end
 
-local function turn_until_the_end()
+local function run()
     local descriptor = assert(core.bell())
     while true do
         local goes_on, is_something_left = state.turn(descriptor)
         if not goes_on then
             return
         end
-        -- Raises when this fiber is cancelled, as Tarantool 3 does to all of them before it exits. It must end then.
         if is_something_left then
-            fiber.sleep(0) -- let the others run
+            fiber.sleep(0) -- lets other fibers run
         else
             socket.iowait(descriptor, 'R')
         end
-        fiber.testcancel()
+        fiber.testcancel() -- Tarantool 3 cancels all fibers before it exits, and waits for them to end
     end
 end
 
 local function main()
-    local ok, err = pcall(turn_until_the_end)
+    local ok, err = pcall(run)
     state.running = false
-    core.end_beats() -- whoever killed this fiber does not mean that the thread hangs
-    wake_waiting() -- and start it again
+    core.end_beats() -- a program may cancel this fiber, which does not mean that the thread hangs
+    wake_waiting() -- so that they start the fiber again
     if not ok then
         error(err, 0)
     end
 end
 
---- Starts the fiber, unless it runs or there is nothing to watch. Each function of the API calls this, since somebody
---- may have killed the fiber.
-function notifier.ensure()
+--- Starts the fiber, unless it runs or this instance is no member. Each function of the API calls this, because a
+-- program may have cancelled the fiber.
+function notifier.ensure_running()
     if not state.running and core.myself() ~= nil then
         state.running = true
         fiber.new(main):name(FIBER_NAME)
     end
 end
 
---- Subscribes to what changes from here on: not to what can have been read already.
+--- Subscribes to changes from now on, and not to those that the caller could have read already.
 ---@return table a fiber.cond
 function notifier.subscribe()
     local cond = fiber.cond()
@@ -125,18 +123,23 @@ function notifier.unsubscribe(cond)
     state.subscribers[cond] = nil
 end
 
---- Waits until there is more news than by now.
----@param timeout? number
-function notifier.wait_for_change(timeout)
-    state.seen = state.seen or mirror.news()
-    state.changed:wait(timeout)
-    fiber.testcancel() -- a cancelled fiber wakes from wait() as if it were broadcast to
+-- A cancelled fiber wakes as if the cond were broadcast. Then this raises.
+local function wait_for(cond, timeout)
+    cond:wait(timeout)
+    fiber.testcancel()
 end
 
---- Waits until the fiber has something new, which may have been the outcome of a probe.
+--- Waits for the next change.
+---@param timeout? number seconds
+function notifier.wait_for_change(timeout)
+    state.waiting_since = state.waiting_since or mirror.news()
+    wait_for(state.changed, timeout)
+end
+
+--- Waits for the next turn of the fiber, after which a probe may have an outcome.
+---@param timeout number seconds
 function notifier.wait_for_outcome(timeout)
-    state.decided:wait(timeout)
-    fiber.testcancel() -- a cancelled fiber wakes from wait() as if it were broadcast to
+    wait_for(state.decided, timeout)
 end
 
 return notifier

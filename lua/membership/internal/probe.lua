@@ -1,4 +1,4 @@
---- Waiting for the outcome of a probe.
+--- Pinging a peer and waiting for the outcome.
 
 local clock = require('clock')
 
@@ -8,14 +8,14 @@ local notifier = require('membership.internal.notifier')
 
 local probe = {}
 
--- What a probe can come to at once, without anything being wrong.
+-- The errors of the native library that are outcomes, and are not raised.
 local OUTCOMES = {['parse error'] = true, ['ping was not sent'] = true}
 
-local function await(ticket, timeout)
+local function await(ping, timeout)
     -- Not fiber.clock(), which stands still while this thread computes.
     local deadline = clock.monotonic() + timeout
     while true do
-        local outcome, err = core.outcome(ticket)
+        local outcome, err = core.outcome(ping)
         local left = deadline - clock.monotonic()
         if outcome ~= 'waiting' or left <= 0 then
             return outcome, err
@@ -24,21 +24,21 @@ local function await(ticket, timeout)
     end
 end
 
---- Pings `uri` and waits.
+--- Pings a peer and waits up to `ACK_TIMEOUT_SECONDS` for the answer.
 ---@param uri string
----@return string|nil why there was no answer; nil if there was one
----@return string|nil err what is to be raised instead
+---@return string|nil reason why there was no answer; nil if there was one
+---@return string|nil err to be raised instead
 function probe.run(uri)
-    local ticket, err = core.probe(uri, time.read())
-    if ticket == nil then
+    local ping, err = core.probe(uri, time.read())
+    if ping == nil then
         if OUTCOMES[err] then
             return err
         end
         return nil, err
     end
     local timeout, option_err = core.option('ACK_TIMEOUT_SECONDS')
-    local ok, outcome, outcome_err = pcall(await, ticket, timeout or 0)
-    core.forget_probe(ticket)
+    local ok, outcome, outcome_err = pcall(await, ping, timeout or 0)
+    core.forget_probe(ping)
     if not ok then
         error(outcome, 0) -- this fiber was cancelled
     elseif outcome == 'answered' then

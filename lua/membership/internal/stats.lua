@@ -1,4 +1,4 @@
---- What those want to know who watch the group, or look for what is wrong with it.
+--- For monitoring: counters and gauges; for operators: what may be wrong with a member.
 
 local check = require('membership.internal.check')
 local codec = require('membership.internal.codec')
@@ -41,33 +41,33 @@ local notifier = require('membership.internal.notifier')
 ---@class membership.Diagnosis
 ---@field uri string
 ---@field status string
----@field round_trip_seconds? number how long its answers take, smoothed
----@field silence_seconds? number how long ago it has answered a probe
----@field clock_delta? number µs: its clock minus ours
----@field probes? {late: number, relayed: number, failed: number} which part of the last ones, from 0 to 1
----@field hints string[] what is wrong with it, as far as can be told from here
+---@field round_trip_seconds? number time from ping to answer, smoothed
+---@field silence_seconds? number time since its last answer to a probe
+---@field clock_delta? number µs: its clock minus the local one
+---@field probes? {late: number, relayed: number, failed: number} shares of the last probes, from 0 to 1
+---@field hints string[] what may be wrong with it, as far as this instance can tell
 
-local observe = {}
+local stats = {}
 
---- Counters since the process began, and gauges, for monitoring. Times are in seconds.
+--- Returns counters since the process started, and gauges. Times are in seconds.
 ---@return membership.Stats
-function observe.stats()
-    notifier.ensure()
-    local stats = codec.decode(check.result(core.stats()))
-    stats.version = mirror.news()
-    return stats
+function stats.stats()
+    notifier.ensure_running()
+    local values = codec.decode(check.result(core.stats()))
+    values.version = mirror.news()
+    return values
 end
 
---- What this instance knows of a member that may be sick, or of all of them, and what to make of it.
+--- Returns what this instance has measured of one member, or of all, and hints at what may be wrong.
 ---@param uri? string
 ---@return membership.Diagnosis|table<string, membership.Diagnosis>|nil of this member, if it is known; or by URI
 ---@overload fun(): table<string, membership.Diagnosis>
 ---@overload fun(uri: string): membership.Diagnosis|nil
-function observe.diagnose(uri)
+function stats.diagnose(uri)
     if uri ~= nil and type(uri) ~= 'string' then
         check.fail(1, 'diagnose', '?string', uri)
     end
-    notifier.ensure()
+    notifier.ensure_running()
     local list = codec.decode(check.result(core.diagnose(uri ~= nil and uri or nil)))
     if uri ~= nil then
         return list[1]
@@ -79,4 +79,4 @@ function observe.diagnose(uri)
     return by_uri
 end
 
-return observe
+return stats

@@ -1,4 +1,4 @@
---- Waiting for a newer member table, without missing anything in between.
+--- `membership.wait`: waiting for changes of the member table, with none missed between two calls.
 
 local clock = require('clock')
 local fiber = require('fiber')
@@ -9,9 +9,10 @@ local core = require('membership.internal.native')
 local mirror = require('membership.internal.mirror')
 local notifier = require('membership.internal.notifier')
 
--- The last answer of the core, for the others who wait for the same.
+-- The last answer of the native library, for other fibers that ask for the same.
 local last = {since = nil, latest = nil, news = nil}
 
+-- Returns false if the library does not remember the changes since this version.
 local function news_since(version, latest)
     if last.since ~= version or last.latest ~= latest then
         local blob, err = core.news(version)
@@ -46,15 +47,15 @@ local function add(news, changed)
     return tonumber(reached)
 end
 
--- What is new after `version`, in parts, between which other fibers run if they may. Without a version, or where
--- nobody remembers so much, everything that there is.
+-- Reads the changes since `version`, in parts, between which other fibers run if `may_yield`. Reads the whole table if
+-- `version` is 0, or too old. Returns an error, or nil and the results of `wait`.
 local function read(version, latest, may_yield)
+    if version == 0 then
+        return whole_table(latest)
+    end
     local changed = {}
     while true do
-        local news, err
-        if version > 0 then
-            news, err = news_since(version, latest)
-        end
+        local news, err = news_since(version, latest)
         if err ~= nil then
             return err
         elseif not news then
@@ -69,7 +70,7 @@ local function read(version, latest, may_yield)
     end
 end
 
---- Returns the error of the engine, if there is one; then what `wait` does.
+-- Returns an error, or nil and the results of `wait`.
 local function run(version, timeout)
     -- Not fiber.clock(), which stands still while this thread computes.
     local deadline = timeout ~= nil and clock.monotonic() + timeout or math.huge
@@ -83,34 +84,38 @@ local function run(version, timeout)
             return nil
         end
         notifier.wait_for_change(left < math.huge and left or nil)
-        notifier.ensure()
+        notifier.ensure_running()
     end
 end
 
-local function is_from_zero(value)
-    return type(value) ~= 'number' or value >= 0 -- which NaN is not
+local function is_negative(value)
+    return value < 0 or value ~= value -- NaN is not equal to itself
 end
 
---- Waits until the member table is newer than `version`, as `subscribe` tells of changes; but none is missed between
--- two calls. Where there are many changes, other fibers run while they are read, unless `timeout` is 0.
----@param version? number what the last call has returned; 0 or nil to begin with the table as it is
+--- Waits until the member table is newer than `version`. The changes are those that `subscribe` notifies of; none is
+-- missed between two calls. Where there are many, other fibers run while they are read, unless `timeout` is 0.
+---@param version? number what the last call has returned; 0 or nil for the whole table, at once
 ---@param timeout? number seconds; nil waits for ever
----@return number|nil version of the table up to which `changed` reaches; nil when the time was over
+---@return number|nil version up to which `changed` reaches; nil after the timeout
 ---@return table<string, membership.MemberInfo|false>|nil changed by URI; false is a member that is gone
----@return boolean|nil all true if `changed` is the whole table, and whoever is not in it is gone
+---@return boolean|nil all true if `changed` is the whole table, and members that are not in it are gone
 local function wait(version, timeout)
-    if version ~= nil and type(version) ~= 'number' then
+    if version == nil then -- or box.NULL, which is equal to nil
+        version = 0
+    elseif type(version) ~= 'number' then
         check.fail(1, 'wait', '?number', version)
-    elseif not is_from_zero(version) then
+    elseif is_negative(version) then
         check.fail_value(1, 'wait', 'version', version)
-    elseif timeout ~= nil and type(timeout) ~= 'number' then
+    end
+    if timeout == nil then
+        timeout = nil -- and not box.NULL
+    elseif type(timeout) ~= 'number' then
         check.fail(2, 'wait', '?number', timeout)
-    elseif not is_from_zero(timeout) then
+    elseif is_negative(timeout) then
         check.fail_value(2, 'wait', 'number of seconds', timeout)
     end
-    notifier.ensure()
-    -- Not `or`: box.NULL is equal to nil, but true.
-    local err, new_version, changed, all = run(version ~= nil and version or 0, timeout ~= nil and timeout or nil)
+    notifier.ensure_running()
+    local err, new_version, changed, all = run(version, timeout)
     check.result(nil, err)
     if new_version == nil then
         return nil

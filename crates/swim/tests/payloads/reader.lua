@@ -60,11 +60,11 @@ end
 local kept = {}
 
 local function use(bytes)
-    local mould, _, err = payloads.read(bytes)
+    local template, _, err = payloads.read(bytes)
     if err ~= nil then
         error(err, 0)
     end
-    local value, another = payloads.cast(mould), payloads.cast(mould)
+    local value, another = payloads.instantiate(template), payloads.instantiate(template)
     local text = printed(value)
     assert(text == printed(another), 'two copies differ')
     table.insert(kept, {value = value, text = text})
