@@ -95,7 +95,7 @@ end
 local function main()
     local ok, err = pcall(run)
     state.running = false
-    core.end_beats() -- a program may cancel this fiber, which does not mean that the thread hangs
+    core.end_heartbeats() -- a program may cancel this fiber, which does not mean that the thread hangs
     wake_waiting() -- so that they start the fiber again
     if not ok then
         error(err, 0)

@@ -29,7 +29,7 @@ local notifier = require('membership.internal.notifier')
 ---@field relays {passed_on: number, refused: number}
 ---@field suspicions {raised: number, refuted: number, turned_dead: number}
 ---@field refutations number
----@field rumors {queued: number, sent: number, dropped: number}
+---@field rumors {queued: number, sent: number, expired: number}
 ---@field syncs {begun: number, answered: number}
 ---@field repairs {begun: number, answered: number}
 ---@field stalls {count: number, longest_seconds: number}
