@@ -4,9 +4,9 @@
 
 use core::time::Duration;
 
-use super::Swim;
 use crate::detector::probe_history::Answer;
-use crate::detector::self_check::Application;
+use crate::detector::rtt::RoundTrip;
+use crate::identity::lifecycle::Application;
 use crate::identity::uri::Uri;
 use crate::table::claim::Status;
 use crate::table::member::Member;
@@ -54,57 +54,65 @@ const ONE_MISS: f32 = 1.5;
 /// How many probes it takes to speak of loss.
 const PROBES_MIN: f32 = 3.0;
 
-impl Swim {
-    /// What is known of `uri`.
-    pub fn diagnose(&self, uri: &str, now: Now) -> Option<Diagnosis> {
-        let member = self.members.get(uri)?;
-        let evidence = &member.evidence;
-        let probes = Probes {
-            late: evidence.share(Answer::Late),
-            relayed: evidence.share(Answer::Relayed),
-            failed: evidence.share(Answer::Missing),
-        };
-        let hints = if Some(&member.uri) == self.myself.as_ref() {
-            self.own_hints(member)
-        } else {
-            hints(member, probes)
-        };
-        Some(Diagnosis {
-            uri: member.uri.clone(),
-            status: member.claim.status,
-            round_trip: member
-                .round_trip
-                .map(crate::detector::rtt::RoundTrip::smoothed),
-            silence: evidence.silence(now.monotonic),
-            clock_delta: member.clock_delta,
-            probes: (evidence.probes() > 0.0).then_some(probes),
-            hints,
-        })
+impl Diagnosis {
+    /// That of another member than the local node.
+    pub(crate) fn of_member(member: &Member, now: Now) -> Self {
+        let probes = Probes::of(member);
+        let mut diagnosis = Self::new(member, now);
+        for hint in [
+            says_so_itself(member),
+            undecodable(member),
+            one_way(member, probes),
+            lossy(member, probes),
+            clock_is_off(member),
+        ] {
+            diagnosis.hints.extend(hint);
+        }
+        diagnosis
     }
 
-    fn own_hints(&self, own: &Member) -> Vec<String> {
-        let mut hints = Vec::new();
-        if self.isolation.is_isolated() {
-            hints.push("nobody answers us, and nobody asks: does a firewall keep UDP out?".into());
+    /// That of the local node.
+    pub(crate) fn of_self(
+        own: &Member,
+        is_isolated: bool,
+        application: Application,
+        now: Now,
+    ) -> Self {
+        let mut diagnosis = Self::new(own, now);
+        let mut hint = |text: &str| diagnosis.hints.push(text.into());
+        if is_isolated {
+            hint("nobody answers us, and nobody asks: does a firewall keep UDP out?");
         }
-        if let Application::Stalled(_) = self.application {
-            hints.push("our Tarantool thread does not respond".into());
+        if let Application::Stalled(_) = application {
+            hint("our Tarantool thread does not respond");
         } else if own.claim.status == Status::Suspect {
-            hints.push("our own address does not lead to us: is it the right one?".into());
+            hint("our own address does not lead to us: is it the right one?");
         }
-        hints
+        diagnosis
+    }
+
+    fn new(member: &Member, now: Now) -> Self {
+        let evidence = &member.evidence;
+        Self {
+            uri: member.uri.clone(),
+            status: member.claim.status,
+            round_trip: member.round_trip.map(RoundTrip::smoothed),
+            silence: evidence.silence(now.monotonic),
+            clock_delta: member.clock_delta,
+            probes: (evidence.probes() > 0.0).then(|| Probes::of(member)),
+            hints: Vec::new(),
+        }
     }
 }
 
-fn hints(member: &Member, probes: Probes) -> Vec<String> {
-    let said = [
-        says_so_itself(member),
-        undecodable(member),
-        one_way(member, probes),
-        lossy(member, probes),
-        clock_is_off(member),
-    ];
-    said.into_iter().flatten().collect()
+impl Probes {
+    fn of(member: &Member) -> Self {
+        Self {
+            late: member.evidence.share(Answer::Late),
+            relayed: member.evidence.share(Answer::Relayed),
+            failed: member.evidence.share(Answer::Missing),
+        }
+    }
 }
 
 fn says_so_itself(member: &Member) -> Option<String> {

@@ -3,80 +3,78 @@
 use super::Swim;
 use crate::table::claim::Status;
 
-impl Swim {
-    /// Says what is wrong, if anything is: whether all that is kept in two places is the same in
-    /// both, and everything that could grow is within its bound. Looks at the whole table.
-    pub fn audit(&self) -> Result<(), &'static str> {
-        let members = &self.members;
-        let count = |status: Status| members.from(0).filter(|m| m.claim.status == status).count();
-        let own = self.own_claim().map(|own| own.status);
-        let suspects = count(Status::Suspect) - usize::from(own == Some(Status::Suspect));
-        let live = count(Status::Alive) + count(Status::Suspect);
-        let unreachable = count(Status::Dead) + count(Status::NonDecryptable);
-        let gone = count(Status::Dead) + count(Status::Left);
-        let statements = [
-            (
-                self.outbox.is_empty() && self.reports.is_empty(),
-                "the outputs are drained",
-            ),
-            (
-                self.myself.is_none() || own.is_some(),
-                "who takes part is in its own table",
-            ),
-            (
-                Status::ALL
-                    .into_iter()
-                    .all(|status| members.count(status) == count(status)),
-                "members are counted by status",
-            ),
-            (
-                members.live().len() == live,
-                "all who are live are in the round",
-            ),
-            (
-                members.unreachable() == unreachable,
-                "all who are unreachable are in theirs",
-            ),
-            (
-                members.is_sound_in_expendable(),
-                "all who can be spared are known",
-            ),
-            (
-                members.suspicions.len() == suspects && members.departures.len() == gone,
-                "every suspicion and every departure has its timer",
-            ),
-            (
-                members.is_sound_in_graves(self.config.max_members),
-                "who is forgotten is not in the table, and is no more than may be",
-            ),
-            (
-                members.is_sound_in_digest(),
-                "the digest is that of the table",
-            ),
-            (self.rumors.is_consistent(), "rumors and their queue agree"),
-            (
-                members.len() <= self.config.max_members,
-                "the table has its bound",
-            ),
-            (
-                self.app_pings.is_bounded()
-                    && self.indirect_pings.is_bounded()
-                    && self.amplification.is_bounded()
-                    && self.clock_reading.is_bounded(),
-                "what others ask for has its bounds",
-            ),
-            (
-                self.sessions.is_bounded(members.len()),
-                "those who have shown that they live are no more than may be",
-            ),
-            (
-                members.history().is_bounded(members.len()),
-                "the past has its bound",
-            ),
-        ];
-        let broken = statements.into_iter().find(|(holds, _)| !holds);
-        broken.map_or(Ok(()), |(_, statement)| Err(statement))
-    }
+/// Says what is wrong, if anything is: whether all that is kept in two places is the same in
+/// both, and everything that could grow is within its bound. Looks at the whole table.
+pub(crate) fn audit(swim: &Swim) -> Result<(), &'static str> {
+    let members = &swim.members;
+    let count = |status: Status| members.from(0).filter(|m| m.claim.status == status).count();
+    let own = swim.own_claim().map(|own| own.status);
+    let suspects = count(Status::Suspect) - usize::from(own == Some(Status::Suspect));
+    let live = count(Status::Alive) + count(Status::Suspect);
+    let unreachable = count(Status::Dead) + count(Status::NonDecryptable);
+    let gone = count(Status::Dead) + count(Status::Left);
+    let statements = [
+        (
+            swim.output.datagrams.is_empty() && swim.output.log_events.is_empty(),
+            "the outputs are drained",
+        ),
+        (
+            swim.me.uri.is_none() || own.is_some(),
+            "who takes part is in its own table",
+        ),
+        (
+            Status::ALL
+                .into_iter()
+                .all(|status| members.count(status) == count(status)),
+            "members are counted by status",
+        ),
+        (
+            members.live().len() == live,
+            "all who are live are in the round",
+        ),
+        (
+            members.unreachable() == unreachable,
+            "all who are unreachable are in theirs",
+        ),
+        (
+            members.is_sound_in_expendable(),
+            "all who can be spared are known",
+        ),
+        (
+            members.suspicions.len() == suspects && members.departures.len() == gone,
+            "every suspicion and every departure has its timer",
+        ),
+        (
+            members.is_sound_in_graves(swim.config.max_members),
+            "who is forgotten is not in the table, and is no more than may be",
+        ),
+        (
+            members.is_sound_in_digest(),
+            "the digest is that of the table",
+        ),
+        (swim.rumors.is_consistent(), "rumors and their queue agree"),
+        (
+            members.len() <= swim.config.max_members,
+            "the table has its bound",
+        ),
+        (
+            swim.detector.app_pings.is_bounded()
+                && swim.detector.indirect_pings.is_bounded()
+                && swim.security.amplification.is_bounded()
+                && swim.detector.clock_reading.is_bounded(),
+            "what others ask for has its bounds",
+        ),
+        (
+            swim.security.sessions.is_bounded(members.len()),
+            "those who have shown that they live are no more than may be",
+        ),
+        (
+            members.history().is_bounded(members.len()),
+            "the past has its bound",
+        ),
+    ];
+    let broken = statements.into_iter().find(|(holds, _)| !holds);
+    broken.map_or(Ok(()), |(_, statement)| Err(statement))
 }
 
 #[cfg(test)]
@@ -123,7 +121,7 @@ mod tests {
                 |swim| swim.members.suspicions.start(1, Micros(1)),
                 "suspicion",
             ),
-            (|swim| swim.myself = Some(uri(9)), "own table"),
+            (|swim| swim.me.uri = Some(uri(9)), "own table"),
         ];
         for (damage, found) in damages {
             let mut swim = sound();

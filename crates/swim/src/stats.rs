@@ -2,7 +2,6 @@
 
 use core::time::Duration;
 
-use super::Swim;
 use crate::table::claim::Status;
 use crate::table::payload::Unfit;
 use crate::wire::{DropReason, MessageType};
@@ -160,29 +159,6 @@ pub struct Gauges {
     pub rumors_expired: u64,
     /// Whether nobody is heard.
     pub isolated: bool,
-}
-
-impl Swim {
-    /// The counters.
-    pub const fn stats(&self) -> &Stats {
-        &self.stats
-    }
-
-    /// The gauges.
-    pub fn gauges(&self) -> Gauges {
-        let (rumors_sent, rumors_expired) = self.rumors.tally();
-        Gauges {
-            members: Status::ALL.map(|status| (status, self.members.count(status))),
-            round_trip: self
-                .prober
-                .round_trip()
-                .map(crate::detector::rtt::RoundTrip::smoothed),
-            rumors: self.rumors.len(),
-            rumors_sent,
-            rumors_expired,
-            isolated: self.isolation.is_isolated(),
-        }
-    }
 }
 
 #[cfg(test)]

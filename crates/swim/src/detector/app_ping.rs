@@ -2,17 +2,16 @@
 
 use indexmap::IndexMap;
 
-use crate::Swim;
 use crate::detector::question::Question;
 use crate::identity::uri::Uri;
-use crate::time::Now;
 use crate::wire::PingData;
 
 /// The probes that users have asked for.
 #[derive(Debug, Default)]
 pub struct AppPings {
     asked: IndexMap<PingId, Asked>,
-    tickets: u64,
+    ids: u64,
+    decided: u64,
 }
 
 /// A probe that a user waits for.
@@ -48,13 +47,18 @@ impl AppPings {
     }
 
     /// What has become of a probe; `None` when it is forgotten.
-    pub fn outcome(&self, ticket: PingId) -> Option<PingOutcome> {
-        self.asked.get(&ticket).map(|asked| asked.outcome)
+    pub fn outcome(&self, id: PingId) -> Option<PingOutcome> {
+        self.asked.get(&id).map(|asked| asked.outcome)
     }
 
     /// Forgets a probe.
-    pub fn forget(&mut self, ticket: PingId) {
-        self.asked.shift_remove(&ticket);
+    pub fn forget(&mut self, id: PingId) {
+        self.asked.shift_remove(&id);
+    }
+
+    /// How many have been decided so far.
+    pub const fn decided(&self) -> u64 {
+        self.decided
     }
 
     /// Whether no more are remembered than may be; for audits.
@@ -74,17 +78,18 @@ impl AppPings {
         self.asked.values().map(|asked| &asked.question)
     }
 
-    fn remember(&mut self, question: Question) -> PingId {
+    /// Remembers a question, and says by what its outcome is found.
+    pub fn remember(&mut self, question: Question) -> PingId {
         if self.asked.len() == ASKED_MAX {
             let decided = |asked: &Asked| asked.outcome != PingOutcome::Waiting;
             let decided = self.asked.values().position(decided);
             self.asked.shift_remove_index(decided.unwrap_or(0));
         }
-        self.tickets += 1;
-        let ticket = PingId(self.tickets);
+        self.ids += 1;
+        let id = PingId(self.ids);
         let outcome = PingOutcome::Waiting;
-        self.asked.insert(ticket, Asked { question, outcome });
-        ticket
+        self.asked.insert(id, Asked { question, outcome });
+        id
     }
 
     /// An answer came: says how many probes it decides.
@@ -106,15 +111,7 @@ impl AppPings {
             asked.outcome = outcome;
             decided += 1;
         }
+        self.decided += decided;
         decided
-    }
-}
-
-impl Swim {
-    /// Pings `uri` for a user, once. Once it has answered it knows the payload that I have now.
-    pub(crate) fn ask_for_user(&mut self, uri: &Uri, now: Now) -> PingId {
-        let question = self.question(uri, now);
-        self.ask_in_full(&question);
-        self.app_pings.remember(question)
     }
 }

@@ -8,10 +8,8 @@ use core::mem;
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use crate::Swim;
 use crate::identity::uri::Uri;
-use crate::time::{Micros, Now};
-use crate::timers::Timer;
+use crate::time::Micros;
 
 /// How long an ACK waits at most: an application that computes for longer is alive all the same.
 const WAIT_MAX: Duration = Duration::from_millis(20);
@@ -53,64 +51,51 @@ impl ClockReading {
         self.waiting.len() <= WAITING_MAX && (self.read.is_some() || self.waiting.is_empty())
     }
 
-    fn is_stale(&self, now: Micros) -> bool {
-        self.read
-            .is_some_and(|read| now.since(read) > READING_AGE_MAX)
-    }
-}
-
-impl Swim {
-    /// Lets a PING wait for a reading. False if it is to be answered at once: the last reading is fresh,
-    /// or there will be none.
-    pub(crate) fn wait_for_clock(&mut self, ping: impl FnOnce() -> WaitingPing, now: Now) -> bool {
-        let reading = &mut self.clock_reading;
-        let has_room = reading.waiting.len() < WAITING_MAX;
-        // A prober with little patience is not to give up meanwhile.
-        let wait = WAIT_MAX.min(self.config.ack_timeout / 4);
-        if !has_room || wait.is_zero() || !reading.is_stale(now.monotonic) {
-            return false;
+    /// Lets a PING wait for a reading. Returns until when; `None` if it is to be answered at once: the
+    /// last reading is fresh, or there will be none.
+    pub fn wait(
+        &mut self,
+        ping: impl FnOnce() -> WaitingPing,
+        ack_timeout: Duration,
+        now: Micros,
+    ) -> Option<Micros> {
+        let has_room = self.waiting.len() < WAITING_MAX;
+        // A prober with a short timeout is not to give up meanwhile.
+        let wait = WAIT_MAX.min(ack_timeout / 4);
+        let read = self.read?;
+        if !has_room || wait.is_zero() || now.since(read) <= READING_AGE_MAX {
+            return None;
         }
-        reading.requested |= reading.waiting.is_empty();
-        reading.waiting.push(ping());
-        self.timers.advance(Timer::Clock, now.monotonic + wait);
-        true
+        self.requested |= self.waiting.is_empty();
+        self.waiting.push(ping());
+        Some(now + wait)
     }
 
-    /// Runs `act`, which deals with a datagram. If that was a PING that waits now, what else was sent
-    /// because of it leaves less for its answer.
-    pub(crate) fn limit_late_answer(&mut self, act: impl FnOnce(&mut Self)) {
-        let waiting = self.clock_reading.waiting.len();
-        act(self);
-        let limit = self.amplification.left();
-        if let Some(ping) = self.clock_reading.waiting.get_mut(waiting) {
+    /// How many PINGs wait.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// If a PING waits now that did not when `before` of them waited, limits the bytes of its answer.
+    pub fn limit_new(&mut self, before: usize, limit: usize) {
+        if let Some(ping) = self.waiting.get_mut(before) {
             ping.limit = limit;
         }
     }
 
-    /// Whether the application is to read its clock, and call [`Self::note_clock`]. Says so once.
-    pub fn poll_clock_request(&mut self) -> bool {
-        mem::take(&mut self.clock_reading.requested)
+    /// Whether the application is to read its clock. Says so once.
+    pub fn take_request(&mut self) -> bool {
+        mem::take(&mut self.requested)
     }
 
-    /// The application has read its clock, which shows `now.wall`.
-    pub fn note_clock(&mut self, now: Now) {
-        self.clock_reading.read = Some(now.monotonic);
-        self.answer_waiting(now);
+    /// The application has read its clock at this time; `None` when it does not any more.
+    pub const fn set_read(&mut self, read: Option<Micros>) {
+        self.read = read;
     }
 
-    /// The application does not read its clock any more.
-    pub fn forget_clock(&mut self, now: Now) {
-        self.clock_reading.read = None;
-        self.answer_waiting(now);
-    }
-
-    /// Answers the PINGs that wait, with the last reading.
-    pub(crate) fn answer_waiting(&mut self, now: Now) {
-        self.timers.stop(Timer::Clock);
-        self.amplification.advance(now);
-        for ping in mem::take(&mut self.clock_reading.waiting) {
-            self.answer_late(&ping, now);
-        }
+    /// The PINGs that wait no longer.
+    pub fn take_waiting(&mut self) -> Vec<WaitingPing> {
+        mem::take(&mut self.waiting)
     }
 }
 
@@ -119,9 +104,11 @@ mod tests {
     use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
     use super::*;
+    use crate::Swim;
     use crate::config::Config;
     use crate::security::amplification::{FACTOR, HEADERS_SIZE};
     use crate::table::claim::{Claim, Incarnation};
+    use crate::time::Now;
     use crate::wire::{Body, MessageBuilder, MessageType, clock_ping_data, decode, ping_data};
 
     const SOMEWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 3301);

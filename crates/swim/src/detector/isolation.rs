@@ -1,16 +1,14 @@
-//! Whether I hear anybody. Who hears nobody at all is ill himself, and shall not tell others who is
-//! gone: behind a firewall that lets nothing in, one would accuse somebody every period.
+//! Whether the local node receives anything. If it receives nothing at all, the fault is probably its own
+//! (a firewall that lets nothing in), and it must not accuse a member each period.
 
-use crate::Swim;
-use crate::log_event::LogEvent;
 use crate::time::Micros;
 
-/// After how many probes in a row that failed while I heard nothing, from nobody, I take myself for
-/// deaf. One may have met somebody who is gone, in a period in which nobody pinged me: with many
-/// members that happens once in e times.
+/// After how many failed probes in a row, without any datagram received, the local node takes itself to
+/// be isolated. One may have met a dead member in a period in which no other pinged: with many members
+/// that happens once in e times.
 const SILENT_PROBES_MAX: u32 = 2;
 
-/// What I have heard of late.
+/// What was received lately.
 #[derive(Debug, Default)]
 pub struct Isolation {
     last: Option<Micros>,
@@ -18,38 +16,23 @@ pub struct Isolation {
 }
 
 impl Isolation {
-    /// Something came from somebody else.
+    /// A datagram came from another member.
     pub fn heard(&mut self, now: Micros) {
         self.last = Some(now);
         self.silent_probes = 0;
     }
 
-    /// Whether I hear nobody.
+    /// Whether no datagrams are received.
     pub const fn is_isolated(&self) -> bool {
         self.silent_probes >= SILENT_PROBES_MAX
     }
-}
 
-impl Swim {
-    /// A probe that began at `began` has failed: looks whether that is because I hear nobody.
-    ///
-    /// With one other member there is nobody to mislead, and nobody else to hear.
-    pub(crate) fn notice_isolation(&mut self, began: Micros) {
-        let silent = self.isolation.last.is_none_or(|last| last < began);
-        if !silent || self.members.live().len() < 3 || !self.config.mechanisms.deaf_discretion {
-            return;
+    /// A probe that began at `began` has failed. Returns whether the local node is isolated from now on.
+    pub fn note_failed_probe(&mut self, began: Micros) -> bool {
+        if self.last.is_some_and(|last| last >= began) {
+            return false;
         }
-        self.isolation.silent_probes += 1;
-        if self.isolation.silent_probes == SILENT_PROBES_MAX {
-            self.stats.isolations += 1;
-            self.report(LogEvent::Deaf);
-        }
-    }
-
-    /// Keeps what I think of `uri` to myself, if I am deaf.
-    pub(crate) fn withhold_if_isolated(&mut self, uri: &str) {
-        if self.isolation.is_isolated() {
-            self.rumors.stop(uri);
-        }
+        self.silent_probes += 1;
+        self.silent_probes == SILENT_PROBES_MAX
     }
 }

@@ -21,3 +21,30 @@ pub mod probe_history;
 pub mod question;
 pub mod rtt;
 pub mod self_check;
+
+use app_ping::AppPings;
+use clock_reading::ClockReading;
+use indirect::IndirectPings;
+use isolation::Isolation;
+use probe::Prober;
+
+/// The state of the failure detector.
+#[derive(Debug, Default)]
+pub(crate) struct Detector {
+    pub prober: Prober,
+    pub app_pings: AppPings,
+    pub indirect_pings: IndirectPings,
+    pub isolation: Isolation,
+    pub clock_reading: ClockReading,
+}
+
+impl Detector {
+    /// Forgets all probes, and what they came to.
+    pub fn clear(&mut self) {
+        self.prober.give_up();
+        self.app_pings.clear();
+        self.indirect_pings = IndirectPings::default();
+        self.clock_reading = ClockReading::default();
+        self.isolation = Isolation::default();
+    }
+}

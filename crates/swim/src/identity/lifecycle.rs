@@ -1,148 +1,14 @@
-//! The life of an identity: becoming somebody, saying something of oneself, leaving.
+//! What this member is: its URI, its payload, and what it was before.
 
-use crate::detector::clock_reading::ClockReading;
-use crate::detector::indirect;
-use crate::detector::isolation::Isolation;
-use crate::detector::self_check::Application;
-use crate::dissemination::digest_sync::Repair;
-use crate::identity::uri::Uri;
+use super::uri::Uri;
 use crate::security::seal::Seal;
 use crate::table::claim::{Claim, Incarnation, Status};
-use crate::table::member::Member;
 use crate::table::payload::Payload;
-use crate::time::Now;
-use crate::timers::{Timer, Timers};
-use crate::wire::{Event, MessageBuilder, MessageType};
-use crate::{Refused, Swim};
+use crate::wire::Event;
 
-impl Swim {
-    /// Becomes `uri` and takes part in the group. Who was somebody else before is said to be dead.
-    ///
-    /// Members, payload and incarnation stay as they are.
-    pub fn init(&mut self, uri: Uri, now: Now) {
-        self.restore(&uri, now);
-        let old = self.myself.replace(uri.clone()).filter(|old| *old != uri);
-        if old.is_some() {
-            self.members.forget_told();
-        }
-        let old = old.and_then(|old| self.members.get(&old).cloned());
-        let incarnation = self.first_incarnation(&uri, old.as_ref());
-        if let Some(Member {
-            uri: old, claim, ..
-        }) = old
-        {
-            let claim = claim.with(Status::Dead);
-            self.apply(
-                &Event {
-                    uri: &old,
-                    claim,
-                    payload: None,
-                    ttl: 0.0,
-                },
-                now,
-            );
-        }
-        if let Some(place) = self.members.place_of(&uri) {
-            self.members.suspicions.stop(place);
-            self.members.departures.stop(place);
-        }
-        if self.own_claim() != Some(Claim::alive(incarnation)) {
-            self.announce(Claim::alive(incarnation), now);
-        }
-        // Even if nothing of it is new: a reader that remembers who I was is to look again.
-        if let Some(place) = self.members.place_of(&uri) {
-            self.members.history.measure(place);
-        }
-        if !self.timers.is_set(Timer::Period) {
-            self.timers.set(Timer::Period, now.monotonic);
-            self.timers.set(Timer::AntiEntropy, now.monotonic);
-        }
-    }
-
-    /// With which incarnation to become `uri`: none that it, or who I was, has used for something else.
-    fn first_incarnation(&mut self, uri: &Uri, old: Option<&Member>) -> Incarnation {
-        let known = self.members.claim(uri).map(|claim| match claim.status {
-            Status::Alive => claim.incarnation,
-            _contradicted => claim.incarnation.next(),
-        });
-        let former = self.former.take().filter(|(former, _)| former == uri);
-        let former = former.map(|(_, incarnation)| incarnation.next());
-        let old = old.map(|old| old.claim.incarnation);
-        [known, former, old]
-            .into_iter()
-            .flatten()
-            .max()
-            .unwrap_or(Incarnation::FIRST)
-    }
-
-    /// Says good-bye to everybody who is live, and forgets them. False if there is nothing to leave.
-    pub fn leave(&mut self) -> bool {
-        let (Some(own), Some(myself)) = (self.own_claim(), self.myself.take()) else {
-            return false;
-        };
-        self.outbox.clear();
-        let (limit, trailer) = (self.datagram_capacity(), self.trailer());
-        let claim = own.with(Status::Left);
-        let live = self.members.live().map(|member| member.uri.clone());
-        let live: Vec<Uri> = live.filter(|uri| *uri != myself).collect();
-        for _twice in 0..2 {
-            for to in &live {
-                let mut draft = MessageBuilder::leave(&myself, limit).trailed_by(&trailer);
-                if draft.event(&myself, claim, Some(&self.payload), self.rumor_limit())
-                    || draft.event(&myself, claim, None, self.rumor_limit())
-                {
-                    self.send(MessageType::Leave, draft, to);
-                }
-            }
-        }
-        self.former = Some((myself, own.incarnation));
-        self.members.clear();
-        self.rumors.clear();
-        self.prober.give_up();
-        self.app_pings.clear();
-        self.indirect_pings = indirect::IndirectPings::default();
-        self.timers = Timers::default();
-        self.syncing = false;
-        self.repair = Repair::default();
-        self.sessions.clear();
-        self.amplification.clear();
-        self.application = Application::default();
-        self.clock_reading = ClockReading::default();
-        self.isolation = Isolation::default();
-        true
-    }
-
-    /// Replaces my payload: a MessagePack map or array. One that means the same changes nothing.
-    pub fn set_payload(&mut self, bytes: &[u8], now: Now) -> Result<(), Refused> {
-        let own = self.own_claim().ok_or(Refused::NotInitialized)?;
-        let payload = Payload::new(bytes);
-        if payload.as_ref() == Ok(&self.payload) {
-            return Ok(());
-        }
-        let (size, limit) = (bytes.len(), self.payload_limit());
-        if size > limit {
-            return Err(Refused::PayloadTooLarge { size, limit });
-        }
-        let payload = payload.map_err(Refused::PayloadUnfit)?;
-        let incarnation = own.incarnation.next();
-        if incarnation == own.incarnation {
-            return Err(Refused::Exhausted);
-        }
-        self.payload = payload;
-        self.announce(Claim { incarnation, ..own }, now);
-        Ok(())
-    }
-
-    /// How large a payload may be, in bytes: it travels in PINGs and ACKs, behind what they say of
-    /// sender, recipient and question. Others are taken to have URIs as long as mine.
-    pub fn payload_limit(&self) -> usize {
-        let uri = self.myself.as_ref().map_or(0, |myself| myself.len());
-        // A key may be set any time, and the payload must fit then too.
-        let sealed = Seal::capacity_at_worst(self.config.max_packet_size);
-        let label = self.label_size();
-        sealed.saturating_sub(ACK_SIZE + URIS_PER_ACK * (uri + 2) + label)
-    }
-}
+/// How often a peer that shows another payload at the local node's incarnation is contradicted. Should
+/// a peer be unable to repeat the payload as it is, the two would go on for ever.
+const CONTRADICTIONS_MAX: u32 = 8;
 
 /// An ACK without URIs and payload: heads, type, `ts`, `ats`, `src`, `dst`, two events with their
 /// incarnations in nine bytes, and the trailer with a digest.
@@ -150,3 +16,125 @@ const ACK_SIZE: usize = 1 + 4 + 1 + (3 + 9) + (4 + 9) + 4 + 4 + 1 + 2 * (1 + 1 +
 
 /// Sender, `src`, `dst`, and the subjects of two events.
 const URIS_PER_ACK: usize = 5;
+
+/// The identity of the local node.
+#[derive(Debug)]
+pub struct Identity {
+    /// None before [`crate::Swim::init`] and after [`crate::Swim::leave`].
+    pub uri: Option<Uri>,
+    /// Outlives leaving.
+    pub payload: Payload,
+    /// The identity that left last: when it returns, its incarnations go on where they stopped.
+    pub former: Option<(Uri, Incarnation)>,
+    /// Whether the application behind it runs.
+    pub application: Application,
+    disputed: Dispute,
+}
+
+/// Whether the application behind the local node is running.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Application {
+    /// As far as is known.
+    #[default]
+    Running,
+    /// It is not, and the local node has said so. To refute that takes more than this incarnation.
+    Stalled(Incarnation),
+}
+
+/// The payload that was last contradicted and the own one at that time, by their hashes; how often.
+#[derive(Debug, Default)]
+struct Dispute {
+    payloads: (u64, u64),
+    times: u32,
+}
+
+impl Default for Identity {
+    fn default() -> Self {
+        Self {
+            uri: None,
+            payload: Payload::empty(),
+            former: None,
+            application: Application::Running,
+            disputed: Dispute::default(),
+        }
+    }
+}
+
+impl Identity {
+    /// Whether `uri` is that of the local node.
+    pub fn is(&self, uri: &str) -> bool {
+        self.uri.as_deref() == Some(uri)
+    }
+
+    /// The incarnation to become `uri` with: none that it, or the `old` identity, has used for something
+    /// else. `known` is what the table holds of `uri`.
+    pub fn first_incarnation(
+        &mut self,
+        uri: &Uri,
+        known: Option<Claim>,
+        old: Option<Claim>,
+    ) -> Incarnation {
+        let mut first = Incarnation::FIRST;
+        if let Some(known) = known {
+            first = first.max(match known.status {
+                Status::Alive => known.incarnation,
+                _contradicted => known.incarnation.next(),
+            });
+        }
+        if let Some((former, incarnation)) = self.former.take()
+            && former == *uri
+        {
+            first = first.max(incarnation.next());
+        }
+        if let Some(old) = old {
+            first = first.max(old.incarnation);
+        }
+        first
+    }
+
+    /// What an event says of the local node, whose claim is `own`, if that is wrong and would be
+    /// believed.
+    pub fn contradicted_by(&mut self, event: &Event<'_>, own: Claim) -> Option<Claim> {
+        let Claim {
+            incarnation,
+            status,
+        } = event.claim;
+        if incarnation < own.incarnation {
+            return None;
+        }
+        if let Application::Stalled(rumored) = &mut self.application {
+            *rumored = incarnation.max(*rumored);
+            return None;
+        }
+        let is_same = status == Status::Alive && incarnation == own.incarnation;
+        if is_same && !self.conflicts_with_own_payload(event) {
+            return None;
+        }
+        Some(event.claim)
+    }
+
+    /// Whether an event shows, at the own incarnation, another payload: the local node was here before,
+    /// counted up to the same number, and died too quickly for a peer to notice.
+    fn conflicts_with_own_payload(&mut self, event: &Event<'_>) -> bool {
+        let Some(other) = event.payload.and_then(|said| self.payload.differs(said)) else {
+            return false;
+        };
+        // More than once, for different peers may remember it at different incarnations.
+        let payloads = (other, self.payload.semantic_hash());
+        if self.disputed.payloads != payloads {
+            self.disputed = Dispute { payloads, times: 0 };
+        }
+        let times = self.disputed.times;
+        self.disputed.times = times.saturating_add(1);
+        times < CONTRADICTIONS_MAX
+    }
+
+    /// How large the payload may be, in bytes: it travels in PINGs and ACKs, behind what they say of
+    /// sender, recipient and question. Others are taken to have URIs as long as the own one.
+    pub fn payload_limit(&self, packet_size: usize, label_size: usize) -> usize {
+        let uri = self.uri.as_ref().map_or(0, |uri| uri.len());
+        // A key may be set any time, and the payload must fit then too.
+        let sealed = Seal::capacity_at_worst(packet_size);
+        sealed.saturating_sub(ACK_SIZE + URIS_PER_ACK * (uri + 2) + label_size)
+    }
+}

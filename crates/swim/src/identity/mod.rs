@@ -3,9 +3,9 @@
 //! | file | subject |
 //! |---|---|
 //! | [`uri`] | `host:port`, the name of a member |
-//! | `lifecycle` | to take an identity, to leave, to set a payload |
-//! | `admin` | to add, remove, allow and mark other members |
+//! | [`lifecycle`] | the identity of this member: URI, payload, incarnations |
+//! | [`admin`] | which members the application allows |
 
-mod admin;
-mod lifecycle;
+pub mod admin;
+pub mod lifecycle;
 pub mod uri;

@@ -3,10 +3,6 @@
 //! To look up a name takes a thread for as long as the name server likes. Without a key, any sender can
 //! mention as many names as it likes; so names are told apart by who has mentioned them.
 
-use crate::Swim;
-use crate::identity::uri::Uri;
-use crate::wire::{Body, Message};
-
 /// How well a member is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Acquaintance {
@@ -27,48 +23,17 @@ impl Acquaintance {
     pub const ALL: [Self; Self::COUNT] = [Self::Stranger, Self::Introduced, Self::Known];
 }
 
-impl Swim {
-    /// How well `uri` is known.
-    pub fn acquaintance(&self, uri: &Uri) -> Acquaintance {
-        let member = self.members.get(uri);
-        let known = self.myself.as_ref() == Some(uri)
-            || member.is_some_and(|member| member.has_answered)
-            || self.app_pings.waits_for(uri);
-        match member {
-            _ if known => Acquaintance::Known,
-            Some(member) => member.acquaintance,
-            None => Acquaintance::Stranger,
-        }
-    }
-
-    /// Notes of whom `sender` tells, if it has answered itself.
-    pub(crate) fn note_introductions(&mut self, sender: &Uri, message: &Message<'_>) {
-        if !self
-            .members
-            .get(sender)
-            .is_some_and(|member| member.has_answered)
-        {
-            return;
-        }
-        let records = match &message.body {
-            Body::SyncReq(records) | Body::SyncAck(records) => &records[..],
-            Body::Ping(_) | Body::Ack(_) | Body::Leave => &[],
-        };
-        for event in message.events.iter().chain(records) {
-            self.members.acquaint(event.uri, Acquaintance::Introduced);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
     use super::*;
+    use crate::Swim;
     use crate::config::Config;
+    use crate::identity::uri::Uri;
     use crate::table::claim::{Claim, Incarnation};
     use crate::time::{Micros, Now};
-    use crate::wire::{MessageBuilder, MessageType, ack_data, decode};
+    use crate::wire::{Body, MessageBuilder, MessageType, ack_data, decode};
 
     const SOMEWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 3301);
 

@@ -24,11 +24,10 @@ use core::time::Duration;
 use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 
-use crate::Swim;
 use crate::dissemination::gossip::COALESCING;
 use crate::identity::uri::Uri;
+use crate::table::members::Members;
 use crate::time::{Micros, Now};
-use crate::timers::Timer;
 
 /// How many times the bytes of a datagram are sent in answer, at most.
 pub const FACTOR: usize = 3;
@@ -59,7 +58,7 @@ const PING_PAUSE: Duration = Duration::from_millis(50);
 
 /// What the datagrams sent at this moment are due to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-enum Cause {
+pub enum Cause {
     /// The local node itself: its timers, its users, or an authenticated datagram.
     #[default]
     Own,
@@ -155,7 +154,7 @@ impl Amplification {
     }
 
     /// Sets a request aside, in place of an older one of the same sender.
-    fn set_aside(&mut self, sender: &Uri, source: SocketAddr, plain: &[u8]) {
+    pub fn set_aside(&mut self, sender: &Uri, source: SocketAddr, plain: &[u8]) {
         let request = Request {
             source,
             plain: plain.to_vec(),
@@ -167,7 +166,7 @@ impl Amplification {
     }
 
     /// Whether `sender` is to be pinged now. It waits from now on, if it did not before.
-    fn begin_to_wait(&mut self, sender: &Uri, is_newcomer: bool) -> bool {
+    pub fn begin_to_wait(&mut self, sender: &Uri, is_newcomer: bool) -> bool {
         if let Some(waiting) = self.waiting.get_mut(sender) {
             waiting.is_newcomer |= is_newcomer;
             let is_due = self.now.since(waiting.pinged) >= PING_PAUSE;
@@ -211,156 +210,111 @@ impl Amplification {
     }
 }
 
-impl Swim {
-    /// Runs `act` because of a datagram of `sender`, which was of so many bytes.
-    pub(crate) fn with_limit<T>(
-        &mut self,
-        sender: &Uri,
-        source: SocketAddr,
-        size: usize,
-        act: impl FnOnce(&mut Self) -> T,
-    ) -> T {
-        self.with_bytes(sender, source, FACTOR * (size + HEADERS_SIZE), act)
-    }
+/// The members, and which of them is the local node.
+#[derive(Clone, Copy, Debug)]
+pub struct Peers<'a> {
+    /// The URI of the local node.
+    pub me: Option<&'a Uri>,
+    /// The table.
+    pub members: &'a Members,
+}
 
-    /// Runs `act` because of a datagram of `sender`, to which so many bytes may be sent for that.
-    pub(crate) fn with_bytes<T>(
-        &mut self,
-        sender: &Uri,
-        source: SocketAddr,
-        left: usize,
-        act: impl FnOnce(&mut Self) -> T,
-    ) -> T {
-        let cause = if self.is_validated_at(sender, source) {
-            Cause::Others { validated: None }
+impl Peers<'_> {
+    /// Whether a datagram in the name of `sender` from `source` is its own, as far as can be told.
+    fn is_validated_at(&self, sender: &Uri, source: SocketAddr) -> bool {
+        self.me == Some(sender) || self.members.validated_at(sender) == Some(source)
+    }
+}
+
+impl Cause {
+    /// Of what is sent because of a datagram of `sender`, to which `left` bytes may be sent for that
+    /// unless its address is validated.
+    pub fn datagram(sender: &Uri, source: SocketAddr, left: usize, peers: Peers<'_>) -> Self {
+        if peers.is_validated_at(sender, source) {
+            Self::Others { validated: None }
         } else {
-            Cause::Unvalidated {
+            Self::Unvalidated {
                 sender: sender.clone(),
                 left,
             }
-        };
-        self.with_cause(cause, act)
+        }
     }
+}
 
-    /// Runs `act` because of what others have said earlier.
-    pub(crate) fn because_of_others<T>(&mut self, act: impl FnOnce(&mut Self) -> T) -> T {
-        self.with_cause(Cause::Others { validated: None }, act)
-    }
-
-    fn with_cause<T>(&mut self, cause: Cause, act: impl FnOnce(&mut Self) -> T) -> T {
-        let before = mem::replace(&mut self.amplification.cause, cause);
-        let done = act(self);
-        self.amplification.cause = before;
-        done
+impl Amplification {
+    /// From now on, what is sent is due to `cause`. Returns what it was due to before.
+    pub const fn set_cause(&mut self, cause: Cause) -> Cause {
+        mem::replace(&mut self.cause, cause)
     }
 
     /// How many bytes a datagram to `to` may have now; `None` if there is no limit but its usual size.
-    pub(crate) fn bytes_left(&self, to: &Uri) -> Option<usize> {
-        if self.myself.as_ref() == Some(to) {
+    pub fn bytes_left(&self, to: &Uri, peers: Peers<'_>) -> Option<usize> {
+        if peers.me == Some(to) {
             return None;
         }
-        match &self.amplification.cause {
+        match &self.cause {
             Cause::Own => None,
             Cause::Unvalidated { sender, left } if sender == to => {
-                let left = if self.amplification.is_exhausted() {
-                    0
-                } else {
-                    *left
-                };
+                let left = if self.is_exhausted() { 0 } else { *left };
                 Some(left.saturating_sub(HEADERS_SIZE))
             }
             Cause::Unvalidated { .. } => Some(0),
-            Cause::Others { .. } if self.is_validated(to) => None,
-            Cause::Others { .. } => self.amplification.is_exhausted().then_some(0),
+            Cause::Others { .. } if self.is_validated(to, peers) => None,
+            Cause::Others { .. } => self.is_exhausted().then_some(0),
         }
     }
 
-    /// Whether nothing is sent to `to` for now, and counts that. To be asked before anything is made
-    /// up to be sent.
-    pub(crate) fn is_blocked(&mut self, to: &Uri) -> bool {
-        let blocked = self.bytes_left(to) == Some(0);
-        self.stats.amplification_limited += u64::from(blocked);
-        blocked
-    }
-
-    /// Whether news rides on a PING or ACK to `to`. Strangers would use up what members are to be told,
-    /// and a ping of the local node's own is to cost an address that is not validated no more than it must.
-    pub(crate) fn may_be_told_news(&self, to: &Uri) -> bool {
-        let is_own = self.amplification.cause == Cause::Own;
-        self.members.get(to).is_some() && (self.is_validated(to) || !is_own)
+    /// Whether news rides on a PING or ACK to `to`. Unknown recipients would use up what members are to
+    /// be told, and a ping of the local node's own is to cost an address that is not validated no more
+    /// than it must.
+    pub fn may_be_told_news(&self, to: &Uri, peers: Peers<'_>) -> bool {
+        let is_own = self.cause == Cause::Own;
+        peers.members.get(to).is_some() && (self.is_validated(to, peers) || !is_own)
     }
 
     /// Counts what is sent to `to`.
-    pub(crate) fn spend(&mut self, to: &Uri, bytes: usize) {
+    pub fn spend_on(&mut self, to: &Uri, bytes: usize, peers: Peers<'_>) {
         let bytes = bytes + HEADERS_SIZE;
-        if let Cause::Unvalidated { sender, left } = &mut self.amplification.cause
+        if let Cause::Unvalidated { sender, left } = &mut self.cause
             && sender == to
         {
             *left = left.saturating_sub(bytes);
         }
-        if self.amplification.cause != Cause::Own && !self.is_validated(to) {
-            self.amplification.spend(bytes);
-        }
-    }
-
-    /// Pings a member that has just come, to find out whether it is where it says.
-    pub(crate) fn await_newcomer(&mut self, sender: &Uri, now: Now) {
-        let is_due = self.amplification.begin_to_wait(sender, true);
-        self.ask_if(is_due, sender, now);
-    }
-
-    /// Sets a request aside until its sender has shown to be at `source`, and pings it.
-    pub(crate) fn set_aside(&mut self, sender: &Uri, source: SocketAddr, plain: &[u8], now: Now) {
-        let is_due = self.amplification.begin_to_wait(sender, false);
-        self.amplification.set_aside(sender, source, plain);
-        self.ask_if(is_due, sender, now);
-    }
-
-    fn ask_if(&mut self, is_due: bool, sender: &Uri, now: Now) {
-        if is_due && !self.is_blocked(sender) {
-            let question = self.question(sender, now);
-            self.ask(&question, sender);
+        if self.cause != Cause::Own && !self.is_validated(to, peers) {
+            self.spend(bytes);
         }
     }
 
     /// `sender` has answered from `source` with the cookie of a question that was sent to its URI.
     /// Returns what is to be done now, if it was waiting.
-    pub(crate) fn note_validated(&mut self, sender: &Uri, source: SocketAddr) -> Option<Validated> {
-        self.members.set_validated(sender, source);
-        if self.amplification.cause != Cause::Own {
+    pub fn validate(&mut self, sender: &Uri, source: SocketAddr) -> Option<Validated> {
+        if self.cause != Cause::Own {
             let validated = Some(sender.clone());
-            self.amplification.cause = Cause::Others { validated };
+            self.cause = Cause::Others { validated };
         }
-        self.amplification.end_waiting(sender, source)
+        self.end_waiting(sender, source)
     }
 
     /// Notes that news is pushed.
-    pub(crate) fn note_push(&mut self, now: Now) {
-        self.amplification.pushed = now.monotonic;
+    pub const fn note_push(&mut self, now: Now) {
+        self.pushed = now.monotonic;
     }
 
-    /// Pushes news at once; but not at once again, as often as a peer wants to be refuted.
-    pub(crate) fn hurry_push(&mut self, now: Now) {
-        let soonest = self.amplification.pushed + COALESCING;
-        self.timers
-            .advance(Timer::Gossip, soonest.max(now.monotonic));
+    /// When news may be pushed at once again: not as often as a peer wants to be refuted.
+    pub fn next_hurried_push(&self, now: Now) -> Micros {
+        (self.pushed + COALESCING).max(now.monotonic)
     }
 
     /// Whether a live member has shown to be at the address of `to`.
-    fn is_validated(&self, to: &Uri) -> bool {
-        if self.myself.as_ref() == Some(to) {
+    fn is_validated(&self, to: &Uri, peers: Peers<'_>) -> bool {
+        if peers.me == Some(to) {
             return true;
         }
-        if let Cause::Others { validated } = &self.amplification.cause
+        if let Cause::Others { validated } = &self.cause
             && validated.as_ref() == Some(to)
         {
             return true;
         }
-        self.members.validated_at(to).is_some()
-    }
-
-    /// Whether a datagram in the name of `sender` from `source` is its own, as far as can be told.
-    fn is_validated_at(&self, sender: &Uri, source: SocketAddr) -> bool {
-        self.myself.as_ref() == Some(sender) || self.members.validated_at(sender) == Some(source)
+        peers.members.validated_at(to).is_some()
     }
 }

@@ -15,3 +15,40 @@ pub mod cookie;
 pub mod seal;
 mod secret;
 pub mod session;
+
+use amplification::Amplification;
+use cookie::Cookies;
+use rand::rngs::StdRng;
+use seal::keyring::Keyring;
+use session::Sessions;
+
+/// Keys, sessions, and what is known of addresses.
+pub(crate) struct Security {
+    pub keys: Keyring,
+    pub sessions: Sessions,
+    pub amplification: Amplification,
+    pub cookies: Cookies,
+    /// What goes along with what is said to the sender of the datagram at hand.
+    pub reply: Option<authentication::Reply>,
+}
+
+impl Security {
+    /// That of an instance that begins to live.
+    pub fn new(rng: &mut StdRng) -> Self {
+        let sessions = Sessions::new(rng);
+        let cookies = Cookies::new(rng);
+        Self {
+            keys: Keyring::default(),
+            sessions,
+            amplification: Amplification::default(),
+            cookies,
+            reply: None,
+        }
+    }
+
+    /// Draws anew what must not be used by two processes.
+    pub fn reseed(&mut self, rng: &mut StdRng) {
+        self.sessions = Sessions::new(rng);
+        self.cookies = Cookies::new(rng);
+    }
+}

@@ -1,14 +1,14 @@
 //! What a reader of the table is told, part by part.
 
-use crate::Swim;
 use crate::identity::uri::Uri;
 use crate::table::changelog::{Missed, Position};
 use crate::table::member::Member;
+use crate::table::members::Members;
 
 /// Some of what a reader of the table has missed, the first changes first.
 #[derive(Debug)]
 pub struct Changes<'a> {
-    /// How far this reaches: what to ask with the next time. It is all if that is [`Swim::version`].
+    /// How far this reaches: what to ask with the next time. It is all if that is [`Members::version`].
     pub position: Position,
     /// Everything known before is to be forgotten.
     pub reset: bool,
@@ -31,11 +31,11 @@ pub struct Part<'a> {
 /// a lock, and into Lua while Tarantool does nothing else.
 const PART_SIZE_MAX: usize = 512 * 1024;
 
-impl Swim {
+impl Members {
     /// What a reader that has read so far has missed, or the first part of it: at most `count`
     /// changes, and half a megabyte of payloads. Of those that are gone some may be unknown to it.
     pub fn changes_since(&self, position: Position, count: usize) -> Changes<'_> {
-        let missed = self.members.history().since(position);
+        let missed = self.history().since(position);
         let reset = missed.reset;
         let part = self.first_part(missed, self.version(), count);
         let origin = if reset {
@@ -56,11 +56,11 @@ impl Swim {
     /// The members of whom there is news since the change of number `version`, or the first part of
     /// them, as by [`Self::changes_since`]; `None` if the history does not reach back so far.
     pub fn news_since(&self, version: u64, count: usize) -> Option<Part<'_>> {
-        let missed = self.members.history().news_since(version);
+        let missed = self.history().news_since(version);
         (!missed.reset).then(|| self.first_part(missed, self.news(), count))
     }
 
-    fn first_part(&self, missed: Missed, latest: u64, count: usize) -> Part<'_> {
+    pub(super) fn first_part(&self, missed: Missed, latest: u64, count: usize) -> Part<'_> {
         let mut part = Part {
             reached: latest,
             members: Vec::new(),
@@ -80,7 +80,7 @@ impl Swim {
                 part.gone.push(uri);
                 last = number;
             } else if let Some((number, place)) = touched.next() {
-                let member = self.members.at(place);
+                let member = self.at(place);
                 if let Some(payload) = &member.payload {
                     size += payload.bytes().len();
                 }

@@ -53,6 +53,12 @@ impl Status {
     pub const fn is_live(self) -> bool {
         matches!(self, Self::Alive | Self::Suspect)
     }
+
+    /// Whether a member of this status is forgotten in the end. A non-decryptable one is not: something
+    /// still sends from its address.
+    pub const fn is_gone(self) -> bool {
+        matches!(self, Self::Dead | Self::Left)
+    }
 }
 
 impl fmt::Display for Status {

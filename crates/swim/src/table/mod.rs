@@ -7,7 +7,7 @@
 //! | [`member`], [`members`], `notes` | the table, and what is observed of each member |
 //! | `changelog`, `changes` | what has changed since a reader last asked |
 //! | `digest` | hashes of the table, to compare it with that of a peer |
-//! | `tombstones`, `reap`, `expiry_queue` | forgetting members that are gone, and staying aware of it |
+//! | `tombstones`, `expiry_queue` | forgetting members that are gone, and staying aware of it |
 //! | `probe_order` | in which order members are probed (§4.3) |
 //! | `chains` | lists that are linked by place in the table |
 //! | [`preload`] | filling a table at once, for tests and benches |
@@ -24,5 +24,4 @@ mod notes;
 pub mod payload;
 pub mod preload;
 pub mod probe_order;
-mod reap;
 pub mod tombstones;

@@ -1,9 +1,9 @@
 //! Knowing everybody from the start.
 
-use crate::Swim;
 use crate::identity::uri::Uri;
 use crate::table::claim::Claim;
 use crate::table::member::Dialect;
+use crate::table::members::Members;
 use crate::table::payload::Payload;
 use crate::time::Now;
 
@@ -20,12 +20,12 @@ pub struct Preloaded {
     pub ours: bool,
 }
 
-impl Swim {
+impl Members {
     /// Takes up what is known of others, as if all of them had known it for long: nobody is told.
     ///
     /// For simulations and benches, where 10,000 members are not to meet one by one.
-    pub fn recall(&mut self, memories: impl Iterator<Item = Preloaded> + Clone, now: Now) {
-        self.members.reserve(memories.clone().count());
+    pub fn preload(&mut self, memories: impl Iterator<Item = Preloaded> + Clone, now: Now) {
+        self.reserve(memories.clone().count());
         for memory in memories.clone() {
             let Preloaded {
                 uri,
@@ -33,17 +33,16 @@ impl Swim {
                 payload,
                 ..
             } = memory;
-            self.members.put(&uri, claim, payload, now.wall);
+            self.put(&uri, claim, payload, now.wall);
         }
-        let digest = Some(self.members.digest().total());
+        let digest = Some(self.digest().total());
         for Preloaded { uri, ours, .. } in memories {
             let dialect = if ours {
                 Dialect::Ours { digest }
             } else {
                 Dialect::Rock
             };
-            self.members.set_dialect(&uri, dialect);
+            self.set_dialect(&uri, dialect);
         }
-        self.rumors.clear();
     }
 }

@@ -1,0 +1,407 @@
+//! What an event changes in the table, and what follows from that (§4.2).
+
+use crate::Swim;
+use crate::dissemination::gossip::COALESCING;
+use crate::dissemination::hearsay;
+use crate::dissemination::hearsay::Verdict;
+use crate::identity::lifecycle::Application;
+use crate::identity::uri::Uri;
+use crate::log_event::LogEvent;
+use crate::security::authentication::label_size;
+use crate::table::claim::{Claim, Incarnation, Status};
+use crate::table::member::Member;
+use crate::table::members::{Applied, MemberIndex, admit};
+use crate::table::payload::check;
+use crate::time::Now;
+use crate::timers::Timer;
+use crate::wire::Event;
+
+/// What is owed to the sender of the datagram at hand, because of what it has said.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Reaction {
+    /// It has said something of the local node that is not so, and was refuted.
+    pub refuted: bool,
+    /// It is to be told what the local node says of itself.
+    pub owes_word: bool,
+}
+
+/// What surrounds URIs and payload in a datagram with a single record or event, in bytes: heads,
+/// status, incarnation, and the longest trailer that comes with records.
+const RECORD_OVERHEAD: usize = 126;
+
+impl Swim {
+    /// Hears an event.
+    pub(crate) fn apply(&mut self, event: &Event<'_>, now: Now) {
+        let wrong = self.apply_one(event, now);
+        self.end_hearing(wrong, &mut Reaction::default(), now);
+    }
+
+    /// Hears the events of one datagram of `sender`, as far as its word counts.
+    pub(super) fn apply_all(
+        &mut self,
+        sender: &Uri,
+        events: &[Event<'_>],
+        rx: &mut Reaction,
+        now: Now,
+    ) {
+        let mut wrong = None;
+        for event in events {
+            if self.is_credible(sender, event, rx, now) {
+                wrong = wrong.max(self.apply_one(event, now));
+            }
+        }
+        self.end_hearing(wrong, rx, now);
+    }
+
+    /// Does what remains to be done once for all that was heard from one datagram. `wrong` is what it
+    /// says of me that is to be refuted, at the highest incarnation.
+    pub(super) fn end_hearing(&mut self, wrong: Option<Claim>, rx: &mut Reaction, now: Now) {
+        self.contradict(wrong, rx, now);
+        self.watch_oldest_suspicion(now);
+        self.watch_oldest_departure(now);
+    }
+
+    /// Hears an event, or a record of somebody's table: both are treated alike. Returns what it says of
+    /// me, if that is to be refuted. [`Self::end_hearing`] is to follow.
+    pub(super) fn apply_one(&mut self, event: &Event<'_>, now: Now) -> Option<Claim> {
+        let event = &self.without_oversized_payload(event);
+        if self.me.is(event.uri) {
+            let own = self.own_claim()?;
+            return self.me.contradicted_by(event, own);
+        }
+        if self.allowed.excludes(event.uri, event.claim.status) {
+            self.forget_unwanted(event, now);
+            return None;
+        }
+        let capacity = self.config.max_members;
+        let mut heard = self.members.apply(event, now.wall, capacity);
+        // One that is not live would only take the place of another: two full tables would tell each
+        // other of theirs for ever.
+        if heard == Applied::Refused && event.claim.status.is_live() && self.make_room() {
+            heard = self.members.apply(event, now.wall, capacity);
+        }
+        match heard {
+            Applied::News { place, before } => self.follow(place, before, event.claim, now),
+            Applied::Payload { place } => self.enqueue_rumor(place, now),
+            Applied::Stale => {}
+            Applied::Refused => self.stats.members_refused += 1,
+        }
+        None
+    }
+
+    /// What follows from news that is in the table.
+    fn follow(&mut self, place: MemberIndex, before: Option<Claim>, claim: Claim, now: Now) {
+        self.watch_suspicion(place, before, claim, now);
+        self.watch_departure(place, claim.status, now);
+        self.enqueue_rumor(place, now);
+    }
+
+    /// The event, without its payload if that is not to be taken in, which is counted.
+    ///
+    /// That is one that could harm a program that reads it, and one that no datagram of mine could hold
+    /// together with the event: the rest would wait for room for ever, and keep other news from spreading.
+    fn without_oversized_payload<'a>(&mut self, event: &Event<'a>) -> Event<'a> {
+        let uris = event.uri.len() + self.me.uri.as_ref().map_or(0, |myself| myself.len());
+        let room = self
+            .datagram_capacity()
+            .saturating_sub(uris + RECORD_OVERHEAD + label_size(&self.config.group_label));
+        let known = self.members.get(event.uri);
+        let known = known.and_then(|member| member.payload.as_ref());
+        let refused = &mut self.stats.payloads_refused;
+        let payload = event.payload.filter(|payload| {
+            if payload.len() > room {
+                refused.too_large += 1;
+                return false;
+            }
+            // What is known has been checked.
+            if known.is_some_and(|known| known.bytes() == *payload) {
+                return true;
+            }
+            let flaw = check(payload).err();
+            flaw.iter()
+                .for_each(|flaw| refused.unfit[flaw.why.index()] += 1);
+            flaw.is_none()
+        });
+        Event { payload, ..*event }
+    }
+
+    /// Somebody who is not allowed is no longer there: others are told, and it is forgotten.
+    // Of one who is forgotten already nothing is to be told: others will go on about him for a while.
+    fn forget_unwanted(&mut self, event: &Event<'_>, now: Now) {
+        let Some(member) = self.members.get(event.uri) else {
+            return;
+        };
+        if event.claim.overrides(Some(member.claim)) {
+            let (uri, payload) = (member.uri.clone(), member.current_payload().cloned());
+            self.report(LogEvent::Unwanted {
+                uri: uri.clone(),
+                status: event.claim.status,
+            });
+            self.remove_member(&uri);
+            self.rumors.start(&uri, event.claim, payload);
+            self.timers.advance(Timer::Gossip, now.monotonic);
+        }
+    }
+
+    /// A member at the last incarnation has answered: that contradicts what is held of it.
+    pub(super) fn revive(&mut self, uri: &str, now: Now) {
+        let Some(member) = self.members.get(uri) else {
+            return;
+        };
+        let (uri, held) = (member.uri.clone(), member.claim);
+        if !held.incarnation.is_last() || self.me.uri.as_ref() == Some(&uri) {
+            return;
+        }
+        if let Some(evidence) = self.members.evidence(&uri) {
+            evidence.note_sign_of_life(now.monotonic);
+        }
+        if held.status == Status::Alive {
+            return;
+        }
+        let claim = held.with(Status::Alive);
+        let place = self.members.put(&uri, claim, None, now.wall);
+        // Others find out for themselves: none of them would take it for news.
+        self.rumors.stop(&uri);
+        self.watch_suspicion(place, Some(held), claim, now);
+        self.watch_departure(place, claim.status, now);
+        self.end_hearing(None, &mut Reaction::default(), now);
+    }
+
+    /// Contradicts what is said of me, if it is `wrong`.
+    fn contradict(&mut self, wrong: Option<Claim>, rx: &mut Reaction, now: Now) {
+        let Some(Claim {
+            incarnation,
+            status,
+        }) = wrong
+        else {
+            return;
+        };
+        if status != Status::Alive {
+            self.report(LogEvent::Refuted { rumor: status });
+            self.stats.refutations += 1;
+        }
+        self.refute(incarnation, now);
+        rx.refuted = true;
+    }
+
+    /// Announces that I am alive, in a way that beats what was claimed at `rumored`.
+    pub(super) fn refute(&mut self, rumored: Incarnation, now: Now) {
+        let Some(own) = self.own_claim() else { return };
+        self.announce(Claim::alive(own.incarnation.beating(rumored)), now);
+        self.hurry_push(now);
+    }
+
+    /// Says that I am suspect myself: my own address does not answer me, or my application hangs.
+    // At the last incarnation nothing could take it back.
+    pub(super) fn suspect_self(&mut self, now: Now) {
+        if let Some(own) = self.own_claim().filter(|own| !own.incarnation.is_last()) {
+            self.announce(own.with(Status::Suspect), now);
+        }
+    }
+
+    /// My own address has answered me.
+    pub(super) fn clear_self_suspicion(&mut self, now: Now) {
+        let own = self.own_claim().filter(|own| own.status != Status::Alive);
+        if let (Some(own), Application::Running) = (own, self.me.application) {
+            self.refute(own.incarnation, now);
+        }
+    }
+
+    /// Makes a claim about myself, and spreads it.
+    pub(super) fn announce(&mut self, claim: Claim, now: Now) {
+        let Some(myself) = self.me.uri.clone() else {
+            return;
+        };
+        let payload = Some(self.me.payload.clone());
+        let place = self.members.put(&myself, claim, payload, now.wall);
+        self.enqueue_rumor(place, now);
+    }
+
+    fn watch_suspicion(
+        &mut self,
+        place: MemberIndex,
+        before: Option<Claim>,
+        after: Claim,
+        now: Now,
+    ) {
+        if before.is_some_and(|before| before.status == Status::Suspect) {
+            self.members.suspicions.stop(place);
+            self.stats.suspicions_refuted += u64::from(after.status == Status::Alive);
+        }
+        if after.status == Status::Suspect {
+            self.members.suspicions.start(place, now.monotonic);
+        }
+    }
+
+    /// Waits for the suspicion that ripens first.
+    pub(super) fn watch_oldest_suspicion(&mut self, now: Now) {
+        let next = self.members.suspicions.next(self.config.suspect_timeout);
+        // A deadline in the past would look like a pause of this process.
+        let next = next.map(|next| next.max(now.monotonic));
+        self.timers.set_to(Timer::Suspicion, next);
+    }
+
+    /// The member at `place` has become thus: notes since when it is gone, if it is.
+    fn watch_departure(&mut self, place: MemberIndex, status: Status, now: Now) {
+        self.members.departures.stop(place);
+        if status.is_gone() {
+            self.members.departures.start(place, now.monotonic);
+        }
+    }
+
+    /// Waits for the next one to be forgotten.
+    pub(super) fn watch_oldest_departure(&mut self, now: Now) {
+        let timeout = self.config.reap_timeout;
+        let next = self.members.departures.next(timeout);
+        let next = next.filter(|_| !timeout.is_zero());
+        // What was due during a pause is due now.
+        let next = next.map(|next| next.max(now.monotonic));
+        self.timers.set_to(Timer::Reap, next);
+    }
+
+    /// Takes a record of somebody else's table for a tombstone, if it is about somebody who was gone
+    /// before he was ever heard of here: there is nobody to be missed.
+    pub(super) fn takes_for_tombstone(&mut self, record: &Event<'_>, now: Now) -> bool {
+        let known = self.members.get(record.uri).is_some() || self.me.is(record.uri);
+        let past = record.claim.status.is_gone();
+        if known || !past || self.config.reap_timeout.is_zero() {
+            return false;
+        }
+        let (record, capacity) = (
+            self.without_oversized_payload(record),
+            self.config.max_members,
+        );
+        self.members.insert_tombstone(&record, now.wall, capacity);
+        true
+    }
+
+    /// Knows `uri` again as what it was when it was forgotten: it is there after all, or is wanted
+    /// back. It is told what it was taken for, and contradicts.
+    pub(super) fn restore(&mut self, uri: &Uri, now: Now) {
+        let capacity = self.config.max_members;
+        let is_buried = self.members.tombstone(uri).is_some();
+        if is_buried && self.members.len() >= capacity {
+            self.make_room();
+        }
+        if let Some(place) = self.members.restore(uri, capacity) {
+            // Unless it was heard of meanwhile that there is somebody who is not understood.
+            if self.members.at(place).claim.status.is_gone() {
+                self.members.departures.start(place, now.monotonic);
+            }
+            self.watch_oldest_departure(now);
+        }
+    }
+
+    /// Forgets a member that is dead or has left, since the table is full: one that has never answered,
+    /// if there is any. Returns whether there was one.
+    ///
+    /// Its record is kept as a tombstone: those who know it will go on speaking of it, and tables in
+    /// which another had to go still have the same digest.
+    fn make_room(&mut self) -> bool {
+        let Some(uri) = self.members.most_expendable(&mut self.rng) else {
+            return false;
+        };
+        self.rumors.stop(&uri);
+        self.members.bury_member(&uri, self.config.max_members);
+        self.stats.members_displaced += 1;
+        true
+    }
+
+    /// The tombstones of those whom somebody takes for live.
+    pub(super) fn tombstones_against(&self, records: &[Event<'_>], but: &Uri) -> Vec<Member> {
+        let mistaken = records.iter().filter_map(|record| {
+            let grave = self.members.tombstone(record.uri)?;
+            let wrong = record.claim.status.is_live() && grave.claim > record.claim;
+            (wrong && grave.uri != *but).then(|| grave.clone())
+        });
+        mistaken.collect()
+    }
+
+    /// Spreads what is held of the member at `place`.
+    fn enqueue_rumor(&mut self, place: MemberIndex, now: Now) {
+        let member = self.members.at(place);
+        let payload = member.current_payload().cloned();
+        self.rumors.start(&member.uri, member.claim, payload);
+        self.timers
+            .advance(Timer::Gossip, now.monotonic + COALESCING);
+    }
+
+    /// Pushes news at once; but not at once again, as often as a peer wants to be refuted.
+    fn hurry_push(&mut self, now: Now) {
+        let soonest = self.security.amplification.next_hurried_push(now);
+        self.timers.advance(Timer::Gossip, soonest);
+    }
+
+    /// Whether an event that `sender` tells is to be applied. Does what is to be done if it is not.
+    pub(super) fn is_credible(
+        &mut self,
+        sender: &Uri,
+        event: &Event<'_>,
+        rx: &mut Reaction,
+        now: Now,
+    ) -> bool {
+        if self.me.is(event.uri) {
+            self.can_follow(event.claim, rx, now)
+        } else if *event.uri == **sender {
+            !self.takes_word(event, now)
+        } else {
+            self.can_be_told_by_others(event, now)
+        }
+    }
+
+    /// Whether the local node can go on counting beyond what is claimed of it. If it cannot, it tells
+    /// the sender, and all members, where it is.
+    fn can_follow(&mut self, claimed: Claim, rx: &mut Reaction, now: Now) -> bool {
+        let (Some(own), Some(myself)) = (self.own_claim(), self.me.uri.clone()) else {
+            return true;
+        };
+        if hearsay::can_follow(own, claimed) {
+            return true;
+        }
+        if let Some(place) = self.members.place_of(&myself) {
+            self.enqueue_rumor(place, now);
+        }
+        rx.owes_word = true;
+        false
+    }
+
+    /// Whether what another than the member says of it may be believed. If not at once, the member is
+    /// asked.
+    fn can_be_told_by_others(&mut self, event: &Event<'_>, now: Now) -> bool {
+        let Some(member) = self.members.get(event.uri) else {
+            return true;
+        };
+        let verdict = hearsay::verdict_on(member, event.claim, now);
+        if matches!(verdict, Verdict::Checked | Verdict::BelievedAndChecked) {
+            self.check(event.uri, now);
+        }
+        matches!(verdict, Verdict::Believed | Verdict::BelievedAndChecked)
+    }
+
+    /// Pings `uri`, to hear from itself what others say of it; once a period.
+    pub(super) fn check(&mut self, uri: &str, now: Now) {
+        let asked = self.detector.prober.checks.asks(uri);
+        let (Some(dst), false) = (Uri::from_wire(uri), asked) else {
+            return;
+        };
+        let question = self.question(&dst, now);
+        self.because_of_others(|swim| swim.ask(&question, &dst));
+        self.detector.prober.checks.push(question);
+    }
+
+    /// Takes the member's own word, if that is far below what is held of it.
+    fn takes_word(&mut self, event: &Event<'_>, now: Now) -> bool {
+        let Some(held) = self.members.claim(event.uri) else {
+            return false;
+        };
+        if !hearsay::is_far_below(event.claim, held) {
+            return false;
+        }
+        let event = &self.without_oversized_payload(event);
+        let uri = Uri::from_wire(event.uri).expect("checked when decoded");
+        let payload = admit(event.payload, None);
+        let place = self.members.put(&uri, event.claim, payload, now.wall);
+        self.follow(place, Some(held), event.claim, now);
+        true
+    }
+}

@@ -1,0 +1,422 @@
+//! What the application wants: an identity, members, a payload, options, keys.
+
+use indexmap::IndexSet;
+
+use crate::config::Setting;
+use crate::detector::app_ping::PingId;
+use crate::dissemination::AntiEntropy;
+use crate::identity::admin::AllowList;
+use crate::identity::lifecycle::Application;
+use crate::identity::uri::Uri;
+use crate::security::acquaintance::Acquaintance;
+use crate::security::authentication::label_size;
+use crate::security::seal::keyring::BadKey;
+use crate::table::claim::{Claim, Incarnation, Status};
+use crate::table::member::Member;
+use crate::table::payload::Payload;
+use crate::table::preload::Preloaded;
+use crate::time::Now;
+use crate::timers::{Timer, Timers};
+use crate::wire::{Event, MessageBuilder, MessageType, ping_data};
+use crate::{Refused, Seed, Swim};
+
+/// The one option of the Lua rock on which it depends whether the payload fits.
+const PACKET_SIZE: &str = "MAX_PACKET_SIZE";
+
+impl Swim {
+    /// Becomes `uri` and takes part in the group. Who was somebody else before is said to be dead.
+    ///
+    /// Members, payload and incarnation stay as they are.
+    pub fn init(&mut self, uri: Uri, now: Now) {
+        self.restore(&uri, now);
+        let old = self.me.uri.replace(uri.clone()).filter(|old| *old != uri);
+        if old.is_some() {
+            self.members.forget_told();
+        }
+        let old = old.and_then(|old| self.members.get(&old).cloned());
+        let known = self.members.claim(&uri);
+        let old_claim = old.as_ref().map(|old| old.claim);
+        let incarnation = self.me.first_incarnation(&uri, known, old_claim);
+        if let Some(Member {
+            uri: old, claim, ..
+        }) = old
+        {
+            let claim = claim.with(Status::Dead);
+            self.apply(
+                &Event {
+                    uri: &old,
+                    claim,
+                    payload: None,
+                    ttl: 0.0,
+                },
+                now,
+            );
+        }
+        if let Some(place) = self.members.place_of(&uri) {
+            self.members.suspicions.stop(place);
+            self.members.departures.stop(place);
+        }
+        if self.own_claim() != Some(Claim::alive(incarnation)) {
+            self.announce(Claim::alive(incarnation), now);
+        }
+        // Even if nothing of it is new: a reader that remembers who I was is to look again.
+        if let Some(place) = self.members.place_of(&uri) {
+            self.members.history.measure(place);
+        }
+        if !self.timers.is_set(Timer::Period) {
+            self.timers.set(Timer::Period, now.monotonic);
+            self.timers.set(Timer::AntiEntropy, now.monotonic);
+        }
+    }
+
+    /// Says good-bye to everybody who is live, and forgets them. False if there is nothing to leave.
+    pub fn leave(&mut self) -> bool {
+        let (Some(own), Some(myself)) = (self.own_claim(), self.me.uri.take()) else {
+            return false;
+        };
+        self.output.datagrams.clear();
+        let (limit, trailer) = (self.datagram_capacity(), self.trailer());
+        let claim = own.with(Status::Left);
+        let live = self.members.live().map(|member| member.uri.clone());
+        let live: Vec<Uri> = live.filter(|uri| *uri != myself).collect();
+        for _twice in 0..2 {
+            for to in &live {
+                let mut draft = MessageBuilder::leave(&myself, limit).trailed_by(&trailer);
+                if draft.event(&myself, claim, Some(&self.me.payload), self.rumor_limit())
+                    || draft.event(&myself, claim, None, self.rumor_limit())
+                {
+                    self.send(MessageType::Leave, draft, to);
+                }
+            }
+        }
+        self.me.former = Some((myself, own.incarnation));
+        self.members.clear();
+        self.rumors.clear();
+        self.detector.clear();
+        self.timers = Timers::default();
+        self.anti_entropy = AntiEntropy::default();
+        self.security.sessions.clear();
+        self.security.amplification.clear();
+        self.me.application = Application::default();
+        true
+    }
+
+    /// Replaces my payload: a MessagePack map or array. One that means the same changes nothing.
+    pub fn set_payload(&mut self, bytes: &[u8], now: Now) -> Result<(), Refused> {
+        let own = self.own_claim().ok_or(Refused::NotInitialized)?;
+        let payload = Payload::new(bytes);
+        if payload.as_ref() == Ok(&self.me.payload) {
+            return Ok(());
+        }
+        let (size, limit) = (bytes.len(), self.payload_limit());
+        if size > limit {
+            return Err(Refused::PayloadTooLarge { size, limit });
+        }
+        let payload = payload.map_err(Refused::PayloadUnfit)?;
+        let incarnation = own.incarnation.next();
+        if incarnation == own.incarnation {
+            return Err(Refused::Exhausted);
+        }
+        self.me.payload = payload;
+        self.announce(Claim { incarnation, ..own }, now);
+        Ok(())
+    }
+
+    /// How large the payload may be, in bytes.
+    pub fn payload_limit(&self) -> usize {
+        let label = label_size(&self.config.group_label);
+        self.me.payload_limit(self.config.max_packet_size, label)
+    }
+
+    /// Adds a member, by hearsay: it is taken for alive until it shows otherwise.
+    pub fn add_member(&mut self, uri: Uri, now: Now) {
+        self.restore(&uri, now);
+        self.members.acquaint(&uri, Acquaintance::Known);
+        let claim = match self.members.claim(&uri) {
+            None => Claim::alive(Incarnation::FIRST),
+            Some(left) if left.status == Status::Left => Claim::alive(left.incarnation.next()),
+            Some(_known) => return,
+        };
+        self.apply(
+            &Event {
+                uri: &uri,
+                claim,
+                payload: None,
+                ttl: 0.0,
+            },
+            now,
+        );
+        self.members.acquaint(&uri, Acquaintance::Known);
+        if self.me.uri.as_ref().is_some_and(|myself| *myself != uri) {
+            self.push_to(&uri);
+            self.sync_with(&uri, now);
+        }
+    }
+
+    /// Declares a member gone for good. False if it is unknown, or has left already.
+    ///
+    /// One that is there after all contradicts this as soon as it hears of it.
+    pub fn mark_left(&mut self, uri: &str, now: Now) -> bool {
+        let known = self
+            .members
+            .claim(uri)
+            .filter(|claim| claim.status != Status::Left);
+        let (Some(claim), true) = (known, self.me.uri.is_some()) else {
+            return false;
+        };
+        let claim = claim.with(Status::Left);
+        self.apply(
+            &Event {
+                uri,
+                claim,
+                payload: None,
+                ttl: 0.0,
+            },
+            now,
+        );
+        self.timers.set(Timer::Gossip, now.monotonic);
+        true
+    }
+
+    /// Forgets a member, here only: it comes back with the next that is heard of it. Never myself.
+    pub fn remove_member(&mut self, uri: &str) {
+        if self.me.uri.as_deref() != Some(uri) {
+            self.rumors.stop(uri);
+            self.members.remove(uri);
+        }
+    }
+
+    /// Remembers of the members that are not `allowed` only those that are there: none that is
+    /// suspect, dead or has left. Forgets them all now. With none allowed, all are.
+    pub fn set_allowed_members(&mut self, allowed: IndexSet<Uri>) {
+        self.allowed = AllowList::new(allowed);
+        let mut restricted = Vec::new();
+        for member in self.members.from(0) {
+            if self.allowed.restricts(&member.uri) {
+                restricted.push(member.uri.clone());
+            }
+        }
+        for uri in restricted {
+            self.remove_member(&uri);
+        }
+    }
+
+    /// Hears an event as if a peer had sent it; without an incarnation, at the one that is known.
+    pub fn generate(
+        &mut self,
+        uri: &Uri,
+        status: Status,
+        incarnation: Option<Incarnation>,
+        payload: Option<&[u8]>,
+        now: Now,
+    ) {
+        self.restore(uri, now);
+        let known = self.members.claim(uri).map(|claim| claim.incarnation);
+        let incarnation = incarnation.or(known).unwrap_or(Incarnation::FIRST);
+        let claim = Claim {
+            incarnation,
+            status,
+        };
+        self.apply(
+            &Event {
+                uri,
+                claim,
+                payload,
+                ttl: 0.0,
+            },
+            now,
+        );
+    }
+
+    /// Pings `uri`, whoever that is. It joins the group if it answers.
+    pub fn probe(&mut self, uri: &Uri, now: Now) -> Result<PingId, Refused> {
+        if self.me.uri.is_none() {
+            return Err(Refused::NotInitialized);
+        }
+        Ok(self.ask_for_user(uri, now))
+    }
+
+    /// Pings `uri` for a user, once. Once it has answered it knows the payload that I have now.
+    fn ask_for_user(&mut self, uri: &Uri, now: Now) -> PingId {
+        let question = self.question(uri, now);
+        self.ask_in_full(&question);
+        self.detector.app_pings.remember(question)
+    }
+
+    /// Forgets a probe, whose outcome nobody waits for any more.
+    pub fn forget_probe(&mut self, ticket: PingId) {
+        self.detector.app_pings.forget(ticket);
+    }
+
+    /// The application does not respond, or does so again.
+    ///
+    /// I answer pings while it hangs, but a member that does nothing else is of no use to anybody.
+    /// So I say myself that I am suspect, and don't refute: others will call me dead in their time.
+    pub fn set_stalled(&mut self, stalled: bool, now: Now) {
+        let Some(own) = self.own_claim() else { return };
+        match (self.me.application, stalled) {
+            (Application::Running, true) => {
+                self.stats.stalls += 1;
+                self.me.application = Application::Stalled(own.incarnation);
+                self.suspect_self(now);
+            }
+            (Application::Stalled(rumored), false) => {
+                self.me.application = Application::Running;
+                self.refute(rumored, now);
+            }
+            (Application::Running, false) | (Application::Stalled(_), true) => {}
+        }
+    }
+
+    /// Assigns an option. It takes effect at once: what is waited for is not waited for longer than it
+    /// says now.
+    ///
+    /// A number that the Lua rock would take never fails: if it is out of bounds, the nearest one is
+    /// assigned instead, and the answer is why. [`Self::config`] shows which one.
+    pub fn assign(
+        &mut self,
+        name: &str,
+        setting: Setting,
+        now: Now,
+    ) -> Result<Option<Refused>, Refused> {
+        let (before, form) = (self.config.clone(), self.seal().form());
+        let mut why = self.assign_nearest(name, setting)?;
+        let (size, limit) = (self.me.payload.bytes().len(), self.payload_limit());
+        if size > limit {
+            let too_large = Refused::PayloadTooLarge { size, limit };
+            if name != PACKET_SIZE {
+                self.config = before;
+                return Err(too_large);
+            }
+            self.enlarge_packets(before.max_packet_size);
+            why = Some(too_large);
+        }
+        if self.me.uri.is_some() {
+            let config = &self.config;
+            let (period, anti_entropy) = (config.protocol_period, config.anti_entropy_period);
+            self.timers.advance(Timer::Period, now.monotonic + period);
+            self.timers
+                .advance(Timer::AntiEntropy, now.monotonic + anti_entropy);
+            self.watch_oldest_suspicion(now);
+            self.watch_oldest_departure(now);
+        }
+        self.show_form(form);
+        Ok(why)
+    }
+
+    /// Assigns what is asked for, or else the number nearest to it. Says why it is not what was asked for.
+    fn assign_nearest(&mut self, name: &str, setting: Setting) -> Result<Option<Refused>, Refused> {
+        let number = match setting {
+            Setting::Number(number) => self.config.nearest(name, number),
+            Setting::Flag(_) | Setting::Text(_) => None,
+        };
+        let Err(bad) = self.config.assign(name, setting) else {
+            return Ok(None);
+        };
+        let bad = Refused::Option(bad);
+        let nearest = Setting::Number(number.ok_or(bad)?);
+        self.config.assign(name, nearest).map_err(Refused::Option)?;
+        Ok(Some(bad))
+    }
+
+    /// Makes packets no larger than the payload needs: between the present size, in which it does not
+    /// fit, and `most`, in which it did.
+    fn enlarge_packets(&mut self, most: usize) {
+        let (mut least, mut most) = (self.config.max_packet_size, most);
+        while least < most {
+            self.config.max_packet_size = least.midpoint(most);
+            if self.me.payload.bytes().len() <= self.payload_limit() {
+                most = self.config.max_packet_size;
+            } else {
+                least = self.config.max_packet_size + 1;
+            }
+        }
+        self.config.max_packet_size = most;
+    }
+
+    /// Replaces all keys, the first being the one to send with; none ends encryption.
+    pub fn set_encryption_keys(&mut self, keys: &[&[u8]]) -> Result<(), BadKey> {
+        self.change_keys(|swim| swim.security.keys.set(keys.iter().copied()))
+    }
+
+    /// Replaces all keys with this one, if it is one.
+    pub fn set_encryption_key(&mut self, key: Option<&[u8]>) {
+        let set = self.set_encryption_keys(key.as_slice());
+        set.expect("there is room for one");
+    }
+
+    /// Understands this key as well.
+    pub fn add_encryption_key(&mut self, key: &[u8]) -> Result<(), BadKey> {
+        self.change_keys(|swim| swim.security.keys.add(key))
+    }
+
+    /// Sends with this key, which is understood already.
+    pub fn use_encryption_key(&mut self, key: &[u8]) -> Result<(), BadKey> {
+        self.change_keys(|swim| swim.security.keys.use_to_send(key))
+    }
+
+    /// Does not understand this key any more.
+    pub fn remove_encryption_key(&mut self, key: &[u8]) -> Result<(), BadKey> {
+        self.change_keys(|swim| swim.security.keys.remove(key))
+    }
+
+    fn change_keys<T>(&mut self, change: impl FnOnce(&mut Self) -> T) -> T {
+        let before = self.seal().form();
+        let changed = change(self);
+        self.show_form(before);
+        changed
+    }
+
+    /// What is sealed from now on goes with this salt, drawn from the system: should this process have been
+    /// duplicated without notice, its copy has another one. To be called before an input or a command,
+    /// if [`Swim::needs_salt`].
+    pub const fn set_salt(&mut self, salt: u64) {
+        self.security.sessions.set_salt(salt);
+    }
+
+    /// Goes on as another process that has forked off: what must not be used twice is drawn anew.
+    pub fn reseed_after_fork(&mut self, seed: impl Into<Seed>) {
+        self.rng = seed.into().rng();
+        self.security.reseed(&mut self.rng);
+    }
+
+    /// A PING that whoever receives it takes for an errand, and so pings me: for an address where
+    /// nobody is known. `None` before [`Swim::init`].
+    pub fn broadcast_ping(&mut self, now: Now) -> Option<Vec<u8>> {
+        let myself = self.me.uri.clone()?;
+        let data = ping_data(now.wall.0, &myself, &myself, None);
+        let draft =
+            MessageBuilder::with_data(MessageType::Ping, &myself, &data, self.datagram_capacity());
+        let mut draft = draft.trailed_by(&self.trailer());
+        let limit = self.rumor_limit();
+        self.tell_of_myself(&mut draft, &myself, limit);
+        let plain = draft.finish()?;
+        self.security.sessions.note_broadcast(&myself);
+        Some(self.seal_for(&myself, plain))
+    }
+
+    /// Takes up what is known of other members, as if all had known it for long: nothing is passed on.
+    ///
+    /// For simulations and benches, where 10,000 members are not to meet one by one.
+    pub fn recall(&mut self, members: impl Iterator<Item = Preloaded> + Clone, now: Now) {
+        self.members.preload(members, now);
+        self.rumors.clear();
+    }
+
+    /// Whether the application is to read its clock, and call [`Self::note_clock`]. Says so once.
+    pub fn poll_clock_request(&mut self) -> bool {
+        self.detector.clock_reading.take_request()
+    }
+
+    /// The application has read its clock, which shows `now.wall`.
+    pub fn note_clock(&mut self, now: Now) {
+        self.detector.clock_reading.set_read(Some(now.monotonic));
+        self.answer_waiting(now);
+    }
+
+    /// The application does not read its clock any more.
+    pub fn forget_clock(&mut self, now: Now) {
+        self.detector.clock_reading.set_read(None);
+        self.answer_waiting(now);
+    }
+}

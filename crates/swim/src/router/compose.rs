@@ -1,0 +1,272 @@
+//! What is said: questions, answers and news, made up and handed to `transmit`.
+
+use core::net::SocketAddr;
+use core::time::Duration;
+
+use crate::Swim;
+use crate::detector::question::Question;
+use crate::dissemination::gossip::{FANOUT, Telling, event_size};
+use crate::identity::uri::Uri;
+use crate::security::cookie::Path;
+use crate::table::claim::{Claim, Status};
+use crate::table::member::{Dialect, Member};
+use crate::table::payload::Payload;
+use crate::time::Now;
+use crate::timers::Timer;
+use crate::wire::{MessageBuilder, MessageType, Trailer, clock_ping_data, ping_data};
+
+impl Swim {
+    /// Sends a question to `to`: the member that it is about, or a relay.
+    pub(super) fn ask(&mut self, question: &Question, to: &Uri) {
+        let Some(myself) = self.me.uri.clone() else {
+            return;
+        };
+        let Question { dst, ts } = question;
+        let path = if dst == to {
+            Path::Direct
+        } else {
+            Path::Indirect
+        };
+        let cookie = self.security.cookies.make(*ts, dst, path);
+        let data = ping_data(*ts, &myself, dst, Some(cookie));
+        self.send_with_gossip(MessageType::Ping, &data, to, Telling::News);
+    }
+
+    /// Sends a question of a user: the member that it is about is to read its clock for that, and is
+    /// told all that I say of it and of myself.
+    pub(super) fn ask_in_full(&mut self, question: &Question) {
+        let Some(myself) = self.me.uri.clone() else {
+            return;
+        };
+        let Question { dst, ts } = question;
+        let cookie = self.security.cookies.make(*ts, dst, Path::Direct);
+        let data = clock_ping_data(*ts, &myself, dst, Some(cookie));
+        self.send_with_gossip(MessageType::Ping, &data, dst, Telling::All);
+    }
+
+    /// Repeats the last ping to `to`, which it did not believe.
+    pub(super) fn ping_again(&mut self, to: &Uri, now: Now) {
+        match self.security.sessions.take_ping(to) {
+            Some(data) => {
+                self.send_with_gossip(MessageType::Ping, &data, to, Telling::News);
+            }
+            None => {
+                let question = self.question(to, now);
+                self.ask(&question, to);
+            }
+        }
+    }
+
+    fn ask_if(&mut self, is_due: bool, sender: &Uri, now: Now) {
+        if is_due && !self.is_blocked(sender) {
+            let question = self.question(sender, now);
+            self.ask(&question, sender);
+        }
+    }
+
+    /// Pings a member that has just come, to find out whether it is where it says.
+    pub(super) fn await_newcomer(&mut self, sender: &Uri, now: Now) {
+        let is_due = self.security.amplification.begin_to_wait(sender, true);
+        self.ask_if(is_due, sender, now);
+    }
+
+    /// Sets a request aside until its sender has shown to be at `source`, and pings it.
+    pub(super) fn set_aside(&mut self, sender: &Uri, source: SocketAddr, plain: &[u8], now: Now) {
+        let is_due = self.security.amplification.begin_to_wait(sender, false);
+        self.security.amplification.set_aside(sender, source, plain);
+        self.ask_if(is_due, sender, now);
+    }
+
+    /// Sends a PING or an ACK with everything that rides on it: first what I think of the recipient,
+    /// so that a suspect learns it from the next ping; then myself; then what is new.
+    ///
+    /// Of an ACK, sends nothing and returns false where the limit for addresses that are not validated
+    /// leaves no room for what I have to say of myself.
+    pub(super) fn send_with_gossip(
+        &mut self,
+        kind: MessageType,
+        data: &[u8],
+        to: &Uri,
+        telling: Telling,
+    ) -> bool {
+        let trailer = self.trailer();
+        self.send_with_gossip_and(kind, data, to, telling, &trailer)
+    }
+
+    /// The same with this trailer.
+    pub(super) fn send_with_gossip_and(
+        &mut self,
+        kind: MessageType,
+        data: &[u8],
+        to: &Uri,
+        telling: Telling,
+        trailer: &Trailer,
+    ) -> bool {
+        let Some(myself) = self.me.uri.clone() else {
+            return true;
+        };
+        let is_limited = self.bytes_left(to).is_some();
+        if kind == MessageType::Ping && self.seal().takes_aead() {
+            self.security.sessions.remember_ping(to, data);
+        }
+        let draft = MessageBuilder::with_data(kind, &myself, data, self.capacity_to(to));
+        let mut draft = draft.trailed_by(trailer);
+        let limit = self.rumor_limit();
+        if telling == Telling::All || !self.goes_without_saying(to) {
+            let room = event_size(&myself, &self.me.payload);
+            self.tell_recipient(&mut draft, to, room, |_any| true);
+            let told = *to == myself || self.tell_of_myself(&mut draft, &myself, limit);
+            if !told && is_limited && kind == MessageType::Ack {
+                return false;
+            }
+        }
+        if self
+            .security
+            .amplification
+            .may_be_told_news(to, self.peers())
+        {
+            self.rumors.fill(&mut draft, limit, &[to, &myself]);
+        }
+        self.send(kind, draft, to);
+        true
+    }
+
+    /// Whether `to` is known to know that it and I are alive, and what I say of myself.
+    fn goes_without_saying(&self, to: &Uri) -> bool {
+        let both_alive = self.is_alive(Some(to)) && self.is_alive(self.me.uri.as_deref());
+        both_alive && (Some(to) == self.me.uri.as_ref() || self.knows_me(to))
+    }
+
+    /// Whether `to`, one of ours, is known to have what I say of myself: its table was like mine, or it
+    /// has answered a ping that said it.
+    fn knows_me(&self, to: &Uri) -> bool {
+        let Some(member) = self.members.get(to).filter(|member| member.is_ours()) else {
+            return false;
+        };
+        let own = self.own_claim().map(|own| own.incarnation);
+        member.knows_my >= own || self.agrees(to)
+    }
+
+    /// Whether the table of `peer`, when it was last heard of, was the same as mine is now.
+    pub(super) fn agrees(&self, peer: &str) -> bool {
+        let digest = Some(self.members.digest().total());
+        let member = self.members.get(peer);
+        member.is_some_and(|member| member.dialect == Dialect::Ours { digest })
+    }
+
+    /// Whether `uri` is held to be alive.
+    fn is_alive(&self, uri: Option<&str>) -> bool {
+        let claim = uri.and_then(|uri| self.members.claim(uri));
+        claim.is_some_and(|claim| claim.status == Status::Alive)
+    }
+
+    /// What I say of myself.
+    pub(crate) fn own_claim(&self) -> Option<Claim> {
+        self.members.claim(self.me.uri.as_deref()?)
+    }
+
+    /// Tells `to` what I think of it, if that is `worth` it, and leaves so many bytes of `room`.
+    // It needs its payload only to find out that it has another one by now. Peers of the Lua rock
+    // would not look, and who is in doubt has more urgent things to learn.
+    fn tell_recipient(
+        &self,
+        draft: &mut MessageBuilder,
+        to: &Uri,
+        room: usize,
+        worth: impl Fn(Status) -> bool,
+    ) -> bool {
+        let Some(member) = self.members.get(to) else {
+            return false;
+        };
+        let Member { claim, dialect, .. } = *member;
+        let looks = claim.status == Status::Alive && dialect != Dialect::Rock;
+        let fits = |payload: &&Payload| room + event_size(to, payload) <= draft.room();
+        let payload = member
+            .current_payload()
+            .filter(|_| looks)
+            .filter(fits)
+            .cloned();
+        worth(claim.status) && draft.event(to, claim, payload.as_ref(), 0)
+    }
+
+    pub(super) fn tell_of_myself(
+        &mut self,
+        draft: &mut MessageBuilder,
+        myself: &Uri,
+        limit: u32,
+    ) -> bool {
+        let Some(member) = self.members.get(myself) else {
+            return false;
+        };
+        let sent = self.rumors.sent(myself);
+        let ttl = sent.map_or(0, |sent| limit.saturating_sub(sent + 1));
+        // Without room for the payload nothing is said: peers would take mine for empty.
+        let told = draft.event(myself, member.claim, member.current_payload(), ttl);
+        if told {
+            self.rumors.count(myself, limit);
+        }
+        told
+    }
+
+    /// Pushes fresh news to some members, and again until each rumor was sent often enough.
+    ///
+    /// To a peer of the Lua rock this is somebody's LEAVE: it hears the events, and does no more.
+    pub(super) fn push(&mut self, now: Now) {
+        if self.rumors.is_empty() || !self.config.mechanisms.push {
+            return;
+        }
+        self.security.amplification.note_push(now);
+        let myself = self.me.uri.as_ref();
+        let others = |member: &Member| Some(&member.uri) != myself;
+        let targets = self.members.sample(FANOUT, &mut self.rng, others);
+        self.because_of_others(|swim| {
+            targets.iter().for_each(|target| swim.push_to(target));
+        });
+        // With nobody to tell, the news waits for somebody to come: that will be news as well.
+        if !targets.is_empty() && !self.rumors.is_empty() {
+            self.timers
+                .set(Timer::Gossip, now.monotonic + self.config.gossip_interval);
+        }
+    }
+
+    /// Tells `to` what I think of it, what I am, and what is new.
+    pub(super) fn push_to(&mut self, to: &Uri) {
+        let Some(myself) = self.me.uri.clone().filter(|_| !self.is_blocked(to)) else {
+            return;
+        };
+        let draft = MessageBuilder::leave(&myself, self.capacity_to(to));
+        let mut draft = draft.trailed_by(&self.trailer());
+        let limit = self.rumor_limit();
+        let told: &[&str] = &[to];
+        let doubted = self.tell_recipient(&mut draft, to, 0, |status| status != Status::Alive);
+        self.rumors
+            .fill(&mut draft, limit, if doubted { told } else { &[] });
+        // Whoever agrees with me knows it all, unless it is a suspicion, which no digest shows. It
+        // counts as sent all the same.
+        let known = self.agrees(to) && self.members.count(Status::Suspect) == 0;
+        if !draft.is_empty() && !known {
+            self.send(MessageType::Leave, draft, to);
+        }
+    }
+
+    /// How many times a rumor is sent: λ·⌈log2(N + 1)⌉.
+    pub(super) fn rumor_limit(&self) -> u32 {
+        let digits = usize::BITS - self.members.present().leading_zeros();
+        let multiplier = u32::try_from(self.config.retransmit_multiplier).unwrap_or(u32::MAX);
+        multiplier.saturating_mul(digits.max(1))
+    }
+
+    /// How long news takes to reach nearly everybody: with each interval those who know it become
+    /// 1 + [`FANOUT`] times as many, and one more is for the last ones.
+    pub(super) fn spreading_time(&self) -> Duration {
+        let digits = usize::BITS - self.members.present().leading_zeros();
+        // ln N / ln 4 is half of log2 N.
+        self.config.gossip_interval * (digits.div_ceil(2) + 1)
+    }
+
+    /// A question about `dst`, with a `ts` that no other question in flight about it has.
+    pub(super) fn question(&self, dst: &Uri, now: Now) -> Question {
+        let (prober, app_pings) = (&self.detector.prober, &self.detector.app_pings);
+        Question::new(dst, now, || prober.questions().chain(app_pings.questions()))
+    }
+}

@@ -1,0 +1,26 @@
+//! The router: what comes in is handed to the mechanisms, and what they decide is done and sent here.
+//!
+//! The mechanisms ([`crate::table`], [`crate::detector`], [`crate::dissemination`], [`crate::security`]) take
+//! values and return decisions. None of them knows of [`crate::Swim`].
+//!
+//! | file | what comes in, what is done |
+//! |---|---|
+//! | `receive` | datagrams |
+//! | `tick` | deadlines, and answers to probes |
+//! | `commands` | what the application wants |
+//! | `views` | what the application is shown |
+//! | `sync` | tables to be compared and exchanged |
+//! | `apply` | events, to be brought into the table |
+//! | `compose` | questions, answers and news, to be made up |
+//! | `transmit` | messages, to be sealed and sent within their limits |
+//!
+//! Each uses those below it in this table.
+
+mod apply;
+mod commands;
+mod compose;
+mod receive;
+mod sync;
+mod tick;
+mod transmit;
+mod views;

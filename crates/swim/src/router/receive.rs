@@ -1,0 +1,503 @@
+//! A datagram came: apply its events, then do what it asks for.
+
+use core::net::SocketAddr;
+
+use crate::detector::clock_reading::WaitingPing;
+use crate::dissemination::gossip::Telling;
+use crate::identity::uri::Uri;
+use crate::log_event::LogEvent;
+use crate::router::apply::Reaction;
+use crate::security::acquaintance::Acquaintance;
+use crate::security::amplification::{FACTOR, HEADERS_SIZE};
+use crate::security::authentication::Reply;
+use crate::security::cookie;
+use crate::security::cookie::Path;
+use crate::security::seal::aead::Sealed;
+use crate::security::session::{Freshness, address};
+use crate::table::claim::Status;
+use crate::table::member::Dialect;
+use crate::time::Now;
+use crate::timers::Timer;
+use crate::wire::{
+    Body, DropReason, Event, Extension, Message, MessageType, PingData, ack_data, decode,
+};
+
+/// What is known of the datagram at hand.
+#[derive(Clone, Copy)]
+struct Rx<'a> {
+    /// Its sender, as it names itself.
+    sender: &'a Uri,
+    /// Where it came from.
+    source: SocketAddr,
+    /// The message, encoded.
+    plain: &'a [u8],
+    /// What was authenticated along with it.
+    sealed: Option<Sealed>,
+    /// The digest of the table of its sender, if it tells that.
+    digest: Option<u64>,
+}
+use crate::Swim;
+
+impl Swim {
+    /// A datagram came from `source`, as the system says. One that is malformed is counted, and
+    /// changes nothing else.
+    pub fn handle_datagram(
+        &mut self,
+        datagram: &[u8],
+        source: SocketAddr,
+        now: Now,
+    ) -> Result<(), DropReason> {
+        if self.me.uri.is_none() {
+            return Ok(());
+        }
+        self.notice_pause(now);
+        self.security.amplification.advance(now);
+        let taken = self.take(datagram, source, now);
+        taken.inspect_err(|why| self.stats.dropped[*why as usize] += 1)
+    }
+
+    pub(super) fn take(
+        &mut self,
+        datagram: &[u8],
+        source: SocketAddr,
+        now: Now,
+    ) -> Result<(), DropReason> {
+        if datagram.len() > self.config.datagram_size_max() {
+            return Err(DropReason::Oversized);
+        }
+        let opened = self.seal().open(datagram)?;
+        let message = opened.message()?;
+        let sender = Uri::from_wire(message.sender).expect("checked when decoded");
+        self.admit(&sender, &message, opened.sealed, source, now)?;
+        self.stats
+            .received
+            .count(message.body.kind(), datagram.len());
+        self.stats.events_skipped += message.skipped as u64;
+        if self.me.uri.as_ref() != Some(&sender) {
+            self.detector.isolation.heard(now.monotonic);
+        }
+        let rx = Rx {
+            sender: &sender,
+            source,
+            plain: &opened.plain,
+            sealed: opened.sealed,
+            digest: message.trailer.as_ref().and_then(|trailer| trailer.digest),
+        };
+        if opened.sealed.is_some() {
+            self.members.set_validated(&sender, source);
+            self.react(&rx, &message, now);
+        } else {
+            let limit = FACTOR * (datagram.len() + HEADERS_SIZE);
+            self.with_bytes(&sender, source, limit, |swim| {
+                let waiting = swim.detector.clock_reading.waiting();
+                swim.react(&rx, &message, now);
+                // What else was sent because of a PING that waits now leaves less for its answer.
+                let left = swim.security.amplification.left();
+                swim.detector.clock_reading.limit_new(waiting, left);
+            });
+        }
+        Ok(())
+    }
+
+    /// Whether to believe a message: it is of my group, and not a recording.
+    fn admit(
+        &mut self,
+        sender: &Uri,
+        message: &Message<'_>,
+        sealed: Option<Sealed>,
+        source: SocketAddr,
+        now: Now,
+    ) -> Result<(), DropReason> {
+        let Some(sealed) = sealed else {
+            let trailer = message.trailer.as_ref();
+            let label = trailer.map_or(&[][..], |trailer| &trailer.label);
+            return if label == self.config.group_label {
+                Ok(())
+            } else {
+                Err(DropReason::OtherGroup)
+            };
+        };
+        let Sealed { stamp, slip, .. } = sealed;
+        let for_me = self.me.uri.as_deref().map(address) == Some(slip.to);
+        let standing = if for_me {
+            let members = self.members.len();
+            self.security
+                .sessions
+                .check(sender, stamp, slip.response, members, now)
+        } else if self.security.sessions.is_confirmed(sender, stamp)
+            && self.members.get(sender).is_some()
+        {
+            return Err(DropReason::Misdirected);
+        } else {
+            // It may have another name for me, or none: it will learn mine from the challenge.
+            Freshness::Unconfirmed
+        };
+        match standing {
+            Freshness::Fresh => {
+                let response = self
+                    .security
+                    .sessions
+                    .response_to_peer(slip.challenge, sender);
+                self.security.reply = Some(Reply {
+                    response,
+                    ..Reply::new(sender)
+                });
+                Ok(())
+            }
+            Freshness::Replayed => Err(DropReason::Replayed),
+            Freshness::Unconfirmed => {
+                self.challenge(sender, sealed, source, now);
+                Err(DropReason::Unconfirmed)
+            }
+        }
+    }
+
+    /// Asks `sender` to show that it lives now; answers its own challenge, should there be one.
+    fn challenge(&mut self, sender: &Uri, sealed: Sealed, source: SocketAddr, now: Now) {
+        let Sealed { stamp, slip, .. } = sealed;
+        let response = self
+            .security
+            .sessions
+            .response(slip.challenge, sender, source);
+        // The local node has not spoken to it: it has been played a recording. No answer, and no
+        // challenge either, or its group and this one would get acquainted by that.
+        if slip.challenge.is_some() && response.is_none() {
+            return;
+        }
+        let (session, answers) = (&stamp.session, response.is_some());
+        let Some(challenge) = self
+            .security
+            .sessions
+            .challenge(session, slip.to, answers, now)
+        else {
+            return;
+        };
+        self.stats.challenges += 1;
+        self.security.reply = Some(Reply {
+            challenge: Some(challenge),
+            response,
+            ..Reply::new(sender)
+        });
+        // Perhaps this was the answer to a ping of mine: then it is to be answered again, so that both
+        // the answer and the response come at once.
+        match self.security.sessions.take_ping(sender) {
+            Some(data) => {
+                self.send_with_gossip(MessageType::Ping, &data, sender, Telling::News);
+            }
+            None if response.is_some() => self.ping_again(sender, now),
+            None => self.send_empty(sender),
+        }
+        self.security.reply = None;
+    }
+
+    /// The sender of the datagram at hand has been dealt with; if it waits for a response and nothing
+    /// was to be said to it, it gets that now.
+    ///
+    /// Of what I said before the response it believes nothing that arrives later. Should there be a
+    /// ping among that, it is asked again.
+    fn end_reply(&mut self, now: Now) {
+        let responds = |reply: &&Reply| reply.response.is_some();
+        if let Some(reply) = self.security.reply.as_ref().filter(responds) {
+            let (to, sent) = (reply.to.clone(), reply.sent);
+            if !sent || self.security.sessions.remembers_ping(&to) {
+                self.ping_again(&to, now);
+            }
+        }
+        self.security.reply = None;
+    }
+
+    /// Does what comes of a message that may be believed.
+    fn react(&mut self, rx: &Rx<'_>, message: &Message<'_>, now: Now) {
+        let Rx { sender, sealed, .. } = *rx;
+        let mut reaction = Reaction::default();
+        self.restore(sender, now);
+        let strange = self.members.get(sender).is_none();
+        let confirmed = self.act(rx, message, &mut reaction, now);
+        if !self.security.amplification.is_limited() {
+            self.note_introductions(sender, message);
+        }
+        // Who has told me what is not so shall be the first to hear it; an ACK says it anyway.
+        if reaction.owes_word || reaction.refuted && !matches!(message.body, Body::Ping(_)) {
+            self.push_to(sender);
+        }
+        self.note_form(sender, message, sealed);
+        self.note_dialect(sender, message, confirmed, now);
+        self.note_doubt(sender, message);
+        // A newcomer: the sooner each knows the members that the other knows, the better. What takes
+        // more than a few bytes waits until the address of the newcomer is validated.
+        if strange && self.members.get(sender).is_some() {
+            if self.security.amplification.is_limited() {
+                self.await_newcomer(sender, now);
+            } else if message.trailer.is_none() {
+                self.sync_with(sender, now);
+            }
+        }
+        self.end_reply(now);
+    }
+
+    /// Hears the events and does what the message asks for. Returns the digest that an ACK without one
+    /// confirms: that of the PING that it answers.
+    fn act(
+        &mut self,
+        rx: &Rx<'_>,
+        message: &Message<'_>,
+        reaction: &mut Reaction,
+        now: Now,
+    ) -> Option<u64> {
+        let sender = rx.sender;
+        self.apply_all(sender, &message.events, reaction, now);
+        let note = message
+            .trailer
+            .as_ref()
+            .and_then(|trailer| trailer.note.as_ref());
+        let is_for_me = |uri: Option<&str>| uri == self.me.uri.as_deref();
+        match &message.body {
+            Body::Ping(echo) if is_for_me(echo.dst) => self.answer(rx, echo, now),
+            Body::Ack(echo) if is_for_me(echo.src) => {
+                return self.hear_ack(rx, echo, reaction, now);
+            }
+            Body::Ack(echo) => self.relay_answer(echo),
+            Body::Ping(_) | Body::SyncReq(_) if self.security.amplification.is_limited() => {
+                self.set_aside(sender, rx.source, rx.plain, now);
+            }
+            Body::Ping(echo) => self.relay_ping(sender, echo),
+            Body::SyncReq(records) => self.answer_sync(sender, records, reaction, now),
+            Body::SyncAck(records) => match note {
+                Some(Extension::Differ { buckets, last }) => {
+                    self.apply_differing(sender, buckets, *last, records, reaction, now);
+                }
+                _ => self.end_sync(sender, records, reaction, now),
+            },
+            Body::Leave => match note {
+                Some(Extension::Compare(_)) if self.security.amplification.is_limited() => {
+                    self.set_aside(sender, rx.source, rx.plain, now);
+                }
+                Some(Extension::Compare(sums)) => self.show_differing(sender, sums, now),
+                Some(Extension::Nack { ts, dst }) => self.hear_nack(sender, *ts, dst, now),
+                Some(Extension::Differ { .. }) | None => {}
+            },
+        }
+        None
+    }
+
+    /// Notes what the sender is; one of ours whose table differs from mine is asked where.
+    fn note_dialect(
+        &mut self,
+        sender: &Uri,
+        message: &Message<'_>,
+        confirmed: Option<u64>,
+        now: Now,
+    ) {
+        if self.me.uri.as_ref() == Some(sender) {
+            return;
+        }
+        let Some(trailer) = &message.trailer else {
+            return self.members.set_dialect(sender, Dialect::Rock);
+        };
+        let digest = trailer.digest.or(confirmed);
+        self.members.set_dialect(sender, Dialect::Ours { digest });
+        if self.agrees(sender)
+            && let Some(own) = self.own_claim()
+        {
+            self.members.note_told(sender, own.incarnation);
+        }
+        // Of a prober and the probed, one is enough to begin: the prober, unless the other has just
+        // come and cannot wait for its turn.
+        if !matches!(message.body, Body::Ping(_)) || self.anti_entropy.digest.is_joining() {
+            self.compare_digest(sender, digest, now);
+        }
+    }
+
+    /// Notes whether the sender says of itself that it is suspect.
+    fn note_doubt(&mut self, sender: &Uri, message: &Message<'_>) {
+        let doubts =
+            |event: &&Event<'_>| event.claim.status == Status::Suspect && event.uri == &**sender;
+        let doubt = message.events.iter().find(doubts);
+        if let Some(doubt) = doubt
+            && let Some(evidence) = self.members.evidence(sender)
+        {
+            evidence.note_doubt(doubt.claim.incarnation);
+        }
+    }
+
+    /// What `sender` has shown to take.
+    fn note_form(&mut self, sender: &Uri, message: &Message<'_>, sealed: Option<Sealed>) {
+        let offered = message.trailer.as_ref().and_then(|trailer| trailer.offers);
+        let key = sealed.map(|sealed| sealed.key).or(offered);
+        self.members.set_key(sender, key);
+    }
+
+    /// Notes of whom `sender` tells, if it has answered itself.
+    fn note_introductions(&mut self, sender: &Uri, message: &Message<'_>) {
+        if !self
+            .members
+            .get(sender)
+            .is_some_and(|member| member.has_answered)
+        {
+            return;
+        }
+        let records = match &message.body {
+            Body::SyncReq(records) | Body::SyncAck(records) => &records[..],
+            Body::Ping(_) | Body::Ack(_) | Body::Leave => &[],
+        };
+        for event in message.events.iter().chain(records) {
+            self.members.acquaint(event.uri, Acquaintance::Introduced);
+        }
+    }
+
+    /// Answers a ping. If there is no room for my payload, since the address of the asker is not
+    /// validated, the answer has to wait until it is: the asker takes an answer to mean that it knows
+    /// the payload.
+    fn answer_at_once(&mut self, rx: &Rx<'_>, echo: &PingData<'_>, now: Now) {
+        let data = ack_data(echo.raw, now.wall);
+        let mut trailer = self.trailer();
+        // An ACK without a digest says that it is that of the PING.
+        if rx.digest == trailer.digest {
+            trailer.digest = None;
+        }
+        if !self.send_with_gossip_and(MessageType::Ack, &data, rx.sender, Telling::News, &trailer) {
+            self.set_aside(rx.sender, rx.source, rx.plain, now);
+        }
+    }
+
+    /// Answers a ping that has waited.
+    pub(super) fn answer_late(&mut self, ping: &WaitingPing, now: Now) {
+        let message = decode(&ping.plain);
+        let Ok(Body::Ping(echo)) = message.as_ref().map(|message| &message.body) else {
+            return;
+        };
+        let rx = Rx {
+            sender: &ping.sender,
+            source: ping.source,
+            plain: &ping.plain,
+            sealed: None,
+            digest: None,
+        };
+        if ping.is_sealed {
+            self.answer_at_once(&rx, echo, now);
+        } else {
+            self.with_bytes(&ping.sender, ping.source, ping.limit, |swim| {
+                swim.answer_at_once(&rx, echo, now);
+            });
+        }
+    }
+
+    /// An answer to a question of mine, from the member that it is about or through a relay. If it
+    /// validates the address of its sender, what that has asked for is served now.
+    fn hear_ack(
+        &mut self,
+        rx: &Rx<'_>,
+        echo: &PingData<'_>,
+        reaction: &mut Reaction,
+        now: Now,
+    ) -> Option<u64> {
+        let path = self.security.cookies.path(echo);
+        let Some(path) = path else {
+            self.stats.acks_unsolicited += 1;
+            return None;
+        };
+        let confirmed = self.hear_answer(rx.sender, echo, path, now);
+        let is_own = path == Path::Direct && echo.dst == Some(&**rx.sender);
+        if !is_own || !echo.ts.is_some_and(|ts| cookie::is_recent(ts, now.wall)) {
+            return None;
+        }
+        self.members.set_validated(rx.sender, rx.source);
+        let amplification = &mut self.security.amplification;
+        let Some(waiting) = amplification.validate(rx.sender, rx.source) else {
+            return confirmed;
+        };
+        if waiting.is_newcomer && self.members.is_legacy(rx.sender) {
+            self.sync_with(rx.sender, now);
+        }
+        if let Some(request) = waiting.request
+            && let Ok(message) = decode(&request)
+        {
+            let rx = Rx {
+                plain: &request,
+                ..*rx
+            };
+            self.act(&rx, &message, reaction, now);
+        }
+        confirmed
+    }
+
+    /// What came from the address of `uri` could not be decoded. If it is dead, that is why.
+    pub fn handle_undecodable(&mut self, uri: &str, now: Now) {
+        let Some(member) = self
+            .members
+            .get(uri)
+            .filter(|m| m.claim.status == Status::Dead)
+        else {
+            return;
+        };
+        let claim = member.claim.with(Status::NonDecryptable);
+        self.report(LogEvent::Undecryptable {
+            uri: member.uri.clone(),
+        });
+        self.apply(
+            &Event {
+                uri,
+                claim,
+                payload: None,
+                ttl: 0.0,
+            },
+            now,
+        );
+    }
+
+    /// Nothing could be sent to `uri`: its name does not resolve, or the system refuses.
+    pub fn handle_unsent(&mut self, uri: &str) {
+        self.give_up_asking(uri);
+    }
+
+    /// Forwards a ping to the member that it asks for.
+    fn relay_ping(&mut self, sender: &Uri, ping: &PingData<'_>) {
+        // A ping of the local node that has come back: to a former URI of it, or to an address of another.
+        if self.me.is(sender) {
+            return;
+        }
+        let Some(dst) = ping.dst.and_then(Uri::from_wire) else {
+            return;
+        };
+        if self.detector.indirect_pings.admit(sender, ping) {
+            self.stats.relayed += 1;
+            self.send_with_gossip(MessageType::Ping, ping.raw, &dst, Telling::News);
+        } else {
+            self.stats.relays_refused += 1;
+        }
+    }
+
+    /// Forwards an answer to the member that asked.
+    fn relay_answer(&mut self, answer: &PingData<'_>) {
+        let Some(src) = answer.src.and_then(Uri::from_wire) else {
+            return;
+        };
+        if self.detector.indirect_pings.expects(answer) {
+            // Its address was validated when it asked.
+            self.because_of_others(|swim| {
+                swim.send_with_gossip(MessageType::Ack, answer.raw, &src, Telling::News)
+            });
+        } else {
+            self.stats.acks_unsolicited += 1;
+        }
+    }
+
+    /// Answers a ping, now or as soon as the clock has been read.
+    fn answer(&mut self, rx: &Rx<'_>, echo: &PingData<'_>, now: Now) {
+        if !echo.wants_clock {
+            return self.answer_at_once(rx, echo, now);
+        }
+        let ping = || WaitingPing {
+            sender: rx.sender.clone(),
+            source: rx.source,
+            plain: rx.plain.to_vec(),
+            is_sealed: rx.sealed.is_some(),
+            limit: 0,
+        };
+        let reading = &mut self.detector.clock_reading;
+        match reading.wait(ping, self.config.ack_timeout, now.monotonic) {
+            Some(until) => self.timers.advance(Timer::Clock, until),
+            None => self.answer_at_once(rx, echo, now),
+        }
+    }
+}

@@ -1,0 +1,345 @@
+//! Anti-entropy: tables are compared, and what differs is exchanged.
+
+use indexmap::IndexMap;
+use rand::RngExt;
+
+use crate::Swim;
+use crate::dissemination::digest_sync::{
+    LARGE_TABLE, PATIENCE_MIN, REPAIR_DATAGRAMS_MAX, REPAIR_DATAGRAMS_OF_LARGE_TABLE_MAX,
+};
+use crate::dissemination::legacy_sync::{ANSWER_DATAGRAMS_MAX, pack};
+use crate::identity::uri::Uri;
+use crate::router::apply::Reaction;
+use crate::table::claim::{Claim, Status};
+use crate::table::digest::BUCKETS_MAX;
+use crate::table::member::{Dialect, Member};
+use crate::table::payload::Payload;
+use crate::time::Now;
+use crate::timers::Timer;
+use crate::wire::{Buckets, Event, Extension, MessageBuilder, MessageType, Trailer};
+
+impl Swim {
+    /// Compares tables with a peer of the Lua rock that is alive. Our own compare digests with every
+    /// ping, and what somebody is shows with the first.
+    pub(super) fn sync_with_someone(&mut self, now: Now) {
+        let myself = self.me.uri.as_ref();
+        let suitable = |member: &Member| {
+            member.claim.status == Status::Alive
+                && member.dialect == Dialect::Rock
+                && Some(&member.uri) != myself
+        };
+        let partner = self.members.sample(1, &mut self.rng, suitable).pop();
+        self.anti_entropy.awaits_table = false;
+        match partner {
+            Some(partner) => self.sync_with(&partner, now),
+            None => self.timers.set(
+                Timer::AntiEntropy,
+                now.monotonic + self.config.protocol_period,
+            ),
+        }
+    }
+
+    /// Compares tables with `partner`, unless the answer of somebody else is awaited.
+    pub(super) fn sync_with(&mut self, partner: &Uri, now: Now) {
+        if self.anti_entropy.awaits_table {
+            return;
+        }
+        self.anti_entropy.awaits_table = true;
+        self.timers.set(
+            Timer::AntiEntropy,
+            now.monotonic + self.config.protocol_period,
+        );
+        self.stats.syncs += 1;
+        let about_others = |member: &Member| member.uri != *partner;
+        for draft in self.pack_table(MessageType::SyncReq, 1, &[], about_others) {
+            self.send(MessageType::SyncReq, draft, partner);
+        }
+    }
+
+    /// Hears the table of `partner`, and answers with what it does not know or knows less about.
+    pub(super) fn answer_sync(
+        &mut self,
+        partner: &Uri,
+        records: &[Event<'_>],
+        rx: &mut Reaction,
+        now: Now,
+    ) {
+        self.apply_records(partner, records, rx, now);
+        if self.is_blocked(partner) {
+            return;
+        }
+        let known: IndexMap<&str, Claim> = records
+            .iter()
+            .map(|record| (record.uri, record.claim))
+            .collect();
+        let news = |member: &Member| {
+            member.uri != *partner && member.claim.overrides(known.get(&*member.uri).copied())
+        };
+        let tombstones = self.tombstones_against(records, partner);
+        for draft in self.pack_table(
+            MessageType::SyncAck,
+            ANSWER_DATAGRAMS_MAX,
+            &tombstones,
+            news,
+        ) {
+            self.send(MessageType::SyncAck, draft, partner);
+        }
+    }
+
+    /// Hears what I did not know. What taught me something is worth another one soon.
+    pub(super) fn end_sync(
+        &mut self,
+        partner: &Uri,
+        records: &[Event<'_>],
+        rx: &mut Reaction,
+        now: Now,
+    ) {
+        let learnt = self.apply_records(partner, records, rx, now);
+        if !learnt {
+            self.anti_entropy.digest.end_joining();
+        }
+        if self.anti_entropy.awaits_table {
+            self.anti_entropy.awaits_table = false;
+            self.stats.syncs_answered += 1;
+            let config = &self.config;
+            let pause = if learnt {
+                config.protocol_period
+            } else {
+                config.anti_entropy_period
+            };
+            self.timers.set(Timer::AntiEntropy, now.monotonic + pause);
+        }
+    }
+
+    /// Hears records of somebody's table, and says whether there was anything new among them.
+    fn apply_records(
+        &mut self,
+        partner: &Uri,
+        records: &[Event<'_>],
+        rx: &mut Reaction,
+        now: Now,
+    ) -> bool {
+        let before = self.members.news();
+        let (mut wrong, mut suspect) = (None, None);
+        for record in records {
+            if self.is_credible(partner, record, rx, now) {
+                wrong = wrong.max(self.apply_record(record, &mut suspect, now));
+            }
+        }
+        self.end_hearing(wrong, rx, now);
+        // To tell each of them would be to answer one datagram with many. The others hear of it by
+        // gossip, in hundredths of a second, and have seconds to refute it.
+        if let Some(suspect) = suspect {
+            self.push_to(&suspect);
+        }
+        self.members.news() != before
+    }
+
+    /// Hears a record, which differs from an event in how it is to be passed on. Notes the first member
+    /// that becomes a suspect, and returns what the record says of me, if that is to be refuted.
+    fn apply_record(
+        &mut self,
+        record: &Event<'_>,
+        suspect: &mut Option<Uri>,
+        now: Now,
+    ) -> Option<Claim> {
+        if self.takes_for_tombstone(record, now) {
+            return None;
+        }
+        let held = self.members.claim(record.uri);
+        let lives = held.is_some_and(|held| held.status.is_live());
+        let claim = match record.claim.status {
+            // It was dead where the record comes from, which may have been cut off from it. Who is
+            // there is to have the time to say so.
+            Status::Dead if lives => record.claim.with(Status::Suspect),
+            _ => record.claim,
+        };
+        let news = claim.overrides(held);
+        let wrong = self.apply_one(&Event { claim, ..*record }, now);
+        // Who has just come learns what everybody knows, and need not spread it.
+        if held.is_none() && self.anti_entropy.digest.is_joining() {
+            self.rumors.stop(record.uri);
+        }
+        if news && claim.status == Status::Suspect && suspect.is_none() {
+            *suspect = Uri::from_wire(record.uri);
+        }
+        wrong
+    }
+
+    /// Compares digests with `peer`; if they differ, and it is not only that news is on its way, asks
+    /// where.
+    pub(super) fn compare_digest(&mut self, peer: &Uri, theirs: Option<u64>, now: Now) {
+        let Some(theirs) = theirs else { return };
+        let mine = self.members.digest().total();
+        if theirs == mine {
+            self.anti_entropy.digest.end_joining();
+            self.anti_entropy.digest.differs_since = None;
+            return;
+        }
+        let since = *self
+            .anti_entropy
+            .digest
+            .differs_since
+            .get_or_insert(now.monotonic);
+        let explained = self.anti_entropy.digest.agreed
+            && !self.rumors.is_empty()
+            && now.monotonic.since(since) < 3 * self.spreading_time();
+        if !explained && now.monotonic >= self.anti_entropy.digest.resting_until {
+            self.begin_repair(mine, theirs, now);
+            self.stats.repairs += 1;
+            let sums = self.members.digest().sums(self.bucket_count());
+            self.send_extension(Extension::Compare(sums), peer);
+        }
+    }
+
+    /// Sets the time before which no other comparison is begun.
+    fn begin_repair(&mut self, mine: u64, theirs: u64, now: Now) {
+        self.rest(now);
+        if core::mem::replace(&mut self.anti_entropy.digest.compared, (mine, theirs))
+            != (mine, theirs)
+        {
+            self.anti_entropy.digest.fruitless = 0;
+            return;
+        }
+        // There is something that one of us will never believe: the pause grows up to that between
+        // two syncs with a peer of the Lua rock.
+        let pause =
+            self.config.protocol_period * 2_u32.saturating_pow(self.anti_entropy.digest.fruitless);
+        let jitter = self.rng.random_range(1.0..1.5);
+        let pause = pause.min(self.config.anti_entropy_period).mul_f64(jitter);
+        self.anti_entropy.digest.fruitless = (self.anti_entropy.digest.fruitless + 1).min(16);
+        self.anti_entropy.digest.resting_until = now.monotonic + pause;
+    }
+
+    fn rest(&mut self, now: Now) {
+        self.anti_entropy.digest.resting_until =
+            now.monotonic + self.config.ack_timeout.max(PATIENCE_MIN);
+    }
+
+    /// About a bucket for every two members: fine enough to find them, and not more to send than
+    /// they are.
+    fn bucket_count(&self) -> usize {
+        (self.members.len() / 2)
+            .next_power_of_two()
+            .clamp(8, BUCKETS_MAX)
+    }
+
+    /// `peer` wants to know where our tables differ: shows it what is in those buckets here.
+    pub(super) fn show_differing(&mut self, peer: &Uri, sums: &[u32], now: Now) {
+        if self.is_blocked(peer) {
+            return;
+        }
+        let mine = self.members.digest().sums(sums.len());
+        let Some(buckets) = Buckets::differing(&mine, sums) else {
+            return;
+        };
+        // Its records come next, and a comparison of my own meanwhile would be the same again; but a
+        // stranger may only be looking.
+        if self.members.get(peer).is_some() {
+            self.rest(now);
+        }
+        let note = |last| {
+            let buckets = buckets.clone();
+            let note = Some(Extension::Differ { buckets, last });
+            Trailer {
+                note,
+                ..self.trailer()
+            }
+        };
+        let (more, last) = (note(false), note(true));
+        let mut drafts = self.pack_buckets(&buckets, &more, |_any| true);
+        let end = drafts.pop().map(|draft| draft.trailed_by(&last));
+        drafts.extend(end);
+        drafts
+            .into_iter()
+            .for_each(|draft| self.send(MessageType::SyncAck, draft, peer));
+    }
+
+    /// `peer` has shown some of what differs; when it is done, shows it what I know better.
+    pub(super) fn apply_differing(
+        &mut self,
+        peer: &Uri,
+        buckets: &Buckets,
+        last: bool,
+        records: &[Event<'_>],
+        rx: &mut Reaction,
+        now: Now,
+    ) {
+        self.apply_records(peer, records, rx, now);
+        if !last {
+            return self.rest(now);
+        }
+        if self.is_blocked(peer) {
+            return;
+        }
+        self.stats.repairs_answered += 1;
+        let known: IndexMap<&str, &Event<'_>> =
+            records.iter().map(|record| (record.uri, record)).collect();
+        let better = |member: &Member| {
+            let Some(theirs) = known.get(&*member.uri) else {
+                return true;
+            };
+            let same = |mine: &Payload| theirs.payload.is_some_and(|theirs| mine.means(theirs));
+            member.claim > theirs.claim
+                || member.claim == theirs.claim
+                    && member.current_payload().is_some_and(|mine| !same(mine))
+        };
+        let trailer = self.trailer();
+        for draft in self.pack_buckets(buckets, &trailer, better) {
+            if !draft.is_empty() {
+                self.send(MessageType::SyncAck, draft, peer);
+            }
+        }
+        if self.anti_entropy.digest.fruitless == 0 {
+            self.anti_entropy.digest.resting_until = now.monotonic;
+        }
+    }
+
+    /// As much of the table as goes into so many datagrams, from a random place on, behind those who
+    /// come `first`.
+    fn pack_table(
+        &mut self,
+        kind: MessageType,
+        datagrams_max: usize,
+        first: &[Member],
+        wanted: impl Fn(&Member) -> bool,
+    ) -> Vec<MessageBuilder> {
+        let Some(myself) = self.me.uri.clone() else {
+            return Vec::new();
+        };
+        let (limit, trailer) = (self.datagram_capacity(), self.trailer());
+        let start = self.rng.random_range(0..self.members.len().max(1));
+        let blank = || MessageBuilder::sync(kind, &myself, limit).trailed_by(&trailer);
+        let members = self.members.from(start).filter(|member| wanted(member));
+        pack(blank, datagrams_max, first.iter().chain(members))
+    }
+
+    fn pack_buckets(
+        &mut self,
+        buckets: &Buckets,
+        trailer: &Trailer,
+        wanted: impl Fn(&Member) -> bool,
+    ) -> Vec<MessageBuilder> {
+        let Some(myself) = self.me.uri.clone() else {
+            return Vec::new();
+        };
+        let (count, limit) = (buckets.count(), self.datagram_capacity());
+        // From another one each time, should there be more than may be sent at once.
+        let start = self.rng.random_range(0..count);
+        let (before, after): (Vec<_>, Vec<_>) = buckets.iter().partition(|index| *index < start);
+        let indices = after.into_iter().chain(before);
+        let members = indices
+            .clone()
+            .flat_map(|index| self.members.in_bucket(index, count));
+        let tombstones = indices.flat_map(|index| self.members.graves_in_bucket(index, count));
+        let members = members.chain(tombstones).filter(|member| wanted(member));
+        let blank =
+            || MessageBuilder::sync(MessageType::SyncAck, &myself, limit).trailed_by(trailer);
+        let datagrams_max = if self.members.len() < LARGE_TABLE {
+            REPAIR_DATAGRAMS_MAX
+        } else {
+            REPAIR_DATAGRAMS_OF_LARGE_TABLE_MAX
+        };
+        pack(blank, datagrams_max, members)
+    }
+}

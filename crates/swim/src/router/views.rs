@@ -1,0 +1,144 @@
+//! What the application is shown.
+
+use crate::config::Config;
+use crate::detector::app_ping::{PingId, PingOutcome};
+use crate::diagnosis::Diagnosis;
+use crate::identity::uri::Uri;
+use crate::security::acquaintance::Acquaintance;
+use crate::security::seal::Opened;
+use crate::stats::{Gauges, Stats};
+use crate::table::changelog::Position;
+use crate::table::changes::{Changes, Part};
+use crate::table::claim::Status;
+use crate::table::member::Member;
+use crate::table::members::Members;
+use crate::time::Now;
+use crate::{Swim, invariants};
+
+impl Swim {
+    /// My identity, if I have one.
+    pub const fn myself(&self) -> Option<&Uri> {
+        self.me.uri.as_ref()
+    }
+
+    /// What is known of `uri`.
+    pub fn member(&self, uri: &str) -> Option<&Member> {
+        self.members.get(uri)
+    }
+
+    /// The table.
+    pub const fn members(&self) -> &Members {
+        &self.members
+    }
+
+    /// The options.
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// What has become of a probe; [`PingOutcome::Waiting`] for ever when it is forgotten.
+    pub fn outcome(&self, ticket: PingId) -> PingOutcome {
+        self.detector
+            .app_pings
+            .outcome(ticket)
+            .unwrap_or(PingOutcome::Waiting)
+    }
+
+    /// Rises with every change of anything that users can see of a member.
+    pub const fn version(&self) -> u64 {
+        self.members.version()
+    }
+
+    /// The number of the last change that subscribers are to hear of: what [`Self::version`] was then.
+    pub const fn news(&self) -> u64 {
+        self.members.news()
+    }
+
+    /// Rises whenever a probe of a user is decided.
+    pub const fn decided(&self) -> u64 {
+        self.detector.app_pings.decided()
+    }
+
+    /// The counters.
+    pub const fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// The gauges.
+    pub fn gauges(&self) -> Gauges {
+        let (rumors_sent, rumors_expired) = self.rumors.tally();
+        Gauges {
+            members: Status::ALL.map(|status| (status, self.members.count(status))),
+            round_trip: self
+                .detector
+                .prober
+                .round_trip()
+                .map(crate::detector::rtt::RoundTrip::smoothed),
+            rumors: self.rumors.len(),
+            rumors_sent,
+            rumors_expired,
+            isolated: self.detector.isolation.is_isolated(),
+        }
+    }
+
+    /// How many rumors are being spread.
+    pub fn rumors(&self) -> usize {
+        self.rumors.len()
+    }
+
+    /// The key to send with, as the Lua rock uses it: 32 bytes.
+    pub fn encryption_key(&self) -> Option<&[u8]> {
+        self.security.keys.sending().map(|key| &key.block()[..])
+    }
+
+    /// Whether what is sent may have to be sealed with a number that is never used twice.
+    pub fn needs_salt(&self) -> bool {
+        self.seal().takes_aead()
+    }
+
+    /// How well `uri` is known.
+    pub fn acquaintance(&self, uri: &Uri) -> Acquaintance {
+        let member = self.members.get(uri);
+        let known = self.me.uri.as_ref() == Some(uri)
+            || member.is_some_and(|member| member.has_answered)
+            || self.detector.app_pings.waits_for(uri);
+        match member {
+            _ if known => Acquaintance::Known,
+            Some(member) => member.acquaintance,
+            None => Acquaintance::Stranger,
+        }
+    }
+
+    /// Opens a datagram of my group as if it were sent now: for those who watch simulated groups.
+    pub fn peek<'d>(&self, datagram: &'d [u8]) -> Option<Opened<'d>> {
+        self.seal().open(datagram).ok()
+    }
+
+    /// What a reader that has read so far has missed, or the first part of it: at most `count` changes.
+    pub fn changes_since(&self, position: Position, count: usize) -> Changes<'_> {
+        self.members.changes_since(position, count)
+    }
+
+    /// The members of whom there is news since the change of number `version`, or the first part of
+    /// them; `None` if the changelog does not reach back so far.
+    pub fn news_since(&self, version: u64, count: usize) -> Option<Part<'_>> {
+        self.members.news_since(version, count)
+    }
+
+    /// What is known of `uri`, and what is wrong with it as far as can be told from here.
+    pub fn diagnose(&self, uri: &str, now: Now) -> Option<Diagnosis> {
+        let member = self.members.get(uri)?;
+        if !self.me.is(uri) {
+            return Some(Diagnosis::of_member(member, now));
+        }
+        let is_isolated = self.detector.isolation.is_isolated();
+        let application = self.me.application;
+        Some(Diagnosis::of_self(member, is_isolated, application, now))
+    }
+
+    /// Says what is wrong, if anything is: whether all that is kept in two places is the same in both,
+    /// and everything that could grow is within its bound. Looks at the whole table.
+    pub fn audit(&self) -> Result<(), &'static str> {
+        invariants::audit(self)
+    }
+}
