@@ -2,14 +2,12 @@
 
 use crate::Swim;
 use crate::dissemination::gossip::COALESCING;
-use crate::dissemination::hearsay;
-use crate::dissemination::hearsay::Verdict;
+use crate::dissemination::hearsay::{self, Verdict};
 use crate::identity::lifecycle::Application;
 use crate::identity::uri::Uri;
 use crate::log_event::LogEvent;
 use crate::security::authentication::label_size;
 use crate::table::claim::{Claim, Incarnation, Status};
-use crate::table::member::Member;
 use crate::table::members::{Applied, MemberIndex, admit};
 use crate::table::payload::check;
 use crate::time::Now;
@@ -143,30 +141,6 @@ impl Swim {
         }
     }
 
-    /// A member at the last incarnation has answered: that contradicts what is held of it.
-    pub(super) fn revive(&mut self, uri: &str, now: Now) {
-        let Some(member) = self.members.get(uri) else {
-            return;
-        };
-        let (uri, held) = (member.uri.clone(), member.claim);
-        if !held.incarnation.is_last() || self.me.uri.as_ref() == Some(&uri) {
-            return;
-        }
-        if let Some(evidence) = self.members.evidence(&uri) {
-            evidence.note_sign_of_life(now.monotonic);
-        }
-        if held.status == Status::Alive {
-            return;
-        }
-        let claim = held.with(Status::Alive);
-        let place = self.members.put(&uri, claim, None, now.wall);
-        // Others find out for themselves: none of them would take it for news.
-        self.rumors.stop(&uri);
-        self.watch_suspicion(place, Some(held), claim, now);
-        self.watch_departure(place, claim.status, now);
-        self.end_hearing(None, &mut Reaction::default(), now);
-    }
-
     /// Contradicts what is said of me, if it is `wrong`.
     fn contradict(&mut self, wrong: Option<Claim>, rx: &mut Reaction, now: Now) {
         let Some(Claim {
@@ -217,7 +191,7 @@ impl Swim {
         self.enqueue_rumor(place, now);
     }
 
-    fn watch_suspicion(
+    pub(super) fn watch_suspicion(
         &mut self,
         place: MemberIndex,
         before: Option<Claim>,
@@ -242,7 +216,7 @@ impl Swim {
     }
 
     /// The member at `place` has become thus: notes since when it is gone, if it is.
-    fn watch_departure(&mut self, place: MemberIndex, status: Status, now: Now) {
+    pub(super) fn watch_departure(&mut self, place: MemberIndex, status: Status, now: Now) {
         self.members.departures.stop(place);
         if status.is_gone() {
             self.members.departures.start(place, now.monotonic);
@@ -305,16 +279,6 @@ impl Swim {
         self.members.bury_member(&uri, self.config.max_members);
         self.stats.members_displaced += 1;
         true
-    }
-
-    /// The tombstones of those whom somebody takes for live.
-    pub(super) fn tombstones_against(&self, records: &[Event<'_>], but: &Uri) -> Vec<Member> {
-        let mistaken = records.iter().filter_map(|record| {
-            let grave = self.members.tombstone(record.uri)?;
-            let wrong = record.claim.status.is_live() && grave.claim > record.claim;
-            (wrong && grave.uri != *but).then(|| grave.clone())
-        });
-        mistaken.collect()
     }
 
     /// Spreads what is held of the member at `place`.

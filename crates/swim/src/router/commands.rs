@@ -2,7 +2,6 @@
 
 use indexmap::IndexSet;
 
-use crate::config::Setting;
 use crate::detector::app_ping::PingId;
 use crate::dissemination::AntiEntropy;
 use crate::identity::admin::AllowList;
@@ -10,7 +9,6 @@ use crate::identity::lifecycle::Application;
 use crate::identity::uri::Uri;
 use crate::security::acquaintance::Acquaintance;
 use crate::security::authentication::label_size;
-use crate::security::seal::keyring::BadKey;
 use crate::table::claim::{Claim, Incarnation, Status};
 use crate::table::member::Member;
 use crate::table::payload::Payload;
@@ -19,9 +17,6 @@ use crate::time::Now;
 use crate::timers::{Timer, Timers};
 use crate::wire::{Event, MessageBuilder, MessageType, ping_data};
 use crate::{Refused, Seed, Swim};
-
-/// The one option of the Lua rock on which it depends whether the payload fits.
-const PACKET_SIZE: &str = "MAX_PACKET_SIZE";
 
 impl Swim {
     /// Becomes `uri` and takes part in the group. Who was somebody else before is said to be dead.
@@ -266,112 +261,6 @@ impl Swim {
             }
             (Application::Running, false) | (Application::Stalled(_), true) => {}
         }
-    }
-
-    /// Assigns an option. It takes effect at once: what is waited for is not waited for longer than it
-    /// says now.
-    ///
-    /// A number that the Lua rock would take never fails: if it is out of bounds, the nearest one is
-    /// assigned instead, and the answer is why. [`Self::config`] shows which one.
-    pub fn assign(
-        &mut self,
-        name: &str,
-        setting: Setting,
-        now: Now,
-    ) -> Result<Option<Refused>, Refused> {
-        let (before, form) = (self.config.clone(), self.seal().form());
-        let mut why = self.assign_nearest(name, setting)?;
-        let (size, limit) = (self.me.payload.bytes().len(), self.payload_limit());
-        if size > limit {
-            let too_large = Refused::PayloadTooLarge { size, limit };
-            if name != PACKET_SIZE {
-                self.config = before;
-                return Err(too_large);
-            }
-            self.enlarge_packets(before.max_packet_size);
-            why = Some(too_large);
-        }
-        if self.me.uri.is_some() {
-            let config = &self.config;
-            let (period, anti_entropy) = (config.protocol_period, config.anti_entropy_period);
-            self.timers.advance(Timer::Period, now.monotonic + period);
-            self.timers
-                .advance(Timer::AntiEntropy, now.monotonic + anti_entropy);
-            self.watch_oldest_suspicion(now);
-            self.watch_oldest_departure(now);
-        }
-        self.show_form(form);
-        Ok(why)
-    }
-
-    /// Assigns what is asked for, or else the number nearest to it. Says why it is not what was asked for.
-    fn assign_nearest(&mut self, name: &str, setting: Setting) -> Result<Option<Refused>, Refused> {
-        let number = match setting {
-            Setting::Number(number) => self.config.nearest(name, number),
-            Setting::Flag(_) | Setting::Text(_) => None,
-        };
-        let Err(bad) = self.config.assign(name, setting) else {
-            return Ok(None);
-        };
-        let bad = Refused::Option(bad);
-        let nearest = Setting::Number(number.ok_or(bad)?);
-        self.config.assign(name, nearest).map_err(Refused::Option)?;
-        Ok(Some(bad))
-    }
-
-    /// Makes packets no larger than the payload needs: between the present size, in which it does not
-    /// fit, and `most`, in which it did.
-    fn enlarge_packets(&mut self, most: usize) {
-        let (mut least, mut most) = (self.config.max_packet_size, most);
-        while least < most {
-            self.config.max_packet_size = least.midpoint(most);
-            if self.me.payload.bytes().len() <= self.payload_limit() {
-                most = self.config.max_packet_size;
-            } else {
-                least = self.config.max_packet_size + 1;
-            }
-        }
-        self.config.max_packet_size = most;
-    }
-
-    /// Replaces all keys, the first being the one to send with; none ends encryption.
-    pub fn set_encryption_keys(&mut self, keys: &[&[u8]]) -> Result<(), BadKey> {
-        self.change_keys(|swim| swim.security.keys.set(keys.iter().copied()))
-    }
-
-    /// Replaces all keys with this one, if it is one.
-    pub fn set_encryption_key(&mut self, key: Option<&[u8]>) {
-        let set = self.set_encryption_keys(key.as_slice());
-        set.expect("there is room for one");
-    }
-
-    /// Understands this key as well.
-    pub fn add_encryption_key(&mut self, key: &[u8]) -> Result<(), BadKey> {
-        self.change_keys(|swim| swim.security.keys.add(key))
-    }
-
-    /// Sends with this key, which is understood already.
-    pub fn use_encryption_key(&mut self, key: &[u8]) -> Result<(), BadKey> {
-        self.change_keys(|swim| swim.security.keys.use_to_send(key))
-    }
-
-    /// Does not understand this key any more.
-    pub fn remove_encryption_key(&mut self, key: &[u8]) -> Result<(), BadKey> {
-        self.change_keys(|swim| swim.security.keys.remove(key))
-    }
-
-    fn change_keys<T>(&mut self, change: impl FnOnce(&mut Self) -> T) -> T {
-        let before = self.seal().form();
-        let changed = change(self);
-        self.show_form(before);
-        changed
-    }
-
-    /// What is sealed from now on goes with this salt, drawn from the system: should this process have been
-    /// duplicated without notice, its copy has another one. To be called before an input or a command,
-    /// if [`Swim::needs_salt`].
-    pub const fn set_salt(&mut self, salt: u64) {
-        self.security.sessions.set_salt(salt);
     }
 
     /// Goes on as another process that has forked off: what must not be used twice is drawn anew.

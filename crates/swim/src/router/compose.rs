@@ -44,19 +44,6 @@ impl Swim {
         self.send_with_gossip(MessageType::Ping, &data, dst, Telling::All);
     }
 
-    /// Repeats the last ping to `to`, which it did not believe.
-    pub(super) fn ping_again(&mut self, to: &Uri, now: Now) {
-        match self.security.sessions.take_ping(to) {
-            Some(data) => {
-                self.send_with_gossip(MessageType::Ping, &data, to, Telling::News);
-            }
-            None => {
-                let question = self.question(to, now);
-                self.ask(&question, to);
-            }
-        }
-    }
-
     fn ask_if(&mut self, is_due: bool, sender: &Uri, now: Now) {
         if is_due && !self.is_blocked(sender) {
             let question = self.question(sender, now);

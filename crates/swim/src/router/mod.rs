@@ -5,10 +5,11 @@
 //!
 //! | file | what comes in, what is done |
 //! |---|---|
-//! | `receive` | datagrams |
-//! | `tick` | deadlines, and answers to probes |
-//! | `commands` | what the application wants |
+//! | `commands`, `settings` | what the application wants |
 //! | `views` | what the application is shown |
+//! | `receive`, `admit` | datagrams |
+//! | `tick` | deadlines |
+//! | `probe` | probes, and their answers |
 //! | `sync` | tables to be compared and exchanged |
 //! | `apply` | events, to be brought into the table |
 //! | `compose` | questions, answers and news, to be made up |
@@ -16,10 +17,13 @@
 //!
 //! Each uses those below it in this table.
 
+mod admit;
 mod apply;
 mod commands;
 mod compose;
+mod probe;
 mod receive;
+mod settings;
 mod sync;
 mod tick;
 mod transmit;

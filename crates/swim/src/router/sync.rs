@@ -75,7 +75,7 @@ impl Swim {
         let news = |member: &Member| {
             member.uri != *partner && member.claim.overrides(known.get(&*member.uri).copied())
         };
-        let tombstones = self.tombstones_against(records, partner);
+        let tombstones = self.members.tombstones_against(records, partner);
         for draft in self.pack_table(
             MessageType::SyncAck,
             ANSWER_DATAGRAMS_MAX,

@@ -66,6 +66,21 @@ impl Tombstones {
 }
 
 impl Members {
+    /// The tombstones of members that `records` take for live, but for that of `partner`.
+    pub fn tombstones_against(&self, records: &[Event<'_>], partner: &Uri) -> Vec<Member> {
+        let mut mistaken = Vec::new();
+        for record in records {
+            if let Some(tombstone) = self.tombstone(record.uri)
+                && record.claim.status.is_live()
+                && tombstone.claim > record.claim
+                && tombstone.uri != *partner
+            {
+                mistaken.push(tombstone.clone());
+            }
+        }
+        mistaken
+    }
+
     /// The last record of one who was forgotten.
     pub fn tombstone(&self, uri: &str) -> Option<&Member> {
         self.tombstones.get(uri)

@@ -1,0 +1,372 @@
+//! Probes of the protocol period: ping, ping through others, answer, verdict (§3.1, §4.3).
+
+use core::time::Duration;
+
+use crate::Swim;
+use crate::detector::probe::{OWN_ANSWER_MIN, Probe, RETRY_PAUSE_MIN};
+use crate::detector::probe_history::Answer;
+use crate::detector::question::Question;
+use crate::detector::rtt::RoundTrip;
+use crate::identity::uri::Uri;
+use crate::log_event::LogEvent;
+use crate::router::apply::Reaction;
+use crate::security::cookie::Path;
+use crate::table::claim::Status;
+use crate::table::member::Member;
+use crate::time::{Micros, Now};
+use crate::timers::Timer;
+use crate::wire::{Event, Extension, PingData};
+
+impl Swim {
+    /// Begins a protocol period: the verdict on the last probe, and the next one.
+    pub(super) fn begin_period(&mut self, now: Now) {
+        if let Some(due) = self.own_answer_due(now) {
+            return self.timers.set(Timer::Period, due);
+        }
+        self.fail_probe(now);
+        self.detector.indirect_pings.age();
+        self.detector.prober.checks.clear();
+        let length = self.config.protocol_period.max(self.config.ack_timeout);
+        let deadline = now.monotonic + length;
+        self.timers.set(Timer::Period, deadline);
+        if let Some(dst) = self.members.next_unreachable(&mut self.rng) {
+            let question = self.question(&dst, now);
+            self.ask(&question, &dst);
+            self.detector.prober.unreachable_probe = Some(question);
+        }
+        if let Some(dst) = self.members.next_live(&mut self.rng) {
+            let question = self.question(&dst, now);
+            self.stats.probes += 1;
+            self.ask(&question, &dst);
+            let (began, timeout) = (now.monotonic, self.timeout_for(&dst));
+            self.detector.prober.round = Some(Probe {
+                question,
+                began,
+                deadline,
+                timeout,
+                overdue: false,
+                relays: Vec::new(),
+                refusals: 0,
+                nacks: Vec::new(),
+                told: self.own_claim().map(|own| own.incarnation),
+                digest: Some(self.members.digest().total()),
+            });
+            self.timers.set(Timer::Retry, now.monotonic + timeout);
+        }
+    }
+
+    /// When the local node's own address must have answered the probe of this period, if that is yet
+    /// to come.
+    fn own_answer_due(&self, now: Now) -> Option<Micros> {
+        let probe = self.detector.prober.round.as_ref()?;
+        let due = probe.began + OWN_ANSWER_MIN;
+        let is_own = Some(&probe.question.dst) == self.me.uri.as_ref();
+        (is_own && due > now.monotonic).then_some(due)
+    }
+
+    /// How long to wait for an answer of `dst` before asking again.
+    fn timeout_for(&self, dst: &str) -> Duration {
+        let most = self.config.ack_timeout;
+        let known = self.members.get(dst).and_then(|member| member.round_trip);
+        // Of one who has not answered yet, what others take is the best guess.
+        known
+            .or(self.detector.prober.round_trip)
+            .filter(|_| self.config.mechanisms.adaptive_timeouts)
+            .map_or(most, |round_trip| round_trip.timeout(most))
+    }
+
+    /// No answer yet: asks again, and asks others to ask (§3.1).
+    ///
+    /// The paper does this once, after a fixed time. Here it is done as soon as this member should
+    /// have answered, and over and over until the period ends, through other members each time. Where
+    /// 30 of 100 datagrams are lost each way, one ping fails 51 times in a hundred; with a try each
+    /// 0.2 s the whole probe fails 13 times in ten thousand, and with one each 0.05 s never in a
+    /// lifetime. It costs nothing while nothing is lost.
+    pub(super) fn send_indirect(&mut self, now: Now) {
+        let Some(probe) = &self.detector.prober.round else {
+            return;
+        };
+        let (question, asked) = (probe.question.clone(), probe.relays.clone());
+        let (deadline, timeout) = (probe.deadline, probe.timeout);
+        let retries = self.config.mechanisms.retries;
+        // Without relays the verdict falls as soon as the answer is due.
+        let due = probe.began + self.config.ack_timeout.max(RETRY_PAUSE_MIN);
+        let due = self.own_answer_due(now).map_or(due, |own| own.max(due));
+        let relays = self.config.relays;
+        if relays == 0 && now.monotonic >= due {
+            return self.fail_probe(now);
+        }
+        let fresh = self.relays_for(&question.dst, &asked);
+        let digest = self.members.digest().total();
+        // Before asking: one who owes an answer may have got another address.
+        if let Some(probe) = &mut self.detector.prober.round {
+            probe.overdue = true;
+            probe.digest = probe.digest.filter(|told| *told == digest);
+            let fresh = fresh.iter().filter(|relay| !asked.contains(relay));
+            probe.relays.extend(fresh.cloned());
+        }
+        if retries {
+            self.ask(&question, &question.dst);
+        }
+        fresh.iter().for_each(|relay| self.ask(&question, relay));
+        let next = now.monotonic + timeout.max(RETRY_PAUSE_MIN);
+        if relays == 0 {
+            self.timers.set(Timer::Retry, next.min(due));
+        } else if retries && next < deadline {
+            self.timers.set(Timer::Retry, next);
+        }
+    }
+
+    /// k members to ask for `dst`: others than were `asked` already, while there are any.
+    fn relays_for(&mut self, dst: &Uri, asked: &[Uri]) -> Vec<Uri> {
+        let (members, myself, wanted) = (&self.members, &self.me.uri, self.config.relays);
+        let alive = |member: &Member| {
+            member.claim.status == Status::Alive
+                && member.uri != *dst
+                && Some(&member.uri) != myself.as_ref()
+        };
+        let fresh = |member: &Member| alive(member) && !asked.contains(&member.uri);
+        let mut relays = members.sample(wanted, &mut self.rng, fresh);
+        if relays.is_empty() {
+            relays = members.sample(wanted, &mut self.rng, alive);
+        }
+        relays
+    }
+
+    /// The system says that the port of `uri` is closed: no reason to wait for an answer.
+    ///
+    /// This is a hint and no proof. It goes to the relays at once, and if it is the same to all of
+    /// them, or there is none and it is the same again, the verdict falls early: it is a suspicion
+    /// still, to be refuted by whoever is there after all.
+    pub fn handle_refused(&mut self, uri: &Uri, now: Now) {
+        self.security.amplification.advance(now);
+        self.because_of_others(|swim| swim.nack(uri));
+        let probe = self
+            .detector
+            .prober
+            .round
+            .as_mut()
+            .filter(|probe| probe.question.dst == *uri);
+        let Some(probe) = probe else { return };
+        probe.refusals += 1;
+        if probe.refusals == 1 && probe.relays.is_empty() {
+            self.send_indirect(now);
+        }
+        self.fail_probe_early(now);
+    }
+
+    /// The port of `dst` is closed: says so to those of ours who have sent me there.
+    fn nack(&mut self, dst: &Uri) {
+        for (ts, asker) in self.detector.indirect_pings.take(dst) {
+            let asker_is_ours = self.members.get(&asker).is_some_and(Member::is_ours);
+            if asker_is_ours {
+                let dst = dst.clone();
+                self.send_extension(Extension::Nack { ts, dst }, &asker);
+            }
+        }
+    }
+
+    /// A relay says that the port is closed.
+    pub(super) fn hear_nack(&mut self, relay: &Uri, ts: u64, dst: &Uri, now: Now) {
+        let Some(probe) = &mut self.detector.prober.round else {
+            return;
+        };
+        let question = &probe.question;
+        if question.ts == ts && question.dst == *dst && !probe.nacks.contains(relay) {
+            probe.nacks.push(relay.clone());
+            self.fail_probe_early(now);
+        }
+    }
+
+    fn fail_probe_early(&mut self, now: Now) {
+        let Some(probe) = &self.detector.prober.round else {
+            return;
+        };
+        let unanimous = probe.relays.iter().all(|relay| probe.nacks.contains(relay));
+        let enough = if probe.relays.is_empty() { 2 } else { 1 };
+        if unanimous && probe.refusals >= enough {
+            self.fail_probe(now);
+        }
+    }
+
+    /// The verdict on the probe of this period, if it was not answered (§4.2).
+    fn fail_probe(&mut self, now: Now) {
+        self.timers.stop(Timer::Retry);
+        let Some(Probe {
+            question: Question { dst, .. },
+            relays,
+            began,
+            ..
+        }) = self.detector.prober.round.take()
+        else {
+            return;
+        };
+        self.stats.probes_failed += 1;
+        self.note_answer(&dst, Answer::Missing, now);
+        self.notice_isolation(began);
+        let Some(claim) = self
+            .members
+            .claim(&dst)
+            .filter(|claim| claim.status == Status::Alive)
+        else {
+            return;
+        };
+        match self.own_claim().map(|own| own.status) {
+            None => {}
+            Some(Status::Alive) if !self.config.suspiciousness => {
+                self.report(LogEvent::Ignored { uri: dst });
+            }
+            Some(Status::Alive) => {
+                self.report(LogEvent::Suspected {
+                    uri: dst.clone(),
+                    relays,
+                });
+                let suspicion = claim.with(Status::Suspect);
+                if Some(&dst) == self.me.uri.as_ref() {
+                    self.suspect_self(now);
+                } else {
+                    self.stats.suspicions += 1;
+                    self.apply(
+                        &Event {
+                            uri: &dst,
+                            claim: suspicion,
+                            payload: None,
+                            ttl: 0.0,
+                        },
+                        now,
+                    );
+                    self.withhold_if_isolated(&dst);
+                }
+            }
+            Some(myself) => self.report(LogEvent::Doubted { uri: dst, myself }),
+        }
+    }
+
+    /// A probe that began at `began` has failed: looks whether that is because nothing is received.
+    ///
+    /// With one other member there is none to mislead, and none else to hear.
+    fn notice_isolation(&mut self, began: Micros) {
+        if self.members.live().len() < 3 || !self.config.mechanisms.deaf_discretion {
+            return;
+        }
+        if self.detector.isolation.note_failed_probe(began) {
+            self.stats.isolations += 1;
+            self.report(LogEvent::Deaf);
+        }
+    }
+
+    /// Keeps what I think of `uri` to myself, if I am deaf.
+    pub(super) fn withhold_if_isolated(&mut self, uri: &str) {
+        if self.detector.isolation.is_isolated() {
+            self.rumors.stop(uri);
+        }
+    }
+
+    fn note_answer(&mut self, uri: &Uri, answer: Answer, now: Now) {
+        if let Some(evidence) = self.members.evidence(uri) {
+            evidence.note(answer, now.monotonic);
+        }
+    }
+
+    /// An answer to a question of mine, from the one it is about or through a relay. Returns the digest
+    /// that all pings have told which it may answer, if its sender has had one of them.
+    pub(super) fn hear_answer(
+        &mut self,
+        sender: &Uri,
+        echo: &PingData<'_>,
+        path: Path,
+        now: Now,
+    ) -> Option<u64> {
+        let mut confirmed = None;
+        let round = self
+            .detector
+            .prober
+            .round
+            .take_if(|probe| probe.question.is_answered_by(echo));
+        if let Some(probe) = &round {
+            self.timers.stop(Timer::Retry);
+            self.stats.probes_answered += 1;
+            // It may be later than the period ends by the options, see `own_answer_due`.
+            if Some(&probe.question.dst) == self.me.uri.as_ref() {
+                let end = probe.deadline.max(now.monotonic);
+                self.timers.advance(Timer::Period, end);
+            }
+            let took = now.monotonic.since(probe.began);
+            self.stats.round_trips.note(took);
+            let dst = &probe.question.dst;
+            let relayed = path == Path::Indirect || sender != dst;
+            self.stats.probes_answered_by_relay += u64::from(relayed);
+            let answer = match (relayed, probe.overdue) {
+                (true, _) => Answer::Relayed,
+                (false, true) => Answer::Late,
+                (false, false) => Answer::Prompt,
+            };
+            self.note_answer(dst, answer, now);
+            if !relayed {
+                confirmed = probe.digest;
+                if let Some(told) = probe.told {
+                    self.members.note_told(dst, told);
+                }
+            }
+            if !probe.overdue {
+                self.detector.prober.round_trip =
+                    Some(RoundTrip::after(self.detector.prober.round_trip, took));
+                self.members.note_round_trip(dst, took);
+            }
+        }
+        let unreachable_probe = self
+            .detector
+            .prober
+            .unreachable_probe
+            .take_if(|question| question.is_answered_by(echo));
+        let checked = self.detector.prober.checks.hear_answer(echo);
+        let decided = self.detector.app_pings.hear_answer(echo);
+        let counts = round.is_some() || unreachable_probe.is_some() || checked || decided > 0;
+        let (Some(dst), true) = (echo.dst, counts) else {
+            return confirmed;
+        };
+        if let (Some(ts), Some(ats)) = (echo.ts, echo.ats.filter(|ats| ats.is_finite())) {
+            // In the middle between question and answer their clock showed `ats`. Integers up to
+            // 2^53 µs, the year 2255, are exact in a double.
+            let middle = (ts as f64 + now.wall.0 as f64) / 2.0;
+            self.members.set_clock_delta(dst, ats - middle);
+        }
+        self.revive(dst, now);
+        if Some(dst) == self.me.uri.as_deref() {
+            self.clear_self_suspicion(now);
+        }
+        confirmed
+    }
+
+    /// Nothing could be sent to `uri`.
+    pub(super) fn give_up_asking(&mut self, uri: &str) {
+        if let Some(probe) = &mut self.detector.prober.round {
+            probe.relays.retain(|relay| **relay != *uri);
+        }
+        self.detector.app_pings.give_up(uri);
+    }
+
+    /// A member at the last incarnation has answered: that contradicts what is held of it.
+    fn revive(&mut self, uri: &str, now: Now) {
+        let Some(member) = self.members.get(uri) else {
+            return;
+        };
+        let (uri, held) = (member.uri.clone(), member.claim);
+        if !held.incarnation.is_last() || self.me.uri.as_ref() == Some(&uri) {
+            return;
+        }
+        if let Some(evidence) = self.members.evidence(&uri) {
+            evidence.note_sign_of_life(now.monotonic);
+        }
+        if held.status == Status::Alive {
+            return;
+        }
+        let claim = held.with(Status::Alive);
+        let place = self.members.put(&uri, claim, None, now.wall);
+        // Others find out for themselves: none of them would take it for news.
+        self.rumors.stop(&uri);
+        self.watch_suspicion(place, Some(held), claim, now);
+        self.watch_departure(place, claim.status, now);
+        self.end_hearing(None, &mut Reaction::default(), now);
+    }
+}
