@@ -45,7 +45,7 @@ pub(crate) fn audit(swim: &Swim) -> Result<(), &'static str> {
             "every suspicion and every departure has its timer",
         ),
         (
-            members.is_sound_in_graves(swim.config.max_members),
+            members.is_sound_in_tombstones(swim.config.max_members),
             "who is forgotten is not in the table, and is no more than may be",
         ),
         (

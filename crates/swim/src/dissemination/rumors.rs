@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use crate::identity::uri::Uri;
 use crate::table::chains::Chains;
 use crate::table::claim::Claim;
-use crate::table::members::{MemberIndex, place};
+use crate::table::index::{MemberIndex, member_index};
 use crate::table::payload::Payload;
 use crate::wire::MessageBuilder;
 
@@ -48,18 +48,20 @@ impl Rumors {
         let index = match self.rumors.get_full_mut(uri) {
             Some((index, _uri, known)) => {
                 let before = core::mem::replace(known, rumor);
-                self.waiting.remove(before.sent as usize, place(index));
+                self.waiting
+                    .remove(before.sent as usize, member_index(index));
                 index
             }
             None => self.rumors.insert_full(uri.clone(), rumor).0,
         };
-        self.waiting.push_first(0, place(index), ());
+        self.waiting.push_first(0, member_index(index), ());
     }
 
     /// No longer spreads anything about `uri`.
     pub fn stop(&mut self, uri: &str) {
         if let Some((index, _uri, rumor)) = self.rumors.swap_remove_full(uri) {
-            self.waiting.remove(rumor.sent as usize, place(index));
+            self.waiting
+                .remove(rumor.sent as usize, member_index(index));
             self.rename_last(index);
         }
     }
@@ -67,8 +69,9 @@ impl Rumors {
     /// The last rumor has taken the place of one that was removed: it goes on waiting where it did.
     fn rename_last(&mut self, index: usize) {
         if let Some((_uri, moved)) = self.rumors.get_index(index) {
-            let last = place(self.rumors.len());
-            self.waiting.rename(moved.sent as usize, last, place(index));
+            let last = member_index(self.rumors.len());
+            self.waiting
+                .rename(moved.sent as usize, last, member_index(index));
         }
     }
 
@@ -147,7 +150,7 @@ impl Rumors {
     /// Counts that the rumor about `uri`, if there is one, has been sent once more.
     pub fn count(&mut self, uri: &str, limit: u32) {
         if let Some(index) = self.rumors.get_index_of(uri) {
-            self.advance(vec![place(index)], limit);
+            self.advance(vec![member_index(index)], limit);
         }
     }
 

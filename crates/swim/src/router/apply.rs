@@ -8,7 +8,9 @@ use crate::identity::uri::Uri;
 use crate::log_event::LogEvent;
 use crate::security::authentication::label_size;
 use crate::table::claim::{Claim, Incarnation, Status};
-use crate::table::members::{Applied, MemberIndex, admit};
+use crate::table::index::MemberIndex;
+use crate::table::member::admit;
+use crate::table::members::Applied;
 use crate::table::payload::check;
 use crate::time::Now;
 use crate::timers::Timer;
@@ -276,7 +278,7 @@ impl Swim {
             return false;
         };
         self.rumors.stop(&uri);
-        self.members.bury_member(&uri, self.config.max_members);
+        self.members.forget(&uri, self.config.max_members);
         self.stats.members_displaced += 1;
         true
     }
@@ -367,5 +369,13 @@ impl Swim {
         let place = self.members.put(&uri, event.claim, payload, now.wall);
         self.follow(place, Some(held), event.claim, now);
         true
+    }
+
+    /// Forgets a member, here only: it comes back with the next that is heard of it. Never myself.
+    pub fn remove_member(&mut self, uri: &str) {
+        if self.me.uri.as_deref() != Some(uri) {
+            self.rumors.stop(uri);
+            self.members.remove(uri);
+        }
     }
 }

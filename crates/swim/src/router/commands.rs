@@ -173,14 +173,6 @@ impl Swim {
         true
     }
 
-    /// Forgets a member, here only: it comes back with the next that is heard of it. Never myself.
-    pub fn remove_member(&mut self, uri: &str) {
-        if self.me.uri.as_deref() != Some(uri) {
-            self.rumors.stop(uri);
-            self.members.remove(uri);
-        }
-    }
-
     /// Remembers of the members that are not `allowed` only those that are there: none that is
     /// suspect, dead or has left. Forgets them all now. With none allowed, all are.
     pub fn set_allowed_members(&mut self, allowed: IndexSet<Uri>) {

@@ -10,6 +10,7 @@
 //! | `receive`, `admit` | datagrams |
 //! | `tick` | deadlines |
 //! | `probe` | probes, and their answers |
+//! | `answer` | pings of others, to be answered or forwarded |
 //! | `sync` | tables to be compared and exchanged |
 //! | `apply` | events, to be brought into the table |
 //! | `compose` | questions, answers and news, to be made up |
@@ -18,6 +19,7 @@
 //! Each uses those below it in this table.
 
 mod admit;
+mod answer;
 mod apply;
 mod commands;
 mod compose;

@@ -7,6 +7,7 @@ use crate::detector::probe::{OWN_ANSWER_MIN, Probe, RETRY_PAUSE_MIN};
 use crate::detector::probe_history::Answer;
 use crate::detector::question::Question;
 use crate::detector::rtt::RoundTrip;
+use crate::detector::self_check;
 use crate::identity::uri::Uri;
 use crate::log_event::LogEvent;
 use crate::router::apply::Reaction;
@@ -15,7 +16,7 @@ use crate::table::claim::Status;
 use crate::table::member::Member;
 use crate::time::{Micros, Now};
 use crate::timers::Timer;
-use crate::wire::{Event, Extension, PingData};
+use crate::wire::{Event, PingData};
 
 impl Swim {
     /// Begins a protocol period: the verdict on the last probe, and the next one.
@@ -153,17 +154,6 @@ impl Swim {
             self.send_indirect(now);
         }
         self.fail_probe_early(now);
-    }
-
-    /// The port of `dst` is closed: says so to those of ours who have sent me there.
-    fn nack(&mut self, dst: &Uri) {
-        for (ts, asker) in self.detector.indirect_pings.take(dst) {
-            let asker_is_ours = self.members.get(&asker).is_some_and(Member::is_ours);
-            if asker_is_ours {
-                let dst = dst.clone();
-                self.send_extension(Extension::Nack { ts, dst }, &asker);
-            }
-        }
     }
 
     /// A relay says that the port is closed.
@@ -368,5 +358,26 @@ impl Swim {
         self.watch_suspicion(place, Some(held), claim, now);
         self.watch_departure(place, claim.status, now);
         self.end_hearing(None, &mut Reaction::default(), now);
+    }
+
+    /// Looks whether the local node was paused; to be called with every input, before anything else.
+    ///
+    /// An answer that was not heard in the meantime proves nothing, and a suspect whose refutation was
+    /// not heard gets that much more time.
+    pub(super) fn notice_pause(&mut self, now: Now) {
+        if !self.config.mechanisms.pause_guard {
+            return;
+        }
+        let Some(due) = self.timers.next() else {
+            return;
+        };
+        if let Some(late) = self_check::pause(due, now.monotonic, self.config.ack_timeout) {
+            self.stats.pauses += 1;
+            self.detector.prober.give_up();
+            self.timers.stop(Timer::Retry);
+            self.members.suspicions.postpone(late);
+            self.watch_oldest_suspicion(now);
+            self.timers.catch_up(now.monotonic);
+        }
     }
 }

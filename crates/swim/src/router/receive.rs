@@ -2,8 +2,8 @@
 
 use core::net::SocketAddr;
 
-use crate::detector::clock_reading::WaitingPing;
-use crate::dissemination::gossip::Telling;
+use super::answer::Rx;
+use crate::Swim;
 use crate::identity::uri::Uri;
 use crate::log_event::LogEvent;
 use crate::router::apply::Reaction;
@@ -14,26 +14,7 @@ use crate::security::seal::aead::Sealed;
 use crate::table::claim::Status;
 use crate::table::member::Dialect;
 use crate::time::Now;
-use crate::timers::Timer;
-use crate::wire::{
-    Body, DropReason, Event, Extension, Message, MessageType, PingData, ack_data, decode,
-};
-
-/// What is known of the datagram at hand.
-#[derive(Clone, Copy)]
-struct Rx<'a> {
-    /// Its sender, as it names itself.
-    sender: &'a Uri,
-    /// Where it came from.
-    source: SocketAddr,
-    /// The message, encoded.
-    plain: &'a [u8],
-    /// What was authenticated along with it.
-    sealed: Option<Sealed>,
-    /// The digest of the table of its sender, if it tells that.
-    digest: Option<u64>,
-}
-use crate::Swim;
+use crate::wire::{Body, DropReason, Event, Extension, Message, PingData, decode};
 
 impl Swim {
     /// A datagram came from `source`, as the system says. One that is malformed is counted, and
@@ -235,43 +216,6 @@ impl Swim {
         }
     }
 
-    /// Answers a ping. If there is no room for my payload, since the address of the asker is not
-    /// validated, the answer has to wait until it is: the asker takes an answer to mean that it knows
-    /// the payload.
-    fn answer_at_once(&mut self, rx: &Rx<'_>, echo: &PingData<'_>, now: Now) {
-        let data = ack_data(echo.raw, now.wall);
-        let mut trailer = self.trailer();
-        // An ACK without a digest says that it is that of the PING.
-        if rx.digest == trailer.digest {
-            trailer.digest = None;
-        }
-        if !self.send_with_gossip_and(MessageType::Ack, &data, rx.sender, Telling::News, &trailer) {
-            self.set_aside(rx.sender, rx.source, rx.plain, now);
-        }
-    }
-
-    /// Answers a ping that has waited.
-    pub(super) fn answer_late(&mut self, ping: &WaitingPing, now: Now) {
-        let message = decode(&ping.plain);
-        let Ok(Body::Ping(echo)) = message.as_ref().map(|message| &message.body) else {
-            return;
-        };
-        let rx = Rx {
-            sender: &ping.sender,
-            source: ping.source,
-            plain: &ping.plain,
-            sealed: None,
-            digest: None,
-        };
-        if ping.is_sealed {
-            self.answer_at_once(&rx, echo, now);
-        } else {
-            self.with_bytes(&ping.sender, ping.source, ping.limit, |swim| {
-                swim.answer_at_once(&rx, echo, now);
-            });
-        }
-    }
-
     /// An answer to a question of mine, from the member that it is about or through a relay. If it
     /// validates the address of its sender, what that has asked for is served now.
     fn hear_ack(
@@ -338,56 +282,5 @@ impl Swim {
     /// Nothing could be sent to `uri`: its name does not resolve, or the system refuses.
     pub fn handle_unsent(&mut self, uri: &str) {
         self.give_up_asking(uri);
-    }
-
-    /// Forwards a ping to the member that it asks for.
-    fn relay_ping(&mut self, sender: &Uri, ping: &PingData<'_>) {
-        // A ping of the local node that has come back: to a former URI of it, or to an address of another.
-        if self.me.is(sender) {
-            return;
-        }
-        let Some(dst) = ping.dst.and_then(Uri::from_wire) else {
-            return;
-        };
-        if self.detector.indirect_pings.admit(sender, ping) {
-            self.stats.relayed += 1;
-            self.send_with_gossip(MessageType::Ping, ping.raw, &dst, Telling::News);
-        } else {
-            self.stats.relays_refused += 1;
-        }
-    }
-
-    /// Forwards an answer to the member that asked.
-    fn relay_answer(&mut self, answer: &PingData<'_>) {
-        let Some(src) = answer.src.and_then(Uri::from_wire) else {
-            return;
-        };
-        if self.detector.indirect_pings.expects(answer) {
-            // Its address was validated when it asked.
-            self.because_of_others(|swim| {
-                swim.send_with_gossip(MessageType::Ack, answer.raw, &src, Telling::News)
-            });
-        } else {
-            self.stats.acks_unsolicited += 1;
-        }
-    }
-
-    /// Answers a ping, now or as soon as the clock has been read.
-    fn answer(&mut self, rx: &Rx<'_>, echo: &PingData<'_>, now: Now) {
-        if !echo.wants_clock {
-            return self.answer_at_once(rx, echo, now);
-        }
-        let ping = || WaitingPing {
-            sender: rx.sender.clone(),
-            source: rx.source,
-            plain: rx.plain.to_vec(),
-            is_sealed: rx.sealed.is_some(),
-            limit: 0,
-        };
-        let reading = &mut self.detector.clock_reading;
-        match reading.wait(ping, self.config.ack_timeout, now.monotonic) {
-            Some(until) => self.timers.advance(Timer::Clock, until),
-            None => self.answer_at_once(rx, echo, now),
-        }
     }
 }

@@ -331,7 +331,7 @@ impl Swim {
         let members = indices
             .clone()
             .flat_map(|index| self.members.in_bucket(index, count));
-        let tombstones = indices.flat_map(|index| self.members.graves_in_bucket(index, count));
+        let tombstones = indices.flat_map(|index| self.members.tombstones_in_bucket(index, count));
         let members = members.chain(tombstones).filter(|member| wanted(member));
         let blank =
             || MessageBuilder::sync(MessageType::SyncAck, &myself, limit).trailed_by(trailer);

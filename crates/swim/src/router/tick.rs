@@ -3,7 +3,6 @@
 use core::time::Duration;
 
 use crate::Swim;
-use crate::detector::self_check;
 use crate::identity::uri::Uri;
 use crate::log_event::LogEvent;
 use crate::table::claim::{Claim, Status};
@@ -80,38 +79,8 @@ impl Swim {
                 return self.watch_oldest_departure(now);
             };
             let uri = self.members.at(place).uri.clone();
-            self.members.bury_member(&uri, capacity);
+            self.members.forget(&uri, capacity);
         }
         self.timers.set(Timer::Reap, now.monotonic + EXPIRY_PAUSE);
-    }
-
-    /// Answers the PINGs that wait, with the last reading of the application's clock.
-    pub(super) fn answer_waiting(&mut self, now: Now) {
-        self.timers.stop(Timer::Clock);
-        self.security.amplification.advance(now);
-        for ping in self.detector.clock_reading.take_waiting() {
-            self.answer_late(&ping, now);
-        }
-    }
-
-    /// Looks whether the local node was paused; to be called with every input, before anything else.
-    ///
-    /// An answer that was not heard in the meantime proves nothing, and a suspect whose refutation was
-    /// not heard gets that much more time.
-    pub(super) fn notice_pause(&mut self, now: Now) {
-        if !self.config.mechanisms.pause_guard {
-            return;
-        }
-        let Some(due) = self.timers.next() else {
-            return;
-        };
-        if let Some(late) = self_check::pause(due, now.monotonic, self.config.ack_timeout) {
-            self.stats.pauses += 1;
-            self.detector.prober.give_up();
-            self.timers.stop(Timer::Retry);
-            self.members.suspicions.postpone(late);
-            self.watch_oldest_suspicion(now);
-            self.timers.catch_up(now.monotonic);
-        }
     }
 }

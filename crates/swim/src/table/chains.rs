@@ -1,7 +1,7 @@
 //! Lists of members that are linked by place: adding, removing and moving a member take a constant
 //! number of steps, whatever the length of the list.
 
-use crate::table::members::MemberIndex;
+use crate::table::index::MemberIndex;
 
 /// Numbered lists over the places of one table. A place is in one list at most, with a value.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::identity::uri::Uri;
 use crate::table::chains::Chains;
-use crate::table::members::MemberIndex;
+use crate::table::index::MemberIndex;
 
 /// The last change of each member, in the order of the changes, numbered.
 ///

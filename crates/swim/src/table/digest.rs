@@ -4,8 +4,8 @@
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::table::claim::Status;
+use crate::table::index::MemberIndex;
 use crate::table::member::Member;
-use crate::table::members::{MemberIndex, Members};
 use crate::wire::msgpack::mix;
 
 /// Into how many buckets the members are divided at most, by the hash of their URIs. A power of two.
@@ -209,20 +209,6 @@ impl Digest {
         total == self.total
             && self.members.is_sound(members)
             && self.tombstones.is_sound(tombstones)
-    }
-}
-
-impl Members {
-    /// A fingerprint of the table.
-    pub const fn digest(&self) -> &Digest {
-        &self.digest
-    }
-
-    /// The members of bucket `index` of `count`, as the digest divides them.
-    pub fn in_bucket(&self, index: usize, count: usize) -> impl Iterator<Item = &Member> {
-        self.digest
-            .members(index, count)
-            .map(|place| self.at(place))
     }
 }
 

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use crate::table::chains::Chains;
-use crate::table::members::MemberIndex;
+use crate::table::index::MemberIndex;
 use crate::time::Micros;
 
 /// The members of which it is so, in the order in which *this* node has learnt it, and when.

@@ -7,9 +7,10 @@ use crate::detector::rtt::RoundTrip;
 use crate::identity::uri::Uri;
 use crate::security::acquaintance::Acquaintance;
 use crate::security::seal::keyring::KeyId;
-use crate::table::claim::{Claim, Incarnation};
+use crate::table::claim::{Claim, Incarnation, Status};
 use crate::table::payload::Payload;
 use crate::time::Micros;
+use crate::wire::Event;
 
 /// What is known of one member.
 #[derive(Clone, Debug)]
@@ -93,4 +94,29 @@ impl Member {
             .as_ref()
             .filter(|_| self.payload_of == self.claim.incarnation)
     }
+}
+
+/// The payload that was sent; not copied when it is the one that is `known`.
+pub(crate) fn admit(sent: Option<&[u8]>, known: Option<&Payload>) -> Option<Payload> {
+    let sent = sent?;
+    known
+        .filter(|known| known.bytes() == sent)
+        .cloned()
+        .or_else(|| Payload::new(sent).ok())
+}
+
+/// The payload of an event that is no news otherwise, if it is to be taken all the same.
+pub(crate) fn better_payload(event: &Event<'_>, member: &Member) -> Option<Payload> {
+    if event.claim.incarnation != member.claim.incarnation {
+        return None;
+    }
+    let Some(known) = member.current_payload() else {
+        return admit(event.payload, member.payload.as_ref());
+    };
+    // Two of them: in another life it has counted up to the same incarnation. One who is there will
+    // contradict; of one who is gone all shall at least remember the same.
+    if member.claim.status <= Status::Suspect {
+        return None;
+    }
+    admit(event.payload, Some(known)).filter(|sent| sent.semantic_hash() > known.semantic_hash())
 }

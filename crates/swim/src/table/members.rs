@@ -1,5 +1,9 @@
 //! The table: everybody who was ever heard of, and the rounds in which they are probed.
 
+use crate::table::index::MemberIndex;
+use crate::table::index::member_index;
+use crate::table::member::admit;
+use crate::table::member::better_payload;
 use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 use indexmap::map::Entry;
@@ -17,9 +21,6 @@ use crate::table::probe_order::ProbeOrder;
 use crate::table::tombstones::Tombstones;
 use crate::time::Micros;
 use crate::wire::Event;
-
-/// Where in the table a member is. It moves only when another is forgotten.
-pub type MemberIndex = u32;
 
 /// Everybody who was ever heard of, oneself included.
 #[derive(Debug, Default)]
@@ -113,13 +114,16 @@ impl Members {
     /// Hears an event about somebody else. At most `capacity` members are remembered.
     pub fn apply(&mut self, event: &Event<'_>, now: Micros, capacity: usize) -> Applied {
         let Some((index, _uri, member)) = self.table.get_full(event.uri) else {
-            if self.is_past(event, now, capacity) {
+            if self
+                .tombstones
+                .absorb(event, now, capacity, &mut self.digest)
+            {
                 return Applied::Stale;
             }
             if self.len() >= capacity {
                 return Applied::Refused;
             }
-            self.take_tombstone(event.uri);
+            self.tombstones.remove(event.uri, &mut self.digest);
             let uri = Uri::from_wire(event.uri).expect("checked when decoded");
             let place = self.put(&uri, event.claim, admit(event.payload, None), now);
             return Applied::News {
@@ -127,7 +131,7 @@ impl Members {
                 before: None,
             };
         };
-        let (place, held, since) = (place(index), member.claim, member.since);
+        let (place, held, since) = (member_index(index), member.claim, member.since);
         if event.claim.overrides(Some(held)) {
             let payload = admit(event.payload, member.payload.as_ref());
             self.update(place, event.claim, payload, now);
@@ -153,7 +157,7 @@ impl Members {
         since: Micros,
     ) -> MemberIndex {
         let entry = self.table.entry(uri.clone());
-        let place = place(entry.index());
+        let place = member_index(entry.index());
         let Entry::Vacant(entry) = entry else {
             self.update(place, claim, payload, since);
             return place;
@@ -199,6 +203,18 @@ impl Members {
         self.classify(place);
     }
 
+    /// A fingerprint of the table.
+    pub const fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
+    /// The members of bucket `index` of `count`, as the digest divides them.
+    pub fn in_bucket(&self, index: usize, count: usize) -> impl Iterator<Item = &Member> {
+        self.digest
+            .members(index, count)
+            .map(|place| self.at(place))
+    }
+
     /// Makes room for so many more.
     pub fn reserve(&mut self, additional: usize) {
         self.table.reserve_exact(additional);
@@ -209,7 +225,7 @@ impl Members {
         let Some((index, uri, member)) = self.table.swap_remove_full(uri) else {
             return;
         };
-        let (here, last) = (place(index), place(self.table.len()));
+        let (here, last) = (member_index(index), member_index(self.table.len()));
         self.recount(here, Some(member.claim.status), None);
         self.unproven.remove(here);
         self.gone.remove(here);
@@ -311,7 +327,7 @@ impl Members {
 
     /// Where in the table `uri` is.
     pub fn place_of(&self, uri: &str) -> Option<MemberIndex> {
-        self.table.get_index_of(uri).map(place)
+        self.table.get_index_of(uri).map(member_index)
     }
 
     /// Who is at this place of the table.
@@ -356,35 +372,6 @@ impl Members {
             .map(|place| self.at(place).uri.clone())
             .collect()
     }
-}
-
-pub(crate) fn place(index: usize) -> MemberIndex {
-    MemberIndex::try_from(index).expect("less than 2^32 members")
-}
-
-/// The payload that was sent; not copied when it is the one that is `known`.
-pub(crate) fn admit(sent: Option<&[u8]>, known: Option<&Payload>) -> Option<Payload> {
-    let sent = sent?;
-    known
-        .filter(|known| known.bytes() == sent)
-        .cloned()
-        .or_else(|| Payload::new(sent).ok())
-}
-
-/// The payload of an event that is no news otherwise, if it is to be taken all the same.
-pub(crate) fn better_payload(event: &Event<'_>, member: &Member) -> Option<Payload> {
-    if event.claim.incarnation != member.claim.incarnation {
-        return None;
-    }
-    let Some(known) = member.current_payload() else {
-        return admit(event.payload, member.payload.as_ref());
-    };
-    // Two of them: in another life it has counted up to the same incarnation. One who is there will
-    // contradict; of one who is gone all shall at least remember the same.
-    if member.claim.status <= Status::Suspect {
-        return None;
-    }
-    admit(event.payload, Some(known)).filter(|sent| sent.semantic_hash() > known.semantic_hash())
 }
 
 const fn index(status: Status) -> usize {

@@ -7,9 +7,9 @@
 //! | [`member`], [`members`], `notes` | the table, and what is observed of each member |
 //! | `changelog`, `changes` | what has changed since a reader last asked |
 //! | `digest` | hashes of the table, to compare it with that of a peer |
-//! | `tombstones`, `expiry_queue` | forgetting members that are gone, and staying aware of it |
+//! | `tombstones`, `forgetting`, `expiry_queue` | forgetting members that are gone, and knowing them again |
 //! | `probe_order` | in which order members are probed (§4.3) |
-//! | `chains` | lists that are linked by place in the table |
+//! | `index`, `chains` | places in the table, and lists that are linked by them |
 //! | [`preload`] | filling a table at once, for tests and benches |
 
 pub mod chains;
@@ -18,6 +18,8 @@ pub mod changes;
 pub mod claim;
 pub mod digest;
 pub mod expiry_queue;
+mod forgetting;
+pub mod index;
 pub mod member;
 pub mod members;
 mod notes;

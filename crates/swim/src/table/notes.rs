@@ -8,15 +8,16 @@ use crate::detector::rtt::RoundTrip;
 use crate::security::acquaintance::Acquaintance;
 use crate::security::seal::keyring::KeyId;
 use crate::table::claim::Incarnation;
+use crate::table::index::member_index;
 use crate::table::member::Dialect;
-use crate::table::members::{Members, place};
+use crate::table::members::Members;
 
 impl Members {
     /// Notes how far the clock of `uri` is ahead of ours.
     pub fn set_clock_delta(&mut self, uri: &str, delta: f64) {
         if let Some((index, _uri, member)) = self.table.get_full_mut(uri) {
             member.clock_delta = Some(delta);
-            self.history.measure(place(index));
+            self.history.measure(member_index(index));
         }
     }
 
@@ -44,7 +45,7 @@ impl Members {
             member.validated = Some(source);
             if !member.has_answered {
                 member.has_answered = true;
-                self.classify(place(index));
+                self.classify(member_index(index));
             }
         }
     }

@@ -3,7 +3,7 @@
 use rand::RngExt;
 use rand::rngs::StdRng;
 
-use crate::table::members::MemberIndex;
+use crate::table::index::MemberIndex;
 
 /// Members to be probed, shuffled as the round goes on.
 ///

@@ -1,0 +1,138 @@
+//! Pings of others: answered, forwarded, and refused.
+
+use core::net::SocketAddr;
+
+use crate::Swim;
+use crate::detector::clock_reading::WaitingPing;
+use crate::dissemination::gossip::Telling;
+use crate::identity::uri::Uri;
+use crate::security::seal::aead::Sealed;
+use crate::table::member::Member;
+use crate::time::Now;
+use crate::timers::Timer;
+use crate::wire::{Body, Extension, MessageType, PingData, ack_data, decode};
+
+/// What is known of the datagram at hand.
+#[derive(Clone, Copy)]
+pub(super) struct Rx<'a> {
+    /// Its sender, as it names itself.
+    pub sender: &'a Uri,
+    /// Where it came from.
+    pub source: SocketAddr,
+    /// The message, encoded.
+    pub plain: &'a [u8],
+    /// What was authenticated along with it.
+    pub sealed: Option<Sealed>,
+    /// The digest of the table of its sender, if it tells that.
+    pub digest: Option<u64>,
+}
+
+impl Swim {
+    /// Answers a ping, now or as soon as the clock has been read.
+    pub(super) fn answer(&mut self, rx: &Rx<'_>, echo: &PingData<'_>, now: Now) {
+        if !echo.wants_clock {
+            return self.answer_at_once(rx, echo, now);
+        }
+        let ping = || WaitingPing {
+            sender: rx.sender.clone(),
+            source: rx.source,
+            plain: rx.plain.to_vec(),
+            is_sealed: rx.sealed.is_some(),
+            limit: 0,
+        };
+        let reading = &mut self.detector.clock_reading;
+        match reading.wait(ping, self.config.ack_timeout, now.monotonic) {
+            Some(until) => self.timers.advance(Timer::Clock, until),
+            None => self.answer_at_once(rx, echo, now),
+        }
+    }
+
+    /// Answers a ping. If there is no room for my payload, since the address of the asker is not
+    /// validated, the answer has to wait until it is: the asker takes an answer to mean that it knows
+    /// the payload.
+    fn answer_at_once(&mut self, rx: &Rx<'_>, echo: &PingData<'_>, now: Now) {
+        let data = ack_data(echo.raw, now.wall);
+        let mut trailer = self.trailer();
+        // An ACK without a digest says that it is that of the PING.
+        if rx.digest == trailer.digest {
+            trailer.digest = None;
+        }
+        if !self.send_with_gossip_and(MessageType::Ack, &data, rx.sender, Telling::News, &trailer) {
+            self.set_aside(rx.sender, rx.source, rx.plain, now);
+        }
+    }
+
+    /// Answers a ping that has waited.
+    fn answer_late(&mut self, ping: &WaitingPing, now: Now) {
+        let message = decode(&ping.plain);
+        let Ok(Body::Ping(echo)) = message.as_ref().map(|message| &message.body) else {
+            return;
+        };
+        let rx = Rx {
+            sender: &ping.sender,
+            source: ping.source,
+            plain: &ping.plain,
+            sealed: None,
+            digest: None,
+        };
+        if ping.is_sealed {
+            self.answer_at_once(&rx, echo, now);
+        } else {
+            self.with_bytes(&ping.sender, ping.source, ping.limit, |swim| {
+                swim.answer_at_once(&rx, echo, now);
+            });
+        }
+    }
+
+    /// Answers the PINGs that wait, with the last reading of the application's clock.
+    pub(super) fn answer_waiting(&mut self, now: Now) {
+        self.timers.stop(Timer::Clock);
+        self.security.amplification.advance(now);
+        for ping in self.detector.clock_reading.take_waiting() {
+            self.answer_late(&ping, now);
+        }
+    }
+
+    /// Forwards a ping to the member that it asks for.
+    pub(super) fn relay_ping(&mut self, sender: &Uri, ping: &PingData<'_>) {
+        // A ping of the local node that has come back: to a former URI of it, or to an address of another.
+        if self.me.is(sender) {
+            return;
+        }
+        let Some(dst) = ping.dst.and_then(Uri::from_wire) else {
+            return;
+        };
+        if self.detector.indirect_pings.admit(sender, ping) {
+            self.stats.relayed += 1;
+            self.send_with_gossip(MessageType::Ping, ping.raw, &dst, Telling::News);
+        } else {
+            self.stats.relays_refused += 1;
+        }
+    }
+
+    /// Forwards an answer to the member that asked.
+    pub(super) fn relay_answer(&mut self, answer: &PingData<'_>) {
+        let Some(src) = answer.src.and_then(Uri::from_wire) else {
+            return;
+        };
+        if self.detector.indirect_pings.expects(answer) {
+            // Its address was validated when it asked.
+            self.because_of_others(|swim| {
+                swim.send_with_gossip(MessageType::Ack, answer.raw, &src, Telling::News)
+            });
+        } else {
+            self.stats.acks_unsolicited += 1;
+        }
+    }
+
+    /// The port of `dst` is closed: says so to those of ours who have sent me there.
+    pub(super) fn nack(&mut self, dst: &Uri) {
+        for (ts, asker) in self.detector.indirect_pings.take(dst) {
+            let asker_is_ours = self.members.get(&asker).is_some_and(Member::is_ours);
+            if asker_is_ours {
+                let dst = dst.clone();
+                self.send_extension(Extension::Nack { ts, dst }, &asker);
+            }
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Forgetting members, and knowing them again.
+
+use crate::identity::uri::Uri;
+use crate::table::index::MemberIndex;
+use crate::table::member::{Member, admit};
+use crate::table::members::Members;
+use crate::time::Micros;
+use crate::wire::Event;
+
+impl Members {
+    /// The tombstones of members that `records` take for live, but for that of `partner`.
+    pub fn tombstones_against(&self, records: &[Event<'_>], partner: &Uri) -> Vec<Member> {
+        let mut mistaken = Vec::new();
+        for record in records {
+            if let Some(tombstone) = self.tombstone(record.uri)
+                && record.claim.status.is_live()
+                && tombstone.claim > record.claim
+                && tombstone.uri != *partner
+            {
+                mistaken.push(tombstone.clone());
+            }
+        }
+        mistaken
+    }
+
+    /// The last record of a forgotten member.
+    pub fn tombstone(&self, uri: &str) -> Option<&Member> {
+        self.tombstones.get(uri)
+    }
+
+    /// The last records of all forgotten members.
+    pub fn tombstones(&self) -> impl ExactSizeIterator<Item = &Member> {
+        self.tombstones.iter()
+    }
+
+    /// Whether there are no more than there may be, and none of them in the table; for audits.
+    pub fn is_sound_in_tombstones(&self, capacity: usize) -> bool {
+        let gone = |tombstone: &Member| self.get(&tombstone.uri).is_none();
+        self.tombstone_count() <= capacity && self.tombstones().all(gone)
+    }
+
+    /// How many tombstones there are.
+    pub fn tombstone_count(&self) -> usize {
+        self.tombstones.len()
+    }
+
+    /// The tombstones in bucket `index` of `count`.
+    pub fn tombstones_in_bucket(
+        &self,
+        index: usize,
+        count: usize,
+    ) -> impl Iterator<Item = &Member> {
+        let places = self.digest().tombstones(index, count);
+        places.map(|place| self.tombstones.at(place))
+    }
+
+    /// Forgets `uri`, and keeps a tombstone; `capacity` of them at most.
+    pub fn forget(&mut self, uri: &str, capacity: usize) {
+        if let Some(member) = self.get(uri).cloned() {
+            self.remove(uri);
+            self.tombstones.insert(member, capacity, &mut self.digest);
+        }
+    }
+
+    /// Keeps a tombstone of a member that is not in the table.
+    pub fn insert_tombstone(&mut self, record: &Event<'_>, now: Micros, capacity: usize) {
+        let is_known = self
+            .tombstones
+            .absorb(record, now, capacity, &mut self.digest);
+        if !is_known {
+            let uri = Uri::from_wire(record.uri).expect("checked when decoded");
+            let payload = admit(record.payload, None);
+            let member = Member::new(uri, record.claim, now);
+            self.tombstones
+                .insert(Member { payload, ..member }, capacity, &mut self.digest);
+        }
+    }
+
+    /// Puts `uri` back into the table as it was when it was forgotten, unless the table is full. Says
+    /// where, if it did.
+    pub fn restore(&mut self, uri: &str, capacity: usize) -> Option<MemberIndex> {
+        if self.len() >= capacity {
+            return None;
+        }
+        let tombstone = self.tombstones.remove(uri, &mut self.digest)?;
+        let payload = tombstone.current_payload().cloned();
+        Some(self.put(&tombstone.uri, tombstone.claim, payload, tombstone.since))
+    }
+}
