@@ -37,7 +37,7 @@ pub fn news(_: &Lua, version: f64) -> Answer<Option<BString>> {
     Ok(news.map_err(message)?.map(BString::from))
 }
 
-/// Where in memory two doubles are that change with the table, see [`node::shared::Progress`].
+/// Where in memory two doubles are that change with the table, see [`node::Node::progress`].
 pub fn progress_address(_: &Lua, (): ()) -> Answer<f64> {
     Ok(node().progress_address() as f64)
 }

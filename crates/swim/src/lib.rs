@@ -1,31 +1,21 @@
-//! The protocol, pure: SWIM (Das, Gupta, Motivala, 2002), as the Lua rock `membership` speaks it.
+//! The protocol, pure: SWIM (Das, Gupta, Motivala, 2002), in the dialect of the Lua rock `membership` 2.x.
 //!
-//! No socket, clock, thread, lock or global randomness: time, seed and bytes are arguments;
-//! datagrams to send, the next deadline and what has changed are results. Section numbers (§) are
-//! those of the paper.
+//! No socket, clock, thread, lock or global randomness: time, seed and bytes are arguments; datagrams to
+//! send, the next deadline and what has changed are results. Section numbers (§) are those of the paper.
 //!
-//! | file | mechanism |
+//! | file | subject |
 //! |---|---|
-//! | [`claim`] | which of two claims to believe (§4.2) |
-//! | [`uri`], [`payload`], [`member`], [`members`], `notes`, `round` | who there is, and in which order they are probed (§4.3) |
-//! | `probe`, `question`, `relay`, `enquiry` | ping, ping through others, verdict (§3.1); pings that users ask for |
-//! | `hearsay` | what to believe of whom |
-//! | `hear`, `expiry_queue` | what to make of what is heard; refutation (§4.2) |
-//! | `rtt` | how long to wait for an answer (RFC 6298) |
-//! | `amplification`, `cookie`, `secret` | whether an address is its member's own, and how much is sent to one that is not validated |
-//! | [`acquaintance`] | on whose word a member is known, and so how much its name may cost |
-//! | `pause`, `isolation` | not to blame others for my own absence, or deafness; not to look alive when I am not |
-//! | `rumors`, `gossip` | what to tell, to whom, how often (§4.1) |
-//! | `reap`, `tombstones` | forgetting those who are gone for long, and not to be told of them again |
-//! | `identity`, `roster` | what the application wants: to be somebody, to leave, to add and remove others |
-//! | [`config`], `tuning` | the options, and what assigning one does to a running member |
-//! | `clock_reading` | answers that wait for the clock of the application |
-//! | `digest`, `repair`, `sync` | anti-entropy, for what gossip has missed: among our own, and with the Lua rock |
-//! | [`wire`], [`msgpack`], [`seal`] | messages and bytes |
-//! | [`mechanisms`] | what of this plain SWIM does not have, and what it is good for |
-//! | `admission`, `session` | whether a datagram may be believed: of my group, fresh, and meant for me |
-//! | `history`, `changes` | what changed since a reader last looked |
-//! | [`stats`], [`evidence`], [`diagnosis`] | what those who watch are told |
+//! | [`identity`] | who this member is |
+//! | [`table`] | the members, and what has changed |
+//! | [`detector`] | probes and suspicion |
+//! | [`dissemination`] | news, and anti-entropy |
+//! | [`security`] | encryption, replay protection, address validation |
+//! | [`wire`] | bytes |
+//! | [`config`], [`mechanisms`] | options, and what of this plain SWIM does not have |
+//! | [`stats`], [`diagnosis`], [`log_event`] | what operators are shown |
+//! | [`time`], `timers`, `error` | time, deadlines, errors of commands |
+//! | `router` | what comes in goes to these, and what they decide is done |
+//! | `invariants` | what must be so between any two inputs |
 
 #![forbid(unsafe_code)]
 

@@ -89,7 +89,7 @@ impl Checks {
         self.0.iter().any(|check| *check.dst == *uri)
     }
 
-    /// Adds one; beyond [`CHECKS_MAX`], the oldest is forgotten.
+    /// Adds one; beyond 64, the oldest is forgotten.
     pub fn push(&mut self, question: Question) {
         if self.0.len() == CHECKS_MAX {
             self.0.pop_front();
