@@ -75,7 +75,7 @@ impl Group {
             uri: uri.clone(),
             claim: Claim::alive(self.incarnation),
             payload: None,
-            ours: true,
+            is_native: true,
         });
         swim.recall(others, self.now);
         self.digest = swim.members().digest().total();

@@ -117,7 +117,7 @@ impl Victim {
             uri: uri.clone(),
             claim: Claim::alive(Incarnation::FIRST),
             payload: None,
-            ours: true,
+            is_native: true,
         });
         victim.swim.recall(others, victim.now);
         victim.acquaint(&Uri::parse(&usual(ASKER)).expect("a URI"));

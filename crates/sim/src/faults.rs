@@ -85,7 +85,7 @@ impl World {
                 uri,
                 claim,
                 payload,
-                ours,
+                is_native: ours,
             })
         };
         let everybody: Vec<Preloaded> = self.participants().filter_map(memory).collect();

@@ -143,7 +143,7 @@ fn a_member_that_was_always_known_takes_a_kibibyte_at_most() {
         uri: uri(index),
         claim: claim(1, Alive),
         payload: None,
-        ours: true,
+        is_native: true,
     });
     listener.swim.recall(everybody, listener.now);
     assert_eq!(listener.count(Alive), 1 + OTHERS);

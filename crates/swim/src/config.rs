@@ -14,13 +14,13 @@ pub struct Config {
     pub protocol_period: Duration,
     /// `ACK_TIMEOUT_SECONDS`: how long an answer may take, at most, before others are asked to ask.
     pub ack_timeout: Duration,
-    /// `ANTI_ENTROPY_PERIOD_SECONDS`: how often tables are compared with somebody.
+    /// `ANTI_ENTROPY_PERIOD_SECONDS`: how often tables are compared with a member.
     pub anti_entropy_period: Duration,
     /// `SUSPECT_TIMEOUT_SECONDS`: how long a suspect has to refute (§4.2).
     pub suspect_timeout: Duration,
     /// `GOSSIP_INTERVAL_SECONDS`: how often news is pushed while there is any.
     pub gossip_interval: Duration,
-    /// `SUSPICIOUSNESS`: whether to suspect anybody at all.
+    /// `SUSPICIOUSNESS`: whether to suspect members at all.
     pub suspiciousness: bool,
     /// `NUM_FAILURE_DETECTION_SUBGROUPS`: k of §3.1, how many others are asked to ask at a time.
     pub relays: usize,
@@ -28,7 +28,7 @@ pub struct Config {
     pub retransmit_multiplier: usize,
     /// `MAX_PACKET_SIZE`: no datagram is larger, in bytes.
     pub max_packet_size: usize,
-    /// `ENCRYPTION_INIT`: the initialisation vector of the Lua rock's encryption.
+    /// `ENCRYPTION_INIT`: the initialisation vector of that of membership 2.x encryption.
     pub encryption_init: [u8; BLOCK_SIZE],
     /// `ENCRYPTION_CIPHER`: what is sent and taken, once there is a key.
     pub encryption_cipher: Cipher,
@@ -36,11 +36,11 @@ pub struct Config {
     pub group_label: Vec<u8>,
     /// `MAX_MEMBERS`: strangers beyond so many are refused.
     pub max_members: usize,
-    /// `REAP_TIMEOUT_SECONDS`: who is dead or has left is forgotten after this; zero is never.
+    /// `REAP_TIMEOUT_SECONDS`: members that are dead or have left are forgotten after this; zero is never.
     pub reap_timeout: Duration,
     /// `TX_STALL_TIMEOUT_SECONDS`: how long the application may hang before this member says itself
     /// that it is suspect; zero is for ever, and less than 0.25 s is refused: it shows that it runs
-    /// four times a second. Watched by whoever knows the application.
+    /// four times a second. The node watches that.
     pub tx_stall_timeout: Duration,
     /// What is at work beyond plain SWIM; for simulations to change.
     pub mechanisms: Mechanisms,
@@ -101,7 +101,7 @@ const PERIOD_MIN: Duration = Duration::from_millis(1);
 /// The shortest time to hang: as long as it takes until the application shows again that it runs.
 pub const STALL_MIN: Duration = Duration::from_millis(250);
 
-/// The longest wait: a thousand years would overflow nothing, but nobody means it.
+/// The longest wait: a thousand years would overflow nothing, but is not meant.
 const WAIT_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// The longest label, in bytes: it goes with every datagram.
@@ -111,7 +111,7 @@ const LABEL_SIZE_MAX: usize = 64;
 /// a payload, once URIs and authentication have theirs. The largest UDP can hold 65,507.
 const PACKET_SIZES: RangeInclusive<usize> = 512..=65_507;
 
-/// The options with numbers that the Lua rock has as well. It checks none of them, so programs assign what
+/// The options with numbers that membership 2.x has as well. It checks none of them, so programs assign what
 /// they like: what cannot be is taken as the nearest number that can.
 const LENIENT: [&str; 6] = [
     "PROTOCOL_PERIOD_SECONDS",
@@ -145,7 +145,7 @@ impl Config {
     ];
 
     /// The largest datagram that is taken in, in bytes. Peers may send more than this member does: those
-    /// of the Lua rock, and those on which `MAX_PACKET_SIZE` has not been lowered yet.
+    /// of membership 2.x, and those on which `MAX_PACKET_SIZE` has not been lowered yet.
     pub fn datagram_size_max(&self) -> usize {
         self.max_packet_size.max(PACKET_SIZE_USUAL)
     }
@@ -187,7 +187,7 @@ impl Config {
         })
     }
 
-    /// The number nearest to `number` that [`Self::assign`] takes, for an option of the Lua rock.
+    /// The number nearest to `number` that [`Self::assign`] takes, for an option of membership 2.x.
     ///
     /// `None` for other options, and for what is no number of anything: NaN, or less than nothing.
     pub fn nearest(&self, name: &str, number: f64) -> Option<f64> {

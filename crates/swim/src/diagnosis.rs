@@ -15,7 +15,7 @@ use crate::time::Now;
 /// What is known of one member.
 #[derive(Clone, Debug)]
 pub struct Diagnosis {
-    /// Who it is.
+    /// The member.
     pub uri: Uri,
     /// What it is held to be.
     pub status: Status,
@@ -23,7 +23,7 @@ pub struct Diagnosis {
     pub round_trip: Option<Duration>,
     /// How long ago it has answered a probe.
     pub silence: Option<Duration>,
-    /// How far its clock is ahead of ours, in µs.
+    /// How far its clock is ahead of the local one, in µs.
     pub clock_delta: Option<f64>,
     /// What the last probes of it have come to, if there were any.
     pub probes: Option<Probes>,
@@ -36,7 +36,7 @@ pub struct Diagnosis {
 pub struct Probes {
     /// It has answered, but not to the first ping, or late.
     pub late: f32,
-    /// An answer came, but through somebody else.
+    /// An answer came, but through another member.
     pub relayed: f32,
     /// No answer came.
     pub failed: f32,
@@ -81,7 +81,7 @@ impl Diagnosis {
         let mut diagnosis = Self::new(own, now);
         let mut hint = |text: &str| diagnosis.hints.push(text.into());
         if is_isolated {
-            hint("nobody answers us, and nobody asks: does a firewall keep UDP out?");
+            hint("no datagrams received: check that the firewall lets UDP in");
         }
         if let Application::Stalled(_) = application {
             hint("our Tarantool thread does not respond");

@@ -20,7 +20,7 @@ pub(crate) fn audit(swim: &Swim) -> Result<(), &'static str> {
         ),
         (
             swim.me.uri.is_none() || own.is_some(),
-            "who takes part is in its own table",
+            "an instance that takes part is in its own table",
         ),
         (
             Status::ALL
@@ -30,15 +30,15 @@ pub(crate) fn audit(swim: &Swim) -> Result<(), &'static str> {
         ),
         (
             members.live().len() == live,
-            "all who are live are in the round",
+            "all live members are in the round",
         ),
         (
             members.unreachable() == unreachable,
-            "all who are unreachable are in theirs",
+            "all unreachable members are in theirs",
         ),
         (
             members.is_sound_in_expendable(),
-            "all who can be spared are known",
+            "all members that can be spared are known",
         ),
         (
             members.suspicions.len() == suspects && members.departures.len() == gone,
@@ -46,7 +46,7 @@ pub(crate) fn audit(swim: &Swim) -> Result<(), &'static str> {
         ),
         (
             members.is_sound_in_tombstones(swim.config.max_members),
-            "who is forgotten is not in the table, and is no more than may be",
+            "forgotten members are not in the table, and no more than may be",
         ),
         (
             members.is_sound_in_digest(),
@@ -66,7 +66,7 @@ pub(crate) fn audit(swim: &Swim) -> Result<(), &'static str> {
         ),
         (
             swim.security.sessions.is_bounded(members.len()),
-            "those who have shown that they live are no more than may be",
+            "confirmed sessions are no more than may be",
         ),
         (
             members.history().is_bounded(members.len()),
@@ -90,7 +90,7 @@ mod tests {
         Uri::new("a", port).expect("a URI")
     }
 
-    /// `a:1`, who knows `a:2` and suspects `a:3`.
+    /// `a:1`, which knows `a:2` and suspects `a:3`.
     fn sound() -> Swim {
         let mut swim = Swim::new(Config::default(), 1);
         swim.init(uri(1), Now::default());

@@ -1,11 +1,11 @@
-//! The protocol, pure: SWIM (Das, Gupta, Motivala, 2002), in the dialect of the Lua rock `membership` 2.x.
+//! The protocol, pure: SWIM (Das, Gupta, Motivala, 2002), in the dialect of membership 2.x.
 //!
 //! No socket, clock, thread, lock or global randomness: time, seed and bytes are arguments; datagrams to
 //! send, the next deadline and what has changed are results. Section numbers (§) are those of the paper.
 //!
 //! | file | subject |
 //! |---|---|
-//! | [`identity`] | who this member is |
+//! | [`identity`] | what this member is |
 //! | [`table`] | the members, and what has changed |
 //! | [`detector`] | probes and suspicion |
 //! | [`dissemination`] | news, and anti-entropy |
@@ -91,8 +91,8 @@ struct Output {
     log_events: VecDeque<LogEvent>,
 }
 
-/// What decides about everything that is done by chance. Nobody must be able to guess it, unless all
-/// is a simulation.
+/// What decides about everything that is done by chance. It must be unguessable, unless all is a
+/// simulation.
 pub struct Seed(pub [u8; 32]);
 
 impl Seed {
@@ -113,7 +113,7 @@ impl From<u64> for Seed {
 /// A datagram to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transmit {
-    /// To whom.
+    /// The recipient.
     pub to: Uri,
     /// What.
     pub datagram: Vec<u8>,

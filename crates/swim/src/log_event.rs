@@ -5,17 +5,17 @@ use core::fmt;
 use crate::identity::uri::Uri;
 use crate::table::claim::Status;
 
-/// Something worth a line in the log. The texts are those of the Lua rock, which people grep for.
+/// Something worth a line in the log. The texts are those of membership 2.x, which people grep for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LogEvent {
     /// A probe failed, and its target is now suspected.
     Suspected {
         /// The target.
         uri: Uri,
-        /// Who was asked to ask it, in fruitless.
+        /// The members that were asked to ping it, in vain.
         relays: Vec<Uri>,
     },
-    /// A probe failed, but this node suspects nobody: it is told not to.
+    /// A probe failed, but this node suspects no member: an option says so.
     Ignored {
         /// The target.
         uri: Uri,
@@ -27,19 +27,19 @@ pub enum LogEvent {
         /// What this node is itself.
         myself: Status,
     },
-    /// Nobody answers, whoever is asked, and nobody asks.
+    /// No datagrams are received.
     Deaf,
     /// A suspect did not refute in time.
     TimedOut {
         /// The suspect.
         uri: Uri,
     },
-    /// Somebody said of us what is not so.
+    /// A member said of this node what is not so.
     Refuted {
         /// What was said.
         rumor: Status,
     },
-    /// Somebody who is not allowed is not there any more, and was forgotten.
+    /// A member that is not allowed is not there any more, and was forgotten.
     Unwanted {
         /// The member.
         uri: Uri,
@@ -121,8 +121,8 @@ impl fmt::Display for LogEvent {
             }
             Self::Deaf => write!(
                 f,
-                "Nobody answers, and nobody asks: does a firewall keep UDP out? \
-                 Until then nobody is told whom we suspect"
+                "No datagrams received: withholding suspicions. \
+                 Check that the firewall lets UDP in"
             ),
             Self::TimedOut { uri } => write!(f, "Node timed out: {uri} - dead"),
             Self::Refuted { rumor } => write!(f, "Refuting the rumor that we are {rumor}"),

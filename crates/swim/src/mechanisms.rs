@@ -9,9 +9,9 @@ pub struct Mechanisms {
     pub retries: bool,
     /// It asks again as soon as this member should have answered, by its round-trip time.
     pub adaptive_timeouts: bool,
-    /// Who was paused himself does not blame others for it.
+    /// A member that was paused does not blame others for it.
     pub pause_guard: bool,
-    /// Who hears nobody keeps his suspicions to himself.
+    /// A member that receives nothing withholds its suspicions.
     pub deaf_discretion: bool,
     /// News is pushed at once, instead of waiting for the next ping.
     pub push: bool,

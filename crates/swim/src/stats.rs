@@ -33,7 +33,7 @@ pub struct Stats {
     pub probes_failed: u64,
     /// How long the answers took.
     pub round_trips: RoundTrips,
-    /// Answers to no question of ours.
+    /// Answers that belong to no question of the local node.
     pub acks_unsolicited: u64,
     /// Pings passed on for others.
     pub relayed: u64,
@@ -43,7 +43,7 @@ pub struct Stats {
     pub amplification_limited: u64,
     /// Suspicions that this node has raised.
     pub suspicions: u64,
-    /// Suspicions, whoever raised them, that their subject has refuted.
+    /// Suspicions, of any member, that their subject has refuted.
     pub suspicions_refuted: u64,
     /// Suspicions that turned into deaths here.
     pub suspicions_ripened: u64,
@@ -51,28 +51,28 @@ pub struct Stats {
     pub refutations: u64,
     /// How often this node was not running for a while.
     pub pauses: u64,
-    /// How often this node heard nobody for a while.
+    /// How often no datagrams were received for a while.
     pub isolations: u64,
     /// How often the application behind it did not respond.
     pub stalls: u64,
-    /// Tables exchanged with somebody who is not known to be one of ours.
+    /// Tables exchanged with a member that is not known to be native.
     pub syncs: u64,
     /// Those of them that were answered.
     pub syncs_answered: u64,
-    /// Tables compared with one of ours, bucket by bucket.
+    /// Tables compared with a native member, bucket by bucket.
     pub repairs: u64,
     /// Those of them that were answered.
     pub repairs_answered: u64,
     /// Strangers that were not let into the full table.
     pub members_refused: u64,
-    /// Members that were dead or had left, in whose place another came into the full table.
+    /// Members, dead or left, that made room for another in the full table.
     pub members_displaced: u64,
 }
 
 /// Payloads of others that were not taken in; what came with them was.
 #[derive(Clone, Debug, Default)]
 pub struct PayloadsRefused {
-    /// Larger than a datagram of mine could hold.
+    /// Larger than a datagram of the local node could hold.
     pub too_large: u64,
     /// Not harmless, by reason, in the order of [`Unfit::NAMES`].
     pub unfit: [u64; Unfit::NAMES.len()],
@@ -149,7 +149,7 @@ fn micros(micros: u32) -> Duration {
 pub struct Gauges {
     /// Members, by status.
     pub members: [(Status, usize); Status::ALL.len()],
-    /// How long answers take, smoothed, whoever gives them.
+    /// How long answers of all members take, smoothed.
     pub round_trip: Option<Duration>,
     /// Rumors that are being spread.
     pub rumors: usize,
@@ -157,7 +157,7 @@ pub struct Gauges {
     pub rumors_sent: u64,
     /// Rumors that were sent often enough.
     pub rumors_expired: u64,
-    /// Whether nobody is heard.
+    /// Whether no datagrams are received.
     pub isolated: bool,
 }
 

@@ -13,9 +13,9 @@ pub enum Timer {
     Suspicion,
     /// News waits to be pushed (§4.1).
     Gossip,
-    /// Time to compare tables with somebody.
+    /// Time to compare tables with a member.
     AntiEntropy,
-    /// Somebody is gone for long enough to be forgotten.
+    /// A member has been gone for long enough to be forgotten.
     Reap,
     /// ACKs wait for the application's clock no longer.
     Clock,

@@ -36,8 +36,8 @@ pub enum PingOutcome {
     Unsent,
 }
 
-/// How many probes of users are remembered. A user who does not wait for the outcome leaves his
-/// behind; one that is decided then makes room, or the oldest.
+/// How many probes of users are remembered. A caller that does not wait for the outcome leaves its
+/// ping behind; one that is decided then makes room, or the oldest.
 const ASKED_MAX: usize = 1024;
 
 impl AppPings {

@@ -123,7 +123,7 @@ mod tests {
         Now { monotonic, wall }
     }
 
-    /// `a:1`, whose clock was read at 0 ms.
+    /// `a:1`. Its clock was read at 0 ms.
     fn reader() -> Swim {
         let mut swim = Swim::new(Config::default(), 1);
         swim.init(uri(1), at(0));

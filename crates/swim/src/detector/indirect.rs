@@ -30,7 +30,7 @@ struct IndirectPing {
 }
 
 /// How many a period are forwarded for one sender. A prober that gets no answer asks k = 3 others up to
-/// 20 times a period, and the same one each time only if there is nobody else.
+/// 20 times a period, and the same one each time only if there is no other.
 const PER_SENDER_MAX: usize = 32;
 
 /// How many are forwarded at all: a group of 10,000 that loses every other datagram asks each member for

@@ -15,9 +15,9 @@ use crate::time::Micros;
 pub struct Prober {
     pub(crate) round: Option<Probe>,
     pub(crate) unreachable_probe: Option<Question>,
-    /// Pings to those of whom others say what cannot be believed of them.
+    /// Pings to members of which others say what only they themselves are believed.
     pub(crate) checks: Checks,
-    /// How long answers take, whoever gives them.
+    /// How long answers of all members take.
     pub(crate) round_trip: Option<RoundTrip>,
 }
 
@@ -32,13 +32,13 @@ pub(crate) struct Probe {
     pub(crate) timeout: Duration,
     /// It was asked more than once, since there was no answer.
     pub(crate) overdue: bool,
-    /// Everybody who was asked to ask, in that order.
+    /// The members that were asked to ping it, in that order.
     pub(crate) relays: Vec<Uri>,
     /// How many of the direct pings were refused: the port is closed.
     pub(crate) refusals: u32,
-    /// Those of the relays who say that it is.
+    /// The relays that say the same.
     pub(crate) nacks: Vec<Uri>,
-    /// My incarnation, which every ping of this probe tells unless it is known to be known.
+    /// The local incarnation, which every ping of this probe tells unless it is known to be known.
     pub(crate) told: Option<Incarnation>,
     /// The digest that all of its pings have told, if it was the same.
     pub(crate) digest: Option<u64>,
@@ -53,18 +53,18 @@ pub const RETRY_PAUSE_MIN: Duration = Duration::from_millis(20);
 pub const OWN_ANSWER_MIN: Duration = LATENESS_MAX;
 
 impl Prober {
-    /// Forgets the probes of the rounds: nobody could have heard an answer.
+    /// Forgets the probes of the rounds: an answer could not have been received.
     pub fn give_up(&mut self) {
         (self.round, self.unreachable_probe) = (None, None);
         self.checks.clear();
     }
 
-    /// How long answers take, whoever gives them.
+    /// How long answers of all members take.
     pub const fn round_trip(&self) -> Option<RoundTrip> {
         self.round_trip
     }
 
-    /// Whether `uri` owes me an answer that others would have given by now.
+    /// Whether `uri` owes the local node an answer that others would have given by now.
     pub fn waits_for(&self, uri: &Uri) -> bool {
         let probe = self.round.as_ref();
         probe.is_some_and(|probe| probe.overdue && probe.question.dst == *uri)

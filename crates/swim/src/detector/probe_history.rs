@@ -50,7 +50,7 @@ impl ProbeHistory {
         }
     }
 
-    /// It has answered, whoever asked.
+    /// It has answered, to any member.
     pub const fn note_sign_of_life(&mut self, now: Micros) {
         self.answered = now;
     }

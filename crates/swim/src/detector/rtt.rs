@@ -4,7 +4,7 @@ use core::time::Duration;
 
 /// The round-trip time of a member, and how much it varies, in µs.
 ///
-/// Single precision is enough: nobody waits a microsecond longer for it.
+/// Single precision is enough: no wait gets a microsecond longer by it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RoundTrip {
     smoothed: f32,
@@ -12,13 +12,13 @@ pub struct RoundTrip {
 }
 
 /// The least to wait for an answer, whatever the round-trip time: on a busy machine it takes that
-/// long until somebody has the processor.
+/// long until a process has the processor.
 pub const TIMEOUT_MIN: Duration = Duration::from_millis(50);
 
 impl RoundTrip {
     /// What one answer shows, after what earlier ones have shown.
     ///
-    /// Only of a question that was asked once: of others nobody knows which of the pings was answered
+    /// Only of a question that was asked once: of others it is unknown which of the pings was answered
     /// (Karn's algorithm).
     pub fn after(earlier: Option<Self>, took: Duration) -> Self {
         let took = took.as_secs_f32() * 1e6;

@@ -1,4 +1,4 @@
-//! Anti-entropy among our own: every PING and ACK shows a digest of the table, and where two differ,
+//! Anti-entropy among native members: every PING and ACK shows a digest of the table, and where two differ,
 //! only the buckets that differ are exchanged.
 
 use core::time::Duration;
@@ -8,13 +8,13 @@ use crate::time::Micros;
 /// Whether to compare tables, and with what success it was done.
 #[derive(Debug, Default)]
 pub struct Repair {
-    /// Whether my table was ever equal to somebody's. Until then I have just come, and know nothing.
+    /// Whether the local table was ever equal to that of a peer. Until then the local node is joining.
     pub(crate) agreed: bool,
-    /// Since when it has been different from everybody's whom I have heard.
+    /// Since when it has differed from that of each peer that was heard.
     pub(crate) differs_since: Option<Micros>,
     /// One is under way, or has just been in fruitless: none is begun before.
     pub(crate) resting_until: Micros,
-    /// The two digests that were compared last, mine first.
+    /// The two digests that were compared last, the local one first.
     pub(crate) compared: (u64, u64),
     /// How many times in a row the same two were, in fruitless.
     pub(crate) fruitless: u32,
@@ -34,12 +34,12 @@ pub const LARGE_TABLE: usize = 1024;
 pub const PATIENCE_MIN: Duration = Duration::from_millis(100);
 
 impl Repair {
-    /// Whether I have just come, and learn who is there.
+    /// Whether the local node is joining, and learns the members.
     pub const fn is_joining(&self) -> bool {
         !self.agreed
     }
 
-    /// Somebody had nothing to tell me that I did not know.
+    /// A peer had nothing to tell that was not known.
     pub const fn end_joining(&mut self) {
         self.agreed = true;
     }

@@ -1,16 +1,17 @@
-//! Whose word counts for what. A claim that the member could not contradict is not taken from others.
+//! Which claims are believed from which sender. One that the member could not contradict is believed from
+//! itself only.
 //!
 //! A member contradicts a false claim with a higher incarnation, and incarnations end. So:
 //!
 //! - Of a member that is there, an incarnation far beyond the one that is held is believed from itself
 //!   only. From another it is a reason to ping the member, which then speaks for itself.
-//! - The member's own word also counts if it is far below what is held: nobody else can have said that,
+//! - The member's own word also counts if it is far below what is held: no other can have said that,
 //!   and it has counted from the start again, or was never there.
 //! - The local node does not follow to where there are few incarnations left.
 //! - At the last incarnation nothing contradicts a suspicion or a death but an answer to a ping. They
 //!   are believed, the member is pinged at once, and if it answers it is alive again.
 //!
-//! Without authentication a sender can be anybody, the member included. What it says in the member's
+//! Without authentication a sender can claim any URI, the member's included. What it says in the member's
 //! name lasts until the member speaks, or is found not to answer.
 
 use core::time::Duration;

@@ -1,13 +1,13 @@
-//! Anti-entropy with peers of the Lua rock: tables are exchanged with somebody now and then, so that
+//! Anti-entropy with members that run membership 2.x: tables are exchanged with one now and then, so that
 //! what gossip has missed is not missed for ever.
 //!
-//! They believe what a table says of themselves, be it of a former life: so nobody is told about
-//! himself here. That is for pings, which say it as events, to be refuted.
+//! They believe what a table says of themselves, be it of a former life: so no member is told about
+//! itself here. That is for pings, which say it as events, to be refuted.
 
 use crate::table::member::Member;
 use crate::wire::MessageBuilder;
 
-/// How many datagrams an answer has at most. Peers of the Lua rock send one and take any number.
+/// How many datagrams an answer has at most. Peers on membership 2.x send one and take any number.
 pub const ANSWER_DATAGRAMS_MAX: usize = 4;
 
 /// How many records may be too big for what is left of the last datagram before the search for a

@@ -3,7 +3,7 @@
 //! | file | subject |
 //! |---|---|
 //! | [`hearsay`] | which events a sender is believed |
-//! | `rumors`, `gossip` | what to pass on, to whom, how often (§4.1) |
+//! | `rumors`, `gossip` | what to pass on, to which members, how often (§4.1) |
 //! | `digest_sync` | anti-entropy between native members: compare hashes, repair differences |
 //! | `legacy_sync` | anti-entropy with members that run membership 2.x: whole tables |
 

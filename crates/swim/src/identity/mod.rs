@@ -1,4 +1,4 @@
-//! Who this member is, and what its application wants.
+//! The identity of this member, and what its application allows.
 //!
 //! | file | subject |
 //! |---|---|

@@ -12,7 +12,7 @@ use crate::time::Now;
 use crate::wire::{DropReason, Message, MessageType};
 
 impl Swim {
-    /// Whether to believe a message: it is of my group, and not a recording.
+    /// Whether to believe a message: it is of this group, and not a recording.
     pub(super) fn admit(
         &mut self,
         sender: &Uri,
@@ -42,7 +42,7 @@ impl Swim {
         {
             return Err(DropReason::Misdirected);
         } else {
-            // It may have another name for me, or none: it will learn mine from the challenge.
+            // It may have another name for the local node, or none: it will learn it from the challenge.
             Freshness::Unconfirmed
         };
         match standing {
@@ -91,7 +91,7 @@ impl Swim {
             response,
             ..Reply::new(sender)
         });
-        // Perhaps this was the answer to a ping of mine: then it is to be answered again, so that both
+        // Perhaps this was the answer to a ping of the local node: then it is to be answered again, so that both
         // the answer and the response come at once.
         match self.security.sessions.take_ping(sender) {
             Some(data) => {
@@ -106,7 +106,7 @@ impl Swim {
     /// The sender of the datagram at hand has been dealt with; if it waits for a response and nothing
     /// was to be said to it, it gets that now.
     ///
-    /// Of what I said before the response it believes nothing that arrives later. Should there be a
+    /// Of what the local node said before the response it believes nothing that arrives later. Should there be a
     /// ping among that, it is asked again.
     pub(super) fn end_reply(&mut self, now: Now) {
         let responds = |reply: &&Reply| reply.response.is_some();

@@ -47,7 +47,7 @@ impl Swim {
         }
     }
 
-    /// Answers a ping. If there is no room for my payload, since the address of the asker is not
+    /// Answers a ping. If there is no room for the local payload, since the address of the asker is not
     /// validated, the answer has to wait until it is: the asker takes an answer to mean that it knows
     /// the payload.
     fn answer_at_once(&mut self, rx: &Rx<'_>, echo: &PingData<'_>, now: Now) {
@@ -125,11 +125,11 @@ impl Swim {
         }
     }
 
-    /// The port of `dst` is closed: says so to those of ours who have sent me there.
+    /// The port of `dst` is closed: tells the native members that had a ping forwarded to it.
     pub(super) fn nack(&mut self, dst: &Uri) {
         for (ts, asker) in self.detector.indirect_pings.take(dst) {
-            let asker_is_ours = self.members.get(&asker).is_some_and(Member::is_ours);
-            if asker_is_ours {
+            let asker_is_native = self.members.get(&asker).is_some_and(Member::is_native);
+            if asker_is_native {
                 let dst = dst.clone();
                 self.send_extension(Extension::Nack { ts, dst }, &asker);
             }

@@ -54,15 +54,15 @@ impl Swim {
     }
 
     /// Does what remains to be done once for all that was heard from one datagram. `wrong` is what it
-    /// says of me that is to be refuted, at the highest incarnation.
+    /// says of the local node that is to be refuted, at the highest incarnation.
     pub(super) fn end_hearing(&mut self, wrong: Option<Claim>, rx: &mut Reaction, now: Now) {
         self.contradict(wrong, rx, now);
         self.watch_oldest_suspicion(now);
         self.watch_oldest_departure(now);
     }
 
-    /// Hears an event, or a record of somebody's table: both are treated alike. Returns what it says of
-    /// me, if that is to be refuted. [`Self::end_hearing`] is to follow.
+    /// Applies an event, or a record of a peer's table: both are treated alike. Returns what it says of
+    /// the local node, if that is to be refuted. [`Self::end_hearing`] is to follow.
     pub(super) fn apply_one(&mut self, event: &Event<'_>, now: Now) -> Option<Claim> {
         let event = &self.without_oversized_payload(event);
         if self.me.is(event.uri) {
@@ -98,7 +98,7 @@ impl Swim {
 
     /// The event, without its payload if that is not to be taken in, which is counted.
     ///
-    /// That is one that could harm a program that reads it, and one that no datagram of mine could hold
+    /// That is one that could harm a program that reads it, and one that no datagram of the local node could hold
     /// together with the event: the rest would wait for room for ever, and keep other news from spreading.
     fn without_oversized_payload<'a>(&mut self, event: &Event<'a>) -> Event<'a> {
         let uris = event.uri.len() + self.me.uri.as_ref().map_or(0, |myself| myself.len());
@@ -125,8 +125,8 @@ impl Swim {
         Event { payload, ..*event }
     }
 
-    /// Somebody who is not allowed is no longer there: others are told, and it is forgotten.
-    // Of one who is forgotten already nothing is to be told: others will go on about him for a while.
+    /// A member that is not allowed is no longer there: others are told, and it is forgotten.
+    // Of one that is forgotten already nothing is told: others will go on about it for a while.
     fn forget_unwanted(&mut self, event: &Event<'_>, now: Now) {
         let Some(member) = self.members.get(event.uri) else {
             return;
@@ -143,7 +143,7 @@ impl Swim {
         }
     }
 
-    /// Contradicts what is said of me, if it is `wrong`.
+    /// Contradicts what is said of the local node, if it is `wrong`.
     fn contradict(&mut self, wrong: Option<Claim>, rx: &mut Reaction, now: Now) {
         let Some(Claim {
             incarnation,
@@ -160,14 +160,14 @@ impl Swim {
         rx.refuted = true;
     }
 
-    /// Announces that I am alive, in a way that beats what was claimed at `rumored`.
+    /// Announces that the local node is alive, in a way that beats what was claimed at `rumored`.
     pub(super) fn refute(&mut self, rumored: Incarnation, now: Now) {
         let Some(own) = self.own_claim() else { return };
         self.announce(Claim::alive(own.incarnation.beating(rumored)), now);
         self.hurry_push(now);
     }
 
-    /// Says that I am suspect myself: my own address does not answer me, or my application hangs.
+    /// Announces the local node as suspect: its own address does not lead to it, or its application hangs.
     // At the last incarnation nothing could take it back.
     pub(super) fn suspect_self(&mut self, now: Now) {
         if let Some(own) = self.own_claim().filter(|own| !own.incarnation.is_last()) {
@@ -175,7 +175,7 @@ impl Swim {
         }
     }
 
-    /// My own address has answered me.
+    /// The local node's own address has answered: it leads to the local node again.
     pub(super) fn clear_self_suspicion(&mut self, now: Now) {
         let own = self.own_claim().filter(|own| own.status != Status::Alive);
         if let (Some(own), Application::Running) = (own, self.me.application) {
@@ -183,7 +183,7 @@ impl Swim {
         }
     }
 
-    /// Makes a claim about myself, and spreads it.
+    /// Makes a claim about the local node, and spreads it.
     pub(super) fn announce(&mut self, claim: Claim, now: Now) {
         let Some(myself) = self.me.uri.clone() else {
             return;
@@ -235,8 +235,8 @@ impl Swim {
         self.timers.set_to(Timer::Reap, next);
     }
 
-    /// Takes a record of somebody else's table for a tombstone, if it is about somebody who was gone
-    /// before he was ever heard of here: there is nobody to be missed.
+    /// Takes a record of a peer's table for a tombstone, if it is about a member that was gone before it was
+    /// ever heard of here: there is nothing to be missed.
     pub(super) fn takes_for_tombstone(&mut self, record: &Event<'_>, now: Now) -> bool {
         let known = self.members.get(record.uri).is_some() || self.me.is(record.uri);
         let past = record.claim.status.is_gone();
@@ -260,7 +260,7 @@ impl Swim {
             self.make_room();
         }
         if let Some(place) = self.members.restore(uri, capacity) {
-            // Unless it was heard of meanwhile that there is somebody who is not understood.
+            // Unless it was heard meanwhile that something at its address is not understood.
             if self.members.at(place).claim.status.is_gone() {
                 self.members.departures.start(place, now.monotonic);
             }
@@ -271,7 +271,7 @@ impl Swim {
     /// Forgets a member that is dead or has left, since the table is full: one that has never answered,
     /// if there is any. Returns whether there was one.
     ///
-    /// Its record is kept as a tombstone: those who know it will go on speaking of it, and tables in
+    /// Its record is kept as a tombstone: members that know it will go on speaking of it, and tables in
     /// which another had to go still have the same digest.
     fn make_room(&mut self) -> bool {
         let Some(uri) = self.members.most_expendable(&mut self.rng) else {
@@ -371,7 +371,7 @@ impl Swim {
         true
     }
 
-    /// Forgets a member, here only: it comes back with the next that is heard of it. Never myself.
+    /// Forgets a member, here only: it comes back with the next that is heard of it. Never the local node.
     pub fn remove_member(&mut self, uri: &str) {
         if self.me.uri.as_deref() != Some(uri) {
             self.rumors.stop(uri);

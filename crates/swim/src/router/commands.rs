@@ -19,7 +19,7 @@ use crate::wire::{Event, MessageBuilder, MessageType, ping_data};
 use crate::{Refused, Seed, Swim};
 
 impl Swim {
-    /// Becomes `uri` and takes part in the group. Who was somebody else before is said to be dead.
+    /// Becomes `uri` and takes part in the group. If it had another URI before, that is declared dead.
     ///
     /// Members, payload and incarnation stay as they are.
     pub fn init(&mut self, uri: Uri, now: Now) {
@@ -54,7 +54,7 @@ impl Swim {
         if self.own_claim() != Some(Claim::alive(incarnation)) {
             self.announce(Claim::alive(incarnation), now);
         }
-        // Even if nothing of it is new: a reader that remembers who I was is to look again.
+        // Even if nothing of it is new: a reader that remembers the old URI is to look again.
         if let Some(place) = self.members.place_of(&uri) {
             self.members.history.measure(place);
         }
@@ -64,7 +64,7 @@ impl Swim {
         }
     }
 
-    /// Says good-bye to everybody who is live, and forgets them. False if there is nothing to leave.
+    /// Tells all live members that this one leaves, and forgets them. False if there is nothing to leave.
     pub fn leave(&mut self) -> bool {
         let (Some(own), Some(myself)) = (self.own_claim(), self.me.uri.take()) else {
             return false;
@@ -96,7 +96,7 @@ impl Swim {
         true
     }
 
-    /// Replaces my payload: a MessagePack map or array. One that means the same changes nothing.
+    /// Replaces the local payload: a MessagePack map or array. One that means the same changes nothing.
     pub fn set_payload(&mut self, bytes: &[u8], now: Now) -> Result<(), Refused> {
         let own = self.own_claim().ok_or(Refused::NotInitialized)?;
         let payload = Payload::new(bytes);
@@ -215,7 +215,7 @@ impl Swim {
         );
     }
 
-    /// Pings `uri`, whoever that is. It joins the group if it answers.
+    /// Pings `uri`, known or not. It joins the group if it answers.
     pub fn probe(&mut self, uri: &Uri, now: Now) -> Result<PingId, Refused> {
         if self.me.uri.is_none() {
             return Err(Refused::NotInitialized);
@@ -223,22 +223,22 @@ impl Swim {
         Ok(self.ask_for_user(uri, now))
     }
 
-    /// Pings `uri` for a user, once. Once it has answered it knows the payload that I have now.
+    /// Pings `uri` for a user, once. Once it has answered it knows the payload that the local node has now.
     fn ask_for_user(&mut self, uri: &Uri, now: Now) -> PingId {
         let question = self.question(uri, now);
         self.ask_in_full(&question);
         self.detector.app_pings.remember(question)
     }
 
-    /// Forgets a probe, whose outcome nobody waits for any more.
+    /// Forgets a ping: its outcome is not waited for any more.
     pub fn forget_probe(&mut self, ticket: PingId) {
         self.detector.app_pings.forget(ticket);
     }
 
     /// The application does not respond, or does so again.
     ///
-    /// I answer pings while it hangs, but a member that does nothing else is of no use to anybody.
-    /// So I say myself that I am suspect, and don't refute: others will call me dead in their time.
+    /// The local node answers pings while it hangs, but is of no use to its group. So it announces itself as
+    /// suspect and does not refute that: the others will declare it dead when their timeout ends.
     pub fn set_stalled(&mut self, stalled: bool, now: Now) {
         let Some(own) = self.own_claim() else { return };
         match (self.me.application, stalled) {
@@ -261,8 +261,8 @@ impl Swim {
         self.security.reseed(&mut self.rng);
     }
 
-    /// A PING that whoever receives it takes for an errand, and so pings me: for an address where
-    /// nobody is known. `None` before [`Swim::init`].
+    /// A PING for an address where no member is known: its recipient takes it for one to be forwarded, to
+    /// the local node, and so pings that. `None` before [`Swim::init`].
     pub fn broadcast_ping(&mut self, now: Now) -> Option<Vec<u8>> {
         let myself = self.me.uri.clone()?;
         let data = ping_data(now.wall.0, &myself, &myself, None);

@@ -33,7 +33,7 @@ impl Swim {
     }
 
     /// Sends a question of a user: the member that it is about is to read its clock for that, and is
-    /// told all that I say of it and of myself.
+    /// told all that the local node says of both.
     pub(super) fn ask_in_full(&mut self, question: &Question) {
         let Some(myself) = self.me.uri.clone() else {
             return;
@@ -64,11 +64,11 @@ impl Swim {
         self.ask_if(is_due, sender, now);
     }
 
-    /// Sends a PING or an ACK with everything that rides on it: first what I think of the recipient,
-    /// so that a suspect learns it from the next ping; then myself; then what is new.
+    /// Sends a PING or an ACK with everything that rides on it: first what the local node holds of the recipient,
+    /// so that a suspect learns it from the next ping; then of itself; then what is new.
     ///
     /// Of an ACK, sends nothing and returns false where the limit for addresses that are not validated
-    /// leaves no room for what I have to say of myself.
+    /// leaves no room for what the local node has to say of itself.
     pub(super) fn send_with_gossip(
         &mut self,
         kind: MessageType,
@@ -118,27 +118,27 @@ impl Swim {
         true
     }
 
-    /// Whether `to` is known to know that it and I are alive, and what I say of myself.
+    /// Whether `to` is known to know that it and the local node are alive, and what the latter says of itself.
     fn goes_without_saying(&self, to: &Uri) -> bool {
         let both_alive = self.is_alive(Some(to)) && self.is_alive(self.me.uri.as_deref());
         both_alive && (Some(to) == self.me.uri.as_ref() || self.knows_me(to))
     }
 
-    /// Whether `to`, one of ours, is known to have what I say of myself: its table was like mine, or it
+    /// Whether `to`, a native peer, is known to have what the local node says of itself: its table was like the local one, or it
     /// has answered a ping that said it.
     fn knows_me(&self, to: &Uri) -> bool {
-        let Some(member) = self.members.get(to).filter(|member| member.is_ours()) else {
+        let Some(member) = self.members.get(to).filter(|member| member.is_native()) else {
             return false;
         };
         let own = self.own_claim().map(|own| own.incarnation);
         member.knows_my >= own || self.agrees(to)
     }
 
-    /// Whether the table of `peer`, when it was last heard of, was the same as mine is now.
+    /// Whether the table of `peer`, when it was last heard of, was the same as the local one is now.
     pub(super) fn agrees(&self, peer: &str) -> bool {
         let digest = Some(self.members.digest().total());
         let member = self.members.get(peer);
-        member.is_some_and(|member| member.dialect == Dialect::Ours { digest })
+        member.is_some_and(|member| member.dialect == Dialect::Native { digest })
     }
 
     /// Whether `uri` is held to be alive.
@@ -147,14 +147,14 @@ impl Swim {
         claim.is_some_and(|claim| claim.status == Status::Alive)
     }
 
-    /// What I say of myself.
+    /// The claim of the local node about itself.
     pub(crate) fn own_claim(&self) -> Option<Claim> {
         self.members.claim(self.me.uri.as_deref()?)
     }
 
-    /// Tells `to` what I think of it, if that is `worth` it, and leaves so many bytes of `room`.
-    // It needs its payload only to find out that it has another one by now. Peers of the Lua rock
-    // would not look, and who is in doubt has more urgent things to learn.
+    /// Tells `to` what the local node holds of it, if that is `worth` it, and leaves so many bytes of `room`.
+    // It needs its payload only to find out that it has another one by now. Peers on membership 2.x
+    // would not look, and a suspect has more urgent things to learn.
     fn tell_recipient(
         &self,
         draft: &mut MessageBuilder,
@@ -166,7 +166,7 @@ impl Swim {
             return false;
         };
         let Member { claim, dialect, .. } = *member;
-        let looks = claim.status == Status::Alive && dialect != Dialect::Rock;
+        let looks = claim.status == Status::Alive && dialect != Dialect::Legacy;
         let fits = |payload: &&Payload| room + event_size(to, payload) <= draft.room();
         let payload = member
             .current_payload()
@@ -187,7 +187,7 @@ impl Swim {
         };
         let sent = self.rumors.sent(myself);
         let ttl = sent.map_or(0, |sent| limit.saturating_sub(sent + 1));
-        // Without room for the payload nothing is said: peers would take mine for empty.
+        // Without room for the payload nothing is said: peers would take the local one for empty.
         let told = draft.event(myself, member.claim, member.current_payload(), ttl);
         if told {
             self.rumors.count(myself, limit);
@@ -197,7 +197,7 @@ impl Swim {
 
     /// Pushes fresh news to some members, and again until each rumor was sent often enough.
     ///
-    /// To a peer of the Lua rock this is somebody's LEAVE: it hears the events, and does no more.
+    /// To a member that runs membership 2.x this is a LEAVE: it applies the events, and does no more.
     pub(super) fn push(&mut self, now: Now) {
         if self.rumors.is_empty() || !self.config.mechanisms.push {
             return;
@@ -209,14 +209,14 @@ impl Swim {
         self.because_of_others(|swim| {
             targets.iter().for_each(|target| swim.push_to(target));
         });
-        // With nobody to tell, the news waits for somebody to come: that will be news as well.
+        // Without a member to tell, the news waits until one comes: that will be news as well.
         if !targets.is_empty() && !self.rumors.is_empty() {
             self.timers
                 .set(Timer::Gossip, now.monotonic + self.config.gossip_interval);
         }
     }
 
-    /// Tells `to` what I think of it, what I am, and what is new.
+    /// Tells `to` what the local node holds of it, what it is itself, and what is new.
     pub(super) fn push_to(&mut self, to: &Uri) {
         let Some(myself) = self.me.uri.clone().filter(|_| !self.is_blocked(to)) else {
             return;
@@ -228,7 +228,7 @@ impl Swim {
         let doubted = self.tell_recipient(&mut draft, to, 0, |status| status != Status::Alive);
         self.rumors
             .fill(&mut draft, limit, if doubted { told } else { &[] });
-        // Whoever agrees with me knows it all, unless it is a suspicion, which no digest shows. It
+        // A member that agrees knows it all, unless it is a suspicion, which no digest shows. It
         // counts as sent all the same.
         let known = self.agrees(to) && self.members.count(Status::Suspect) == 0;
         if !draft.is_empty() && !known {
@@ -243,7 +243,7 @@ impl Swim {
         multiplier.saturating_mul(digits.max(1))
     }
 
-    /// How long news takes to reach nearly everybody: with each interval those who know it become
+    /// How long news takes to reach nearly all members: with each interval those that know it become
     /// 1 + [`FANOUT`] times as many, and one more is for the last ones.
     pub(super) fn spreading_time(&self) -> Duration {
         let digits = usize::BITS - self.members.present().leading_zeros();

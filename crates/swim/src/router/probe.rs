@@ -69,7 +69,7 @@ impl Swim {
     fn timeout_for(&self, dst: &str) -> Duration {
         let most = self.config.ack_timeout;
         let known = self.members.get(dst).and_then(|member| member.round_trip);
-        // Of one who has not answered yet, what others take is the best guess.
+        // Of a member that has not answered yet, what others take is the best guess.
         known
             .or(self.detector.prober.round_trip)
             .filter(|_| self.config.mechanisms.adaptive_timeouts)
@@ -99,7 +99,7 @@ impl Swim {
         }
         let fresh = self.relays_for(&question.dst, &asked);
         let digest = self.members.digest().total();
-        // Before asking: one who owes an answer may have got another address.
+        // Before asking: a member that owes an answer may have got another address.
         if let Some(probe) = &mut self.detector.prober.round {
             probe.overdue = true;
             probe.digest = probe.digest.filter(|told| *told == digest);
@@ -138,7 +138,7 @@ impl Swim {
     ///
     /// This is a hint and no proof. It goes to the relays at once, and if it is the same to all of
     /// them, or there is none and it is the same again, the verdict falls early: it is a suspicion
-    /// still, to be refuted by whoever is there after all.
+    /// still, to be refuted by a member that is there after all.
     pub fn handle_refused(&mut self, uri: &Uri, now: Now) {
         self.security.amplification.advance(now);
         self.because_of_others(|swim| swim.nack(uri));
@@ -245,7 +245,7 @@ impl Swim {
         }
     }
 
-    /// Keeps what I think of `uri` to myself, if I am deaf.
+    /// Withholds what the local node holds of `uri`, if the local node is isolated.
     pub(super) fn withhold_if_isolated(&mut self, uri: &str) {
         if self.detector.isolation.is_isolated() {
             self.rumors.stop(uri);
@@ -258,7 +258,7 @@ impl Swim {
         }
     }
 
-    /// An answer to a question of mine, from the one it is about or through a relay. Returns the digest
+    /// An answer to a question of the local node, from the one it is about or through a relay. Returns the digest
     /// that all pings have told which it may answer, if its sender has had one of them.
     pub(super) fn hear_answer(
         &mut self,

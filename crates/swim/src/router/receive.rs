@@ -87,7 +87,7 @@ impl Swim {
         if !self.security.amplification.is_limited() {
             self.note_introductions(sender, message);
         }
-        // Who has told me what is not so shall be the first to hear it; an ACK says it anyway.
+        // A sender that has said what is not so is the first to be told; an ACK says it anyway.
         if reaction.owes_word || reaction.refuted && !matches!(message.body, Body::Ping(_)) {
             self.push_to(sender);
         }
@@ -151,7 +151,7 @@ impl Swim {
         None
     }
 
-    /// Notes what the sender is; one of ours whose table differs from mine is asked where.
+    /// Notes what the sender is. A native one with another table is asked where they differ.
     fn note_dialect(
         &mut self,
         sender: &Uri,
@@ -163,10 +163,10 @@ impl Swim {
             return;
         }
         let Some(trailer) = &message.trailer else {
-            return self.members.set_dialect(sender, Dialect::Rock);
+            return self.members.set_dialect(sender, Dialect::Legacy);
         };
         let digest = trailer.digest.or(confirmed);
-        self.members.set_dialect(sender, Dialect::Ours { digest });
+        self.members.set_dialect(sender, Dialect::Native { digest });
         if self.agrees(sender)
             && let Some(own) = self.own_claim()
         {
@@ -198,7 +198,7 @@ impl Swim {
         self.members.set_key(sender, key);
     }
 
-    /// Notes of whom `sender` tells, if it has answered itself.
+    /// Notes which members `sender` tells of, if it has answered itself.
     fn note_introductions(&mut self, sender: &Uri, message: &Message<'_>) {
         if !self
             .members
@@ -216,7 +216,7 @@ impl Swim {
         }
     }
 
-    /// An answer to a question of mine, from the member that it is about or through a relay. If it
+    /// An answer to a question of the local node, from the member that it is about or through a relay. If it
     /// validates the address of its sender, what that has asked for is served now.
     fn hear_ack(
         &mut self,

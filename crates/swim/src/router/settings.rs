@@ -6,14 +6,14 @@ use crate::time::Now;
 use crate::timers::Timer;
 use crate::{Refused, Swim};
 
-/// The one option of the Lua rock on which it depends whether the payload fits.
+/// The one option of membership 2.x on which it depends whether the payload fits.
 const PACKET_SIZE: &str = "MAX_PACKET_SIZE";
 
 impl Swim {
     /// Assigns an option. It takes effect at once: what is waited for is not waited for longer than it
     /// says now.
     ///
-    /// A number that the Lua rock would take never fails: if it is out of bounds, the nearest one is
+    /// A number that membership 2.x would take never fails: if it is out of bounds, the nearest one is
     /// assigned instead, and the answer is why. [`Self::config`] shows which one.
     pub fn assign(
         &mut self,

@@ -19,13 +19,13 @@ use crate::timers::Timer;
 use crate::wire::{Buckets, Event, Extension, MessageBuilder, MessageType, Trailer};
 
 impl Swim {
-    /// Compares tables with a peer of the Lua rock that is alive. Our own compare digests with every
-    /// ping, and what somebody is shows with the first.
+    /// Compares tables with a peer on membership 2.x that is alive. Native peers compare digests with every
+    /// ping, and the dialect of a member shows with the first.
     pub(super) fn sync_with_someone(&mut self, now: Now) {
         let myself = self.me.uri.as_ref();
         let suitable = |member: &Member| {
             member.claim.status == Status::Alive
-                && member.dialect == Dialect::Rock
+                && member.dialect == Dialect::Legacy
                 && Some(&member.uri) != myself
         };
         let partner = self.members.sample(1, &mut self.rng, suitable).pop();
@@ -39,7 +39,7 @@ impl Swim {
         }
     }
 
-    /// Compares tables with `partner`, unless the answer of somebody else is awaited.
+    /// Compares tables with `partner`, unless the answer of another member is awaited.
     pub(super) fn sync_with(&mut self, partner: &Uri, now: Now) {
         if self.anti_entropy.awaits_table {
             return;
@@ -86,7 +86,7 @@ impl Swim {
         }
     }
 
-    /// Hears what I did not know. What taught me something is worth another one soon.
+    /// Applies what was not known. An exchange that brought something is worth another one soon.
     pub(super) fn end_sync(
         &mut self,
         partner: &Uri,
@@ -111,7 +111,7 @@ impl Swim {
         }
     }
 
-    /// Hears records of somebody's table, and says whether there was anything new among them.
+    /// Applies records of a peer's table, and says whether there was anything new among them.
     fn apply_records(
         &mut self,
         partner: &Uri,
@@ -136,7 +136,7 @@ impl Swim {
     }
 
     /// Hears a record, which differs from an event in how it is to be passed on. Notes the first member
-    /// that becomes a suspect, and returns what the record says of me, if that is to be refuted.
+    /// that becomes a suspect, and returns what the record says of the local node, if that is to be refuted.
     fn apply_record(
         &mut self,
         record: &Event<'_>,
@@ -149,14 +149,14 @@ impl Swim {
         let held = self.members.claim(record.uri);
         let lives = held.is_some_and(|held| held.status.is_live());
         let claim = match record.claim.status {
-            // It was dead where the record comes from, which may have been cut off from it. Who is
-            // there is to have the time to say so.
+            // It was dead where the record comes from, which may have been cut off from it. If it
+            // is alive, it is to have the time to say so.
             Status::Dead if lives => record.claim.with(Status::Suspect),
             _ => record.claim,
         };
         let news = claim.overrides(held);
         let wrong = self.apply_one(&Event { claim, ..*record }, now);
-        // Who has just come learns what everybody knows, and need not spread it.
+        // A newcomer learns what all others know, and need not pass it on.
         if held.is_none() && self.anti_entropy.digest.is_joining() {
             self.rumors.stop(record.uri);
         }
@@ -202,7 +202,7 @@ impl Swim {
             return;
         }
         // There is something that one of us will never believe: the pause grows up to that between
-        // two syncs with a peer of the Lua rock.
+        // two syncs with a peer on membership 2.x.
         let pause =
             self.config.protocol_period * 2_u32.saturating_pow(self.anti_entropy.digest.fruitless);
         let jitter = self.rng.random_range(1.0..1.5);
@@ -233,7 +233,7 @@ impl Swim {
         let Some(buckets) = Buckets::differing(&mine, sums) else {
             return;
         };
-        // Its records come next, and a comparison of my own meanwhile would be the same again; but a
+        // Its records come next, and a comparison begun here meanwhile would be the same again; but a
         // stranger may only be looking.
         if self.members.get(peer).is_some() {
             self.rest(now);
@@ -255,7 +255,7 @@ impl Swim {
             .for_each(|draft| self.send(MessageType::SyncAck, draft, peer));
     }
 
-    /// `peer` has shown some of what differs; when it is done, shows it what I know better.
+    /// `peer` has shown some of what differs; when it is done, shows it what the local node knows better.
     pub(super) fn apply_differing(
         &mut self,
         peer: &Uri,
@@ -295,7 +295,7 @@ impl Swim {
         }
     }
 
-    /// As much of the table as goes into so many datagrams, from a random place on, behind those who
+    /// As much of the table as goes into so many datagrams, from a random place on, behind those that
     /// come `first`.
     fn pack_table(
         &mut self,

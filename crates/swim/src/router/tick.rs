@@ -36,7 +36,7 @@ impl Swim {
         }
     }
 
-    /// Calls those dead whose suspicion has ripened, or the first of them.
+    /// Declares dead the members whose suspicion has expired, or the first of them.
     fn expire_suspicions(&mut self, now: Now) {
         let timeout = self.config.suspect_timeout;
         for _ in 0..EXPIRED_MAX {
@@ -64,13 +64,13 @@ impl Swim {
         };
         self.apply(&death, now);
         self.withhold_if_isolated(uri);
-        // One who is buried alive is to hear of it at once, and refute.
+        // If it is alive after all, it is to hear of this at once, and refute.
         if !self.detector.isolation.is_isolated() {
             self.push_to(uri);
         }
     }
 
-    /// Forgets those who are gone for long enough, or the first of them.
+    /// Forgets the members that have been gone for long enough, or the first of them.
     fn reap(&mut self, now: Now) {
         let (timeout, capacity) = (self.config.reap_timeout, self.config.max_members);
         for _ in 0..EXPIRED_MAX {

@@ -1,4 +1,4 @@
-//! Sending: the form of a datagram, and how much may be sent to whom.
+//! Sending: the form of a datagram, and how much may be sent to each member.
 
 use core::net::SocketAddr;
 
@@ -48,7 +48,7 @@ impl Swim {
             datagram,
             anew,
         });
-        // On the way from one form to the other nobody knows what a newcomer takes.
+        // On the way from one form to the other it is unknown which of them a newcomer takes.
         if self.seal().is_changing()
             && kind == MessageType::Ping
             && unheard
@@ -77,7 +77,7 @@ impl Swim {
         self.security.reply = None;
     }
 
-    /// Sends something that only one of ours understands.
+    /// Sends something that only a native peer understands.
     pub(crate) fn send_extension(&mut self, note: Extension, to: &Uri) {
         let Some(myself) = self.me.uri.clone() else {
             return;
@@ -90,8 +90,8 @@ impl Swim {
         self.send(MessageType::Leave, draft, to);
     }
 
-    /// What goes behind every message: that I am one of ours, and the digest of my table; of which
-    /// group I am, and what else I understand.
+    /// What goes behind every message: that the local node is native, and the digest of its table; of which
+    /// group it is, and what else it understands.
     pub(super) fn trailer(&self) -> Trailer {
         Trailer {
             digest: Some(self.members.digest().total()),
@@ -141,15 +141,15 @@ impl Swim {
         self.seal().seal(stamp, &slip, plain)
     }
 
-    /// Whether `to` is known to take what I seal.
+    /// Whether `to` is known to take what the local node seals.
     pub(super) fn takes_aead(&self, to: &Uri) -> bool {
         let mine = self.security.keys.sending().map(|key| key.id());
         let theirs = self.members.get(to).and_then(|member| member.seals_with);
         mine.is_some() && mine == theirs
     }
 
-    /// Tells everybody which form I take, if it is another one now: whoever learnt it from my next
-    /// ping might have sent the wrong one before.
+    /// Tells all members which form the local node takes, if that has changed: until its next ping they
+    /// might send the wrong one.
     pub(super) fn show_form(&mut self, before: Form) {
         if self.seal().form() == before {
             return;

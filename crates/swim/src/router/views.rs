@@ -16,7 +16,7 @@ use crate::time::Now;
 use crate::{Swim, invariants};
 
 impl Swim {
-    /// My identity, if I have one.
+    /// The URI of the local node, if it has one.
     pub const fn myself(&self) -> Option<&Uri> {
         self.me.uri.as_ref()
     }
@@ -86,7 +86,7 @@ impl Swim {
         self.rumors.len()
     }
 
-    /// The key to send with, as the Lua rock uses it: 32 bytes.
+    /// The key to send with, as membership 2.x uses it: 32 bytes.
     pub fn encryption_key(&self) -> Option<&[u8]> {
         self.security.keys.sending().map(|key| &key.block()[..])
     }
@@ -109,7 +109,7 @@ impl Swim {
         }
     }
 
-    /// Opens a datagram of my group as if it were sent now: for those who watch simulated groups.
+    /// Opens a datagram of this group as if it were sent now: for the observers of simulated groups.
     pub fn peek<'d>(&self, datagram: &'d [u8]) -> Option<Opened<'d>> {
         self.seal().open(datagram).ok()
     }
@@ -119,7 +119,7 @@ impl Swim {
         self.members.changes_since(position, count)
     }
 
-    /// The members of whom there is news since the change of number `version`, or the first part of
+    /// The members that changed after change number `version`, in what subscribers are told of, or the first of
     /// them; `None` if the changelog does not reach back so far.
     pub fn news_since(&self, version: u64, count: usize) -> Option<Part<'_>> {
         self.members.news_since(version, count)

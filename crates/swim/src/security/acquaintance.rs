@@ -1,17 +1,17 @@
-//! On whose word a member is known: that decides how much its name may cost.
+//! How well a member is known: that decides how much its name may cost.
 //!
 //! To look up a name takes a thread for as long as the name server likes. Without a key, any sender can
-//! mention as many names as it likes; so names are told apart by who has mentioned them.
+//! mention as many names as it likes; so names are told apart by the kind of sender that has mentioned them.
 
 /// How well a member is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Acquaintance {
-    /// Only senders have mentioned it that have never answered a ping of mine, perhaps itself.
+    /// Only senders have mentioned it that have never answered a ping of the local node, perhaps itself.
     #[default]
     Stranger,
     /// A member that has answered has told of it.
     Introduced,
-    /// It has answered a ping of mine, or a user has named it.
+    /// It has answered a ping of the local node, or a user has named it.
     Known,
 }
 

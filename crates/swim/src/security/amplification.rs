@@ -100,7 +100,7 @@ pub struct Validated {
     pub request: Option<Vec<u8>>,
 }
 
-/// The token bucket, and who waits for its address to be validated.
+/// The token bucket, and the senders that wait for their address to be validated.
 #[derive(Debug, Default)]
 pub struct Amplification {
     now: Micros,
@@ -139,7 +139,7 @@ impl Amplification {
         self.waiting.len() <= WAITING_MAX && self.cause == Cause::Own
     }
 
-    /// Forgets who waits.
+    /// Forgets the senders that wait.
     pub fn clear(&mut self) {
         self.waiting.clear();
     }

@@ -1,6 +1,6 @@
-//! Cookies: who answers a question of the local node must have received it.
+//! Cookies: the sender of an answer to a question of the local node must have received it.
 //!
-//! Every PING carries a number that its recipient cannot guess and has to repeat: peers of the Lua rock
+//! Every PING carries a number that its recipient cannot guess and has to repeat: peers on membership 2.x
 //! send back all keys of its map. A cookie is made of the question and a secret, so that nothing has to be
 //! remembered of a question to know its answer. A ping through a relay has another cookie than the direct
 //! one: a relay must not be able to answer in the name of the member that it was sent to.
@@ -16,7 +16,7 @@ use crate::wire::PingData;
 /// How old the question may be that an answer validates an address with.
 const AGE_MAX: Duration = Duration::from_secs(10);
 
-/// As many bits as a Lua number holds exactly: peers of the Lua rock may decode and encode it anew.
+/// As many bits as a Lua number holds exactly: peers on membership 2.x may decode and encode it anew.
 const BITS: u32 = 52;
 
 /// Which way a ping takes.

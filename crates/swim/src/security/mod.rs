@@ -6,7 +6,7 @@
 //! | [`session`] | replay protection, and challenges that prove freshness |
 //! | `authentication` | whether a datagram is of this group, fresh, and meant for this member |
 //! | `amplification`, `cookie`, `secret` | address validation, and the limit before it (RFC 9000, section 8) |
-//! | [`acquaintance`] | on whose word a member is known, and so how much its name may cost |
+//! | [`acquaintance`] | how well a member is known, and so how much its name may cost |
 
 pub mod acquaintance;
 pub mod amplification;

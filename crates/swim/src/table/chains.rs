@@ -15,7 +15,7 @@ pub struct Chains<T> {
 #[derive(Clone, Copy, Debug)]
 struct Link<T> {
     value: T,
-    /// The neighbours: [`NOBODY`] at the ends, [`NOWHERE`] if the place is in no list.
+    /// The neighbours: [`NONE`] at the ends, [`UNLISTED`] if the place is in no list.
     before: MemberIndex,
     after: MemberIndex,
 }
@@ -27,14 +27,14 @@ struct Ends {
 }
 
 /// What is beyond the end of a list. Half the size of an `Option<MemberIndex>`.
-const NOBODY: MemberIndex = MemberIndex::MAX;
+const NONE: MemberIndex = MemberIndex::MAX;
 
 /// The neighbour of a place that is in no list.
-const NOWHERE: MemberIndex = MemberIndex::MAX - 1;
+const UNLISTED: MemberIndex = MemberIndex::MAX - 1;
 
 const EMPTY: Ends = Ends {
-    first: NOBODY,
-    last: NOBODY,
+    first: NONE,
+    last: NONE,
 };
 
 impl<T> Default for Chains<T> {
@@ -51,8 +51,8 @@ impl<T: Copy + Default> Chains<T> {
     fn unused() -> Link<T> {
         Link {
             value: T::default(),
-            before: NOWHERE,
-            after: NOWHERE,
+            before: UNLISTED,
+            after: UNLISTED,
         }
     }
 
@@ -69,21 +69,21 @@ impl<T: Copy + Default> Chains<T> {
     /// The first place of a list.
     pub fn first(&self, list: usize) -> Option<MemberIndex> {
         let first = self.ends.get(list)?.first;
-        (first != NOBODY).then_some(first)
+        (first != NONE).then_some(first)
     }
 
     /// The places of a list, from the first one on.
     pub fn forwards(&self, list: usize) -> impl Iterator<Item = MemberIndex> {
         core::iter::successors(self.first(list), |place| {
             let after = self.link(*place)?.after;
-            (after != NOBODY).then_some(after)
+            (after != NONE).then_some(after)
         })
     }
 
     /// The places of a list and their values, from the last one on.
     pub fn backwards(&self, list: usize) -> impl Iterator<Item = (MemberIndex, T)> {
         let last = self.ends.get(list).map(|ends| ends.last);
-        let mut next = last.unwrap_or(NOBODY);
+        let mut next = last.unwrap_or(NONE);
         core::iter::from_fn(move || {
             let place = next;
             let link = self.link(place)?;
@@ -95,7 +95,7 @@ impl<T: Copy + Default> Chains<T> {
     /// Adds a place, which is in no list, before all others.
     pub fn push_first(&mut self, list: usize, place: MemberIndex, value: T) {
         let after = self.ends_of(list).first;
-        let before = NOBODY;
+        let before = NONE;
         self.insert(
             list,
             place,
@@ -110,7 +110,7 @@ impl<T: Copy + Default> Chains<T> {
     /// Adds a place, which is in no list, behind all others.
     pub fn push_last(&mut self, list: usize, place: MemberIndex, value: T) {
         let before = self.ends_of(list).last;
-        let after = NOBODY;
+        let after = NONE;
         self.insert(
             list,
             place,
@@ -139,7 +139,7 @@ impl<T: Copy + Default> Chains<T> {
 
     fn link(&self, place: MemberIndex) -> Option<&Link<T>> {
         let link = self.links.get(place as usize);
-        link.filter(|link| link.before != NOWHERE)
+        link.filter(|link| link.before != UNLISTED)
     }
 
     fn unlink(&mut self, place: MemberIndex) -> Option<Link<T>> {
@@ -166,7 +166,7 @@ impl<T: Copy + Default> Chains<T> {
 
     /// What says which place comes behind `place`.
     fn after(&mut self, list: usize, place: MemberIndex) -> &mut MemberIndex {
-        if place == NOBODY {
+        if place == NONE {
             &mut self.ends_of(list).first
         } else {
             &mut self.links[place as usize].after
@@ -175,7 +175,7 @@ impl<T: Copy + Default> Chains<T> {
 
     /// What says which place comes before `place`.
     fn before(&mut self, list: usize, place: MemberIndex) -> &mut MemberIndex {
-        if place == NOBODY {
+        if place == NONE {
             &mut self.ends_of(list).last
         } else {
             &mut self.links[place as usize].before

@@ -29,7 +29,7 @@ const ALL: usize = 0;
 /// How many removals are remembered. A reader that is further behind starts over, which costs it one
 /// look at the whole table.
 ///
-/// Strangers who fill the table make it forget as many members as they invent, so it takes tens of
+/// Unknown senders that fill the table make it forget as many members as they invent, so it takes tens of
 /// thousands of them to make readers start over.
 const REMOVALS_MAX: usize = 65_536;
 
@@ -104,7 +104,7 @@ impl Changelog {
         }
     }
 
-    /// The member at place `from` of the table has moved to place `to`, where nobody is.
+    /// The member at place `from` of the table has moved to place `to`, which is empty.
     pub fn rename(&mut self, from: MemberIndex, to: MemberIndex) {
         self.changes.rename(ALL, from, to);
         self.news_changes.rename(ALL, from, to);

@@ -53,7 +53,7 @@ impl Members {
         }
     }
 
-    /// The members of whom there is news since the change of number `version`, or the first part of
+    /// The members that changed after change number `version`, in what subscribers are told of, or the first of
     /// them, as by [`Self::changes_since`]; `None` if the history does not reach back so far.
     pub fn news_since(&self, version: u64, count: usize) -> Option<Part<'_>> {
         let missed = self.history().news_since(version);

@@ -5,9 +5,9 @@ use core::fmt;
 /// What a member is said to be. The order is the order of precedence at one incarnation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Status {
-    /// Answers, as far as anybody knows.
+    /// Answers, as far as is known.
     Alive = 1,
-    /// Did not answer somebody, and has not refuted it yet (§4.2).
+    /// Did not answer a member, and has not refuted that yet (§4.2).
     Suspect = 2,
     /// Has not refuted the suspicion in time ("confirmed faulty" in the paper).
     Dead = 3,
@@ -172,7 +172,7 @@ mod tests {
             (claim(Suspect, 2), claim(Suspect, 1), true),
             (claim(Dead, 1), claim(Suspect, 1), true),
             (claim(Dead, 1), claim(Alive, 1), true),
-            // The paper lets Confirm beat any incarnation; the Lua rock lets the dead return.
+            // The paper lets Confirm beat any incarnation; membership 2.x lets the dead return.
             (claim(Dead, 1), claim(Alive, 2), false),
             (claim(Alive, 2), claim(Dead, 1), true),
             // What the paper does not have.

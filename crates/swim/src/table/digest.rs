@@ -145,7 +145,7 @@ impl Digest {
         self.shift(card.bucket(), card.fingerprint.wrapping_neg());
     }
 
-    /// A member has moved from place `from` of the table to place `to`, where nobody is.
+    /// A member has moved from place `from` of the table to place `to`, which is empty.
     pub fn rename(&mut self, from: MemberIndex, to: MemberIndex) {
         self.members.rename(from, to);
     }
@@ -216,7 +216,7 @@ fn hash_of(uri: &str) -> u64 {
     xxh3_64(uri.as_bytes())
 }
 
-/// In which bucket the record is whose URI has this hash.
+/// The bucket of the record whose URI has this hash.
 const fn bucket_of(hash: u64) -> usize {
     hash as usize % BUCKETS_MAX
 }

@@ -26,7 +26,7 @@ pub struct Member {
     pub payload_of: Incarnation,
     /// Local wall clock time of the last change of `claim`.
     pub since: Micros,
-    /// Its wall clock minus ours in µs, as its last ACK showed.
+    /// Its wall clock minus the local one in µs, as its last ACK showed.
     pub clock_delta: Option<f64>,
     /// How long its answers take.
     pub round_trip: Option<RoundTrip>,
@@ -34,13 +34,13 @@ pub struct Member {
     pub evidence: ProbeHistory,
     /// What its datagrams show it to be.
     pub dialect: Dialect,
-    /// It has ever answered a question of mine itself, not through a relay.
+    /// It has ever answered a question of the local node itself, not through a relay.
     pub has_answered: bool,
-    /// From where it has answered a question of mine with its cookie, in this life of its own.
+    /// From where it has answered a question of the local node with its cookie, in this life of its own.
     pub validated: Option<SocketAddr>,
-    /// Up to which incarnation of mine it is known to know what I say of myself.
+    /// Up to which incarnation of the local node it is known to know what the local node says of itself.
     pub knows_my: Option<Incarnation>,
-    /// On whose word it is known, as long as it has not answered itself.
+    /// By which kind of sender it is known, as long as it has not answered itself.
     pub acquaintance: Acquaintance,
     /// With which key it seals what it sends, if it authenticates it or offers to.
     pub seals_with: Option<KeyId>,
@@ -52,17 +52,17 @@ pub enum Dialect {
     /// It has not told us anything itself.
     #[default]
     Unknown,
-    /// A peer of the Lua rock.
-    Rock,
-    /// One of ours.
-    Ours {
+    /// A peer on membership 2.x.
+    Legacy,
+    /// A native member.
+    Native {
         /// The digest of its table, as of its last datagram.
         digest: Option<u64>,
     },
 }
 
 impl Member {
-    /// One of whom nothing but a claim is known.
+    /// A member of which nothing but a claim is known.
     pub fn new(uri: Uri, claim: Claim, since: Micros) -> Self {
         Self {
             uri,
@@ -82,9 +82,9 @@ impl Member {
         }
     }
 
-    /// Whether its last datagram was one of ours.
-    pub const fn is_ours(&self) -> bool {
-        matches!(self.dialect, Dialect::Ours { .. })
+    /// Whether its last datagram was a native peer.
+    pub const fn is_native(&self) -> bool {
+        matches!(self.dialect, Dialect::Native { .. })
     }
 
     /// The payload, if it is known to be that of the present incarnation: only then may others be
@@ -113,8 +113,8 @@ pub(crate) fn better_payload(event: &Event<'_>, member: &Member) -> Option<Paylo
     let Some(known) = member.current_payload() else {
         return admit(event.payload, member.payload.as_ref());
     };
-    // Two of them: in another life it has counted up to the same incarnation. One who is there will
-    // contradict; of one who is gone all shall at least remember the same.
+    // Two of them: in another life it has counted up to the same incarnation. If it is there, it will
+    // contradict; if it is gone, all shall at least remember the same.
     if member.claim.status <= Status::Suspect {
         return None;
     }

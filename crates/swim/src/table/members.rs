@@ -1,4 +1,4 @@
-//! The table: everybody who was ever heard of, and the rounds in which they are probed.
+//! The table: all members that were heard of, and the rounds in which they are probed.
 
 use crate::table::index::MemberIndex;
 use crate::table::index::member_index;
@@ -22,26 +22,26 @@ use crate::table::tombstones::Tombstones;
 use crate::time::Micros;
 use crate::wire::Event;
 
-/// Everybody who was ever heard of, oneself included.
+/// All members that were heard of, the local node included.
 #[derive(Debug, Default)]
 pub struct Members {
     // Hashed with a key drawn at random, so that no stranger can make up URIs that collide; and
     // several times as fast as with the hash of the standard library.
     pub(crate) table: IndexMap<Uri, Member, RandomState>,
-    /// Those who are alive or suspect, to be probed in turn.
+    /// Alive and suspect members, to be probed in turn.
     live: ProbeOrder,
-    /// Those who are dead or non-decryptable: probed apart, so that they take no turns of the living.
+    /// Dead and non-decryptable members: probed apart, so that they take no turns of the live ones.
     unreachable: ProbeOrder,
-    /// Those who are not live and have never answered: the first to go when the table is full.
+    /// Members that are not live and have never answered: the first to go when the table is full.
     unproven: ProbeOrder,
-    /// The others who are not live: the next to go.
+    /// The other members that are not live: the next to go.
     gone: ProbeOrder,
     by_status: [usize; Status::ALL.len()],
     pub(crate) tombstones: Tombstones,
     pub(crate) digest: Digest,
-    /// Those who are suspect, in the order in which they have to refute.
+    /// Suspect members, in the order in which they have to refute.
     pub(crate) suspicions: ExpiryQueue,
-    /// Those who are dead or have left, in the order in which they are forgotten.
+    /// Members that are dead or have left, in the order in which they are forgotten.
     pub(crate) departures: ExpiryQueue,
     pub(crate) history: Changelog,
 }
@@ -89,7 +89,7 @@ impl Members {
         self.table.len()
     }
 
-    /// Whether nobody was ever heard of.
+    /// Whether the table is empty.
     pub fn is_empty(&self) -> bool {
         self.table.is_empty()
     }
@@ -111,7 +111,7 @@ impl Members {
         table[start..].values().chain(table[..start].values())
     }
 
-    /// Hears an event about somebody else. At most `capacity` members are remembered.
+    /// Applies an event about another member. At most `capacity` members are remembered.
     pub fn apply(&mut self, event: &Event<'_>, now: Micros, capacity: usize) -> Applied {
         let Some((index, _uri, member)) = self.table.get_full(event.uri) else {
             if self
@@ -246,7 +246,7 @@ impl Members {
         }
     }
 
-    /// Forgets everybody.
+    /// Forgets all members.
     pub fn clear(&mut self) {
         let mut history = core::mem::take(&mut self.history);
         history.clear();
@@ -293,7 +293,7 @@ impl Members {
         Some(self.at(place).uri.clone())
     }
 
-    /// Whether all who can be spared are known as such; for audits.
+    /// Whether all members that can be spared are known as such; for audits.
     pub fn is_sound_in_expendable(&self) -> bool {
         let gone = |member: &&Member| !member.claim.status.is_live();
         let unproven = |member: &&Member| gone(member) && !member.has_answered;
@@ -330,33 +330,33 @@ impl Members {
         self.table.get_index_of(uri).map(member_index)
     }
 
-    /// Who is at this place of the table.
+    /// The member at this place of the table.
     pub fn at(&self, place: MemberIndex) -> &Member {
         &self.table[place as usize]
     }
 
-    /// Those who are alive or suspect, in no order that means anything.
+    /// The alive and suspect members, in no order that means anything.
     pub fn live(&self) -> impl ExactSizeIterator<Item = &Member> {
         self.live.iter().map(|place| self.at(place))
     }
 
-    /// The next of those who are alive or suspect to be probed.
+    /// The next of the alive and suspect members to be probed.
     pub fn next_live(&mut self, rng: &mut StdRng) -> Option<Uri> {
         self.live.take(rng).map(|place| self.at(place).uri.clone())
     }
 
-    /// How many of those who are dead or non-decryptable are probed in turn.
+    /// How many dead and non-decryptable members are probed in turn.
     pub fn unreachable(&self) -> usize {
         self.unreachable.len()
     }
 
-    /// The next of those who are dead or non-decryptable to be probed.
+    /// The next of the dead and non-decryptable members to be probed.
     pub fn next_unreachable(&mut self, rng: &mut StdRng) -> Option<Uri> {
         let place = self.unreachable.take(rng)?;
         Some(self.at(place).uri.clone())
     }
 
-    /// Up to `count` different members who are alive or suspect, and `suitable`, at random. Among
+    /// Up to `count` different members that are alive or suspect, and `suitable`, at random. Among
     /// thousands of which few are suitable some may be missed.
     pub fn sample(
         &self,
@@ -422,7 +422,7 @@ mod tests {
         );
         assert_eq!(payload(&members).unwrap().bytes(), ONE.unwrap());
 
-        // News without a payload shows the old one on, but tells nobody that it is the present one.
+        // News without a payload shows the old one on, but does not say that it is the present one.
         assert!(matches!(
             apply(&mut members, event(2, Status::Alive, None)),
             Applied::News {

@@ -13,7 +13,7 @@ use crate::table::member::Dialect;
 use crate::table::members::Members;
 
 impl Members {
-    /// Notes how far the clock of `uri` is ahead of ours.
+    /// Notes how far the clock of `uri` is ahead of the local one.
     pub fn set_clock_delta(&mut self, uri: &str, delta: f64) {
         if let Some((index, _uri, member)) = self.table.get_full_mut(uri) {
             member.clock_delta = Some(delta);
@@ -50,24 +50,24 @@ impl Members {
         }
     }
 
-    /// Notes that `uri` knows what I say of myself at this incarnation.
+    /// Notes that `uri` knows what the local node says of itself at this incarnation.
     pub fn note_told(&mut self, uri: &str, told: Incarnation) {
         if let Some(member) = self.table.get_mut(uri) {
             member.knows_my = member.knows_my.max(Some(told));
         }
     }
 
-    /// Forgets what others know of me: I am not who I was.
+    /// Forgets what others know of the local node: it has another URI now.
     pub fn forget_told(&mut self) {
         for member in self.table.values_mut() {
             member.knows_my = None;
         }
     }
 
-    /// Whether the last datagram of `uri` was one of a peer of the Lua rock.
+    /// Whether the last datagram of `uri` was one of a peer on membership 2.x.
     pub fn is_legacy(&self, uri: &str) -> bool {
         self.get(uri)
-            .is_some_and(|member| member.dialect == Dialect::Rock)
+            .is_some_and(|member| member.dialect == Dialect::Legacy)
     }
 
     /// Notes what the last datagram of `uri` shows it to be.
@@ -84,7 +84,7 @@ impl Members {
         }
     }
 
-    /// Notes on whose word `uri` is known: the best counts.
+    /// Notes by which kind of sender `uri` is known: the best counts.
     pub fn acquaint(&mut self, uri: &str, acquaintance: Acquaintance) {
         if let Some(member) = self.table.get_mut(uri) {
             member.acquaintance = member.acquaintance.max(acquaintance);

@@ -1,4 +1,4 @@
-//! Knowing everybody from the start.
+//! Knowing all members from the start.
 
 use crate::identity::uri::Uri;
 use crate::table::claim::Claim;
@@ -16,12 +16,12 @@ pub struct Preloaded {
     pub claim: Claim,
     /// Its payload.
     pub payload: Option<Payload>,
-    /// Whether it is one of ours, and not a peer of the Lua rock.
-    pub ours: bool,
+    /// Whether it is a native peer, and not a peer on membership 2.x.
+    pub is_native: bool,
 }
 
 impl Members {
-    /// Takes up what is known of others, as if all of them had known it for long: nobody is told.
+    /// Takes up what is known of others, as if all of them had known it for long: none is told.
     ///
     /// For simulations and benches, where 10,000 members are not to meet one by one.
     pub fn preload(&mut self, memories: impl Iterator<Item = Preloaded> + Clone, now: Now) {
@@ -36,11 +36,11 @@ impl Members {
             self.put(&uri, claim, payload, now.wall);
         }
         let digest = Some(self.digest().total());
-        for Preloaded { uri, ours, .. } in memories {
-            let dialect = if ours {
-                Dialect::Ours { digest }
+        for Preloaded { uri, is_native, .. } in memories {
+            let dialect = if is_native {
+                Dialect::Native { digest }
             } else {
-                Dialect::Rock
+                Dialect::Legacy
             };
             self.set_dialect(&uri, dialect);
         }

@@ -1,4 +1,4 @@
-//! The probe round (§4.3): everybody in turn, in an order that nobody can foresee.
+//! The probe round (§4.3): all members in turn, in an unpredictable order.
 
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -48,7 +48,7 @@ impl ProbeOrder {
         }
     }
 
-    /// The member at place `from` of the table has moved to place `to`, where nobody is.
+    /// The member at place `from` of the table has moved to place `to`, which is empty.
     pub fn rename(&mut self, from: MemberIndex, to: MemberIndex) {
         if let Some(position) = self.position(from) {
             self.positions[from as usize] = NOWHERE;
@@ -113,7 +113,7 @@ impl ProbeOrder {
         self.note(other);
     }
 
-    /// Notes who is at `position` now.
+    /// Notes which place is at `position` now.
     fn note(&mut self, position: usize) {
         let member = self.order[position] as usize;
         if member >= self.positions.len() {

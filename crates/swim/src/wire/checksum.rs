@@ -4,9 +4,9 @@
 //! what forwards datagrams. One flipped bit in a port makes a member that never was, with the payload of
 //! another.
 //!
-//! The checksum is the last thing in a datagram of ours that is not authenticated: a MessagePack
+//! The checksum is the last thing in a native datagram that is not authenticated: a MessagePack
 //! extension of four bytes, behind the trailer, over all that is before it. Its first two bytes are a
-//! mark that no text contains and that no peer of the Lua rock is known to end a datagram with. By the
+//! mark that no text contains and that no peer on membership 2.x is known to end a datagram with. By the
 //! mark, and not by what is parsed, a datagram is known to have one: a flipped bit in front of it may
 //! make the message swallow the trailer, and without a trailer it would look like an old peer's.
 

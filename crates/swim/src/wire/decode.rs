@@ -19,7 +19,7 @@ pub struct Message<'a> {
     pub events: Vec<Event<'a>>,
     /// How many events or records made no sense and were skipped.
     pub skipped: usize,
-    /// What only one of ours would say.
+    /// What only a native peer would say.
     pub trailer: Option<Trailer>,
 }
 
@@ -41,14 +41,14 @@ pub enum Body<'a> {
 /// One statement about one member: an event, or a record of a sync.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Event<'a> {
-    /// Whom it is about.
+    /// The member that it is about.
     pub uri: &'a str,
     /// What is said.
     pub claim: Claim,
     /// The member's payload, a map or array, when the teller knows it.
     pub payload: Option<&'a [u8]>,
     /// How often the teller wants it repeated. May be negative, and was `-inf` in the first datagram
-    /// of every peer of the Lua rock; each of us counts for itself, so nobody reads it.
+    /// of every peer on membership 2.x; native members count for themselves, so it is not read.
     pub ttl: f64,
 }
 
@@ -61,11 +61,11 @@ pub struct PingData<'a> {
     pub ts: Option<u64>,
     /// When it was answered, by the clock of `dst`, in µs.
     pub ats: Option<f64>,
-    /// Who asked.
+    /// The member that asked.
     pub src: Option<&'a str>,
-    /// Who is asked for.
+    /// The member that is asked for.
     pub dst: Option<&'a str>,
-    /// What an answer has to repeat: see `cookie`. Peers of the Lua rock ask without one.
+    /// What an answer has to repeat: see `cookie`. Peers on membership 2.x ask without one.
     pub cookie: Option<u64>,
     /// The answer is to show the clock of the application as it is by then.
     pub wants_clock: bool,
@@ -78,9 +78,9 @@ pub enum DropReason {
     ///
     /// [`datagram_size_max`]: crate::config::Config::datagram_size_max
     Oversized,
-    /// Not encrypted with our key.
+    /// Not encrypted with the local key.
     Undecryptable,
-    /// Plain, or encrypted in the way of the Lua rock, where only what is authenticated is taken.
+    /// Plain, or encrypted in the way of membership 2.x, where only what is authenticated is taken.
     NotSealed,
     /// Sealed with a key that we do not have.
     UnknownKey,
@@ -88,16 +88,16 @@ pub enum DropReason {
     Forged,
     /// Changed on its way: its checksum is wrong, or what is behind the message makes no sense.
     Corrupt,
-    /// Of a group with another label, or with none where ours has one.
+    /// Of a group with another label, or with none where the local node has one.
     OtherGroup,
-    /// Sent to somebody else.
+    /// Sent to another member.
     Misdirected,
     /// It has come before.
     Replayed,
     /// It may have come before: its sender has not shown yet that it lives now.
     Unconfirmed,
-    /// Cut short, nested too deep, or not MessagePack at all: what is encrypted looks like this to
-    /// who has no key.
+    /// Cut short, nested too deep, or not MessagePack at all: what is encrypted looks like this
+    /// without the key.
     NotMsgpack,
     /// MessagePack, but not an array of four.
     NotAMessage,
@@ -143,7 +143,7 @@ impl DropReason {
     ];
 
     /// Whether a datagram with another key, or none, may look like this. Where datagrams are
-    /// authenticated nothing does: anybody could send such in the name of others.
+    /// authenticated nothing does: any sender could send such in the name of others.
     pub const fn may_be_wrong_key(self) -> bool {
         matches!(
             self,
@@ -151,7 +151,7 @@ impl DropReason {
         )
     }
 
-    /// What to tell whoever wonders why a member is not heard.
+    /// What to tell an operator about a member that is not heard.
     pub const fn explanation(self) -> Option<&'static str> {
         match self {
             Self::Oversized => Some("longer than MAX_PACKET_SIZE, and longer than 1472 bytes"),
@@ -193,8 +193,8 @@ impl From<NotMsgpack> for DropReason {
 /// Takes a decrypted datagram apart, with or without its checksum.
 ///
 /// What is not understood in an event or record costs that one only, not the datagram: one garbled
-/// record must not keep a member from answering a ping. What is behind the message is ours or damaged:
-/// peers of the Lua rock put nothing there.
+/// record must not keep a member from answering a ping. What is behind the message is a trailer or damaged:
+/// peers on membership 2.x put nothing there.
 pub fn decode(datagram: &[u8]) -> Result<Message<'_>, DropReason> {
     let (message, rest) = decode_first(datagram)?;
     if rest.is_empty() {
@@ -231,7 +231,7 @@ pub fn decode_first(datagram: &[u8]) -> Result<(Message<'_>, &[u8]), DropReason>
     let mut skipped = 0;
     let sender = identity(sender).ok_or(DropReason::Sender)?;
     let body = match text(kind) {
-        // Without either there is nobody to answer, or nothing to say.
+        // Without either there is no member to answer, or nothing to say.
         Some("PING") => echo(data)
             .filter(|echo| echo.dst.is_some() && echo.src.is_some())
             .map(Body::Ping),

@@ -190,7 +190,7 @@ const fn array_head_size(count: u32) -> usize {
     }
 }
 
-/// The data of a PING: who asks for whom, when, and what an answer has to repeat besides.
+/// The data of a PING: which member asks for which, when, and what else an answer has to repeat.
 pub fn ping_data(ts: u64, src: &Uri, dst: &Uri, cookie: Option<u64>) -> Vec<u8> {
     ping_map(0, ts, src, dst, cookie)
 }

@@ -1,4 +1,4 @@
-//! The datagrams of the group, as every peer since the Lua rock has spoken them.
+//! The datagrams of the group, as every peer since membership 2.x has spoken them.
 //!
 //! ```text
 //! [ sender : str, type : str, data, events : [ [ uri, status, incarnation, payload, ttl ], … ] ]
@@ -6,12 +6,12 @@
 //!
 //! | type | data |
 //! |---|---|
-//! | `PING` | `{ts, src, dst}`: when, by whom and of whom the question was first asked |
+//! | `PING` | `{ts, src, dst}`: when, by which member and of which the question was first asked |
 //! | `ACK` | the map of the PING with all its keys, and `ats`: when it was answered |
 //! | `SYNC_REQ`, `SYNC_ACK` | `[ [ uri, status, incarnation, payload ], … ]` |
 //! | `LEAVE` | nil: the events are all there is to it |
 //!
-//! Behind the message our own peers put a [`Trailer`], which those of the Lua rock do not look at, and
+//! Behind the message native peers put a [`Trailer`], which those of membership 2.x do not look at, and
 //! behind that a [checksum](checksummed) if the datagram is not authenticated.
 //!
 //! [`decode()`] takes what peers are known to send; [`MessageBuilder`] sends what they are known to take.

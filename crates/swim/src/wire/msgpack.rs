@@ -221,7 +221,7 @@ fn float<'a>(value: f64) -> Head<'a> {
 
 /// A hash of what a value means to Lua, whatever its encoding.
 ///
-/// A peer of the Lua rock decodes a payload into tables and encodes it anew: map keys come out in
+/// A peer on membership 2.x decodes a payload into tables and encodes it anew: map keys come out in
 /// another order, integers in another width, arrays as maps. All of these hash alike.
 pub fn semantic_hash(bytes: &[u8]) -> Result<u64, NotMsgpack> {
     meaning_of_next(&mut Reader::new(bytes), NESTING_MAX)
@@ -238,7 +238,7 @@ fn meaning_of_next(reader: &mut Reader<'_>, depth: usize) -> Result<u64, NotMsgp
             let kind = u64::from(kind.cast_unsigned()) << 8 | Tag::Extension as u64;
             Ok(mix(kind, xxh3_64(bytes)))
         }
-        // A sum, since the order of pairs is nobody's intention.
+        // A sum, since the order of pairs means nothing.
         Head::Map(pairs) => {
             let depth = deeper()?;
             (0..pairs).try_fold(0_u64, |sum, _| {

@@ -1,8 +1,8 @@
-//! What our own peers tell each other, behind what peers of the Lua rock read.
+//! What native peers tell each other, behind what peers on membership 2.x read.
 //!
 //! A second MessagePack value follows the message: a map with small integers for keys. Peers of the
 //! Lua rock decode the first value and never look further, so it is invisible to them; keys that we
-//! do not know are skipped, so a later version can add some. Whatever has a trailer is one of ours.
+//! do not know are skipped, so a later version can add some. Whatever has a trailer is a native peer.
 //!
 //! | key | value | meaning |
 //! |---|---|---|
@@ -10,7 +10,7 @@
 //! | 2 | `[ts, dst]` | NACK: the port of `dst` is closed, as the relay sees it too |
 //! | 3 | bin | compare: the sums of its buckets, 4 bytes each, big-endian |
 //! | 4 | `[count, bin, last]` | these buckets differ, by their bits; the records here are of them |
-//! | 5 | uint | the id of a key: what is sealed with it may be sent to me |
+//! | 5 | uint | the id of a key: what is sealed with it may be sent to the local node |
 //! | 6 | bin | the label of its group |
 
 use rmp::encode as msgpack;
@@ -21,7 +21,7 @@ use crate::security::seal::keyring::KeyId;
 use crate::table::digest::BUCKETS_MAX;
 use crate::wire::msgpack::{Head, NotMsgpack, Reader};
 
-/// What one of ours says to another.
+/// What a native peer says to another.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trailer {
     /// The digest of the sender's table.
@@ -34,14 +34,14 @@ pub struct Trailer {
     pub label: Vec<u8>,
 }
 
-/// What only our own peers understand.
+/// What only native peers understand.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Extension {
     /// To the question asked at `ts` about `dst`: its port is closed, as the relay sees it too.
     Nack {
         /// When the question was asked.
         ts: u64,
-        /// Whom it is about.
+        /// The member that it is about.
         dst: Uri,
     },
     /// "These are the sums of my buckets; what about yours?"

@@ -1,4 +1,4 @@
-//! What real peers of the Lua rock sent, as it was recorded.
+//! What real peers on membership 2.x sent, as it was recorded.
 
 use rmp::encode as msgpack;
 use serde_json::Value;
@@ -48,7 +48,7 @@ fn unhex(hex: &str) -> Vec<u8> {
         .collect()
 }
 
-/// MessagePack that means what the recording says, in an encoding of our own.
+/// MessagePack that means what the recording says, in another encoding.
 fn encode(value: &Value) -> Vec<u8> {
     let mut out = Vec::new();
     match value {

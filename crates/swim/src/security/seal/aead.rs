@@ -11,7 +11,7 @@
 //! notice, as by a virtual machine that is cloned, the salt makes the difference: it is drawn anew
 //! before each time that something is sealed.
 //!
-//! The slip is what goes with a message: a byte that says which of its parts are there, for whom it
+//! The slip is what goes with a message: a byte that says which of its parts are there, for which member it
 //! is (8 bytes), a challenge (8 + 8), and the response to one (8). Numbers are big-endian.
 
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
@@ -71,10 +71,10 @@ impl PacketNumber {
     }
 }
 
-/// What goes with a message, for nobody to change or read.
+/// What goes with a message, authenticated and encrypted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SealedHeader {
-    /// For whom it is: `session::address`.
+    /// The member that it is for: `session::address`.
     pub to: u64,
     /// "Show that you are alive now."
     pub challenge: Option<Challenge>,
@@ -82,7 +82,7 @@ pub struct SealedHeader {
     pub response: Option<u64>,
 }
 
-/// To be sent back by who can, and wants to be believed.
+/// To be sent back by a peer that wants to be believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Challenge {
     /// Which datagram is in doubt, by a hash of its session and recipient: no other session is to
@@ -97,7 +97,7 @@ pub struct Challenge {
 pub struct Sealed {
     /// With which key.
     pub key: KeyId,
-    /// When, and by whom.
+    /// When, and by which key.
     pub stamp: PacketNumber,
     /// What goes with it.
     pub slip: SealedHeader,
@@ -151,7 +151,7 @@ pub const fn capacity(size: usize) -> usize {
     size.saturating_sub(HEADER_SIZE + NONCE_SIZE + SealedHeader::SIZE_MAX + TAG_SIZE)
 }
 
-/// Whose datagrams these are, for others to tell why they do not understand them.
+/// Marks these datagrams, so that other versions can tell why they do not understand them.
 fn group(label: &[u8]) -> [u8; GROUP_SIZE] {
     let mut group = [0; GROUP_SIZE];
     if !label.is_empty() {

@@ -1,8 +1,8 @@
-//! The encryption of the Lua rock.
+//! The encryption of membership 2.x.
 //!
 //! AES-256-CBC over the whole datagram, PKCS#7 padding, and an initialisation vector that never
 //! changes. There is no authentication and no protection against replay: it keeps members with
-//! another key out and passers-by from reading along, no more. It is what peers of the Lua rock have.
+//! another key out and passers-by from reading along, no more. It is what peers on membership 2.x have.
 
 use aes::Aes256;
 use cbc::cipher::block_padding::Pkcs7;

@@ -52,7 +52,7 @@ impl Key {
         }
     }
 
-    /// The text, cut to 32 bytes or padded on the left with spaces: the key of the Lua rock.
+    /// The text, cut to 32 bytes or padded on the left with spaces: the key of membership 2.x.
     pub fn block(&self) -> &[u8; KEY_SIZE] {
         &self.block
     }

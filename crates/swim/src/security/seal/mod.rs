@@ -1,12 +1,12 @@
-//! What a datagram looks like to those who have no key, and who gets to see which form of it.
+//! The forms of a datagram, and which of them is sent.
 //!
 //! | form | file | keeps out |
 //! |---|---|---|
-//! | plain | | nobody |
-//! | AES-256-CBC, as the Lua rock has it | [`cbc`] | who only listens, and members with another key |
-//! | XChaCha20-Poly1305 | [`aead`] | everybody without the key |
+//! | plain | | nothing |
+//! | AES-256-CBC, as membership 2.x has it | [`cbc`] | listeners, and members with another key |
+//! | XChaCha20-Poly1305 | [`aead`] | every sender without the key |
 //!
-//! Whether what was sealed is also fresh, and meant for me, is the business of `session`.
+//! Whether what was sealed is also fresh, and meant for the local node, is decided by `session`.
 
 pub mod aead;
 pub mod cbc;
@@ -23,14 +23,14 @@ use keyring::Keyring;
 /// `ENCRYPTION_CIPHER`: what is sent and taken, once there is a key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Cipher {
-    /// As the Lua rock.
+    /// As membership 2.x.
     #[default]
     Cbc,
     /// Authenticated, and nothing else.
     Aead,
     /// On the way from plain to authenticated: takes both.
     PlainAndAead,
-    /// On the way from the Lua rock's to authenticated: takes both.
+    /// On the way from that of membership 2.x to authenticated: takes both.
     CbcAndAead,
 }
 
@@ -71,13 +71,13 @@ pub struct Seal<'a> {
     pub keys: &'a Keyring,
     /// What to do with them.
     pub cipher: Cipher,
-    /// The initialisation vector of the Lua rock's encryption.
+    /// The initialisation vector of that of membership 2.x encryption.
     pub iv: &'a [u8; BLOCK_SIZE],
-    /// The label of my group; empty if it has none.
+    /// The label of the group; empty if it has none.
     pub label: &'a [u8],
 }
 
-/// A datagram that somebody with my key has made, or that needs none.
+/// A datagram that was made with the key, or that needs none.
 #[derive(Debug)]
 pub struct Opened<'a> {
     /// The message.
@@ -129,7 +129,7 @@ fn is_message_alone(plain: &[u8]) -> bool {
 }
 
 impl Seal<'_> {
-    /// The form that is not authenticated, if there is one that I send and take.
+    /// The form that is not authenticated, if there is one that the local node sends and takes.
     pub fn old_form(&self) -> Option<OldForm> {
         match self.cipher {
             _ if self.keys.is_empty() => Some(OldForm::Plain),
@@ -139,12 +139,12 @@ impl Seal<'_> {
         }
     }
 
-    /// Whether I send and take what is authenticated.
+    /// Whether the local node sends and takes what is authenticated.
     pub fn takes_aead(&self) -> bool {
         !self.keys.is_empty() && self.cipher != Cipher::Cbc
     }
 
-    /// How large a message may be so that it has at most `size` bytes in any form I may send it in.
+    /// How large a message may be so that it has at most `size` bytes in any form the local node may send it in.
     pub fn capacity(&self, size: usize) -> usize {
         let old = match self.old_form() {
             Some(OldForm::Cbc) => cbc::capacity(size).saturating_sub(CHECKSUM_SIZE),
@@ -196,7 +196,7 @@ impl Seal<'_> {
                 Err(malformed) => why = Some(malformed),
             }
         }
-        // Who has gone ahead in a change of form is not to be taken for one with another key.
+        // A member that has gone ahead in a change of form is not to be taken for one with another key.
         if !self.takes_aead() && aead::is_sealed(datagram) {
             why = Some(DropReason::UnknownKey);
         }

@@ -1,15 +1,15 @@
-//! Whether what was sealed with my key is fresh: said in this life of its sender, in mine, and once.
+//! Whether what was sealed with the local key is fresh: said in this life of its sender, in this life of the local node, and once.
 //!
 //! Every engine draws a session at random when it begins to live, and counts its datagrams. Of a
 //! session that has been confirmed, each counter is believed once. One that has not is believed
-//! nothing; it is sent a challenge, a number that only I can make and that nobody can have recorded
-//! before. Whoever sends it back lives now. Its window begins with that datagram, so whatever it has
-//! said before, to me or to others, is too old.
+//! nothing; it is sent a challenge, a number that only the local node can make and that cannot have been recorded
+//! before. A peer that sends it back lives now. Its window begins with that datagram, so whatever it has
+//! said before, to the local node or to others, is too old.
 //!
-//! A challenge is made from the session that it is for and a secret of my own, like the cookies of
-//! WireGuard or DTLS: nothing has to be remembered of those who have not answered.
+//! A challenge is made from the session that it is for and a secret of the local node's own, like the cookies of
+//! WireGuard or DTLS: nothing has to be remembered of senders that have not answered.
 //!
-//! A challenge also shows to whom the datagram was addressed that it was provoked by, and is answered
+//! A challenge also shows the addressee of the datagram that provoked it, and is answered
 //! only if that datagram can have led to the challenger, see [`Sessions::response`]. Otherwise one
 //! datagram of one group, replayed to another group with the same key, would introduce them.
 
@@ -39,26 +39,26 @@ const CHALLENGE_LIFE: u64 = 10_000_000;
 /// that confirmed them is valid. So many are kept in mind; beyond, all challenges become invalid.
 const RETIRED_MAX: usize = 1024;
 
-/// How many sessions may be confirmed of those who are not in the table.
+/// How many sessions may be confirmed of senders that are not in the table.
 const STRANGERS_MAX: usize = 256;
 
-/// How long who is not believed waits for another challenge, in µs.
+/// How long a sender that is not believed waits for another challenge, in µs.
 const CHALLENGE_PAUSE: u64 = 20_000;
 
-/// How many challenges are sent within such a pause: a thousand members who meet me at once take a
+/// How many challenges are sent within such a pause: a thousand members that join at once take a
 /// fifth of a second.
 const CHALLENGES_MAX: usize = 128;
 
 /// How many pings are remembered, to be sent again when their recipient did not believe them.
 const PINGS_MAX: usize = 64;
 
-/// My session, and those of others.
+/// The local session, and those of others.
 pub struct Sessions {
     own: SessionId,
     sent: u64,
     /// What goes with it: see [`PacketNumber::salt`].
     salt: u64,
-    /// Of my own datagrams to myself.
+    /// Of the local node's datagrams to itself.
     heard_myself: Window,
     secret: Secret,
     /// Rises when all challenges become invalid.
@@ -73,7 +73,7 @@ pub struct Sessions {
     challenged: VecDeque<(SessionId, bool, Micros)>,
     pings: VecDeque<(Uri, Vec<u8>)>,
     recipients: Recipients,
-    /// By what a challenge to a broadcast of mine is known.
+    /// By what a challenge to a broadcast of the local node is known.
     broadcast: Option<u64>,
 }
 
@@ -88,13 +88,13 @@ struct Peer {
 pub enum Freshness {
     /// It is said for the first time.
     Fresh,
-    /// It has been said before, or so long ago that nobody knows.
+    /// It has been said before, or too long ago to tell.
     Replayed,
     /// It may be a recording.
     Unconfirmed,
 }
 
-/// A number for whom something is meant.
+/// A number for the member that something is meant for.
 pub fn address(uri: &str) -> u64 {
     xxh3_64(uri.as_bytes())
 }
@@ -162,7 +162,7 @@ impl Sessions {
         self.recipients.note(mark(&self.own, address(to)), to);
     }
 
-    /// Notes that something is sent to all who listen. It is addressed to `myself`, for its recipients
+    /// Notes that something is broadcast. It is addressed to `myself`, for its recipients
     /// are not known by name.
     pub fn note_broadcast(&mut self, myself: &Uri) {
         self.note_recipient(myself);
@@ -175,7 +175,7 @@ impl Sessions {
         stamp.session == self.own || peer.is_some_and(|peer| peer.session == stamp.session)
     }
 
-    /// What to make of a datagram of `sender` that is meant for me.
+    /// What to make of a datagram of `sender` that is meant for the local node.
     pub fn check(
         &mut self,
         sender: &Uri,
@@ -300,7 +300,7 @@ impl Sessions {
             && self.recipients.is_bounded()
     }
 
-    /// Only who knows the secret can tell it from any other number.
+    /// It takes the secret to tell it from any other number.
     fn code(&self, session: &SessionId, epoch: u64) -> u64 {
         let (generation, epoch) = (self.generation.to_be_bytes(), epoch.to_be_bytes());
         self.secret.code(&[session, &generation, &epoch])
@@ -333,7 +333,7 @@ impl Sessions {
         }
     }
 
-    /// Forgets one of those that were not heard for long: of eight, from a place that nobody can choose.
+    /// Forgets one of those that were not heard for long: of eight, from a place that no sender can choose.
     fn retire_one(&mut self, now: Now) {
         let start = self.code(&self.own, self.heard) as usize;
         let places = (0..8).map(|step| start.wrapping_add(step) % self.confirmed.len());
@@ -392,7 +392,7 @@ mod tests {
         counter: 7,
     };
 
-    /// To whom the peers in these tests speak.
+    /// The member that the peers in these tests speak to.
     const HERE: u64 = 1;
 
     const fn later(counter: u64) -> PacketNumber {

@@ -1,4 +1,4 @@
-//! To whom something was said lately, so that a challenge can be told from one that a replayed
+//! The recipients of the last datagrams, so that a challenge can be told from one that a replayed
 //! datagram has provoked.
 
 use core::time::Duration;

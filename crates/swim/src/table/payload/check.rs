@@ -97,7 +97,7 @@ impl fmt::Display for Unfit {
 pub struct Flaw {
     /// What is wrong.
     pub why: Unfit,
-    /// Where the value begins that is wrong, or whose key is, in bytes.
+    /// Where the value begins that is wrong, or that has a wrong key, in bytes.
     at: usize,
 }
 
@@ -137,7 +137,7 @@ impl Check<'_> {
         }
     }
 
-    /// The rest of a value whose head is read. `depth` more levels may follow.
+    /// The rest of a value after its head. `depth` more levels may follow.
     fn value(&mut self, head: Head<'_>, depth: usize) -> Result<(), Unfit> {
         match head {
             Head::Map(pairs) => {
