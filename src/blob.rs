@@ -136,7 +136,7 @@ pub fn options(config: &Config) -> Vec<u8> {
 }
 
 /// Bytes as a `str`, of any encoding: newer versions of Tarantool take a `bin` for something else.
-pub fn text(blob: &mut Vec<u8>, bytes: &[u8]) {
+fn text(blob: &mut Vec<u8>, bytes: &[u8]) {
     infallible(msgpack::write_str_len(blob, length(bytes.len())));
     blob.extend_from_slice(bytes);
 }
@@ -148,12 +148,8 @@ fn text_or_nil(blob: &mut Vec<u8>, words: Option<&String>) {
     }
 }
 
-pub fn array(blob: &mut Vec<u8>, count: usize) {
+fn array(blob: &mut Vec<u8>, count: usize) {
     infallible(msgpack::write_array_len(blob, length(count)));
-}
-
-pub fn map(blob: &mut Vec<u8>, count: usize) {
-    infallible(msgpack::write_map_len(blob, length(count)));
 }
 
 fn nil(blob: &mut Vec<u8>) {
@@ -164,6 +160,6 @@ fn length(length: usize) -> u32 {
     u32::try_from(length).expect("members, lines and texts are bounded")
 }
 
-pub fn infallible<T, E: std::fmt::Debug>(written: Result<T, E>) {
+fn infallible<T, E: std::fmt::Debug>(written: Result<T, E>) {
     written.expect("a Vec takes every byte");
 }

@@ -1,50 +1,79 @@
-//! What is known of members that may be sick, as a tree for Lua.
+//! What is known of members that may be sick, for `diagnose` of Lua.
+
+use core::time::Duration;
 
 use mlua::{BString, Lua};
+use serde::Serialize;
 
-use super::blob::array;
-use super::tree::Node::{self, List, Number, Table, Text, Unknown};
 use super::{Answer, message, text};
 use node::node;
-use swim::diagnosis::{Diagnosis, Probes};
+use swim::diagnosis;
 
-/// A list of tables, one a member: of `uri`, or of all.
+/// Returns a list of [`Diagnosis`] as MessagePack: that of `uri`, if it is known, or those of all members.
 pub fn diagnose(_: &Lua, uri: Option<BString>) -> Answer<BString> {
-    let diagnoses = match uri {
-        Some(uri) => node()
-            .diagnose(&text(&uri))
-            .map(|one| one.into_iter().collect()),
-        None => node().diagnose_all(),
-    };
-    Ok(encode(diagnoses.map_err(message)?).into())
-}
-
-fn encode(diagnoses: Vec<Diagnosis>) -> Vec<u8> {
-    let mut blob = Vec::new();
-    array(&mut blob, diagnoses.len());
-    for diagnosis in diagnoses {
-        tree(diagnosis).write(&mut blob);
+    let mut diagnoses = Vec::new();
+    match uri {
+        Some(uri) => diagnoses.extend(node().diagnose(&text(&uri)).map_err(message)?),
+        None => diagnoses = node().diagnose_all().map_err(message)?,
     }
-    blob
+    let mut reports = Vec::with_capacity(diagnoses.len());
+    for diagnosis in diagnoses {
+        reports.push(Diagnosis::from(diagnosis));
+    }
+    let blob = rmp_serde::to_vec_named(&reports).map_err(message)?;
+    Ok(blob.into())
 }
 
-fn tree(diagnosis: Diagnosis) -> Node {
-    let hints = diagnosis.hints.into_iter().map(Text);
-    Table(vec![
-        ("uri", Text(diagnosis.uri.to_string())),
-        ("status", Text(diagnosis.status.name().into())),
-        ("round_trip_seconds", Node::time(diagnosis.round_trip)),
-        ("silence_seconds", Node::time(diagnosis.silence)),
-        ("clock_delta", diagnosis.clock_delta.map_or(Unknown, Number)),
-        ("probes", diagnosis.probes.map_or(Unknown, probes)),
-        ("hints", List(hints.collect())),
-    ])
+/// By the names that programs read. What is not known is left out, so that Lua reads `nil` rather than
+/// `box.NULL`.
+#[derive(Serialize)]
+struct Diagnosis {
+    uri: String,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    round_trip_seconds: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    silence_seconds: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clock_delta: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    probes: Option<Probes>,
+    hints: Vec<String>,
 }
 
-fn probes(probes: Probes) -> Node {
-    Table(vec![
-        ("late", Number(probes.late.into())),
-        ("relayed", Number(probes.relayed.into())),
-        ("failed", Number(probes.failed.into())),
-    ])
+/// Shares of the last probes, from 0 to 1.
+#[derive(Serialize)]
+struct Probes {
+    late: f64,
+    relayed: f64,
+    failed: f64,
+}
+
+impl From<diagnosis::Diagnosis> for Diagnosis {
+    fn from(diagnosis: diagnosis::Diagnosis) -> Self {
+        Self {
+            uri: diagnosis.uri.to_string(),
+            status: diagnosis.status.name(),
+            round_trip_seconds: seconds(diagnosis.round_trip),
+            silence_seconds: seconds(diagnosis.silence),
+            clock_delta: diagnosis.clock_delta,
+            probes: diagnosis.probes.map(Probes::from),
+            hints: diagnosis.hints,
+        }
+    }
+}
+
+impl From<diagnosis::Probes> for Probes {
+    fn from(probes: diagnosis::Probes) -> Self {
+        Self {
+            late: probes.late.into(),
+            relayed: probes.relayed.into(),
+            failed: probes.failed.into(),
+        }
+    }
+}
+
+/// In seconds.
+pub fn seconds(time: Option<Duration>) -> Option<f64> {
+    Some(time?.as_secs_f64())
 }

@@ -23,7 +23,6 @@ mod options;
 mod payload;
 mod stats;
 mod table;
-mod tree;
 
 use std::fmt::Display;
 use std::os::fd::RawFd;

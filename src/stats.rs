@@ -1,152 +1,271 @@
-//! The counters and gauges, as a tree for Lua.
+//! The counters and gauges, for `stats` of Lua.
+//!
+//! The names of the fields are those that programs read. Times are in seconds; a time that is not
+//! known yet is left out, so that Lua reads `nil` rather than `box.NULL`.
+
+use std::collections::BTreeMap;
 
 use mlua::{BString, Lua};
+use serde::Serialize;
 
-use super::tree::Node;
-use super::tree::Node::{Count, Flag, Table};
+use super::diagnosis::seconds;
 use super::{Answer, message};
 use node::node;
 use node::observe::metrics::Metrics;
-use swim::stats::{Stats, Traffic};
+use swim::stats;
+use swim::table::claim::Status;
 use swim::table::payload::Unfit;
 use swim::wire::{DropReason, MessageType};
 
-/// All of them: nested maps with numbers, times being in seconds.
+/// Returns all of them as MessagePack.
 pub fn stats(_: &Lua, (): ()) -> Answer<BString> {
-    let figures = node().metrics().map_err(message)?;
-    Ok(encode(&figures).into())
+    let metrics = node().metrics().map_err(message)?;
+    let report = Report::new(&metrics);
+    let blob = rmp_serde::to_vec_named(&report).map_err(message)?;
+    Ok(blob.into())
 }
 
-fn encode(figures: &Metrics) -> Vec<u8> {
-    let mut entries = protocol(figures);
-    entries.extend(traffic(figures));
-    entries.extend(machine(figures));
-    let mut blob = Vec::with_capacity(2048);
-    Table(entries).write(&mut blob);
-    blob
+/// Counts by name.
+type Counts = BTreeMap<&'static str, u64>;
+
+#[derive(Serialize)]
+struct Report {
+    // The group, and how its members are watched.
+    members: Counts,
+    members_refused: u64,
+    members_displaced: u64,
+    probes: Probes,
+    round_trip: RoundTrip,
+    suspicions: Suspicions,
+    refutations: u64,
+    rumors: Rumors,
+    syncs: Exchanges,
+    repairs: Exchanges,
+
+    // What is sent and received.
+    sent: Traffic,
+    received: Traffic,
+    dropped: Counts,
+    events_skipped: u64,
+    payloads_refused: Counts,
+    challenges: u64,
+    acks_unsolicited: u64,
+    oversized: u64,
+    amplification_limited: u64,
+    send_errors: u64,
+    turned_away: u64,
+    relays: Relays,
+
+    // The health of this process.
+    stalls: Stalls,
+    pauses: u64,
+    isolation: Isolation,
+    resolver: Resolver,
+    lock: Lock,
 }
 
-type Entries = Vec<(&'static str, Node)>;
-
-/// Who there is, and how that is found out.
-fn protocol(figures: &Metrics) -> Entries {
-    let Metrics { stats, gauges, .. } = figures;
-    let members = gauges
-        .members
-        .map(|(status, count)| (status.name(), count as u64));
-    let by_relay = stats.probes_answered_by_relay;
-    let probes = [
-        ("sent", stats.probes),
-        ("answered_directly", stats.probes_answered - by_relay),
-        ("answered_by_relay", by_relay),
-        ("failed", stats.probes_failed),
-    ];
-    let round_trip = vec![
-        ("last_seconds", Node::time(stats.round_trips.last())),
-        ("smoothed_seconds", Node::time(gauges.round_trip)),
-        ("p99_seconds", Node::time(stats.round_trips.p99())),
-    ];
-    let suspicions = [
-        ("raised", stats.suspicions),
-        ("refuted", stats.suspicions_refuted),
-        ("turned_dead", stats.suspicions_ripened),
-    ];
-    let rumors = [
-        ("queued", gauges.rumors as u64),
-        ("sent", gauges.rumors_sent),
-        ("expired", gauges.rumors_expired),
-    ];
-    let syncs = [("begun", stats.syncs), ("answered", stats.syncs_answered)];
-    let repairs = [
-        ("begun", stats.repairs),
-        ("answered", stats.repairs_answered),
-    ];
-    vec![
-        ("members", Node::counts(members)),
-        ("members_refused", Count(stats.members_refused)),
-        ("members_displaced", Count(stats.members_displaced)),
-        ("probes", Node::counts(probes)),
-        ("round_trip", Table(round_trip)),
-        ("suspicions", Node::counts(suspicions)),
-        ("refutations", Count(stats.refutations)),
-        ("rumors", Node::counts(rumors)),
-        ("syncs", Node::counts(syncs)),
-        ("repairs", Node::counts(repairs)),
-    ]
+#[derive(Serialize)]
+struct Probes {
+    sent: u64,
+    answered_directly: u64,
+    answered_by_relay: u64,
+    failed: u64,
 }
 
-/// What is sent and received.
-fn traffic(figures: &Metrics) -> Entries {
-    let Metrics { stats, .. } = figures;
-    let relays = [
-        ("passed_on", stats.relayed),
-        ("refused", stats.relays_refused),
-    ];
-    vec![
-        ("sent", by_type(&stats.sent)),
-        ("received", by_type(&stats.received)),
-        ("dropped", dropped(stats)),
-        ("events_skipped", Count(stats.events_skipped)),
-        ("payloads_refused", payloads_refused(stats)),
-        ("challenges", Count(stats.challenges)),
-        ("acks_unsolicited", Count(stats.acks_unsolicited)),
-        ("oversized", Count(stats.oversized)),
-        ("amplification_limited", Count(stats.amplification_limited)),
-        ("send_errors", Count(figures.send_errors)),
-        ("turned_away", Count(figures.turned_away)),
-        ("relays", Node::counts(relays)),
-    ]
+#[derive(Serialize)]
+struct RoundTrip {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_seconds: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    smoothed_seconds: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    p99_seconds: Option<f64>,
 }
 
-/// Whether this process is as it should be.
-fn machine(figures: &Metrics) -> Entries {
-    let Metrics {
-        stats,
-        gauges,
-        lookups,
-        ..
-    } = figures;
-    let stalls = vec![
-        ("count", Count(stats.stalls)),
-        ("longest_seconds", Node::time(figures.longest_stall)),
-    ];
-    let isolation = vec![
-        ("count", Count(stats.isolations)),
-        ("now", Flag(gauges.isolated)),
-    ];
-    let resolver = vec![
-        ("queries", Count(lookups.queries)),
-        ("failures", Count(lookups.failures)),
-        ("refused", Count(lookups.refused)),
-        ("longest_seconds", Node::time(lookups.longest)),
-    ];
-    let lock = vec![("longest_seconds", Node::time(figures.longest_hold))];
-    vec![
-        ("stalls", Table(stalls)),
-        ("pauses", Count(stats.pauses)),
-        ("isolation", Table(isolation)),
-        ("resolver", Table(resolver)),
-        ("lock", Table(lock)),
-    ]
+#[derive(Serialize)]
+struct Suspicions {
+    raised: u64,
+    refuted: u64,
+    turned_dead: u64,
 }
 
-fn by_type(traffic: &Traffic) -> Node {
-    let each = |part: fn((u64, u64)) -> u64| {
-        Node::counts(MessageType::ALL.map(|kind| (kind.name(), part(traffic.of(kind)))))
-    };
-    Table(vec![
-        ("datagrams", each(|(datagrams, _)| datagrams)),
-        ("bytes", each(|(_, bytes)| bytes)),
-    ])
+#[derive(Serialize)]
+struct Rumors {
+    queued: u64,
+    sent: u64,
+    expired: u64,
 }
 
-fn payloads_refused(stats: &Stats) -> Node {
+/// Comparisons of the table with that of another member.
+#[derive(Serialize)]
+struct Exchanges {
+    begun: u64,
+    answered: u64,
+}
+
+/// By type of message.
+#[derive(Serialize)]
+struct Traffic {
+    datagrams: Counts,
+    bytes: Counts,
+}
+
+#[derive(Serialize)]
+struct Relays {
+    passed_on: u64,
+    refused: u64,
+}
+
+#[derive(Serialize)]
+struct Stalls {
+    count: u64,
+    longest_seconds: f64,
+}
+
+#[derive(Serialize)]
+struct Isolation {
+    count: u64,
+    now: bool,
+}
+
+#[derive(Serialize)]
+struct Resolver {
+    queries: u64,
+    failures: u64,
+    refused: u64,
+    longest_seconds: f64,
+}
+
+#[derive(Serialize)]
+struct Lock {
+    longest_seconds: f64,
+}
+
+impl Report {
+    fn new(metrics: &Metrics) -> Self {
+        let Metrics { stats, gauges, .. } = metrics;
+        Self {
+            members: gauges.members.map(named_status).into(),
+            members_refused: stats.members_refused,
+            members_displaced: stats.members_displaced,
+            probes: Probes::new(stats),
+            round_trip: RoundTrip::new(metrics),
+            suspicions: Suspicions {
+                raised: stats.suspicions,
+                refuted: stats.suspicions_refuted,
+                turned_dead: stats.suspicions_ripened,
+            },
+            refutations: stats.refutations,
+            rumors: Rumors {
+                queued: gauges.rumors as u64,
+                sent: gauges.rumors_sent,
+                expired: gauges.rumors_expired,
+            },
+            syncs: Exchanges {
+                begun: stats.syncs,
+                answered: stats.syncs_answered,
+            },
+            repairs: Exchanges {
+                begun: stats.repairs,
+                answered: stats.repairs_answered,
+            },
+            sent: Traffic::new(&stats.sent),
+            received: Traffic::new(&stats.received),
+            dropped: dropped(stats),
+            events_skipped: stats.events_skipped,
+            payloads_refused: payloads_refused(stats),
+            challenges: stats.challenges,
+            acks_unsolicited: stats.acks_unsolicited,
+            oversized: stats.oversized,
+            amplification_limited: stats.amplification_limited,
+            send_errors: metrics.send_errors,
+            turned_away: metrics.turned_away,
+            relays: Relays {
+                passed_on: stats.relayed,
+                refused: stats.relays_refused,
+            },
+            stalls: Stalls {
+                count: stats.stalls,
+                longest_seconds: metrics.longest_stall.as_secs_f64(),
+            },
+            pauses: stats.pauses,
+            isolation: Isolation {
+                count: stats.isolations,
+                now: gauges.isolated,
+            },
+            resolver: Resolver::new(metrics),
+            lock: Lock {
+                longest_seconds: metrics.longest_hold.as_secs_f64(),
+            },
+        }
+    }
+}
+
+impl Probes {
+    const fn new(stats: &stats::Stats) -> Self {
+        Self {
+            sent: stats.probes,
+            answered_directly: stats.probes_answered - stats.probes_answered_by_relay,
+            answered_by_relay: stats.probes_answered_by_relay,
+            failed: stats.probes_failed,
+        }
+    }
+}
+
+impl RoundTrip {
+    fn new(metrics: &Metrics) -> Self {
+        let round_trips = &metrics.stats.round_trips;
+        Self {
+            last_seconds: seconds(round_trips.last()),
+            smoothed_seconds: seconds(metrics.gauges.round_trip),
+            p99_seconds: seconds(round_trips.p99()),
+        }
+    }
+}
+
+impl Traffic {
+    fn new(traffic: &stats::Traffic) -> Self {
+        let mut by_type = Self {
+            datagrams: Counts::new(),
+            bytes: Counts::new(),
+        };
+        for kind in MessageType::ALL {
+            let (datagrams, bytes) = traffic.of(kind);
+            by_type.datagrams.insert(kind.name(), datagrams);
+            by_type.bytes.insert(kind.name(), bytes);
+        }
+        by_type
+    }
+}
+
+impl Resolver {
+    const fn new(metrics: &Metrics) -> Self {
+        let lookups = &metrics.lookups;
+        Self {
+            queries: lookups.queries,
+            failures: lookups.failures,
+            refused: lookups.refused,
+            longest_seconds: lookups.longest.as_secs_f64(),
+        }
+    }
+}
+
+fn named_status((status, count): (Status, usize)) -> (&'static str, u64) {
+    (status.name(), count as u64)
+}
+
+fn dropped(stats: &stats::Stats) -> Counts {
+    DropReason::ALL
+        .map(|why| (why.name(), stats.dropped[why as usize]))
+        .into()
+}
+
+fn payloads_refused(stats: &stats::Stats) -> Counts {
     let refused = &stats.payloads_refused;
-    let too_large = ("too_large", Count(refused.too_large));
-    let unfit = Unfit::NAMES.into_iter().zip(refused.unfit.map(Count));
-    Table(unfit.chain([too_large]).collect())
-}
-
-fn dropped(stats: &Stats) -> Node {
-    Node::counts(DropReason::ALL.map(|why| (why.name(), stats.dropped[why as usize])))
+    let mut counts = Counts::new();
+    for (name, count) in Unfit::NAMES.into_iter().zip(refused.unfit) {
+        counts.insert(name, count);
+    }
+    counts.insert("too_large", refused.too_large);
+    counts
 }
