@@ -116,7 +116,7 @@ fact('who is dead is seen as such, and that is no success', function(t, cluster)
     t:is(dead.status, 'dead', 'so does the status')
     t:is(dead.round_trip_ms, json.NULL, 'it has no round trip')
     local run = tool.run({'members', a.uri, '--probe'})
-    t:like(run.stdout, c.port .. ' +dead +%d+ +nobody has this port', 'the table says why')
+    t:like(run.stdout, c.port .. ' +dead +%d+ +its port is closed', 'the table says why')
     t:like(run.stdout, '3 members: 2 alive, 1 dead', 'they are counted')
     run = tool.run({'diff', a.uri})
     t:is(run.code, 1, 'diff is no success, either')
@@ -135,7 +135,7 @@ fact('who does not answer is told apart, with what to do about it', function(t, 
     local stopped = cluster:member()
     stopped:stop()
     for _, case in ipairs({
-        {closed, 'nobody has this port', 'is the instance running'},
+        {closed, 'its port is closed', 'is the instance running'},
         {mute, 'no answer', '%-%-key%-file'},
         {stopped.uri, 'no answer', 'is it running'},
         {'no..name:3301', 'Name or service not known', 'check the name'},

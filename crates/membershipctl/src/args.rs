@@ -1,4 +1,4 @@
-//! What can be said on the command line.
+//! The command line.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,20 +10,20 @@ use swim::identity::uri::{Uri, UriError};
 use swim::security::seal::Cipher;
 
 const LONG_ABOUT: &str = "\
-Asks the instances of a group whom they see as what.
+Asks the instances of a group which members they see, and with which status.
 
-It works with any instance that runs `membership`, this one or the Lua rock, and asks without \
-joining: the group is not told of it, and no table gets an entry. Nothing is changed anywhere.
+It works with any instance that runs `membership`, this module or membership 2.x. It does not join \
+the group: no table gets an entry for it, and nothing is changed anywhere.
 
-Answers come by UDP, to the port that was asked from. They are sent to the address that this \
-machine has towards the instance; behind a NAT or in a container see --reply-to.";
+Answers come by UDP, to the port that the request came from and the address that this machine has \
+towards the instance. Behind a NAT or in a container, use --reply-to.";
 
 const AFTER_LONG_HELP: &str = "\
 Exit codes:
   0  all is well
-  1  somebody is not alive, views differ, or a ping was lost
+  1  a member is neither alive nor has left, views differ, or a ping was lost
   2  the command line is wrong, or the key cannot be read
-  3  nobody has answered
+  3  no instance has answered
   4  an error of this machine, such as an output that cannot be written to
 
 Examples:
@@ -31,14 +31,14 @@ Examples:
   membershipctl members --json db1:3301 | jq -r '.members[] | select(.status == \"dead\").uri'
   membershipctl watch --key-file /etc/app/cookie db1:3301
   membershipctl ping --count 10 '[2001:db8::5]:3301'
-  membershipctl diff db1:3301 || page-somebody
+  membershipctl diff db1:3301 || page-operator
 
 Environment:
   MEMBERSHIP_KEY_FILE  the default of --key-file
   NO_COLOR             if set, no colors on a terminal either
   CLICOLOR_FORCE       if set, colors also elsewhere";
 
-/// Asks the instances of a group whom they see as what.
+/// Asks the instances of a group which members they see, and with which status.
 #[derive(Debug, Parser)]
 #[command(name = "membershipctl", version, long_about = LONG_ABOUT, after_long_help = AFTER_LONG_HELP)]
 #[command(after_help = "More with --help: examples, exit codes, environment.")]
@@ -47,23 +47,23 @@ pub struct CommandLine {
     /// How to reach the group.
     #[command(flatten)]
     pub access: Access,
-    /// What is wanted.
+    /// The command.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// How to reach the group, whatever is wanted of it.
+/// How to reach the group, for all commands.
 #[derive(Args, Clone, Debug)]
 pub struct Access {
     /// The file with the group's encryption key, as given to set_encryption_key
     ///
-    /// A line break at its end is no part of the key. There is no option for the key itself: command
-    /// lines are for everybody to see.
+    /// A line break at its end is not a part of the key. There is no option for the key itself, since all
+    /// users of a machine can see its command lines.
     #[arg(long, global = true, value_name = "FILE", env = "MEMBERSHIP_KEY_FILE")]
     #[arg(value_hint = ValueHint::FilePath, help_heading = "Access")]
     pub key_file: Option<PathBuf>,
 
-    /// The group's ENCRYPTION_CIPHER; of a group that is on its way to another, either
+    /// The group's ENCRYPTION_CIPHER; while it changes from one to the other, either works
     #[arg(
         long,
         global = true,
@@ -84,7 +84,7 @@ pub struct Access {
     #[arg(default_value = "init-key-16-byte", hide_default_value = true, value_parser = vector)]
     pub encryption_init: [u8; 16],
 
-    /// How long to wait for who does not answer: 2s, 500ms, or a number of seconds
+    /// How long to wait for an answer: 2s, 500ms, or a number of seconds
     #[arg(long, global = true, value_name = "TIME", default_value = "2s", value_parser = duration)]
     #[arg(help_heading = "Access")]
     pub timeout: Duration,
@@ -97,10 +97,10 @@ pub struct Access {
     pub reply_to: Option<Uri>,
 }
 
-/// What is wanted.
+/// The commands.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
-    /// Show whom an instance sees as what
+    /// Show the members that an instance knows, and their status
     ///
     /// Exit code 0 if every member is alive or has left, 1 if not, 3 if the instance does not answer.
     Members {
@@ -114,10 +114,10 @@ pub enum Command {
         #[arg(long)]
         probe: bool,
     },
-    /// Show what changes in the eyes of an instance, as it changes
+    /// Show the changes in the table of an instance
     ///
-    /// Begins with everybody as they are, and goes on until Ctrl-C. What changes back within an interval is
-    /// not seen. Times are UTC. Exit code 3 if the instance does not answer at first.
+    /// Prints all members first, then each change, until Ctrl-C. A change that is undone within an interval
+    /// is not seen. Times are UTC. Exit code 3 if the instance does not answer at first.
     Watch {
         /// The instance to ask
         #[arg(value_name = "HOST:PORT", value_parser = uri)]
@@ -125,14 +125,14 @@ pub enum Command {
         /// Print JSON: an object a line
         #[arg(long)]
         json: bool,
-        /// How long to pause between two looks
+        /// How long to pause between two requests
         #[arg(long, short, value_name = "TIME", default_value = "1s", value_parser = duration)]
         interval: Duration,
     },
     /// Measure round trips to an instance
     ///
-    /// The answers come from its engine, as those to other members do. Shows also how far its clock is
-    /// ahead of the one here. Exit code 0 if all pings were answered, 1 if some were not, 3 if none was.
+    /// Its engine answers, as it answers other members. Shows also how far its clock is ahead of the one
+    /// here. Exit code 0 if all pings were answered, 1 if some were not, 3 if none was.
     Ping {
         /// The instance to ping
         #[arg(value_name = "HOST:PORT", value_parser = uri)]
@@ -144,11 +144,11 @@ pub enum Command {
         #[arg(long, short, value_name = "TIME", default_value = "1s", value_parser = duration)]
         interval: Duration,
     },
-    /// Show where the views of several instances differ, and who is to blame
+    /// Show where the views of several instances differ, and which instance to look at
     ///
-    /// With one instance, all whom that one names are asked, but those who have left. Views that differ are
-    /// asked for again until they agree, or for --patience: news takes its time. Exit code 0 if all answer
-    /// and agree that all are alive or have left, 1 if not, 3 if nobody answers.
+    /// With one instance, asks it and all members that it knows, but those that have left. Views that differ
+    /// are asked for again until they agree, or for --patience: news takes time. Exit code 0 if all answer
+    /// and agree that all members are alive or have left, 1 if not, 3 if no instance answers.
     Diff {
         /// The instances to ask
         #[arg(value_name = "HOST:PORT", value_parser = uri, required = true)]
@@ -174,7 +174,7 @@ fn uri(text: &str) -> Result<Uri, String> {
         UriError::Host if text.matches(':').count() > 1 => {
             "an IPv6 address needs brackets: [::1]:3301".to_owned()
         }
-        UriError::Host => "there is no host in it: write HOST:PORT, like localhost:3301".to_owned(),
+        UriError::Host => "it needs a host: write HOST:PORT, like localhost:3301".to_owned(),
         UriError::Port => {
             "it needs a port in 1 ... 65535: write HOST:PORT, like localhost:3301".to_owned()
         }
@@ -192,7 +192,7 @@ fn vector(text: &str) -> Result<[u8; 16], String> {
     vector.map_err(|_| format!("it has {} bytes, not 16", text.len()))
 }
 
-/// An hour, beyond which nobody waits, and sums of times cannot overflow.
+/// An hour: more is a mistake, and sums of times cannot overflow.
 const DURATION_MAX: Duration = Duration::from_secs(3600);
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -1,4 +1,5 @@
-//! Sockets and deadlines: talks with instances, many at a time, without being one.
+//! The sockets, and the loop that sends requests and receives answers, for many instances at a time.
+//! The tool itself is not a member.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -18,56 +19,57 @@ use swim::time::{Micros, Now};
 use swim::wire::{Body, Extension, Message, MessageBuilder, MessageType, ack_data, ping_data};
 
 use crate::args::Access;
-use crate::crypto::{Credit, Crypto, Exchange};
-use crate::error::{Failure, QueryError};
+use crate::crypto::{Acceptance, Crypto, Exchange};
+use crate::error::{Error, QueryError};
 
 /// Set by Ctrl-C.
 pub static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// How soon Ctrl-C is noticed.
-const ATTENTION: Duration = Duration::from_millis(100);
+const INTERRUPT_CHECK: Duration = Duration::from_millis(100);
 
-/// How many are talked to at a time: each takes a socket.
-const LINES_MAX: usize = 64;
+/// How many instances are asked at a time: each takes a socket.
+const CONNECTIONS_MAX: usize = 64;
 
 /// What to ask an instance.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Request {
-    /// For its table, as peers of the Lua rock do.
+    /// Its table, as peers that run membership 2.x do.
     Table,
-    /// For what is in the buckets whose sums are not these: only our own understand it.
+    /// The members in those buckets whose sums differ from these. Only native peers understand it.
     Differing(Vec<u32>),
-    /// For a sign of life of `dst`, which must be its very name.
+    /// An answer to a ping.
     Ping {
-        /// A number to know the answer by: the time in µs.
+        /// The time in µs, by which the answer is known.
         ts: u64,
-        /// Of whom.
+        /// The name that the instance has for itself.
         dst: Uri,
     },
 }
 
-/// One side of a talk: says what to ask, and makes sense of the answers.
+/// One question to an instance: decides what to send, and reads the answers. It has no socket and no
+/// clock.
 pub trait Query {
-    /// What is to be asked now.
+    /// Returns what is to be sent now.
     fn poll_request(&mut self, now: Now) -> Option<Request>;
-    /// An answer.
+    /// An answer came.
     fn handle_message(&mut self, message: &Message<'_>, now: Now);
-    /// Something that is no answer.
-    fn handle_trouble(&mut self, trouble: QueryError);
-    /// When to be asked again for a request; `None` when the talk is over.
+    /// The request could not be sent, or the answer could not be decoded.
+    fn handle_error(&mut self, error: QueryError);
+    /// When to call [`Query::poll_request`] again; `None` when the query is over.
     fn deadline(&self) -> Option<Micros>;
 }
 
-/// Has the key, and knows for how long to wait.
+/// Sends requests to instances, with the key of the group.
 #[derive(Debug)]
 pub struct Client {
-    envelope: Crypto,
+    crypto: Crypto,
     timeout: Duration,
     reply_to: Option<Uri>,
     clock: Clock,
 }
 
-/// A way to one instance, and to no other: it answers to a port that nobody else knows.
+/// A socket for one instance. No other instance knows its port.
 pub struct Connection {
     socket: Socket,
     node: SocketAddr,
@@ -75,30 +77,30 @@ pub struct Connection {
 }
 
 impl Client {
-    /// One that reaches the group as it was told to.
-    pub fn new(access: &Access) -> Result<Self, Failure> {
+    /// Creates one. Fails if the key cannot be read.
+    pub fn new(access: &Access) -> Result<Self, Error> {
         Ok(Self {
-            envelope: Crypto::new(access)?,
+            crypto: Crypto::new(access)?,
             timeout: access.timeout,
             reply_to: access.reply_to.clone(),
             clock: Clock::default(),
         })
     }
 
-    /// For how long to wait for who does not answer.
+    /// How long to wait for an answer.
     pub const fn timeout(&self) -> Duration {
         self.timeout
     }
 
-    /// What time it is.
+    /// The present time.
     pub fn now(&self) -> Now {
         self.clock.now()
     }
 
-    /// What to say of one that has not answered.
-    pub fn silence(&self) -> QueryError {
-        QueryError::Silent {
-            with_key: self.envelope.has_key(),
+    /// The error for an instance that has not answered.
+    pub fn no_answer(&self) -> QueryError {
+        QueryError::NoAnswer {
+            with_key: self.crypto.has_key(),
         }
     }
 
@@ -107,7 +109,7 @@ impl Client {
         INTERRUPTED.load(Ordering::Relaxed)
     }
 
-    /// Lets so much time pass; `false` if Ctrl-C comes first.
+    /// Waits for this time. Returns `false` if Ctrl-C ends it early.
     pub fn pause(&self, time: Duration) -> bool {
         let end = clock::monotonic() + time;
         while !self.is_interrupted() {
@@ -115,89 +117,104 @@ impl Client {
             if left.is_zero() {
                 return true;
             }
-            thread::sleep(left.min(ATTENTION));
+            thread::sleep(left.min(INTERRUPT_CHECK));
         }
         false
     }
 
-    /// A way to `node`.
+    /// Opens a socket for `node`, and resolves its name.
     pub fn connect(&self, node: &Uri) -> Result<Connection, QueryError> {
         Connection::open(node, self.reply_to.as_ref())
     }
 
-    /// Has a talk with each of `nodes`, as far as they can be reached, and returns what has come of it.
-    pub fn talk_to_all<T: Query + Send>(
+    /// Runs a query with each of `nodes`. Returns the query for each that has an address.
+    pub fn query_all<T: Query + Send>(
         &self,
         nodes: &[Uri],
-        begin: impl Fn(&Uri) -> T + Sync,
+        new_query: impl Fn(&Uri) -> T + Sync,
     ) -> io::Result<Vec<(Uri, Result<T, QueryError>)>> {
-        let mut all = Vec::new();
         let at_a_time = if self.reply_to.is_some() {
             1
         } else {
-            LINES_MAX
+            CONNECTIONS_MAX
         };
+        let mut all = Vec::with_capacity(nodes.len());
         for some in nodes.chunks(at_a_time) {
-            // A name may take its time to be resolved: they shall do so together.
-            let mut lines: Vec<_> = thread::scope(|scope| {
-                let connect = |node| scope.spawn(move || self.connect(node));
-                let pending: Vec<_> = some.iter().map(connect).collect();
-                let joined = pending.into_iter().map(|thread| thread.join());
-                joined.map(|line| line.expect("no panic")).collect()
-            });
-            let mut talks: Vec<_> = some.iter().map(&begin).collect();
-            let reached = lines.iter_mut().zip(&mut talks);
-            let mut reached: Vec<(&mut Connection, &mut T)> = reached
-                .filter_map(|(line, talk)| Some((line.as_mut().ok()?, talk)))
-                .collect();
-            self.talk(&mut reached, |_talks| Ok(()))?;
-            let outcomes = lines.into_iter().zip(talks);
-            let outcomes = outcomes.map(|(line, talk)| line.map(|_line| talk));
-            all.extend(some.iter().cloned().zip(outcomes));
+            let mut outcomes = Vec::with_capacity(some.len());
+            for (node, connection) in some.iter().zip(self.connect_all(some)) {
+                outcomes.push((
+                    node,
+                    connection.map(|connection| (connection, new_query(node))),
+                ));
+            }
+            let mut queries = Vec::with_capacity(some.len());
+            for (_, outcome) in &mut outcomes {
+                if let Ok((connection, query)) = outcome {
+                    queries.push((connection, query));
+                }
+            }
+            self.run(&mut queries, |_queries| Ok(()))?;
+            for (node, outcome) in outcomes {
+                all.push((node.clone(), outcome.map(|(_connection, query)| query)));
+            }
         }
         Ok(all)
     }
 
-    /// Goes on with these talks until they are over, or Ctrl-C. `look` at them whenever something may
-    /// have happened.
-    pub fn talk<T: Query>(
+    /// Connects to all of `nodes` at once, since resolving a name may take seconds.
+    fn connect_all(&self, nodes: &[Uri]) -> Vec<Result<Connection, QueryError>> {
+        thread::scope(|scope| {
+            let mut threads = Vec::with_capacity(nodes.len());
+            for node in nodes {
+                threads.push(scope.spawn(|| self.connect(node)));
+            }
+            let mut connections = Vec::with_capacity(nodes.len());
+            for thread in threads {
+                connections.push(thread.join().expect("connecting does not panic"));
+            }
+            connections
+        })
+    }
+
+    /// Runs these queries until all are over, or Ctrl-C. Calls `look` whenever they may have changed.
+    pub fn run<T: Query>(
         &self,
-        talks: &mut [(&mut Connection, &mut T)],
+        queries: &mut [(&mut Connection, &mut T)],
         mut look: impl FnMut(&mut [(&mut Connection, &mut T)]) -> io::Result<()>,
     ) -> io::Result<()> {
         let mut inbox = Inbox::new();
         while !self.is_interrupted() {
             let now = self.now();
-            for (line, talk) in talks.iter_mut() {
-                while let Some(request) = talk.poll_request(now) {
-                    self.send(line, request, *talk);
+            for (connection, query) in queries.iter_mut() {
+                while let Some(request) = query.poll_request(now) {
+                    self.send(connection, request, *query);
                 }
             }
-            look(talks)?;
-            let deadlines = talks.iter().filter_map(|(_, talk)| talk.deadline());
+            look(queries)?;
+            let deadlines = queries.iter().filter_map(|(_, query)| query.deadline());
             let Some(deadline) = deadlines.min() else {
                 return Ok(());
             };
-            let patience = deadline.since(clock::monotonic()).min(ATTENTION);
-            for index in wait_for_any(talks, patience)? {
-                let (line, talk) = &mut talks[index];
-                self.receive(line, &mut inbox, *talk);
+            let timeout = deadline.since(clock::monotonic()).min(INTERRUPT_CHECK);
+            for index in wait_for_any(queries, timeout)? {
+                let (connection, query) = &mut queries[index];
+                self.receive(connection, &mut inbox, *query);
             }
         }
         Ok(())
     }
 
-    fn send(&self, line: &mut Connection, request: Request, talk: &mut impl Query) {
-        let draft = self.draft(line.exchange.myself(), request);
-        let datagram = self.envelope.seal(&mut line.exchange, draft);
-        line.send(&datagram, talk);
+    fn send(&self, connection: &mut Connection, request: Request, query: &mut impl Query) {
+        let message = self.build(connection.exchange.myself(), request);
+        let datagram = self.crypto.seal(&mut connection.exchange, message);
+        connection.send(&datagram, query);
     }
 
-    /// Nothing is said in it of anybody: there is nothing that a table could take up.
-    fn draft(&self, myself: &Uri, request: Request) -> MessageBuilder {
-        let capacity = self.envelope.capacity();
-        let mut trailer = self.envelope.trailer();
-        let draft = match request {
+    /// Builds a message with no events, so that no table takes anything from it.
+    fn build(&self, myself: &Uri, request: Request) -> MessageBuilder {
+        let capacity = self.crypto.capacity();
+        let mut trailer = self.crypto.trailer();
+        let message = match request {
             Request::Table => MessageBuilder::sync(MessageType::SyncReq, myself, capacity),
             Request::Differing(sums) => {
                 trailer.note = Some(Extension::Compare(sums));
@@ -208,72 +225,73 @@ impl Client {
                 MessageBuilder::with_data(MessageType::Ping, myself, &data, capacity)
             }
         };
-        draft.trailed_by(&trailer)
+        message.trailed_by(&trailer)
     }
 
-    /// Takes one datagram.
-    fn take(
+    /// Opens a datagram, and hands its message to the query if it is accepted.
+    fn handle_datagram(
         &self,
-        line: &mut Connection,
+        connection: &mut Connection,
         datagram: &[u8],
         source: SocketAddr,
-        talk: &mut impl Query,
+        query: &mut impl Query,
     ) {
         let now = self.now();
-        let opened = self.envelope.open(datagram);
-        let message = opened.as_ref().map_err(|why| *why);
-        let message = message.and_then(|opened| Ok((opened.message()?, opened.sealed)));
-        let Ok((message, sealed)) = message else {
-            let with_key = self.envelope.has_key();
-            return talk.handle_trouble(QueryError::Unreadable { with_key });
+        let with_key = self.crypto.has_key();
+        let Ok(opened) = self.crypto.open(datagram) else {
+            return query.handle_error(QueryError::Undecodable { with_key });
         };
-        match line.exchange.check(&message, sealed, source, now) {
-            Credit::Believed => {
-                self.answer_ping(line, &message, talk, now);
-                talk.handle_message(&message, now);
+        let Ok(message) = opened.message() else {
+            return query.handle_error(QueryError::Undecodable { with_key });
+        };
+        let exchange = &mut connection.exchange;
+        match exchange.check(&message, opened.sealed, source, now) {
+            Acceptance::Accepted => {
+                self.answer_ping(connection, &message, query, now);
+                query.handle_message(&message, now);
             }
-            Credit::Refused => {}
-            Credit::RepeatRequest => {
-                let datagram = self.envelope.seal_again(&mut line.exchange);
-                line.send(&datagram, talk);
+            Acceptance::Rejected => {}
+            Acceptance::RepeatRequest => {
+                let datagram = self.crypto.seal_last(exchange);
+                connection.send(&datagram, query);
             }
         }
     }
 
-    /// Answers a ping: the instance tells more than a few bytes only to an address that has shown to be
-    /// its asker's own.
+    /// Answers a ping. An instance validates an address by that before it sends more than a few bytes
+    /// there.
     fn answer_ping(
         &self,
-        line: &mut Connection,
+        connection: &mut Connection,
         message: &Message<'_>,
-        talk: &mut impl Query,
+        query: &mut impl Query,
         now: Now,
     ) {
-        let myself = line.exchange.myself();
-        let Body::Ping(echo) = &message.body else {
+        let myself = connection.exchange.myself();
+        let Body::Ping(ping) = &message.body else {
             return;
         };
-        if echo.dst != Some(&**myself) {
+        if ping.dst != Some(&**myself) {
             return;
         }
-        let data = ack_data(echo.raw, now.wall);
-        let draft =
-            MessageBuilder::with_data(MessageType::Ack, myself, &data, self.envelope.capacity());
-        let draft = draft.trailed_by(&self.envelope.trailer());
-        if let Some(datagram) = self.envelope.seal_answer(&mut line.exchange, draft) {
-            line.send(&datagram, talk);
+        let data = ack_data(ping.raw, now.wall);
+        let capacity = self.crypto.capacity();
+        let answer = MessageBuilder::with_data(MessageType::Ack, myself, &data, capacity)
+            .trailed_by(&self.crypto.trailer());
+        if let Some(datagram) = self.crypto.seal_answer(&mut connection.exchange, answer) {
+            connection.send(&datagram, query);
         }
     }
 
-    fn receive(&self, line: &mut Connection, inbox: &mut Inbox, talk: &mut impl Query) {
+    fn receive(&self, connection: &mut Connection, inbox: &mut Inbox, query: &mut impl Query) {
         loop {
-            // Word of a closed port comes as trouble with the socket; there is no harm in looking for it.
-            let filled = inbox.fill(&line.socket, true);
-            if inbox.refusals().any(|refused| refused == line.node) {
-                talk.handle_trouble(QueryError::Closed);
+            // The kernel reports a closed port as an error of the socket. Asking costs little.
+            let filled = inbox.fill(&connection.socket, true);
+            if inbox.refusals().any(|refused| refused == connection.node) {
+                query.handle_error(QueryError::Closed);
             }
             for (datagram, source) in inbox.iter() {
-                self.take(line, datagram, source, talk);
+                self.handle_datagram(connection, datagram, source, query);
             }
             if filled != Filled::Full {
                 return;
@@ -282,60 +300,71 @@ impl Client {
     }
 }
 
-/// Waits until there is something to be received, and returns where.
+/// Waits until some of the sockets have something to be received. Returns their indices.
 fn wait_for_any<T: Query>(
-    talks: &[(&mut Connection, &mut T)],
-    patience: Duration,
+    queries: &[(&mut Connection, &mut T)],
+    timeout: Duration,
 ) -> io::Result<Vec<usize>> {
-    let mut fds: Vec<_> = talks
-        .iter()
-        .map(|(line, _talk)| PollFd::from_borrowed_fd(line.socket.as_fd(), PollFlags::IN))
-        .collect();
-    let patience = patience.try_into().map_err(io::Error::other)?;
-    match poll(&mut fds, Some(&patience)) {
+    let mut fds = Vec::with_capacity(queries.len());
+    for (connection, _query) in queries {
+        fds.push(PollFd::from_borrowed_fd(
+            connection.socket.as_fd(),
+            PollFlags::IN,
+        ));
+    }
+    let timeout = timeout.try_into().map_err(io::Error::other)?;
+    match poll(&mut fds, Some(&timeout)) {
         Ok(_) | Err(rustix::io::Errno::INTR) => {}
         Err(error) => return Err(error.into()),
     }
-    let ready = fds.iter().enumerate();
-    Ok(ready
-        .filter(|(_, fd)| !fd.revents().is_empty())
-        .map(|(index, _)| index)
-        .collect())
+    let mut ready = Vec::new();
+    for (index, fd) in fds.iter().enumerate() {
+        if !fd.revents().is_empty() {
+            ready.push(index);
+        }
+    }
+    Ok(ready)
 }
 
 impl Connection {
-    fn send(&self, datagram: &[u8], talk: &mut impl Query) {
-        let give_up = clock::monotonic() + ATTENTION;
-        let trouble = match self.socket.send(datagram, self.node, give_up) {
-            Ok(()) => return,
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => QueryError::Closed,
-            Err(error) => QueryError::Unsent(system_text(&error)),
-        };
-        talk.handle_trouble(trouble);
+    fn send(&self, datagram: &[u8], query: &mut impl Query) {
+        let give_up_at = clock::monotonic() + INTERRUPT_CHECK;
+        match self.socket.send(datagram, self.node, give_up_at) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                query.handle_error(QueryError::Closed);
+            }
+            Err(error) => query.handle_error(unsent(&error)),
+        }
     }
 
     fn open(node: &Uri, reply_to: Option<&Uri>) -> Result<Self, QueryError> {
         let address = resolve(node)?;
-        let unsent = |error: io::Error| QueryError::Unsent(system_text(&error));
         let anywhere = match Family::of(address.ip()) {
             Family::V4 => IpAddr::from(Ipv4Addr::UNSPECIFIED),
             Family::V6 => Ipv6Addr::UNSPECIFIED.into(),
         };
-        let port = reply_to.map_or(0, |reply_to| reply_to.port());
-        let socket = Socket::open((anywhere, port).into()).map_err(unsent)?;
+        let port = match reply_to {
+            Some(reply_to) => reply_to.port(),
+            // Any that is free.
+            None => 0,
+        };
+        let socket = Socket::open((anywhere, port).into()).map_err(|error| unsent(&error))?;
         let myself = match reply_to {
             Some(reply_to) => reply_to.clone(),
-            None => local_uri(&socket, anywhere, address).map_err(unsent)?,
+            None => local_uri(&socket, anywhere, address).map_err(|error| unsent(&error))?,
         };
+        let exchange = Exchange::new(myself, node.clone()).map_err(|error| unsent(&error))?;
         Ok(Self {
             socket,
             node: address,
-            exchange: Exchange::new(myself, node.clone()).map_err(unsent)?,
+            exchange,
         })
     }
 }
 
-/// As instances do: IPv4, unless it is a literal address of IPv6. For a name that has no other, IPv6.
+/// Resolves a name as instances do: to IPv4, unless it is a literal address of IPv6. A name that has
+/// no other address may have one of IPv6.
 fn resolve(node: &Uri) -> Result<SocketAddr, QueryError> {
     let found = if node.is_ipv6() {
         getaddrinfo(node.host(), Family::V6)
@@ -348,21 +377,27 @@ fn resolve(node: &Uri) -> Result<SocketAddr, QueryError> {
     Ok(address)
 }
 
-/// Where an answer from `node` reaches the socket.
+/// The URI by which an answer from `node` reaches the socket.
 fn local_uri(socket: &Socket, anywhere: IpAddr, node: SocketAddr) -> io::Result<Uri> {
-    let port = SockRef::from(socket).local_addr()?.as_socket();
-    // Connecting tells which address of ours is on the way there. Nothing is sent.
-    let feeler = UdpSocket::bind((anywhere, 0))?;
-    feeler.connect(node)?;
-    let host = match feeler.local_addr()?.ip() {
+    // Connecting a socket tells which local address is on the way there. Nothing is sent.
+    let route = UdpSocket::bind((anywhere, 0))?;
+    route.connect(node)?;
+    let host = match route.local_addr()?.ip() {
         IpAddr::V4(address) => address.to_string(),
         IpAddr::V6(address) => format!("[{address}]"),
     };
-    let port = port.map_or(0, |address| address.port());
+    let port = match SockRef::from(socket).local_addr()?.as_socket() {
+        Some(address) => address.port(),
+        None => 0,
+    };
     Uri::new(&host, port).map_err(|_| io::Error::other("this machine has no address"))
 }
 
-/// Without the number that Rust puts behind it.
+fn unsent(error: &io::Error) -> QueryError {
+    QueryError::Unsent(system_text(error))
+}
+
+/// The text of an error, without the number that Rust appends.
 fn system_text(error: &io::Error) -> String {
     let text = error.to_string();
     let end = text.find(" (os error").unwrap_or(text.len());

@@ -1,4 +1,4 @@
-//! How datagrams are sealed and opened: the one place where the key is.
+//! Seals and opens datagrams. The only file that handles the key.
 
 use core::net::SocketAddr;
 use std::fs;
@@ -18,9 +18,9 @@ use swim::wire::{DropReason, Message, MessageBuilder, Trailer, checksummed};
 use zeroize::Zeroizing;
 
 use crate::args::Access;
-use crate::error::Failure;
+use crate::error::Error;
 
-/// What the datagrams of the group go into.
+/// The key of the group, and the cipher and label that go with it.
 #[derive(Debug)]
 pub struct Crypto {
     keys: Keyring,
@@ -29,39 +29,40 @@ pub struct Crypto {
     label: Vec<u8>,
 }
 
-/// What is exchanged with one instance.
+/// The session with one instance.
 ///
-/// With the cipher that authenticates, neither believes the other before it has shown that it lives
-/// now: the first request is answered with a challenge, and repeated along with the response to it.
+/// With the cipher that authenticates, neither side accepts a message before the other has proved that
+/// it is not a recording: the first request is answered with a challenge, and is repeated along with
+/// the response.
 pub struct Exchange {
     sessions: Sessions,
     myself: Uri,
-    /// What it calls itself, as far as is known.
+    /// The name that it has for itself, once it is known; the name in the command line before.
     node: Uri,
-    /// The last request, should it not be believed.
+    /// The last request, to be repeated if it is not accepted.
     last: Vec<u8>,
     challenge: Option<Challenge>,
     response: Option<u64>,
 }
 
-/// What to make of a message.
+/// What to do with a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Credit {
-    /// It is said now, to us.
-    Believed,
-    /// It may be a recording; or it is a challenge, as our last request may be one. That is to be sent
-    /// again.
+pub enum Acceptance {
+    /// Use it: it is meant for the tool and no recording.
+    Accepted,
+    /// Send the last request again: the message may be a recording, or it challenges the request as one
+    /// that may be.
     RepeatRequest,
-    /// It is for somebody else, or has been said before.
-    Refused,
+    /// Ignore it: it is meant for another process, or a recording.
+    Rejected,
 }
 
-/// Ethernet's 1500 bytes, less the headers of IPv4 and UDP: what instances send, too.
+/// Ethernet's 1500 bytes, less the headers of IPv4 and UDP. Instances send no more, either.
 const DATAGRAM_SIZE: usize = 1472;
 
-/// The line break that editors put at the end is no part of the key.
-fn read_key(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
-    let key = fs::read(path).map_err(|error| Failure::Key(path.to_owned(), error))?;
+/// Reads the key, without the line break that editors put at the end.
+fn read_key(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let key = fs::read(path).map_err(|error| Error::Key(path.to_owned(), error))?;
     let mut key = Zeroizing::new(key);
     for end in *b"\n\r" {
         if key.last() == Some(&end) {
@@ -72,12 +73,13 @@ fn read_key(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
 }
 
 impl Crypto {
-    /// With the key of the group, if it has one.
-    pub fn new(access: &Access) -> Result<Self, Failure> {
-        let key = access.key_file.as_deref().map(read_key).transpose()?;
+    /// Reads the key file, if there is one.
+    pub fn new(access: &Access) -> Result<Self, Error> {
         let mut keys = Keyring::default();
-        keys.set(key.as_ref().map(|key| &key[..]))
-            .expect("there is room for one");
+        if let Some(path) = &access.key_file {
+            let key = read_key(path)?;
+            keys.set(Some(&key[..])).expect("there is room for one");
+        }
         Ok(Self {
             keys,
             cipher: access.cipher,
@@ -91,14 +93,14 @@ impl Crypto {
         !self.keys.is_empty()
     }
 
-    /// How large a message may be.
+    /// How large a message may be, in bytes.
     pub fn capacity(&self) -> usize {
-        self.seal_now().capacity(DATAGRAM_SIZE)
+        self.current_seal().capacity(DATAGRAM_SIZE)
     }
 
-    /// What goes behind every message: the label, where it is not in the seal.
+    /// Returns the trailer of every message: the label, unless the seal covers it.
     pub fn trailer(&self) -> Trailer {
-        let label = if self.seal_now().takes_aead() {
+        let label = if self.current_seal().takes_aead() {
             Vec::new()
         } else {
             self.label.clone()
@@ -109,7 +111,7 @@ impl Crypto {
         }
     }
 
-    fn seal_now(&self) -> Seal<'_> {
+    fn current_seal(&self) -> Seal<'_> {
         Seal {
             keys: &self.keys,
             cipher: self.cipher,
@@ -118,47 +120,47 @@ impl Crypto {
         }
     }
 
-    /// A datagram with this request.
+    /// Makes a datagram of a request, and keeps the request to be repeated.
     pub fn seal(&self, exchange: &mut Exchange, request: MessageBuilder) -> Vec<u8> {
         exchange.last = request.finish().expect("requests are short");
-        self.seal_again(exchange)
+        self.seal_last(exchange)
     }
 
-    /// A datagram with the last request.
-    pub fn seal_again(&self, exchange: &mut Exchange) -> Vec<u8> {
+    /// Makes another datagram of the last request.
+    pub fn seal_last(&self, exchange: &mut Exchange) -> Vec<u8> {
         let plain = exchange.last.clone();
         self.seal_message(exchange, plain)
     }
 
-    /// A datagram with an answer, which is not repeated.
+    /// Makes a datagram of an answer. It is not repeated.
     pub fn seal_answer(&self, exchange: &mut Exchange, answer: MessageBuilder) -> Option<Vec<u8>> {
         Some(self.seal_message(exchange, answer.finish()?))
     }
 
     fn seal_message(&self, exchange: &mut Exchange, plain: Vec<u8>) -> Vec<u8> {
-        if !self.seal_now().takes_aead() {
-            return self.seal_now().seal_old(checksummed(plain));
+        if !self.current_seal().takes_aead() {
+            return self.current_seal().seal_old(checksummed(plain));
         }
         exchange.sessions.note_recipient(&exchange.node);
-        let slip = SealedHeader {
+        let header = SealedHeader {
             to: address(&exchange.node),
             challenge: exchange.challenge.take(),
             response: exchange.response.take(),
         };
-        self.seal_now()
-            .seal(exchange.sessions.stamp(), &slip, plain)
+        self.current_seal()
+            .seal(exchange.sessions.stamp(), &header, plain)
     }
 
-    /// The message in a datagram.
+    /// Opens a datagram.
     pub fn open<'d>(&self, datagram: &'d [u8]) -> Result<Opened<'d>, DropReason> {
-        self.seal_now().open(datagram)
+        self.current_seal().open(datagram)
     }
 }
 
 impl Exchange {
-    /// Between `myself` and the one who was called `node` by the user.
+    /// Begins a session between the tool, `myself`, and the instance that the operator called `node`.
     pub fn new(myself: Uri, node: Uri) -> io::Result<Self> {
-        let seed = entropy::seed().map_err(|failure| io::Error::other(failure.to_string()))?;
+        let seed = entropy::seed().map_err(|error| io::Error::other(error.to_string()))?;
         let mut rng = StdRng::from_seed(seed.0);
         Ok(Self {
             sessions: Sessions::new(&mut rng),
@@ -170,40 +172,48 @@ impl Exchange {
         })
     }
 
-    /// By what name answers find us.
+    /// The URI that answers are sent to.
     pub const fn myself(&self) -> &Uri {
         &self.myself
     }
 
-    /// Whether to believe a message.
+    /// Decides whether to accept a message.
     pub fn check(
         &mut self,
         message: &Message<'_>,
         sealed: Option<Sealed>,
         source: SocketAddr,
         now: Now,
-    ) -> Credit {
-        // Without authentication there is no telling. An answer to a ping repeats what only we know.
-        let Some(Sealed { stamp, slip, .. }) = sealed else {
-            return Credit::Believed;
+    ) -> Acceptance {
+        // Without authentication a recording cannot be recognized. That an answer to a ping repeats the
+        // time of the request has to do.
+        let Some(Sealed {
+            stamp,
+            slip: header,
+            ..
+        }) = sealed
+        else {
+            return Acceptance::Accepted;
         };
-        if slip.to != address(&self.myself) {
-            return Credit::Refused;
+        if header.to != address(&self.myself) {
+            return Acceptance::Rejected;
         }
-        let sender = Uri::from_wire(message.sender).expect("checked when decoded");
-        self.response = self.sessions.response(slip.challenge, &sender, source);
-        let standing = self.sessions.check(&sender, stamp, slip.response, 1, now);
+        let Some(sender) = Uri::from_wire(message.sender) else {
+            return Acceptance::Rejected;
+        };
+        self.response = self.sessions.response(header.challenge, &sender, source);
+        let freshness = self.sessions.check(&sender, stamp, header.response, 1, now);
         self.node = sender;
-        if standing == Freshness::Unconfirmed {
+        if freshness == Freshness::Unconfirmed {
             let answers = self.response.is_some();
             let session = &stamp.session;
-            self.challenge = self.sessions.challenge(session, slip.to, answers, now);
+            self.challenge = self.sessions.challenge(session, header.to, answers, now);
         }
-        match standing {
-            _ if self.response.is_some() => Credit::RepeatRequest,
-            Freshness::Unconfirmed if self.challenge.is_some() => Credit::RepeatRequest,
-            Freshness::Fresh => Credit::Believed,
-            Freshness::Unconfirmed | Freshness::Replayed => Credit::Refused,
+        match freshness {
+            _ if self.response.is_some() => Acceptance::RepeatRequest,
+            Freshness::Unconfirmed if self.challenge.is_some() => Acceptance::RepeatRequest,
+            Freshness::Fresh => Acceptance::Accepted,
+            Freshness::Unconfirmed | Freshness::Replayed => Acceptance::Rejected,
         }
     }
 }

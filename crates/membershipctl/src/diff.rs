@@ -1,24 +1,24 @@
-//! `diff`: where the views of several instances differ, and who is to blame.
+//! `diff`: where the views of several instances differ, and which instance to look at.
 
 use core::time::Duration;
 use std::io::{self, Write};
 
 use anstyle::Style;
-use serde_json::{Value, json};
+use serde::Serialize;
 use swim::identity::uri::Uri;
 use swim::table::claim::Status;
 
 use crate::Verdict;
 use crate::client::Client;
-use crate::error::{Failure, QueryError};
-use crate::output::{self, Columns, FAINT, HEADING, RIGHT, WRONG, style, styled};
+use crate::error::{Error, QueryError};
+use crate::output::{self, Columns, FAINT, HEADING, MemberFields, RIGHT, WRONG, style, styled};
 use crate::table::{Table, View};
 use crate::views::{Difference, Hint, Opinion, differences, hints};
 
-/// From one look to the next, while views differ.
+/// The pause before the instances are asked again, while their views differ.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// What all have said.
+/// The answers of all instances.
 #[derive(Debug, Default)]
 struct Survey {
     views: Vec<View>,
@@ -30,32 +30,32 @@ pub fn run(
     client: &Client,
     nodes: &[Uri],
     json: bool,
-    patience: Duration,
+    timeout: Duration,
     out: &mut impl Write,
-) -> Result<Verdict, Failure> {
+) -> Result<Verdict, Error> {
     let nodes = match nodes {
-        [only] => whom_it_names(client, only)?,
+        [only] => known_to(client, only)?,
         several => several.to_vec(),
     };
-    let give_up = client.now().monotonic + patience;
+    let give_up_at = client.now().monotonic + timeout;
     let survey = loop {
         let survey = Survey::make(client, &nodes)?;
         let differ = !differences(&survey.views).is_empty();
-        if !differ || client.now().monotonic + PAUSE > give_up || !client.pause(PAUSE) {
+        if !differ || client.now().monotonic + PAUSE > give_up_at || !client.pause(PAUSE) {
             break survey;
         }
     };
     if survey.views.is_empty() {
         return Err(match &survey.silent[..] {
-            [(only, trouble)] => Failure::NoAnswer(only.clone(), trouble.clone()),
-            _ => Failure::NoAnswers,
+            [(only, error)] => Error::NoAnswer(only.clone(), error.clone()),
+            _ => Error::NoAnswers,
         });
     }
     let differences = differences(&survey.views);
     let hints = hints(&survey.views, &differences, &survey.silent);
     if json {
-        let found = survey.to_json(&differences, &hints);
-        writeln!(out, "{}", output::inert_lines(&found))?;
+        let report = Report::new(&survey, &differences, &hints);
+        writeln!(out, "{}", output::inert_lines(&report)?)?;
     } else {
         survey.print(&differences, &hints, out)?;
     }
@@ -64,29 +64,29 @@ pub fn run(
     Ok(Verdict::of(all_answer && all_agree && survey.is_healthy()))
 }
 
-/// All who have not left, and itself as it was called: it may be known by another name.
-fn whom_it_names(client: &Client, node: &Uri) -> Result<Vec<Uri>, Failure> {
+/// Returns all members that have not left, and the instance itself by the name in the command line: it
+/// may have another for itself.
+fn known_to(client: &Client, node: &Uri) -> Result<Vec<Uri>, Error> {
     let view = crate::members::ask(client, node)?;
-    let there = view
-        .members
-        .iter()
-        .filter(|member| member.claim.status != Status::Left);
-    let others = there
-        .filter(|member| member.uri != view.name)
-        .map(|member| member.uri.clone());
-    Ok([node.clone()].into_iter().chain(others).collect())
+    let mut nodes = vec![node.clone()];
+    for member in view.members {
+        if member.uri != view.name && member.claim.status != Status::Left {
+            nodes.push(member.uri);
+        }
+    }
+    Ok(nodes)
 }
 
 impl Survey {
     fn make(client: &Client, nodes: &[Uri]) -> io::Result<Self> {
         let mut survey = Self::default();
-        let begin = |_: &Uri| Table::new(client.timeout(), client.silence());
-        for (uri, talk) in client.talk_to_all(nodes, begin)? {
-            match talk.and_then(Table::finish) {
-                // Asked under two names, one answers twice.
+        let begin = |_: &Uri| Table::new(client.timeout(), client.no_answer());
+        for (uri, query) in client.query_all(nodes, begin)? {
+            match query.and_then(Table::finish) {
+                // An instance with two names answers twice.
                 Ok(view) if survey.views.iter().any(|known| known.name == view.name) => {}
                 Ok(view) => survey.views.push(view),
-                Err(trouble) => survey.silent.push((uri, trouble)),
+                Err(error) => survey.silent.push((uri, error)),
             }
         }
         Ok(survey)
@@ -104,12 +104,12 @@ impl Survey {
     ) -> io::Result<()> {
         let (answered, asked) = (self.views.len(), self.views.len() + self.silent.len());
         writeln!(out, "{answered} of {asked} have answered")?;
-        for (uri, trouble) in &self.silent {
-            writeln!(out, "  {uri}: {}", styled(WRONG, trouble.name()))?;
+        for (uri, error) in &self.silent {
+            writeln!(out, "  {uri}: {}", styled(WRONG, error))?;
         }
         if differences.is_empty() {
             let verdict = match answered {
-                1 => "nobody to compare it with",
+                1 => "there is no other view to compare it with",
                 _ => "they agree",
             };
             let tally = output::tally(self.views[0].members.iter());
@@ -129,12 +129,13 @@ impl Survey {
         if !hints.is_empty() {
             writeln!(out, "\n{}", styled(HEADING, "to be looked at"))?;
         }
-        hints
-            .iter()
-            .try_for_each(|hint| writeln!(out, "  {}", text(hint)))
+        for hint in hints {
+            writeln!(out, "  {}", describe(hint))?;
+        }
+        Ok(())
     }
 
-    /// Those of whom all say that they are not well.
+    /// Prints the members that all instances see as neither alive nor gone by `leave`.
     fn print_unwell(&self, differences: &[Difference<'_>], out: &mut impl Write) -> io::Result<()> {
         for member in &self.views[0].members {
             let status = member.claim.status;
@@ -152,24 +153,70 @@ impl Survey {
         }
         Ok(())
     }
+}
 
-    fn to_json(&self, differences: &[Difference<'_>], hints: &[Hint<'_>]) -> Value {
-        let opinion = |opinion: &Opinion<'_>| {
-            let member = opinion.member.map(output::member);
-            json!({"member": member, "according_to": names(&opinion.holders)})
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Report<'a> {
+    answered: Vec<&'a str>,
+    silent: Vec<SilentFields<'a>>,
+    differences: Vec<DifferenceFields<'a>>,
+    hints: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct SilentFields<'a> {
+    uri: &'a str,
+    error: String,
+}
+
+#[derive(Serialize)]
+struct DifferenceFields<'a> {
+    uri: &'a str,
+    opinions: Vec<OpinionFields<'a>>,
+}
+
+#[derive(Serialize)]
+struct OpinionFields<'a> {
+    /// Null if the member is not known.
+    member: Option<MemberFields<'a>>,
+    according_to: Vec<&'a str>,
+}
+
+impl<'a> Report<'a> {
+    fn new(survey: &'a Survey, differences: &'a [Difference<'a>], hints: &[Hint<'_>]) -> Self {
+        let mut report = Self {
+            answered: Vec::new(),
+            silent: Vec::new(),
+            differences: Vec::new(),
+            hints: Vec::new(),
         };
-        let difference = |difference: &Difference<'_>| {
-            let opinions: Vec<_> = difference.opinions.iter().map(opinion).collect();
-            json!({"uri": &**difference.uri, "opinions": opinions})
-        };
-        let silent =
-            |(uri, trouble): &(Uri, QueryError)| json!({"uri": &**uri, "error": trouble.name()});
-        json!({
-            "answered": self.views.iter().map(|view| &*view.name).collect::<Vec<_>>(),
-            "silent": self.silent.iter().map(silent).collect::<Vec<_>>(),
-            "differences": differences.iter().map(difference).collect::<Vec<_>>(),
-            "hints": hints.iter().map(text).collect::<Vec<_>>(),
-        })
+        for view in &survey.views {
+            report.answered.push(&view.name);
+        }
+        for (uri, error) in &survey.silent {
+            let error = error.to_string();
+            report.silent.push(SilentFields { uri, error });
+        }
+        for difference in differences {
+            let uri = difference.uri;
+            let opinions = difference.opinions.iter().map(OpinionFields::from);
+            let opinions = opinions.collect();
+            report.differences.push(DifferenceFields { uri, opinions });
+        }
+        for hint in hints {
+            report.hints.push(describe(hint));
+        }
+        report
+    }
+}
+
+impl<'a> From<&'a Opinion<'a>> for OpinionFields<'a> {
+    fn from(opinion: &'a Opinion<'a>) -> Self {
+        Self {
+            member: opinion.member.map(MemberFields::from),
+            according_to: names(&opinion.holders),
+        }
     }
 }
 
@@ -186,7 +233,7 @@ fn render(differences: &[Difference<'_>]) -> String {
     let plain = |text: String| (Style::new(), text);
     let mut columns = Columns::default();
     for difference in differences {
-        let payload = |opinion: &Opinion<'_>| opinion.member.map(output::payload);
+        let payload = |opinion: &Opinion<'_>| opinion.member.map(output::payload_text);
         let first = payload(&difference.opinions[0]);
         let payloads_differ = difference
             .opinions
@@ -213,7 +260,7 @@ fn render(differences: &[Difference<'_>]) -> String {
             ];
             row.push(plain(format!("to {}", names(&opinion.holders).join(", "))));
             if payloads_differ && let Some(payload) = payload(opinion) {
-                row.push((FAINT, output::inert(&payload)));
+                row.push((FAINT, payload));
             }
             columns.row(row);
         }
@@ -221,14 +268,14 @@ fn render(differences: &[Difference<'_>]) -> String {
     columns.render()
 }
 
-fn text(hint: &Hint<'_>) -> String {
+fn describe(hint: &Hint<'_>) -> String {
     match hint {
         Hint::Unreachable { uri, alive_to } => format!(
-            "{uri} does not answer here, and is alive to {}: it has just died, or the way from here to it is cut",
+            "{uri} does not answer here, and is alive to {}: it has just died, or datagrams from here do not reach it",
             names(alive_to).join(", ")
         ),
         Hint::Accused { uri, by } => format!(
-            "{uri} answers here, and is not alive to {}: look at the way between them, both directions",
+            "{uri} answers here, and is not alive to {}: check the network between them, in both directions",
             names(by).join(", ")
         ),
         Hint::Outlier { uri, members } => format!(

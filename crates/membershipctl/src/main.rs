@@ -1,13 +1,14 @@
-//! `membershipctl`: asks the instances of a group whom they see as what, without joining it.
+//! `membershipctl`: asks the instances of a group which members they see, and with which status, without
+//! joining it.
 //!
 //! | file | part |
 //! |---|---|
-//! | `args`, `trouble` | what is wanted; what is in the way |
-//! | `client`, `envelope` | sockets, deadlines, keys |
-//! | `table`, `echo` | talks: an instance tells its table, or is pinged; without a socket or a clock |
+//! | `args`, `error` | the command line; what can go wrong |
+//! | `client`, `crypto` | sockets and deadlines; keys |
+//! | `table`, `ping_session` | queries: for a table, or an answer to a ping; without socket or clock |
 //! | `members`, `watch`, `ping`, `diff` | the commands |
 //! | `views` | where views differ |
-//! | `output` | how things look |
+//! | `output` | colors, columns, JSON |
 
 mod args;
 mod client;
@@ -28,21 +29,21 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use crate::error::Failure;
+use crate::error::Error;
 use args::{Command, CommandLine};
 use client::{Client, INTERRUPTED};
 
-/// What a command that was carried out has found.
+/// The result of a command that was carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// All is well.
+    /// All members are alive or have left, views agree, and all pings were answered.
     Well,
-    /// Somebody is not alive, views differ, or a ping was lost.
+    /// A member is not alive, views differ, or a ping was lost.
     Unwell,
 }
 
 impl Verdict {
-    /// That it is so if all `is_well`.
+    /// [`Verdict::Well`] if all `is_well`.
     pub const fn of(is_well: bool) -> Self {
         if is_well { Self::Well } else { Self::Unwell }
     }
@@ -53,17 +54,17 @@ fn main() -> ExitCode {
     match run(&line) {
         Ok(Verdict::Well) => ExitCode::SUCCESS,
         Ok(Verdict::Unwell) => ExitCode::from(1),
-        // Who reads no further has seen enough.
-        Err(Failure::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(failure) => {
+        // The reader of a pipe, such as `head`, may end early.
+        Err(Error::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
             let wrong = output::styled(output::WRONG, "membershipctl");
-            anstream::eprintln!("{wrong}: {failure}");
-            ExitCode::from(failure.exit_code())
+            anstream::eprintln!("{wrong}: {error}");
+            ExitCode::from(error.exit_code())
         }
     }
 }
 
-fn run(line: &CommandLine) -> Result<Verdict, Failure> {
+fn run(line: &CommandLine) -> Result<Verdict, Error> {
     let out = &mut anstream::stdout().lock();
     if let Command::Completions { shell } = &line.command {
         let mut script = Vec::new();

@@ -1,23 +1,23 @@
-//! `members`: whom an instance sees as what.
+//! `members`: the members that an instance knows, and their status.
 
 use core::time::Duration;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use anstyle::Style;
-use serde_json::json;
+use serde::Serialize;
 use swim::identity::uri::Uri;
 use swim::table::claim::Status;
 
 use crate::Verdict;
 use crate::client::Client;
-use crate::error::{Failure, QueryError};
-use crate::output::{self, Columns, style};
-use crate::ping_session::{Happening, PingSession, Plan};
+use crate::error::{Error, QueryError};
+use crate::output::{self, Columns, MemberFields, style};
+use crate::ping_session::{PingEvent, PingSession, Plan};
 use crate::table::{Table, View};
 
-/// What came of pinging each member.
-type RoundTrips = BTreeMap<Uri, Result<Duration, String>>;
+/// The round trip to each member that was pinged, or why there is none.
+type RoundTrips = BTreeMap<Uri, Result<Duration, QueryError>>;
 
 /// Asks, and prints the answer.
 pub fn run(
@@ -26,7 +26,7 @@ pub fn run(
     json: bool,
     probe: bool,
     out: &mut impl Write,
-) -> Result<Verdict, Failure> {
+) -> Result<Verdict, Error> {
     let view = ask(client, node)?;
     let round_trips = if probe {
         Some(ping_all(client, &view)?)
@@ -40,53 +40,63 @@ pub fn run(
     }
     if !view.is_whole {
         anstream::eprintln!(
-            "membershipctl: {node} stopped answering, or its table kept changing: some may be missing"
+            "membershipctl: {node} stopped answering, or its table kept changing: members may be missing"
         );
     }
     Ok(Verdict::of(view.is_healthy()))
 }
 
 /// Asks one instance for its table.
-pub fn ask(client: &Client, node: &Uri) -> Result<View, Failure> {
-    let failure = |trouble| Failure::NoAnswer(node.clone(), trouble);
-    let begin = |_: &Uri| Table::new(client.timeout(), client.silence());
-    let mut all = client.talk_to_all(core::slice::from_ref(node), begin)?;
-    let (_, talk) = all.pop().expect("one");
-    talk.and_then(Table::finish).map_err(failure)
+pub fn ask(client: &Client, node: &Uri) -> Result<View, Error> {
+    let failure = |error| Error::NoAnswer(node.clone(), error);
+    let begin = |_: &Uri| Table::new(client.timeout(), client.no_answer());
+    let mut all = client.query_all(core::slice::from_ref(node), begin)?;
+    let (_, query) = all.pop().expect("one");
+    query.and_then(Table::finish).map_err(failure)
 }
 
-/// Who has left is not expected to answer.
+/// Pings all members but those that have left.
 fn ping_all(client: &Client, view: &View) -> io::Result<RoundTrips> {
-    // The first may have to be sent again, along with the response to a challenge.
+    // More than one, as the first may be answered with a challenge instead.
     let plan = Plan {
         count: Some(3),
         interval: Duration::from_millis(100),
         timeout: client.timeout(),
     };
-    let there = view
-        .members
-        .iter()
-        .filter(|member| member.claim.status != Status::Left);
-    let there: Vec<Uri> = there.map(|member| member.uri.clone()).collect();
-    let talks = client.talk_to_all(&there, |uri| PingSession::of(uri.clone(), plan))?;
-    let outcome = |talk: Result<PingSession, QueryError>| {
-        let mut talk = talk.map_err(|trouble| trouble.name())?;
-        let happened: Vec<_> = core::iter::from_fn(|| talk.poll_happening()).collect();
-        let time = |happening: &Happening| match happening {
-            Happening::Answered { round_trip, .. } => Some(*round_trip),
-            _ => None,
-        };
-        let trouble = happened.iter().find_map(|happening| match happening {
-            Happening::QueryError(trouble) => Some(trouble.name()),
-            _ => None,
-        });
-        let least = happened.iter().filter_map(time).min();
-        least.ok_or_else(|| trouble.unwrap_or_else(|| "no answer".to_owned()))
-    };
-    Ok(talks
-        .into_iter()
-        .map(|(uri, talk)| (uri, outcome(talk)))
-        .collect())
+    let mut present = Vec::new();
+    for member in &view.members {
+        if member.claim.status != Status::Left {
+            present.push(member.uri.clone());
+        }
+    }
+    let queries = client.query_all(&present, |uri| PingSession::new(uri.clone(), plan))?;
+    let mut round_trips = RoundTrips::new();
+    for (uri, query) in queries {
+        let round_trip = query.and_then(|mut session| best_round_trip(client, &mut session));
+        round_trips.insert(uri, round_trip);
+    }
+    Ok(round_trips)
+}
+
+/// The shortest of all round trips; if there is none, the first error.
+fn best_round_trip(client: &Client, session: &mut PingSession) -> Result<Duration, QueryError> {
+    let (mut best, mut error): (Option<Duration>, _) = (None, None);
+    while let Some(event) = session.poll_event() {
+        match event {
+            PingEvent::Answered { round_trip, .. } => {
+                best = Some(best.map_or(round_trip, |best| best.min(round_trip)));
+            }
+            PingEvent::Failed(why) => {
+                error.get_or_insert(why);
+            }
+            PingEvent::Named(_) | PingEvent::Lost { .. } => {}
+        }
+    }
+    match (best, error) {
+        (Some(best), _) => Ok(best),
+        (None, Some(error)) => Err(error),
+        (None, None) => Err(client.no_answer()),
+    }
 }
 
 fn print_table(
@@ -94,13 +104,10 @@ fn print_table(
     round_trips: Option<&RoundTrips>,
     out: &mut impl Write,
 ) -> io::Result<()> {
-    let probed = round_trips.map(|_| "ROUND TRIP");
-    let headings: Vec<_> = ["URI", "STATUS", "INCARNATION"]
-        .into_iter()
-        .chain(probed)
-        .chain(["PAYLOAD"])
-        .collect();
-    let mut columns = Columns::new(&headings);
+    let mut columns = match round_trips {
+        Some(_) => Columns::new(&["URI", "STATUS", "INCARNATION", "ROUND TRIP", "PAYLOAD"]),
+        None => Columns::new(&["URI", "STATUS", "INCARNATION", "PAYLOAD"]),
+    };
     for member in &view.members {
         let status = member.claim.status;
         let plain = |text: String| (Style::new(), text);
@@ -112,11 +119,11 @@ fn print_table(
         if let Some(round_trips) = round_trips {
             row.push(match round_trips.get(&member.uri) {
                 Some(Ok(time)) => plain(format!("{:.2} ms", output::milliseconds(*time))),
-                Some(Err(why)) => (output::WRONG, why.clone()),
+                Some(Err(why)) => (output::WRONG, why.to_string()),
                 None => plain("-".to_owned()),
             });
         }
-        row.push(plain(output::inert(&output::payload(member))));
+        row.push(plain(output::payload_text(member)));
         columns.row(row);
     }
     write!(out, "{}", columns.render())?;
@@ -128,23 +135,42 @@ fn print_table(
     )
 }
 
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Answer<'a> {
+    node: &'a str,
+    complete: bool,
+    members: Vec<Row<'a>>,
+}
+
+#[derive(Serialize)]
+struct Row<'a> {
+    #[serde(flatten)]
+    member: MemberFields<'a>,
+    /// With `--probe` only; null if the member has not answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    round_trip_ms: Option<Option<f64>>,
+}
+
 fn print_json(
     view: &View,
     round_trips: Option<&RoundTrips>,
     out: &mut impl Write,
 ) -> io::Result<()> {
-    let with_round_trip = |member| {
-        let mut fields = output::member(member);
-        if let Some(round_trips) = round_trips {
-            let time = round_trips
-                .get(&member.uri)
-                .and_then(|time| time.as_ref().ok());
-            let time = time.map(|time| output::milliseconds(*time));
-            fields.insert("round_trip_ms".to_owned(), json!(time));
-        }
-        fields
+    let mut members = Vec::with_capacity(view.members.len());
+    for member in &view.members {
+        members.push(Row {
+            member: member.into(),
+            round_trip_ms: round_trips.map(|all| match all.get(&member.uri) {
+                Some(Ok(time)) => Some(output::milliseconds(*time)),
+                Some(Err(_)) | None => None,
+            }),
+        });
+    }
+    let answer = Answer {
+        node: &view.name,
+        complete: view.is_whole,
+        members,
     };
-    let members: Vec<_> = view.members.iter().map(with_round_trip).collect();
-    let answer = json!({"node": &*view.name, "complete": view.is_whole, "members": members});
-    writeln!(out, "{}", output::inert_lines(&answer))
+    writeln!(out, "{}", output::inert_lines(&answer)?)
 }

@@ -1,27 +1,29 @@
-//! How things look: colors where there is a terminal, columns, and JSON.
+//! Colors, columns, and JSON.
 
 use core::fmt::Write as _;
 use core::time::Duration;
+use std::io;
 
 use anstyle::{AnsiColor, Style};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 use swim::table::claim::Status;
 use swim::table::member::Member;
 use swim::wire::msgpack::{Head, NESTING_MAX, Number, Reader};
 
-/// What a heading looks like.
+/// The style of headings.
 pub const HEADING: Style = Style::new().bold();
 
-/// What is of little interest.
+/// The style of what is of little interest.
 pub const FAINT: Style = Style::new().dimmed();
 
-/// What is wrong.
+/// The style of errors.
 pub const WRONG: Style = AnsiColor::Red.on_default();
 
-/// What is right.
+/// The style of success.
 pub const RIGHT: Style = AnsiColor::Green.on_default();
 
-/// What a status looks like.
+/// The style of a status.
 pub const fn style(status: Status) -> Style {
     match status {
         Status::Alive => RIGHT,
@@ -32,7 +34,7 @@ pub const fn style(status: Status) -> Style {
     }
 }
 
-/// The text in this style; what prints it drops that where there is no terminal.
+/// Returns the text in this style. `anstream` drops the style where there is no terminal.
 pub fn styled(style: Style, text: impl core::fmt::Display) -> String {
     format!("{style}{text}{style:#}")
 }
@@ -44,7 +46,7 @@ pub struct Columns {
 }
 
 impl Columns {
-    /// One with these headings.
+    /// Begins a table with these headings.
     pub fn new(headings: &[&str]) -> Self {
         let mut columns = Self::default();
         columns.row(
@@ -61,7 +63,7 @@ impl Columns {
         self.rows.push(cells);
     }
 
-    /// All of it, with a line break at each end of a line.
+    /// Returns the table; each row ends with a line break.
     pub fn render(&self) -> String {
         let count = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let cells = |column: usize| self.rows.iter().filter_map(move |row| row.get(column));
@@ -81,7 +83,7 @@ impl Columns {
     }
 }
 
-/// `3 members: 2 alive, 1 dead`.
+/// Counts members by status: `3 members: 2 alive, 1 dead`.
 pub fn tally<'a>(members: impl Iterator<Item = &'a Member> + Clone) -> String {
     let count = members.clone().count();
     let of = |status| {
@@ -105,7 +107,7 @@ pub fn milliseconds(time: Duration) -> f64 {
     (time.as_secs_f64() * 1e6).round() / 1e3
 }
 
-/// The payload of a member; empty if it has none or none is known, as Lua programs see it.
+/// The payload of a member as JSON. As for Lua programs, it is an empty map if none is known.
 pub fn payload(member: &Member) -> Value {
     let payload = member.payload.as_ref();
     let value = payload.and_then(|payload| to_json(&mut Reader::new(payload.bytes()), NESTING_MAX));
@@ -115,21 +117,27 @@ pub fn payload(member: &Member) -> Value {
         .unwrap_or_else(|| json!({}))
 }
 
-/// A member as JSON.
-pub fn member(member: &Member) -> Map<String, Value> {
-    let fields = [
-        ("uri", json!(&*member.uri)),
-        ("status", json!(member.claim.status.name())),
-        ("incarnation", json!(member.claim.incarnation.get())),
-        ("payload", payload(member)),
-    ];
-    fields
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect()
+/// A member as JSON shows it.
+#[derive(Debug, Serialize)]
+pub struct MemberFields<'a> {
+    uri: &'a str,
+    status: &'static str,
+    incarnation: u64,
+    payload: Value,
 }
 
-/// A value of MessagePack; what JSON does not have, as text.
+impl<'a> From<&'a Member> for MemberFields<'a> {
+    fn from(member: &'a Member) -> Self {
+        Self {
+            uri: &member.uri,
+            status: member.claim.status.name(),
+            incarnation: member.claim.incarnation.get(),
+            payload: payload(member),
+        }
+    }
+}
+
+/// Reads a value of MessagePack. Values that JSON does not have become strings.
 fn to_json(reader: &mut Reader<'_>, depth: usize) -> Option<Value> {
     let deeper = depth.checked_sub(1);
     Some(match reader.head().ok()? {
@@ -184,18 +192,23 @@ fn uuid_text(bytes: &[u8]) -> String {
     parts.map(hex).join("-")
 }
 
-/// JSON on one line, without what could play tricks on a terminal.
-pub fn inert(value: &Value) -> String {
-    escape(&value.to_string())
+/// JSON on one line, with characters that could deceive on a terminal escaped.
+pub fn inert(value: &impl Serialize) -> io::Result<String> {
+    Ok(escape(&serde_json::to_string(value)?))
 }
 
-/// JSON over several lines, without what could play tricks on a terminal.
-pub fn inert_lines(value: &Value) -> String {
-    escape(&format!("{value:#}"))
+/// JSON on several lines, with characters that could deceive on a terminal escaped.
+pub fn inert_lines(value: &impl Serialize) -> io::Result<String> {
+    Ok(escape(&serde_json::to_string_pretty(value)?))
 }
 
-/// Escapes in JSON what members have put into their payloads to deceive whom it is shown to. A parser
-/// reads the same as before: such characters are in strings only, and the line breaks between values.
+/// The payload of a member as JSON on one line, escaped like that.
+pub fn payload_text(member: &Member) -> String {
+    escape(&payload(member).to_string())
+}
+
+/// Escapes characters that a member may have put into its payload to deceive the operator. A parser reads
+/// the same as before: such characters are only in strings, but for the line breaks between values.
 fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -210,9 +223,9 @@ fn escape(text: &str) -> String {
     out
 }
 
-/// Whether a character commands the terminal, or is not seen as what it is: it is one of the control or
-/// format characters of Unicode (Cc, Cf), which turn the direction of text around or have no width, or
-/// separates lines or paragraphs (Zl, Zp).
+/// Whether a character controls the terminal or is not visible as what it is: the control and format
+/// characters of Unicode (Cc, Cf), some of which reverse the direction of text or have no width, and
+/// the separators of lines and paragraphs (Zl, Zp).
 const fn deceives(c: char) -> bool {
     matches!(c,
         '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{ad}'
@@ -231,7 +244,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whatever_is_in_a_payload_has_a_form_in_json() {
+    fn every_value_of_a_payload_has_a_form_in_json() {
         let rows: [(&[u8], &str); 6] = [
             (b"\x82\xa1a\x01\x05\xff", r#"{"a":1,"5":-1}"#),
             (b"\x92\xc0\xc3", "[null,true]"),
@@ -256,10 +269,11 @@ mod tests {
     }
 
     #[test]
-    fn what_deceives_is_escaped_and_reads_the_same() {
+    fn characters_that_deceive_are_escaped_and_read_the_same() {
         let tricks = "\u{1b}[31m \u{7f} \u{85} \u{9b}31m \u{202e}txt.exe \u{2066} \u{200b} \u{ad} \u{2028} \u{e0041}";
         let value = json!({ tricks: [tricks] });
         for text in [inert(&value), inert_lines(&value)] {
+            let text = text.expect("it is JSON");
             let raw = |c: char| {
                 c != '\n'
                     && (c.is_control()
@@ -272,7 +286,7 @@ mod tests {
         let honest = json!(
             "Straße, \u{5e9}\u{5dc}\u{5d5}\u{5dd}, हिन्दी, 日本語\u{3000}, \u{1f600}, e\u{301}"
         );
-        assert_eq!(inert(&honest), honest.to_string());
+        assert_eq!(inert(&honest).expect("it is JSON"), honest.to_string());
     }
 
     #[test]

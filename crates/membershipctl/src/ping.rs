@@ -1,4 +1,4 @@
-//! `ping`: round trips to an instance.
+//! `ping`: measures round trips to an instance.
 
 use core::time::Duration;
 use std::io::{self, Write};
@@ -7,63 +7,64 @@ use swim::identity::uri::Uri;
 
 use crate::Verdict;
 use crate::client::Client;
-use crate::error::{Failure, QueryError};
+use crate::error::{Error, QueryError};
 use crate::output::milliseconds;
-use crate::ping_session::{Happening, PingSession, Plan};
+use crate::ping_session::{PingEvent, PingSession, Plan};
 
 /// The answers so far.
 #[derive(Debug, Default)]
 struct Statistics {
+    /// Whether the instance has told the name that it has for itself.
     is_named: bool,
     round_trips: Vec<Duration>,
-    trouble: Option<QueryError>,
+    error: Option<QueryError>,
 }
 
-/// Pings, and prints each answer and what they come to.
+/// Pings, prints each answer, and prints statistics at the end.
 pub fn run(
     client: &Client,
     node: &Uri,
     count: Option<u32>,
     interval: Duration,
     out: &mut impl Write,
-) -> Result<Verdict, Failure> {
-    let failure = |trouble| Failure::NoAnswer(node.clone(), trouble);
-    let mut line = client.connect(node).map_err(failure)?;
-    let mut echo = PingSession::of_unknown(Plan {
+) -> Result<Verdict, Error> {
+    let failure = |error| Error::NoAnswer(node.clone(), error);
+    let mut connection = client.connect(node).map_err(failure)?;
+    let mut session = PingSession::with_unknown_name(Plan {
         count,
         interval,
         timeout: client.timeout(),
     });
     let mut statistics = Statistics::default();
-    client.talk(&mut [(&mut line, &mut echo)], |talks| {
-        while let Some(happening) = talks[0].1.poll_happening() {
-            statistics.note(happening, node, out)?;
+    client.run(&mut [(&mut connection, &mut session)], |queries| {
+        while let Some(event) = queries[0].1.poll_event() {
+            statistics.handle(event, node, out)?;
         }
         out.flush()
     })?;
-    let sent = echo.sent();
+    let sent = session.sent();
     if sent == 0 {
-        let trouble = statistics.trouble.unwrap_or_else(|| client.silence());
-        return Err(failure(trouble));
+        let error = statistics.error.unwrap_or_else(|| client.no_answer());
+        return Err(failure(error));
     }
     statistics.print(sent, out)?;
     match statistics.round_trips.len() as u32 {
         0 => Err(failure(
-            statistics.trouble.unwrap_or_else(|| client.silence()),
+            statistics.error.unwrap_or_else(|| client.no_answer()),
         )),
         answered => Ok(Verdict::of(answered == sent)),
     }
 }
 
 impl Statistics {
-    fn note(&mut self, happening: Happening, node: &Uri, out: &mut impl Write) -> io::Result<()> {
-        match happening {
-            Happening::Named(name) => {
+    fn handle(&mut self, event: PingEvent, node: &Uri, out: &mut impl Write) -> io::Result<()> {
+        match event {
+            PingEvent::Named(name) => {
                 self.is_named = true;
                 let alias = (name != *node).then(|| format!(", which calls itself {name}"));
                 writeln!(out, "pinging {node}{}", alias.unwrap_or_default())
             }
-            Happening::Answered {
+            PingEvent::Answered {
                 sequence,
                 round_trip,
                 clock_delta,
@@ -73,11 +74,11 @@ impl Statistics {
                 let time = milliseconds(round_trip);
                 writeln!(out, "{sequence}: {time:.2} ms{}", clock.unwrap_or_default())
             }
-            Happening::Lost { sequence } => writeln!(out, "{sequence}: no answer"),
-            Happening::QueryError(trouble) => {
-                let trouble = self.trouble.insert(trouble);
+            PingEvent::Lost { sequence } => writeln!(out, "{sequence}: no answer"),
+            PingEvent::Failed(error) => {
+                let error = self.error.insert(error);
                 if self.is_named {
-                    writeln!(out, "{}", trouble.name())?;
+                    writeln!(out, "{}", error)?;
                 }
                 Ok(())
             }

@@ -1,4 +1,4 @@
-//! The talk in which an instance is pinged.
+//! The query that pings an instance.
 
 use core::time::Duration;
 use std::collections::VecDeque;
@@ -10,30 +10,30 @@ use swim::wire::{Body, Message};
 use crate::client::{Query, Request};
 use crate::error::QueryError;
 
-/// When the question for its name is repeated.
+/// How soon the request for the name of the instance is repeated.
 const REPEAT: Duration = Duration::from_millis(500);
 
-/// Pings on their way, and what has become of those before.
+/// Pings an instance by the name that it has for itself, and asks for that name first if need be.
 #[derive(Debug)]
 pub struct PingSession {
     plan: Plan,
-    /// A ping has to name it as it names itself.
+    /// The name of the instance for itself: it ignores pings for another.
     name: Option<Uri>,
     pending: VecDeque<Pending>,
     sent: u32,
     next: Micros,
-    /// When to give up asking for its name.
-    give_up: Option<Micros>,
+    /// When to stop asking for the name.
+    give_up_at: Option<Micros>,
     is_over: bool,
-    happened: VecDeque<Happening>,
+    events: VecDeque<PingEvent>,
 }
 
-/// What is intended.
+/// How often to ping, and how long to wait.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
-    /// How many pings there are to be.
+    /// How many pings to send; `None` is until Ctrl-C.
     pub count: Option<u32>,
-    /// From one to the next.
+    /// The time from one ping to the next.
     pub interval: Duration,
     /// How long an answer may take.
     pub timeout: Duration,
@@ -46,14 +46,14 @@ struct Pending {
     at: Micros,
 }
 
-/// What has become of something.
+/// A result.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Happening {
-    /// The instance has said its name.
+pub enum PingEvent {
+    /// The instance has told the name that it has for itself.
     Named(Uri),
     /// A ping was answered.
     Answered {
-        /// Which one.
+        /// The number of the ping, from 1 on.
         sequence: u32,
         /// How long it took.
         round_trip: Duration,
@@ -62,40 +62,40 @@ pub enum Happening {
     },
     /// A ping was not answered.
     Lost {
-        /// Which one.
+        /// The number of the ping, from 1 on.
         sequence: u32,
     },
-    /// Something is in the way.
-    QueryError(QueryError),
+    /// A ping could not be sent, or its answer could not be decoded.
+    Failed(QueryError),
 }
 
 impl PingSession {
-    /// Pings one that may call itself otherwise than it was called by us.
-    pub fn of_unknown(plan: Plan) -> Self {
-        Self::new(None, plan)
+    /// Pings an instance that may have another name for itself than the one in the command line.
+    pub fn with_unknown_name(plan: Plan) -> Self {
+        Self::begin(None, plan)
     }
 
-    /// Pings one whose name is known.
-    pub fn of(name: Uri, plan: Plan) -> Self {
-        Self::new(Some(name), plan)
+    /// Pings the member `name`.
+    pub fn new(name: Uri, plan: Plan) -> Self {
+        Self::begin(Some(name), plan)
     }
 
-    fn new(name: Option<Uri>, plan: Plan) -> Self {
+    fn begin(name: Option<Uri>, plan: Plan) -> Self {
         Self {
             plan,
             name,
             pending: VecDeque::new(),
             sent: 0,
             next: Micros(0),
-            give_up: None,
+            give_up_at: None,
             is_over: false,
-            happened: VecDeque::new(),
+            events: VecDeque::new(),
         }
     }
 
-    /// The next thing that has happened.
-    pub fn poll_happening(&mut self) -> Option<Happening> {
-        self.happened.pop_front()
+    /// The next thing that has events.
+    pub fn poll_event(&mut self) -> Option<PingEvent> {
+        self.events.pop_front()
     }
 
     /// How many pings have been sent.
@@ -104,10 +104,10 @@ impl PingSession {
     }
 
     fn ask_for_name(&mut self, now: Now) -> Option<Request> {
-        let give_up = *self
-            .give_up
+        let give_up_at = *self
+            .give_up_at
             .get_or_insert(now.monotonic + self.plan.timeout);
-        self.is_over = now.monotonic >= give_up;
+        self.is_over = now.monotonic >= give_up_at;
         if self.is_over || now.monotonic < self.next {
             return None;
         }
@@ -119,7 +119,7 @@ impl PingSession {
         let overdue = |ping: &mut Pending| ping.at + self.plan.timeout <= now.monotonic;
         while let Some(ping) = self.pending.pop_front_if(overdue) {
             let sequence = ping.sequence;
-            self.happened.push_back(Happening::Lost { sequence });
+            self.events.push_back(PingEvent::Lost { sequence });
         }
     }
 
@@ -157,48 +157,57 @@ impl Query for PingSession {
 
     fn handle_message(&mut self, message: &Message<'_>, now: Now) {
         if self.name.is_none() {
-            self.name = Uri::from_wire(message.sender);
-            self.happened
-                .extend(self.name.clone().map(Happening::Named));
+            let Some(name) = Uri::from_wire(message.sender) else {
+                return;
+            };
+            self.name = Some(name.clone());
+            self.events.push_back(PingEvent::Named(name));
             self.next = now.monotonic;
         }
-        let Body::Ack(echo) = &message.body else {
+        let Body::Ack(data) = &message.body else {
             return;
         };
-        let asked = |ping: &Pending| echo.ts == Some(ping.ts) && echo.dst == self.name.as_deref();
-        let Some(ping) = self.pending.iter().position(asked) else {
+        let asked = |ping: &Pending| data.ts == Some(ping.ts) && data.dst == self.name.as_deref();
+        let Some(index) = self.pending.iter().position(asked) else {
             return;
         };
-        let ping = self.pending.remove(ping).expect("just found");
+        let Some(ping) = self.pending.remove(index) else {
+            return;
+        };
         let middle = (ping.ts as f64 + now.wall.0 as f64) / 2.0;
-        self.happened.push_back(Happening::Answered {
+        let clock_delta = match data.ats {
+            Some(ats) if ats.is_finite() => Some(ats - middle),
+            _ => None,
+        };
+        self.events.push_back(PingEvent::Answered {
             sequence: ping.sequence,
             round_trip: now.monotonic.since(ping.at),
-            clock_delta: echo
-                .ats
-                .filter(|ats| ats.is_finite())
-                .map(|ats| ats - middle),
+            clock_delta,
         });
     }
 
-    fn handle_trouble(&mut self, trouble: QueryError) {
+    fn handle_error(&mut self, error: QueryError) {
         self.is_over |= self.name.is_none();
-        // The last one has met with it.
+        // It is the last ping that has failed.
         self.pending.pop_back();
-        self.happened.push_back(Happening::QueryError(trouble));
+        self.events.push_back(PingEvent::Failed(error));
     }
 
     fn deadline(&self) -> Option<Micros> {
         if self.is_over {
             return None;
         }
-        let overdue = self.pending.front().map(|ping| ping.at + self.plan.timeout);
-        let next = (!self.has_sent_all()).then_some(self.next);
-        // With nothing to wait for it is over, which it is to be told at once.
-        [overdue, next, self.give_up.filter(|_| self.name.is_none())]
-            .into_iter()
-            .flatten()
-            .min()
-            .or(Some(Micros(0)))
+        let mut deadlines = Vec::new();
+        if let Some(ping) = self.pending.front() {
+            deadlines.push(ping.at + self.plan.timeout);
+        }
+        if !self.has_sent_all() {
+            deadlines.push(self.next);
+        }
+        if self.name.is_none() {
+            deadlines.extend(self.give_up_at);
+        }
+        // With nothing to wait for, it is to be called at once, and will find that all is over.
+        Some(deadlines.into_iter().min().unwrap_or(Micros(0)))
     }
 }

@@ -1,8 +1,9 @@
-//! The talk in which an instance tells its table.
+//! The query that reads the table of an instance.
 //!
-//! One of ours says by a digest what its table is, and is asked for what differs until ours is the
-//! same. A peer of the Lua rock answers with as many members as go into a datagram, drawn at random:
-//! it is asked until nothing new has come for so long that hardly anybody can be missing.
+//! A native peer sends a digest of its table. It is asked for the members that differ, until the copy
+//! has the same digest. A peer that runs membership 2.x answers with as many members as go into a
+//! datagram, drawn at random: it is asked until so many answers had nothing new that a member is hardly
+//! missing.
 
 use core::time::Duration;
 
@@ -16,99 +17,100 @@ use swim::wire::{Body, Event, Extension, Message};
 use crate::client::{Query, Request};
 use crate::error::QueryError;
 
-/// What a table may hold: as many as one of ours remembers at most by default.
+/// How many members a table may hold: as many as a native peer keeps by default.
 const MEMBERS_MAX: usize = 65_536;
 
-/// Into how many buckets tables are divided to be compared: as many as there may be.
+/// How many buckets a table is divided into, to be compared: the most that the protocol has.
 const BUCKETS: usize = 256;
 
-/// After so long a silence an answer that may take several datagrams is over.
+/// An answer of several datagrams is over when none has come for this time.
 const QUIET: Duration = Duration::from_millis(40);
 
-/// The pause between two requests that were answered. Who is asked has other things to do.
+/// The pause from an answer to the next request, to keep the load on the instance low.
 const PAUSE: Duration = Duration::from_millis(30);
 
-/// When a request that was not answered is repeated first; the pause doubles each time.
+/// How soon a request without an answer is repeated; the time doubles with each.
 const REPEAT: Duration = Duration::from_millis(200);
 
-/// How often one of ours may have nothing new, although its table is another: what is new may have got
-/// lost, and what never will be equal is no reason to go on for ever.
-const VAIN_MAX: u32 = 10;
+/// How many answers in a row of a native peer may have nothing new, although the digests differ. An
+/// answer may be lost; tables that never become equal must not be compared for ever.
+const FRUITLESS_MAX: u32 = 10;
 
-/// How likely it may be that a given member of a peer of the Lua rock is missed.
+/// The probability with which a given member of a peer that runs membership 2.x may be missed.
 const MISSED_MAX: f64 = 1e-4;
 
-/// What an instance has told so far.
+/// What an instance has sent so far.
 #[derive(Debug)]
 pub struct Table {
     name: Option<Uri>,
     members: Members,
-    is_ours: bool,
+    is_native: bool,
     digest: Option<u64>,
-    /// The most records that came in one datagram.
+    /// The most records that one datagram had.
     sample: usize,
     round: Round,
     /// How many rounds in a row had nothing new.
-    vain: u32,
+    fruitless: u32,
     end: Option<End>,
     timeout: Duration,
-    give_up: Option<Micros>,
-    silence: QueryError,
+    give_up_at: Option<Micros>,
+    no_answer: QueryError,
 }
 
 /// A request and its answer.
 #[derive(Debug)]
 enum Round {
-    /// The next one begins then.
+    /// The next request is sent at this time.
     Pausing(Micros),
-    /// Not answered yet.
-    Asked { repeat: Micros, pause: Duration },
-    /// Something has come; it is over then, unless more comes.
-    Hearing { over: Micros, news: bool },
+    /// A request was sent, and is repeated at this time.
+    Waiting { repeat: Micros, pause: Duration },
+    /// A part of the answer has come. The answer is over at this time, unless more comes.
+    Receiving { over: Micros, news: bool },
 }
 
 #[derive(Debug)]
 enum End {
     Whole,
     Partial,
-    QueryError(QueryError),
+    Failed(QueryError),
 }
 
-/// Who is in a table, and as what.
+/// A copy of the table of an instance.
 #[derive(Debug)]
 pub struct View {
-    /// What the instance calls itself.
+    /// The name of the instance for itself.
     pub name: Uri,
-    /// Whether nobody is missing, as far as can be told.
+    /// Whether no member is missing, as far as can be known.
     pub is_whole: bool,
-    /// In the order of their names.
+    /// In the order of their URIs.
     pub members: Vec<Member>,
 }
 
 impl Table {
-    /// The talk with one of whom nothing has been heard.
-    pub fn new(timeout: Duration, silence: QueryError) -> Self {
+    /// Begins a query. Without an answer for `timeout` it ends, with the error `no_answer` if there was
+    /// none at all.
+    pub fn new(timeout: Duration, no_answer: QueryError) -> Self {
         Self {
             name: None,
             members: Members::default(),
-            is_ours: false,
+            is_native: false,
             digest: None,
             sample: 0,
             round: Round::Pausing(Micros(0)),
-            vain: 0,
+            fruitless: 0,
             end: None,
             timeout,
-            give_up: None,
-            silence,
+            give_up_at: None,
+            no_answer,
         }
     }
 
-    /// What has been told; or why nothing has.
+    /// Returns what was sent, or why nothing was.
     pub fn finish(self) -> Result<View, QueryError> {
         let Some(name) = self.name else {
             return Err(match self.end {
-                Some(End::QueryError(trouble)) => trouble,
-                _ => self.silence,
+                Some(End::Failed(error)) => error,
+                _ => self.no_answer,
             });
         };
         let mut members: Vec<_> = self.members.from(0).cloned().collect();
@@ -121,20 +123,20 @@ impl Table {
     }
 
     fn is_equal(&self) -> bool {
-        self.is_ours && self.digest == Some(self.members.digest().total())
+        self.is_native && self.digest == Some(self.members.digest().total())
     }
 
-    /// How many rounds with nothing new show that there is no more.
-    fn vain_max(&self) -> u32 {
-        if self.is_ours {
-            return VAIN_MAX;
+    /// How many rounds with nothing new show that the copy is complete.
+    fn fruitless_max(&self) -> u32 {
+        if self.is_native {
+            return FRUITLESS_MAX;
         }
-        // Were there one more, it would not be among the `sample` drawn with this probability.
+        // If there were one more, it would be missing in a sample with this probability.
         let unseen = 1.0 - self.sample.max(1) as f64 / (self.members.len() + 1) as f64;
         (MISSED_MAX.ln() / unseen.ln()).ceil() as u32
     }
 
-    fn hear(&mut self, records: &[Event<'_>], now: Now) -> bool {
+    fn apply(&mut self, records: &[Event<'_>], now: Now) -> bool {
         let before = self.members.version();
         for record in records {
             let _ = self.members.apply(record, now.wall, MEMBERS_MAX);
@@ -143,11 +145,11 @@ impl Table {
     }
 
     fn end_round(&mut self, news: bool, now: Now) {
-        self.vain = if news { 0 } else { self.vain + 1 };
+        self.fruitless = if news { 0 } else { self.fruitless + 1 };
         if self.is_equal() {
             self.end = Some(End::Whole);
-        } else if self.vain >= self.vain_max() {
-            self.end = Some(if self.is_ours {
+        } else if self.fruitless >= self.fruitless_max() {
+            self.end = Some(if self.is_native {
                 End::Partial
             } else {
                 End::Whole
@@ -159,26 +161,26 @@ impl Table {
 
 impl Query for Table {
     fn poll_request(&mut self, now: Now) -> Option<Request> {
-        let give_up = *self.give_up.get_or_insert(now.monotonic + self.timeout);
+        let give_up_at = *self.give_up_at.get_or_insert(now.monotonic + self.timeout);
         if self.end.is_some() {
             return None;
         }
-        if now.monotonic >= give_up {
+        if now.monotonic >= give_up_at {
             self.end = Some(End::Partial);
             return None;
         }
         let pause = match self.round {
-            Round::Hearing { over, news } if over <= now.monotonic => {
+            Round::Receiving { over, news } if over <= now.monotonic => {
                 self.end_round(news, now);
                 return None;
             }
             Round::Pausing(until) if until <= now.monotonic => REPEAT,
-            Round::Asked { repeat, pause } if repeat <= now.monotonic => 2 * pause,
+            Round::Waiting { repeat, pause } if repeat <= now.monotonic => 2 * pause,
             _ => return None,
         };
         let repeat = now.monotonic + pause;
-        self.round = Round::Asked { repeat, pause };
-        Some(if self.is_ours {
+        self.round = Round::Waiting { repeat, pause };
+        Some(if self.is_native {
             Request::Differing(self.members.digest().sums(BUCKETS))
         } else {
             Request::Table
@@ -193,29 +195,28 @@ impl Query for Table {
             return;
         }
         self.name = Uri::from_wire(message.sender);
-        self.is_ours = message.trailer.is_some();
+        self.is_native = message.trailer.is_some();
         self.digest = message.trailer.as_ref().and_then(|trailer| trailer.digest);
         self.sample = self.sample.max(records.len());
-        self.give_up = Some(now.monotonic + self.timeout);
-        let heard_before = matches!(self.round, Round::Hearing { news: true, .. });
-        let news = self.hear(records, now) || heard_before;
-        let note = message
-            .trailer
-            .as_ref()
-            .and_then(|trailer| trailer.note.as_ref());
-        let is_last = !self.is_ours || matches!(note, Some(Extension::Differ { last: true, .. }));
+        self.give_up_at = Some(now.monotonic + self.timeout);
+        let had_news = matches!(self.round, Round::Receiving { news: true, .. });
+        let news = self.apply(records, now) || had_news;
+        let is_last = match &message.trailer {
+            Some(trailer) => matches!(trailer.note, Some(Extension::Differ { last: true, .. })),
+            None => true,
+        };
         if is_last || self.is_equal() {
             self.end_round(news, now);
         } else {
             let over = now.monotonic + QUIET;
-            self.round = Round::Hearing { over, news };
+            self.round = Round::Receiving { over, news };
         }
     }
 
-    fn handle_trouble(&mut self, trouble: QueryError) {
-        // Once it has answered, it is there.
+    fn handle_error(&mut self, error: QueryError) {
+        // Errors after the first answer do not count: the instance is there.
         if self.name.is_none() && self.end.is_none() {
-            self.end = Some(End::QueryError(trouble));
+            self.end = Some(End::Failed(error));
         }
     }
 
@@ -225,21 +226,24 @@ impl Query for Table {
         }
         let next = match self.round {
             Round::Pausing(at)
-            | Round::Asked { repeat: at, .. }
-            | Round::Hearing { over: at, .. } => at,
+            | Round::Waiting { repeat: at, .. }
+            | Round::Receiving { over: at, .. } => at,
         };
-        Some(self.give_up.map_or(next, |give_up| give_up.min(next)))
+        Some(
+            self.give_up_at
+                .map_or(next, |give_up_at| give_up_at.min(next)),
+        )
     }
 }
 
 impl View {
-    /// What is known of `uri`.
+    /// The member `uri`, if it is known.
     pub fn get(&self, uri: &Uri) -> Option<&Member> {
         let found = self.members.binary_search_by(|member| member.uri.cmp(uri));
         found.ok().map(|place| &self.members[place])
     }
 
-    /// Whether everybody is alive, or has left.
+    /// Whether all members are alive or have left.
     pub fn is_healthy(&self) -> bool {
         let well = |member: &Member| matches!(member.claim.status, Status::Alive | Status::Left);
         self.members.iter().all(well)
@@ -260,7 +264,7 @@ mod tests {
 
     const TIMEOUT: Duration = Duration::from_secs(2);
 
-    /// Where the tool is.
+    /// The address of the tool.
     const SOMEWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 9999);
 
     fn uri(port: u16) -> Uri {
@@ -274,11 +278,11 @@ mod tests {
         }
     }
 
-    /// One of ours that knows so many members.
+    /// A native peer that knows so many members.
     fn node(members: u16) -> Swim {
         let mut node = Swim::new(Config::default(), 1);
         node.init(uri(1), at(0));
-        // Who does not answer stays what it is for the time of the test.
+        // Members that do not answer stay alive for the time of the test.
         node.assign("SUSPICIOUSNESS", Setting::Flag(false), at(0))
             .expect("an option");
         for port in 2..=members {
@@ -302,15 +306,16 @@ mod tests {
     fn answer(ping: &PingData<'_>, tool: &Uri) -> Vec<u8> {
         let data = ack_data(ping.raw, Micros(1));
         let draft = MessageBuilder::with_data(MessageType::Ack, tool, &data, 1472);
-        draft.finish().expect("it is short") // as a peer of the Lua rock would
+        // Without a checksum, as membership 2.x does.
+        draft.finish().expect("it is short")
     }
 
-    /// Lets them talk until it is over; of what the node says this share gets lost.
-    fn talk(node: &mut Swim, lost: f64) -> (Result<View, QueryError>, usize) {
+    /// Runs a query until it is over. This share of what the node sends is lost.
+    fn run(node: &mut Swim, lost: f64) -> (Result<View, QueryError>, usize) {
         let tool = uri(9999);
         let mut table = Table::new(TIMEOUT, QueryError::Closed);
         let mut chance = StdRng::seed_from_u64(7);
-        let (mut micros, mut said) = (0, 0);
+        let (mut micros, mut answers) = (0, 0);
         while table.deadline().is_some() {
             micros += 10_000;
             let now = at(micros);
@@ -322,7 +327,7 @@ mod tests {
             while let Some(transmit) = node.poll_transmit() {
                 if transmit.to == tool {
                     let message = decode(&transmit.datagram).expect("a message");
-                    said += usize::from(matches!(message.body, Body::SyncAck(_)));
+                    answers += usize::from(matches!(message.body, Body::SyncAck(_)));
                     if chance.random_bool(lost) {
                         continue;
                     }
@@ -335,34 +340,34 @@ mod tests {
             }
             assert!(micros < 60_000_000, "it does not end");
         }
-        (table.finish(), said)
+        (table.finish(), answers)
     }
 
     #[test]
-    fn a_table_is_told_whole_however_large_it_is() {
+    fn a_table_of_any_size_is_read_completely() {
         for members in [1, 2, 30, 300, 5000] {
             let mut node = node(members);
-            let (view, _) = talk(&mut node, 0.0);
+            let (view, _) = run(&mut node, 0.0);
             let view = view.expect("it answers");
             assert!(view.is_whole, "{members}");
             assert_eq!(view.members.len(), usize::from(members));
             assert_eq!(view.name, uri(1));
             assert!(
                 node.member(&uri(9999)).is_none(),
-                "who asks does not become a member"
+                "the tool does not become a member"
             );
             assert_eq!(
                 node.members().len(),
                 usize::from(members),
-                "nor does anybody else"
+                "and no other member is added"
             );
         }
     }
 
     #[test]
-    fn what_gets_lost_is_asked_for_again() {
+    fn answers_that_are_lost_are_asked_for_again() {
         for lost in [0.1, 0.5] {
-            let view = talk(&mut node(1000), lost).0.expect("it answers");
+            let view = run(&mut node(1000), lost).0.expect("it answers");
             assert!(view.is_whole, "{lost}: {} members", view.members.len());
             assert_eq!(view.members.len(), 1000);
         }
@@ -370,14 +375,14 @@ mod tests {
 
     #[test]
     fn a_small_table_takes_one_answer() {
-        let (view, datagrams) = talk(&mut node(5), 0.0);
+        let (view, datagrams) = run(&mut node(5), 0.0);
         assert!(view.expect("it answers").is_whole);
         assert_eq!(datagrams, 1);
     }
 
     #[test]
-    fn who_says_nothing_is_given_up() {
-        let (view, _) = talk(&mut node(5), 1.0);
-        assert_eq!(view.expect_err("it is silent"), QueryError::Closed);
+    fn an_instance_without_an_answer_is_given_up() {
+        let (view, _) = run(&mut node(5), 1.0);
+        assert_eq!(view.expect_err("it does not answer"), QueryError::Closed);
     }
 }

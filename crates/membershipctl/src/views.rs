@@ -1,4 +1,4 @@
-//! Where views differ, and what that suggests.
+//! Where views differ, and hints at the reason.
 
 use std::collections::BTreeSet;
 
@@ -10,53 +10,54 @@ use swim::table::payload::Payload;
 use crate::error::QueryError;
 use crate::table::View;
 
-/// A member of whom not everybody has the same opinion.
+/// A member that not all instances see alike.
 #[derive(Debug)]
 pub struct Difference<'a> {
-    /// Who.
+    /// The member.
     pub uri: &'a Uri,
-    /// The one that most have comes first.
+    /// The most frequent one comes first.
     pub opinions: Vec<Opinion<'a>>,
 }
 
-/// What some see a member as.
+/// What some instances hold of a member.
 #[derive(Debug)]
 pub struct Opinion<'a> {
-    /// What they know of it, if anything.
+    /// The member as they see it, if they know it.
     pub member: Option<&'a Member>,
-    /// Who they are.
+    /// These instances.
     pub holders: Vec<&'a Uri>,
 }
 
-/// A conclusion, to be looked into.
+/// Something for the operator to look into.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Hint<'a> {
-    /// It does not answer, and these see it as alive all the same.
+    /// An instance does not answer, although others see it as alive.
     Unreachable {
-        /// Who does not answer.
+        /// The instance.
         uri: &'a Uri,
-        /// Who sees it as alive.
+        /// The instances that see it as alive.
         alive_to: Vec<&'a Uri>,
     },
-    /// It answers, and yet these do not see it as alive.
+    /// An instance answers, although others do not see it as alive.
     Accused {
-        /// Who answers.
+        /// The instance.
         uri: &'a Uri,
-        /// Who does not see it as alive.
+        /// The instances that do not see it as alive.
         by: Vec<&'a Uri>,
     },
-    /// What it sees is not what most see.
+    /// An instance sees members otherwise than most do.
     Outlier {
-        /// Whose view that is.
+        /// The instance.
         uri: &'a Uri,
-        /// Of how many members.
+        /// How many members it sees otherwise.
         members: usize,
     },
 }
 
 type Key = Option<(Status, u64, Option<u64>)>;
 
-/// Nobody can tell a payload that is empty from one that is not known: neither can users.
+/// What two views are compared by. An empty payload counts as one that is not known, since users cannot
+/// tell them apart.
 fn key(member: Option<&Member>) -> Key {
     let none = Payload::empty();
     member.map(|member| {
@@ -67,87 +68,93 @@ fn key(member: Option<&Member>) -> Key {
     })
 }
 
-/// All members on whom these views differ.
+/// Returns all members that these views do not agree on.
 pub fn differences(views: &[View]) -> Vec<Difference<'_>> {
-    let all = views.iter().flat_map(|view| &view.members);
-    let all: BTreeSet<&Uri> = all.map(|member| &member.uri).collect();
-    let difference = |uri| {
-        let mut opinions: Vec<(Key, Opinion<'_>)> = Vec::new();
-        for view in views {
-            let member = view.get(uri);
-            let mine = key(member);
-            match opinions.iter_mut().find(|(key, _)| *key == mine) {
-                Some((_, opinion)) => opinion.holders.push(&view.name),
-                None => opinions.push((
-                    mine,
-                    Opinion {
-                        member,
-                        holders: vec![&view.name],
-                    },
-                )),
-            }
+    let mut uris = BTreeSet::new();
+    for view in views {
+        uris.extend(view.members.iter().map(|member| &member.uri));
+    }
+    let mut differences = Vec::new();
+    for uri in uris {
+        let opinions = opinions(views, uri);
+        if opinions.len() > 1 {
+            differences.push(Difference { uri, opinions });
         }
-        opinions.sort_by_key(|(_, opinion)| core::cmp::Reverse(opinion.holders.len()));
-        let opinions = opinions.into_iter().map(|(_, opinion)| opinion).collect();
-        Difference { uri, opinions }
-    };
-    let differences = all.into_iter().map(difference);
+    }
     differences
-        .filter(|difference| difference.opinions.len() > 1)
-        .collect()
 }
 
-/// What the views suggest, and who does not answer.
+fn opinions<'a>(views: &'a [View], uri: &Uri) -> Vec<Opinion<'a>> {
+    let mut opinions: Vec<(Key, Opinion<'_>)> = Vec::new();
+    for view in views {
+        let member = view.get(uri);
+        let key = key(member);
+        match opinions.iter_mut().find(|(other, _)| *other == key) {
+            Some((_, opinion)) => opinion.holders.push(&view.name),
+            None => {
+                let holders = vec![&view.name];
+                opinions.push((key, Opinion { member, holders }));
+            }
+        }
+    }
+    opinions.sort_by_key(|(_, opinion)| core::cmp::Reverse(opinion.holders.len()));
+    opinions.into_iter().map(|(_, opinion)| opinion).collect()
+}
+
+/// Returns what the views, and instances that do not answer, hint at.
 pub fn hints<'a>(
     views: &'a [View],
     differences: &[Difference<'a>],
     silent: &'a [(Uri, QueryError)],
 ) -> Vec<Hint<'a>> {
-    let status = |view: &View, uri: &Uri| view.get(uri).map(|member| member.claim.status);
-    let who = |uri: &Uri, accepts: &dyn Fn(Option<Status>) -> bool| {
-        let some = views
-            .iter()
-            .filter(|view| view.name != *uri && accepts(status(view, uri)));
-        some.map(|view| &view.name).collect::<Vec<_>>()
-    };
-    let unreachable = silent.iter().map(|(uri, _)| Hint::Unreachable {
-        uri,
-        alive_to: who(uri, &|status| status == Some(Status::Alive)),
-    });
-    let not_alive = |status: Option<Status>| status.is_some_and(|status| status != Status::Alive);
-    let accused = views.iter().map(|view| Hint::Accused {
-        uri: &view.name,
-        by: who(&view.name, &not_alive),
-    });
-    // Of two who differ nobody can say who is right.
-    let clear = |difference: &&Difference<'_>| {
-        let counts: Vec<_> = difference
-            .opinions
-            .iter()
-            .map(|opinion| opinion.holders.len())
-            .collect();
-        counts[0] > counts[1]
-    };
-    let stray = views.iter().map(|view| {
-        let out =
-            |difference: &&Difference<'_>| !difference.opinions[0].holders.contains(&&view.name);
-        let members = differences.iter().filter(clear).filter(out).count();
-        Hint::Outlier {
-            uri: &view.name,
-            members,
+    let mut hints = Vec::new();
+    for (uri, _) in silent {
+        let alive_to = holders(views, uri, |status| status == Status::Alive);
+        if !alive_to.is_empty() {
+            hints.push(Hint::Unreachable { uri, alive_to });
         }
-    });
-    let tells = |hint: &Hint<'_>| match hint {
-        Hint::Unreachable { alive_to: some, .. } | Hint::Accused { by: some, .. } => {
-            !some.is_empty()
+    }
+    for View { name: uri, .. } in views {
+        let by = holders(views, uri, |status| status != Status::Alive);
+        if !by.is_empty() {
+            hints.push(Hint::Accused { uri, by });
         }
-        Hint::Outlier { members, .. } => *members > 0,
-    };
-    unreachable
-        .chain(accused)
-        .chain(stray)
-        .filter(tells)
-        .collect()
+    }
+    for View { name: uri, .. } in views {
+        let members = differences
+            .iter()
+            .filter(|difference| difference.has_outlier(uri))
+            .count();
+        if members > 0 {
+            hints.push(Hint::Outlier { uri, members });
+        }
+    }
+    hints
+}
+
+/// Returns the instances, apart from `uri` itself, that know it with such a status.
+fn holders<'a>(views: &'a [View], uri: &Uri, accepts: impl Fn(Status) -> bool) -> Vec<&'a Uri> {
+    let mut holders = Vec::new();
+    for view in views {
+        if let Some(member) = view.get(uri)
+            && view.name != *uri
+            && accepts(member.claim.status)
+        {
+            holders.push(&view.name);
+        }
+    }
+    holders
+}
+
+impl Difference<'_> {
+    /// Whether one opinion is more frequent than any other, and the instance `uri` has another. Of two
+    /// that differ, neither is an outlier.
+    fn has_outlier(&self, uri: &Uri) -> bool {
+        let [first, second, ..] = &self.opinions[..] else {
+            return false;
+        };
+        first.holders.len() > second.holders.len() && !first.holders.contains(&uri)
+    }
 }
 
 #[cfg(test)]
@@ -160,7 +167,7 @@ mod tests {
         Uri::new("a", port).expect("a port")
     }
 
-    /// The view of one that sees the members with ports 1, 2, ... so.
+    /// The view of `a:name` in which the members with ports 1, 2, ... have these statuses.
     fn view(name: u16, statuses: &[Status]) -> View {
         let member = |(port, status): (u16, &Status)| {
             let claim = Claim::alive(Incarnation::FIRST).with(*status);
@@ -176,7 +183,7 @@ mod tests {
     use Status::{Alive, Dead};
 
     #[test]
-    fn those_who_see_the_same_differ_in_nothing() {
+    fn equal_views_have_no_differences() {
         let views = [view(1, &[Alive, Dead]), view(2, &[Alive, Dead])];
         assert!(differences(&views).is_empty());
         assert_eq!(
@@ -189,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn the_opinion_of_most_comes_first_and_who_has_another_strays() {
+    fn the_most_frequent_opinion_comes_first_and_another_makes_an_outlier() {
         let [first, second] = [uri(1), uri(2)];
         let views = [
             view(1, &[Alive, Dead, Alive]),
@@ -199,14 +206,14 @@ mod tests {
         let differences = differences(&views);
         let [
             Difference {
-                uri: whom,
+                uri: disputed,
                 opinions,
             },
         ] = &differences[..]
         else {
             panic!("{differences:?}")
         };
-        assert_eq!(**whom, uri(2));
+        assert_eq!(**disputed, uri(2));
         assert_eq!(opinions[0].holders, [&uri(2), &uri(3)]);
         assert_eq!(opinions[1].holders, [&uri(1)]);
         let expected = [
@@ -223,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_who_differ_neither_strays() {
+    fn of_two_that_differ_neither_is_an_outlier() {
         let views = [view(1, &[Alive]), view(2, &[])];
         let differences = differences(&views);
         assert_eq!(differences.len(), 1);
@@ -231,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn who_does_not_answer_and_is_seen_alive_is_to_be_looked_at() {
+    fn an_instance_that_is_seen_alive_but_does_not_answer_gets_a_hint() {
         let [first, second] = [uri(1), uri(2)];
         let views = [view(1, &[Alive, Alive, Dead])];
         let silent = [(uri(2), QueryError::Closed), (uri(3), QueryError::Closed)];

@@ -1,71 +1,71 @@
-//! `watch`: what changes in the eyes of an instance.
+//! `watch`: what changes in the table of an instance.
 
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::time::UNIX_EPOCH;
 
-use serde_json::{Map, json};
+use serde::Serialize;
 use swim::identity::uri::Uri;
 use swim::table::claim::Status;
 use swim::table::member::Member;
 
 use crate::Verdict;
 use crate::client::{Client, Connection};
-use crate::error::{Failure, QueryError};
-use crate::output::{self, FAINT, WRONG, style, styled};
+use crate::error::{Error, QueryError};
+use crate::output::{self, FAINT, MemberFields, WRONG, style, styled};
 use crate::table::{Table, View};
 
-/// A look that took long was much work for who was asked: at most this part of the time is spent on
-/// looking.
-const LOOKING_SHARE: u32 = 4;
+/// A query that takes long is work for the instance: after it, the tool pauses this many times as long.
+const PAUSE_FACTOR: u32 = 4;
 
-/// What is known, to be compared with what is seen next.
+/// The last known state, to be compared with the next answer.
 struct Watcher<'a, W> {
     node: &'a Uri,
     json: bool,
     out: &'a mut W,
     known: BTreeMap<Uri, Member>,
-    /// Those who were not there the last time: once may be by chance.
+    /// The members that were missing in the last answer. Once may be chance.
     missed: BTreeSet<Uri>,
+    /// Whether the last query had no answer.
     is_silent: bool,
-    /// The time of the look.
+    /// The time of the answer, as it is printed.
     time: String,
 }
 
-/// Something that has happened.
+/// A change.
 enum News<'a> {
-    /// So it is at the beginning.
+    /// A member that is known at the beginning.
     Found(&'a Member),
-    /// There is somebody more.
+    /// A member that was not known before.
     Joined(&'a Member),
-    /// It is not what it was.
+    /// A member that has another claim or payload.
     Changed {
         before: &'a Member,
         after: &'a Member,
     },
-    /// It is not in the table any more.
+    /// A member that is not in the table any more.
     Forgotten(&'a Uri),
     /// The instance does not answer.
     Silent(&'a QueryError),
-    /// It does again.
+    /// The instance answers again.
     Answers,
 }
 
-/// Looks again and again, until Ctrl-C.
+/// Asks again and again, until Ctrl-C.
 pub fn run(
     client: &Client,
     node: &Uri,
     json: bool,
     interval: Duration,
     out: &mut impl Write,
-) -> Result<Verdict, Failure> {
-    let failure = |trouble| Failure::NoAnswer(node.clone(), trouble);
-    let mut line = client.connect(node).map_err(failure)?;
-    let first = match look(client, &mut line)? {
-        Some(look) => look.map_err(failure)?,
-        None => return Ok(Verdict::Well),
+) -> Result<Verdict, Error> {
+    let failure = |error| Error::NoAnswer(node.clone(), error);
+    let mut connection = client.connect(node).map_err(failure)?;
+    let Some(first) = ask(client, &mut connection)? else {
+        return Ok(Verdict::Well);
     };
+    let first = first.map_err(failure)?;
     let mut watcher = Watcher {
         node,
         json,
@@ -79,28 +79,31 @@ pub fn run(
     let mut pause = interval;
     while client.pause(pause) {
         let began = client.now().monotonic;
-        let Some(view) = look(client, &mut line)? else {
+        let Some(view) = ask(client, &mut connection)? else {
             break;
         };
         watcher.time = time(client);
         match &view {
             Ok(view) => watcher.compare(view)?,
-            Err(trouble) => {
-                watcher.note_silence(trouble)?;
-                // Its name may have got another address.
-                line = client.connect(node).unwrap_or(line);
+            Err(error) => {
+                watcher.handle_silence(error)?;
+                // The name may have another address by now.
+                connection = client.connect(node).unwrap_or(connection);
             }
         }
         watcher.out.flush()?;
-        pause = interval.max(LOOKING_SHARE * client.now().monotonic.since(began));
+        pause = interval.max(PAUSE_FACTOR * client.now().monotonic.since(began));
     }
     Ok(Verdict::Well)
 }
 
-/// `None` after Ctrl-C.
-fn look(client: &Client, line: &mut Connection) -> io::Result<Option<Result<View, QueryError>>> {
-    let mut table = Table::new(client.timeout(), client.silence());
-    client.talk(&mut [(line, &mut table)], |_talks| Ok(()))?;
+/// Asks once. Returns `None` after Ctrl-C.
+fn ask(
+    client: &Client,
+    connection: &mut Connection,
+) -> io::Result<Option<Result<View, QueryError>>> {
+    let mut table = Table::new(client.timeout(), client.no_answer());
+    client.run(&mut [(connection, &mut table)], |_queries| Ok(()))?;
     Ok((!client.is_interrupted()).then(|| table.finish()))
 }
 
@@ -113,7 +116,7 @@ impl<W: Write> Watcher<'_, W> {
     fn begin(&mut self, client: &Client, view: &View) -> io::Result<()> {
         self.time = time(client);
         for member in &view.members {
-            self.tell(&News::Found(member))?;
+            self.print(&News::Found(member))?;
             self.known.insert(member.uri.clone(), member.clone());
         }
         if !self.json {
@@ -129,15 +132,15 @@ impl<W: Write> Watcher<'_, W> {
 
     fn compare(&mut self, view: &View) -> io::Result<()> {
         if core::mem::take(&mut self.is_silent) {
-            self.tell(&News::Answers)?;
+            self.print(&News::Answers)?;
         }
         for after in &view.members {
             self.missed.remove(&after.uri);
             let before = self.known.insert(after.uri.clone(), after.clone());
             match &before {
-                None => self.tell(&News::Joined(after))?,
+                None => self.print(&News::Joined(after))?,
                 Some(before) if differs(before, after) => {
-                    self.tell(&News::Changed { before, after })?;
+                    self.print(&News::Changed { before, after })?;
                 }
                 Some(_) => {}
             }
@@ -157,29 +160,28 @@ impl<W: Write> Watcher<'_, W> {
             }
             self.missed.remove(&uri);
             self.known.remove(&uri);
-            self.tell(&News::Forgotten(&uri))?;
+            self.print(&News::Forgotten(&uri))?;
         }
         Ok(())
     }
 
-    fn note_silence(&mut self, trouble: &QueryError) -> io::Result<()> {
+    fn handle_silence(&mut self, error: &QueryError) -> io::Result<()> {
         if core::mem::replace(&mut self.is_silent, true) {
             return Ok(());
         }
-        self.tell(&News::Silent(trouble))
+        self.print(&News::Silent(error))
     }
 
-    fn tell(&mut self, news: &News<'_>) -> io::Result<()> {
+    fn print(&mut self, news: &News<'_>) -> io::Result<()> {
         if self.json {
-            let mut fields = fields(news, self.node);
-            fields.insert("time".to_owned(), json!(self.time));
-            writeln!(self.out, "{}", output::inert(&json!(fields)))
+            let connection = Line::new(news, self.node, &self.time);
+            writeln!(self.out, "{}", output::inert(&connection)?)
         } else {
             writeln!(
                 self.out,
                 "{}  {}",
                 styled(FAINT, &self.time),
-                text(news, self.node)
+                describe(news, self.node)
             )
         }
     }
@@ -189,7 +191,7 @@ fn differs(before: &Member, after: &Member) -> bool {
     before.claim != after.claim || has_new_payload(before, after)
 }
 
-/// One that is not known for the moment is not a new one.
+/// Whether the payload has changed. One that is not known for the moment has not.
 fn has_new_payload(before: &Member, after: &Member) -> bool {
     after.payload.is_some() && after.payload != before.payload
 }
@@ -198,7 +200,7 @@ fn status_text(status: Status) -> String {
     styled(style(status), status)
 }
 
-fn text(news: &News<'_>, node: &Uri) -> String {
+fn describe(news: &News<'_>, node: &Uri) -> String {
     match news {
         News::Found(member) => format!("{} is {}", member.uri, status_text(member.claim.status)),
         News::Joined(member) => {
@@ -216,8 +218,7 @@ fn text(news: &News<'_>, node: &Uri) -> String {
                 changes.push(format!("was {old}, is {new}"));
             }
             if has_new_payload(before, after) {
-                let payload = output::inert(&output::payload(after));
-                changes.push(format!("payload {payload}"));
+                changes.push(format!("payload {}", output::payload_text(after)));
             }
             if old.incarnation != new.incarnation {
                 changes.push(format!("incarnation {}", new.incarnation.get()));
@@ -225,36 +226,63 @@ fn text(news: &News<'_>, node: &Uri) -> String {
             format!("{} {}", after.uri, changes.join(", "))
         }
         News::Forgotten(uri) => format!("{uri} is not there any more"),
-        News::Silent(trouble) => format!("{node} {}", styled(WRONG, trouble.name())),
+        News::Silent(error) => format!("{node} {}", styled(WRONG, error)),
         News::Answers => format!("{node} answers again"),
     }
 }
 
-fn fields(news: &News<'_>, node: &Uri) -> Map<String, serde_json::Value> {
-    let (event, mut fields) = match news {
-        News::Found(member) => ("found", output::member(member)),
-        News::Joined(member) => ("joined", output::member(member)),
-        News::Changed { before, after } => {
-            let mut fields = output::member(after);
-            fields.insert("was".to_owned(), json!(before.claim.status.name()));
-            ("changed", fields)
+/// A connection that `--json` prints.
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(flatten)]
+    subject: Subject<'a>,
+    event: &'static str,
+    time: &'a str,
+}
+
+/// What a connection is about.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Subject<'a> {
+    Member(MemberFields<'a>),
+    Changed {
+        #[serde(flatten)]
+        member: MemberFields<'a>,
+        was: &'static str,
+    },
+    Forgotten {
+        uri: &'a str,
+    },
+    Silent {
+        node: &'a str,
+        error: String,
+    },
+    Answers {
+        node: &'a str,
+    },
+}
+
+impl<'a> Line<'a> {
+    fn new(news: &News<'a>, node: &'a Uri, time: &'a str) -> Self {
+        let (event, subject) = match *news {
+            News::Found(member) => ("found", Subject::Member(member.into())),
+            News::Joined(member) => ("joined", Subject::Member(member.into())),
+            News::Changed { before, after } => {
+                let member = after.into();
+                let was = before.claim.status.name();
+                ("changed", Subject::Changed { member, was })
+            }
+            News::Forgotten(uri) => ("forgotten", Subject::Forgotten { uri }),
+            News::Silent(why) => {
+                let error = why.to_string();
+                ("silent", Subject::Silent { node, error })
+            }
+            News::Answers => ("answers", Subject::Answers { node }),
+        };
+        Self {
+            subject,
+            event,
+            time,
         }
-        News::Forgotten(uri) => (
-            "forgotten",
-            Map::from_iter([("uri".to_owned(), json!(&***uri))]),
-        ),
-        News::Silent(trouble) => {
-            let error = ("error".to_owned(), json!(trouble.name()));
-            (
-                "silent",
-                Map::from_iter([("node".to_owned(), json!(&**node)), error]),
-            )
-        }
-        News::Answers => (
-            "answers",
-            Map::from_iter([("node".to_owned(), json!(&**node))]),
-        ),
-    };
-    fields.insert("event".to_owned(), json!(event));
-    fields
+    }
 }
