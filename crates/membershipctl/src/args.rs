@@ -12,8 +12,8 @@ use swim::security::seal::Cipher;
 const LONG_ABOUT: &str = "\
 Asks the instances of a group which members they see, and with which status.
 
-It works with any instance that runs `membership`, this module or membership 2.x. It does not join \
-the group: no table gets an entry for it, and nothing is changed anywhere.
+It works with any instance that runs `membership`, this module or version 2.x, and asks without \
+joining: no table gets an entry, and nothing is changed anywhere.
 
 Answers come by UDP, to the port that the request came from and the address that this machine has \
 towards the instance. Behind a NAT or in a container, use --reply-to.";

@@ -29,7 +29,7 @@ fn main() {
 fn turn(members: u32) {
     let group = Group {
         members,
-        old_share: 0.0,
+        legacy_share: 0.0,
         weather: Weather::default(),
         config: Config::default(),
         payload: 0,

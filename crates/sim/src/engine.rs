@@ -14,79 +14,74 @@ use swim::wire::DropReason;
 
 /// The protocol that runs on a machine.
 pub enum Engine {
-    /// Ours.
-    Swim(Box<Swim>),
-    /// The Lua rock's.
+    /// The protocol of this module.
+    Native(Box<Swim>),
+    /// The model of membership 2.x.
     Legacy(Box<Legacy>),
 }
 
 /// Which implementation runs on a machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Implementation {
-    /// Ours.
+    /// This module.
     #[default]
-    Ours,
-    /// That of the Lua rock, or rather a model of it.
+    Native,
+    /// The Lua rock membership 2.x, of which there is a model here.
     Legacy,
 }
 
 impl Engine {
-    /// Ours, if it is.
+    /// The protocol of this module, if it is that.
     pub fn swim(&self) -> Option<&Swim> {
         match self {
-            Self::Swim(swim) => Some(swim),
+            Self::Native(swim) => Some(swim),
             Self::Legacy(_) => None,
         }
     }
 
-    /// Ours, if it is.
+    /// The same, to be changed.
     pub fn swim_mut(&mut self) -> Option<&mut Swim> {
         match self {
-            Self::Swim(swim) => Some(swim),
+            Self::Native(swim) => Some(swim),
             Self::Legacy(_) => None,
         }
     }
 
-    /// A datagram came from the machine `from`, which is to be reached as `source`.
+    /// A datagram came from the machine `from`, whose URI is `source`.
     pub fn handle_datagram(&mut self, datagram: &[u8], from: Id, source: &Uri, now: Now) {
         match self {
-            Self::Swim(swim) => {
-                let gibberish = |why: &DropReason| {
-                    use DropReason::{NotAMessage, NotMsgpack, Undecryptable};
-                    matches!(why, Undecryptable | NotMsgpack | NotAMessage)
-                };
-                if swim
-                    .handle_datagram(datagram, from.address(), now)
-                    .is_err_and(|why| gibberish(&why))
-                {
+            Self::Native(swim) => {
+                use DropReason::{NotAMessage, NotMsgpack, Undecryptable};
+                let handled = swim.handle_datagram(datagram, from.address(), now);
+                if let Err(Undecryptable | NotMsgpack | NotAMessage) = handled {
                     swim.handle_undecodable(source, now);
                 }
             }
-            Self::Legacy(rock) => rock.handle_datagram(datagram, source, now),
+            Self::Legacy(legacy) => legacy.handle_datagram(datagram, source, now),
         }
     }
 
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: Now) {
         match self {
-            Self::Swim(swim) => swim.handle_timeout(now),
-            Self::Legacy(rock) => rock.handle_timeout(now),
+            Self::Native(swim) => swim.handle_timeout(now),
+            Self::Legacy(legacy) => legacy.handle_timeout(now),
         }
     }
 
     /// A name did not resolve.
     pub fn handle_unsent(&mut self, uri: &Uri, now: Now) {
         match self {
-            Self::Swim(swim) => swim.handle_unsent(uri),
-            Self::Legacy(rock) => rock.handle_unsent(uri, now),
+            Self::Native(swim) => swim.handle_unsent(uri),
+            Self::Legacy(legacy) => legacy.handle_unsent(uri, now),
         }
     }
 
-    /// Nobody listens at the address of `uri`.
+    /// The port of `uri` is closed.
     pub fn handle_refused(&mut self, uri: &Uri, now: Now) {
         match self {
-            Self::Swim(swim) => swim.handle_refused(uri, now),
-            // It never asks its socket for errors.
+            Self::Native(swim) => swim.handle_refused(uri, now),
+            // membership 2.x never asks its socket for errors.
             Self::Legacy(_) => {}
         }
     }
@@ -94,107 +89,109 @@ impl Engine {
     /// The next datagram to be sent.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
         match self {
-            Self::Swim(swim) => swim.poll_transmit(),
-            Self::Legacy(rock) => rock.poll_transmit(),
+            Self::Native(swim) => swim.poll_transmit(),
+            Self::Legacy(legacy) => legacy.poll_transmit(),
         }
     }
 
-    /// The next line for the log.
+    /// The next event for the log.
     pub fn poll_report(&mut self) -> Option<LogEvent> {
         match self {
-            Self::Swim(swim) => swim.poll_report(),
-            Self::Legacy(rock) => rock.poll_report(),
+            Self::Native(swim) => swim.poll_report(),
+            Self::Legacy(legacy) => legacy.poll_report(),
         }
     }
 
-    /// When it wants to be woken, by the monotonic clock.
+    /// When to call [`Engine::handle_timeout`], by the monotonic clock.
     pub fn next_deadline(&self) -> Option<Micros> {
         match self {
-            Self::Swim(swim) => swim.next_deadline(),
-            Self::Legacy(rock) => rock.next_deadline(),
+            Self::Native(swim) => swim.next_deadline(),
+            Self::Legacy(legacy) => legacy.next_deadline(),
         }
     }
 
-    /// How many members it holds to be alive, itself included.
+    /// How many members it holds alive, itself included.
     pub fn alive(&self) -> usize {
         match self {
-            Self::Swim(swim) => swim.members().count(Status::Alive),
-            Self::Legacy(rock) => rock.alive(),
+            Self::Native(swim) => swim.members().count(Status::Alive),
+            Self::Legacy(legacy) => legacy.alive(),
         }
     }
 
-    /// Takes part as `uri`.
+    /// Joins as `uri`.
     pub fn init(&mut self, uri: Uri, now: Now) {
         match self {
-            Self::Swim(swim) => swim.init(uri, now),
-            Self::Legacy(rock) => rock.init(uri, now),
+            Self::Native(swim) => swim.init(uri, now),
+            Self::Legacy(legacy) => legacy.init(uri, now),
         }
     }
 
-    /// Says good-bye.
+    /// Leaves the group.
     pub fn leave(&mut self) {
         match self {
-            Self::Swim(swim) => drop(swim.leave()),
-            Self::Legacy(rock) => rock.leave(),
+            Self::Native(swim) => drop(swim.leave()),
+            Self::Legacy(legacy) => legacy.leave(),
         }
     }
 
     /// Adds a member.
     pub fn add_member(&mut self, uri: Uri, now: Now) {
         match self {
-            Self::Swim(swim) => swim.add_member(uri, now),
-            Self::Legacy(rock) => rock.add_member(&uri, now),
+            Self::Native(swim) => swim.add_member(uri, now),
+            Self::Legacy(legacy) => legacy.add_member(&uri, now),
         }
     }
 
     /// Replaces the payload.
     pub fn set_payload(&mut self, bytes: &[u8], now: Now) {
         match self {
-            Self::Swim(swim) => swim.set_payload(bytes, now).expect("the payload fits"),
-            Self::Legacy(rock) => rock.set_payload(Payload::new(bytes).expect("a payload"), now),
+            Self::Native(swim) => swim.set_payload(bytes, now).expect("the payload fits"),
+            Self::Legacy(legacy) => {
+                legacy.set_payload(Payload::new(bytes).expect("a payload"), now)
+            }
         }
     }
 
-    /// Takes up what is known of others, and tells nobody.
-    pub fn recall(&mut self, memories: impl Iterator<Item = Preloaded> + Clone, now: Now) {
+    /// Adds members to the table without gossip about them.
+    pub fn preload(&mut self, members: impl Iterator<Item = Preloaded> + Clone, now: Now) {
         match self {
-            Self::Swim(swim) => swim.recall(memories, now),
-            Self::Legacy(rock) => rock.recall(memories, now),
+            Self::Native(swim) => swim.recall(members, now),
+            Self::Legacy(legacy) => legacy.preload(members, now),
         }
     }
 
     /// Its own URI, if it takes part.
     pub fn myself(&self) -> Option<&Uri> {
         match self {
-            Self::Swim(swim) => swim.myself(),
-            Self::Legacy(rock) => rock.myself(),
+            Self::Native(swim) => swim.myself(),
+            Self::Legacy(legacy) => legacy.myself(),
         }
     }
 
-    /// What it holds of `uri`, and the payload if it knows that of this incarnation.
+    /// The claim that it holds about `uri`, and the payload if it knows the one of this incarnation.
     pub fn view(&self, uri: &str) -> Option<(Claim, Option<&Payload>)> {
         match self {
-            Self::Swim(swim) => {
+            Self::Native(swim) => {
                 let member = swim.member(uri)?;
                 Some((member.claim, member.current_payload()))
             }
-            Self::Legacy(rock) => rock.view(uri),
+            Self::Legacy(legacy) => legacy.view(uri),
         }
     }
 
-    /// The payload of `uri` that it shows its users, up to date or not.
+    /// The payload of `uri` that it shows to users, which may be an older one.
     pub fn shown_payload(&self, uri: &str) -> Option<&Payload> {
         match self {
-            Self::Swim(swim) => swim.member(uri)?.payload.as_ref(),
-            Self::Legacy(rock) => rock.view(uri)?.1,
+            Self::Native(swim) => swim.member(uri)?.payload.as_ref(),
+            Self::Legacy(legacy) => legacy.view(uri)?.1,
         }
     }
 
-    /// Everybody it has heard of, in no order that means anything.
+    /// The URIs in its table, in no particular order.
     pub fn known(&self) -> Vec<&Uri> {
         match self {
-            Self::Swim(swim) => swim.members().from(0).map(|member| &member.uri).collect(),
-            Self::Legacy(rock) => rock.known().collect(),
+            Self::Native(swim) => swim.members().from(0).map(|member| &member.uri).collect(),
+            Self::Legacy(legacy) => legacy.known().collect(),
         }
     }
 }

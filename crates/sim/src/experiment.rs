@@ -1,4 +1,4 @@
-//! What to try with a group whose members have known one another for long, to measure what it does.
+//! Scenarios to measure in, for groups whose members have known one another for long.
 
 use core::time::Duration;
 
@@ -15,43 +15,43 @@ use swim::table::claim::Status;
 use swim::table::payload::Payload;
 use swim::time::Micros;
 
-/// A group, and what lies between its members.
+/// A group and its network.
 #[derive(Clone, Debug)]
 pub struct Group {
     /// How many members it has.
     pub members: u32,
-    /// Which share of them runs the Lua rock.
-    pub old_share: f64,
+    /// The share of them that runs membership 2.x.
+    pub legacy_share: f64,
     /// How the network behaves.
     pub weather: Weather,
-    /// The options of everybody.
+    /// The options of all members.
     pub config: Config,
-    /// How many bytes everybody's payload has.
+    /// The size of the payload of each member, in bytes.
     pub payload: usize,
-    /// What decides everything else.
+    /// Decides everything that is random.
     pub seed: u64,
 }
 
-/// How those who are gone were found out. Times since they went.
+/// When members that lost power were detected, in time since then.
 #[derive(Clone, Debug, Default)]
 pub struct Detection {
-    /// When somebody first suspected one of them.
+    /// When the first of the others suspected the first of them.
     pub suspected: Option<Duration>,
-    /// When somebody first called one of them dead.
+    /// When the first of the others held the first of them dead.
     pub dead: Option<Duration>,
-    /// When all were dead for everybody.
+    /// When all of the others held all of them dead.
     pub dead_everywhere: Option<Duration>,
 }
 
-/// How a group spends its time.
+/// What a group does while nothing happens.
 #[derive(Clone, Debug, Default)]
 pub struct Calm {
-    /// For how long all members together were looked at, in hours.
+    /// The time times the number of members, in hours.
     pub member_hours: f64,
-    /// How often one with whom nothing was wrong was suspected.
-    pub wronged: usize,
-    /// How often one with whom nothing was wrong was called dead.
-    pub buried: usize,
+    /// How often a member that was up was suspected.
+    pub false_suspicions: usize,
+    /// How often a member that was up was declared dead.
+    pub false_deaths: usize,
     /// How many datagrams a member sends in a second.
     pub datagrams: f64,
     /// How many bytes a member sends in a second.
@@ -59,19 +59,19 @@ pub struct Calm {
 }
 
 impl Group {
-    /// The group, some periods after all have met.
+    /// The group, some periods after all members have met.
     pub fn world(&self) -> World {
         let mut world = self.strangers();
-        world.familiarize();
+        world.preload_all();
         world.run(2 * self.config.protocol_period);
         world
     }
 
-    /// The same members before they have met.
+    /// The same members, before they have met.
     pub fn strangers(&self) -> World {
         let mut world = World::new(self.seed).unchecked();
         world.config = self.config.clone();
-        world.old_share = self.old_share;
+        world.legacy_share = self.legacy_share;
         world.populate(self.members);
         world.network.weather = self.weather.clone();
         for id in world.ids().filter(|_| self.payload > 0) {
@@ -83,7 +83,7 @@ impl Group {
         world
     }
 
-    /// Different members, at random.
+    /// Some random members, all different.
     pub fn some(&self, count: usize) -> Vec<Id> {
         let mut rng = StdRng::seed_from_u64(self.seed ^ 0x5eed);
         let all = self.members as usize;
@@ -92,7 +92,7 @@ impl Group {
     }
 }
 
-/// A payload of so many bytes: a list of one string.
+/// A payload of this size: a list of one string.
 fn payload_of(size: usize) -> Vec<u8> {
     let text = size.saturating_sub(4);
     let head = [0x91, 0xc5, (text >> 8) as u8, text as u8];
@@ -100,30 +100,28 @@ fn payload_of(size: usize) -> Vec<u8> {
 }
 
 impl World {
-    /// Does nothing for a while.
+    /// Lets time pass, and counts.
     pub fn try_calm(&mut self, lasting: Duration) -> Calm {
-        self.observer.count_anew([]);
+        self.observer.reset([]);
         self.run(lasting);
         self.counted(lasting)
     }
 
-    /// What was counted since `lasting` ago.
+    /// Returns the counts of the last time of this length.
     fn counted(&self, lasting: Duration) -> Calm {
         let members = self.participants().count() as f64;
         let seconds = members * lasting.as_secs_f64();
         Calm {
             member_hours: seconds / 3600.0,
-            wronged: self.observer.wronged.len(),
-            buried: self.observer.buried.len(),
+            false_suspicions: self.observer.false_suspicions.len(),
+            false_deaths: self.observer.false_deaths.len(),
             datagrams: self.observer.datagrams as f64 / seconds,
             bytes: self.observer.bytes as f64 / seconds,
         }
     }
 
-    /// Pauses some members again and again, as long as it lasts: all at once, each for as long as
-    /// chance will have it but not longer than `longest`. What is said of them does not count.
-    ///
-    /// Now and then somebody may `look`.
+    /// Pauses some members again and again: all at once, each for a random time up to `longest`.
+    /// Suspicions of them do not count. Calls `look` now and then.
     ///
     /// This is the experiment of the Lifeguard paper (Dadgar, Phillips, Currey, 2018, section V).
     pub fn try_pauses(
@@ -135,22 +133,22 @@ impl World {
     ) -> Calm {
         let uris: Vec<Uri> = some.iter().map(|id| self.host(*id).uri.clone()).collect();
         let mut rng = StdRng::seed_from_u64(self.rng.random());
-        self.observer.count_anew(uris);
+        self.observer.reset(uris);
         let start = self.now();
         while self.now().since(start) < lasting {
             for id in some {
                 self.pause(*id, longest.mul_f64(rng.random_range(0.5..1.0)));
             }
-            let next = self.now() + longest + BREATH.mul_f64(rng.random_range(0.0..1.0));
+            let next = self.now() + longest + RUN_MAX.mul_f64(rng.random_range(0.0..1.0));
             while self.now() < next {
-                self.run(2 * LOOK_PERIOD);
+                self.run(2 * CHECK_PERIOD);
                 look(self);
             }
         }
         self.counted(lasting)
     }
 
-    /// Everybody adds the first member: how long it takes until all know all; `None` is longer than
+    /// All members add the first one. Returns how long it takes until all know all, if that is within
     /// `limit`.
     pub fn try_join(&mut self, limit: Duration) -> Option<Duration> {
         for id in self.ids().skip(1) {
@@ -159,7 +157,8 @@ impl World {
         self.try_reunion(limit)
     }
 
-    /// How long it takes from now on until all are alive for all; `None` is longer than `limit`.
+    /// Returns how long it takes from now on until all members hold all others alive, if that is within
+    /// `limit`.
     pub fn try_reunion(&mut self, limit: Duration) -> Option<Duration> {
         let start = self.now();
         let all = self.ids().count();
@@ -168,46 +167,50 @@ impl World {
             if self.now().since(start) >= limit {
                 return None;
             }
-            self.run(LOOK_PERIOD);
+            self.run(CHECK_PERIOD);
         }
         Some(self.now().since(start))
     }
 
-    /// Two halves do not hear each other for a while: how long it takes afterwards until all are
-    /// alive for all; `None` is longer than `limit`.
+    /// Partitions the group into two halves for a while. Returns how long it takes afterwards until all
+    /// members hold all others alive, if that is within `limit`.
     pub fn try_split(&mut self, lasting: Duration, limit: Duration) -> Option<Duration> {
         let all: Vec<Id> = self.ids().collect();
-        self.network.part(&all[..all.len() / 2]);
+        self.network.partition(&all[..all.len() / 2]);
         self.run(lasting);
-        self.network.mend();
+        self.network.heal();
         self.try_reunion(limit)
     }
 
-    /// `id` sets a payload: how long it takes each of the others to learn of it. Those who don't
-    /// within `limit` are missing.
+    /// `id` sets a payload. Returns how long it takes each of the others to learn of it; those that take
+    /// longer than `limit` are missing.
     pub fn try_news(&mut self, id: Id, limit: Duration) -> Vec<Duration> {
         let (uri, start) = (self.host(id).uri.clone(), self.now());
         let others = self.participants().count() - 1;
         self.observer.watch(uri);
         self.set_payload(id, 42);
-        let meaning =
-            Payload::new(&super::payload(42)).map_or(0, |payload| payload.semantic_hash());
-        let heard = |world: &Self| -> Vec<Duration> {
-            let news = |sighting: &&Sighting| sighting.payload == meaning && sighting.by != id;
-            let sightings = world.observer.sightings.iter().filter(news);
-            sightings.map(|sighting| sighting.at.since(start)).collect()
+        let payload = Payload::new(&super::payload(42)).expect("it is a payload");
+        let hash = payload.semantic_hash();
+        let heard = |world: &Self| {
+            let mut times: Vec<Duration> = Vec::new();
+            for sighting in &world.observer.sightings {
+                if sighting.payload == hash && sighting.by != id {
+                    times.push(sighting.at.since(start));
+                }
+            }
+            times
         };
         while self.now().since(start) < limit && heard(self).len() < others {
-            self.run(LOOK_PERIOD);
+            self.run(CHECK_PERIOD);
         }
         heard(self)
     }
 
-    /// Those in `some` lose power, all at once.
+    /// Some members lose power at the same time. Returns when the others detect it, within `limit`.
     pub fn try_deaths(&mut self, some: &[Id], limit: Duration) -> Detection {
         let start = self.now();
         let gone: Vec<Uri> = some.iter().map(|id| self.host(*id).uri.clone()).collect();
-        // Of the first of them each step is timed; of the others, only when all is over.
+        // Each step is timed for the first of them; for the others, only the end.
         let Some(first) = gone.first().cloned() else {
             return Detection::default();
         };
@@ -230,10 +233,10 @@ impl World {
                 && gone
                     .iter()
                     .skip(1)
-                    .all(|uri| world.everyone_holds(uri, Status::Dead))
+                    .all(|uri| world.all_hold(uri, Status::Dead))
         };
         while self.now().since(start) < limit && !all_dead(self) {
-            self.run(LOOK_PERIOD);
+            self.run(CHECK_PERIOD);
         }
         let last = if gone.len() == 1 {
             when(self, Status::Dead, others)
@@ -247,7 +250,7 @@ impl World {
         }
     }
 
-    fn everyone_holds(&self, uri: &Uri, status: Status) -> bool {
+    fn all_hold(&self, uri: &Uri, status: Status) -> bool {
         self.participants().all(|id| {
             self.claim(id, uri)
                 .is_some_and(|claim| claim.status == status)
@@ -255,8 +258,8 @@ impl World {
     }
 }
 
-/// For how long, at most, those run who are paused again and again.
-const BREATH: Duration = Duration::from_millis(500);
+/// How long, at most, members run between two pauses.
+const RUN_MAX: Duration = Duration::from_millis(500);
 
-/// How often an experiment looks whether it is over.
-const LOOK_PERIOD: Duration = Duration::from_millis(50);
+/// How often an experiment checks whether it is over.
+const CHECK_PERIOD: Duration = Duration::from_millis(50);

@@ -1,4 +1,4 @@
-//! What is done to machines, and by their users.
+//! Crashes, pauses and restarts of machines, and what users do.
 
 use core::time::Duration;
 
@@ -16,14 +16,14 @@ use swim::table::preload::Preloaded;
 use swim::time::Now;
 
 impl World {
-    /// Starts a process on `id`, which takes part in the group and knows nobody yet.
+    /// Starts a process on `id`, which takes part and knows no other member yet.
     pub fn start(&mut self, id: Id) {
         let (config, seed) = (self.config.clone(), self.rng.random::<u64>());
-        let engine = match self.host(id).kind {
-            Implementation::Ours => {
+        let engine = match self.host(id).implementation {
+            Implementation::Native => {
                 let mut swim = Swim::new(config, seed);
                 swim.set_encryption_key(self.key.as_deref());
-                Engine::Swim(Box::new(swim))
+                Engine::Native(Box::new(swim))
             }
             Implementation::Legacy => Engine::Legacy(Box::new(Legacy::new(config, seed))),
         };
@@ -35,20 +35,20 @@ impl World {
         assert!(host.engine.is_none(), "one process at a time");
         (host.state, host.engine, host.wake) = (State::Up, Some(engine), None);
         host.lives += 1;
-        if let Some(checks) = &mut self.checks {
-            checks.begin(id);
+        if let Some(invariants) = &mut self.invariants {
+            invariants.begin(id);
         }
         let uri = host.uri.clone();
         self.act(id, "starts", |engine, now| engine.init(uri, now));
     }
 
-    /// The process on `id` is killed. The kernel tells so who sends something there.
+    /// Kills the process on `id`. Its kernel answers datagrams with an error from then on.
     pub fn kill(&mut self, id: Id) {
         self.done(id, "is killed");
         self.stop(id, State::Down);
     }
 
-    /// The machine loses power: nobody hears a word of it.
+    /// Turns the machine off. Datagrams to it vanish from then on.
     pub fn power_off(&mut self, id: Id) {
         self.done(id, "loses power");
         self.stop(id, State::Off);
@@ -60,53 +60,56 @@ impl World {
         host.inbox.take().for_each(drop);
     }
 
-    /// `id` is told of `newcomer`.
+    /// Adds `newcomer` to the table of `id`, as a user does.
     pub fn introduce(&mut self, id: Id, newcomer: Id) {
         let uri = self.host(newcomer).uri.clone();
-        let grave = |swim: &Swim| swim.members().tombstone(&uri).map(|grave| grave.claim);
-        let forgotten = self.engine(id).and_then(Engine::swim).and_then(grave);
-        let held = self.claim(id, &uri).or(forgotten);
-        if let Some(checks) = &mut self.checks {
-            checks.grant(&uri, held);
+        let mut held = self.claim(id, &uri);
+        if held.is_none()
+            && let Some(swim) = self.engine(id).and_then(Engine::swim)
+            && let Some(tombstone) = swim.members().tombstone(&uri)
+        {
+            held = Some(tombstone.claim);
+        }
+        if let Some(invariants) = &mut self.invariants {
+            invariants.allow_claim_by_adding(&uri, held);
         }
         self.act(id, &format!("adds {uri}"), |engine, now| {
             engine.add_member(uri, now)
         });
     }
 
-    /// Lets all who take part know one another, as if they had for long.
-    pub fn familiarize(&mut self) {
-        let memory = |id: Id| {
-            let uri = self.host(id).uri.clone();
-            let (claim, payload) = self.engine(id)?.view(&uri)?;
-            let payload = payload.cloned();
-            let ours = self.host(id).kind == Implementation::Ours;
-            Some(Preloaded {
-                uri,
-                claim,
-                payload,
-                is_native: ours,
-            })
-        };
-        let everybody: Vec<Preloaded> = self.participants().filter_map(memory).collect();
+    /// Puts all participants into the tables of one another, as if they had known one another for long.
+    pub fn preload_all(&mut self) {
+        let mut members: Vec<Preloaded> = Vec::new();
+        for id in self.participants() {
+            let uri = &self.host(id).uri;
+            if let Some((claim, payload)) = self.engine(id).and_then(|engine| engine.view(uri)) {
+                members.push(Preloaded {
+                    uri: uri.clone(),
+                    claim,
+                    payload: payload.cloned(),
+                    is_native: self.host(id).implementation == Implementation::Native,
+                });
+            }
+        }
         for id in self.ids() {
             let own = self.host(id).uri.clone();
-            let others = everybody.iter().filter(|memory| memory.uri != own).cloned();
-            self.act(id, "knows everybody", |engine, now| {
-                engine.recall(others, now)
+            let others = members.iter().filter(|member| member.uri != own).cloned();
+            self.act(id, "knows all others", |engine, now| {
+                engine.preload(others, now)
             });
         }
     }
 
-    /// `id` says good-bye. Its process lives on.
+    /// `id` leaves the group. Its process runs on.
     pub fn leave(&mut self, id: Id) {
         self.act(id, "leaves", |engine, _now| engine.leave());
     }
 
-    /// `id` goes on under another name.
+    /// `id` takes another name.
     pub fn init(&mut self, id: Id, host: &str) {
         let uri = Uri::new(host, PORT).expect("a name");
-        self.places.insert(uri.clone(), id);
+        self.ids_by_uri.insert(uri.clone(), id);
         self.hosts[id.index()].uri = uri.clone();
         self.act(id, &format!("becomes {uri}"), |engine, now| {
             engine.init(uri, now)
@@ -119,12 +122,12 @@ impl World {
         self.act(id, "takes part again", |engine, now| engine.init(uri, now));
     }
 
-    /// Whether nobody has ever been called so.
+    /// Whether no machine ever had this URI.
     pub fn is_free(&self, uri: &Uri) -> bool {
-        !self.places.contains_key(uri)
+        !self.ids_by_uri.contains_key(uri)
     }
 
-    /// `id` sets a payload that stands for `number`.
+    /// `id` sets the payload of this number, see [`payload`].
     pub fn set_payload(&mut self, id: Id, number: u64) {
         let bytes = payload(number);
         self.act(id, &format!("sets payload {number}"), |engine, now| {
@@ -132,7 +135,7 @@ impl World {
         });
     }
 
-    /// `id` stands still for a while, then goes on.
+    /// Pauses the process on `id` for this time.
     pub fn pause(&mut self, id: Id, duration: Duration) {
         if self.host(id).state == State::Up {
             self.done(id, &format!("stands still for {duration:?}"));
@@ -148,28 +151,30 @@ impl World {
         *wall = wall.saturating_add_signed(microseconds);
     }
 
-    /// A datagram that nobody sent reaches `to`, as if from the address of `from`.
+    /// Delivers a forged datagram to `to`, as if it came from the address of `from`.
     pub fn inject(&mut self, from: Id, to: Id, datagram: &[u8]) {
-        if let Some(checks) = &mut self.checks {
-            checks.forgive(datagram);
+        if let Some(invariants) = &mut self.invariants {
+            invariants.allow_claims_of(datagram);
         }
         if self.host(to).state == State::Up {
             self.take_in(from, to, datagram);
         }
     }
 
-    /// Lets the protocol on `id` do something, and sends what comes of it. `None` if nothing runs.
+    /// Runs a command on the engine of `id`, and sends what results. Returns `None` if no process runs.
+    ///
+    /// `what` is for the history.
     pub fn act<T>(
         &mut self,
         id: Id,
         what: &str,
-        deed: impl FnOnce(&mut Engine, Now) -> T,
+        command: impl FnOnce(&mut Engine, Now) -> T,
     ) -> Option<T> {
         self.done(id, what);
-        self.input(id, Input::Other, deed)
+        self.input(id, Input::Other, command)
     }
 
-    /// Something became so.
+    /// Notes an event that concerns no single machine.
     pub(super) fn became(&mut self, what: &str) {
         self.history.note(self.now, Happening::Became(what));
     }
@@ -179,7 +184,7 @@ impl World {
     }
 }
 
-/// A payload that stands for `number`: `{ v = number }`.
+/// The payload of this number: `{ v = number }`.
 pub fn payload(number: u64) -> Vec<u8> {
     [&b"\x81\xa1v\xcf"[..], &number.to_be_bytes()].concat()
 }

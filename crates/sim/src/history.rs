@@ -1,4 +1,4 @@
-//! All that has happened in a world: as a hash, to compare two runs, and as text, to read one.
+//! All events of a world: as a hash, to compare two runs, and as text, to read one.
 
 use core::fmt::{self, Write};
 
@@ -10,52 +10,52 @@ use swim::log_event::LogEvent;
 use swim::time::Micros;
 use swim::wire::{Body, Event, decode};
 
-/// Who gets to read it, line by line.
+/// Receives the text of the events, line by line.
 pub type Reader = Box<dyn FnMut(&str) + Send>;
 
-/// All that has happened in a world.
+/// All events of a world.
 #[derive(Default)]
 pub struct History {
     hash: u64,
     reader: Option<Reader>,
 }
 
-/// Something that has happened.
+/// An event that has happened.
 #[derive(Clone, Copy, Debug)]
 pub enum Happening<'a> {
-    /// Somebody sent a datagram.
+    /// A machine sent a datagram.
     Sent(Id, &'a Uri, &'a [u8]),
-    /// The network lost it, or nobody was there to take it.
+    /// The network lost a datagram, or the recipient was not running.
     Lost(Id, &'a [u8]),
     /// A datagram arrived.
     Arrived(Id, &'a [u8]),
-    /// Somebody's time was up.
+    /// The timeout of an engine was due.
     Woke(Id),
-    /// Somebody has something to say.
+    /// An engine has an event for the log.
     Reported(Id, &'a LogEvent),
-    /// Something was done to somebody, or by him.
+    /// A fault of a machine, or a command of its user.
     Done(Id, &'a str),
-    /// Something became so.
+    /// An event that concerns no single machine.
     Became(&'a str),
 }
 
 impl History {
-    /// A number that two runs share only if everything in them was the same.
+    /// A hash that is equal for two runs only if all their events were.
     pub const fn hash(&self) -> u64 {
         self.hash
     }
 
-    /// Has everything that happens from now on read by `reader`.
+    /// Hands each event from now on to `reader`.
     pub fn read_by(&mut self, reader: Reader) {
         self.reader = Some(reader);
     }
 
-    /// Notes what has happened.
+    /// Adds an event.
     pub fn note(&mut self, time: Micros, what: Happening<'_>) {
-        let (tag, who, bytes) = what.parts();
+        let (tag, id, bytes) = what.parts();
         let head = [
             time.0.to_be_bytes(),
-            (tag << 32 | u64::from(who.0)).to_be_bytes(),
+            (tag << 32 | u64::from(id.0)).to_be_bytes(),
         ];
         self.hash = xxh3_64_with_seed(head.as_flattened(), self.hash);
         match bytes {
@@ -79,12 +79,12 @@ enum Bytes<'a> {
 impl<'a> Happening<'a> {
     fn parts(self) -> (u64, Id, Bytes<'a>) {
         match self {
-            Self::Sent(who, _to, datagram) => (1, who, Bytes::Raw(datagram)),
-            Self::Lost(who, datagram) => (2, who, Bytes::Raw(datagram)),
-            Self::Arrived(who, datagram) => (3, who, Bytes::Raw(datagram)),
-            Self::Woke(who) => (4, who, Bytes::Raw(&[])),
-            Self::Reported(who, report) => (5, who, Bytes::Text(report)),
-            Self::Done(who, what) => (6, who, Bytes::Raw(what.as_bytes())),
+            Self::Sent(id, _to, datagram) => (1, id, Bytes::Raw(datagram)),
+            Self::Lost(id, datagram) => (2, id, Bytes::Raw(datagram)),
+            Self::Arrived(id, datagram) => (3, id, Bytes::Raw(datagram)),
+            Self::Woke(id) => (4, id, Bytes::Raw(&[])),
+            Self::Reported(id, report) => (5, id, Bytes::Text(report)),
+            Self::Done(id, what) => (6, id, Bytes::Raw(what.as_bytes())),
             Self::Became(what) => (7, Id(0), Bytes::Raw(what.as_bytes())),
         }
     }
@@ -93,35 +93,35 @@ impl<'a> Happening<'a> {
 impl fmt::Display for Happening<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Sent(who, to, datagram) => {
-                write!(f, "{who:<8} -> {to:<12} {}", describe(datagram))
+            Self::Sent(id, to, datagram) => {
+                write!(f, "{id:<8} -> {to:<12} {}", describe(datagram))
             }
-            Self::Lost(who, datagram) => {
-                write!(f, "{who:<8} -X lost: {}", describe(datagram))
+            Self::Lost(id, datagram) => {
+                write!(f, "{id:<8} -X lost: {}", describe(datagram))
             }
-            Self::Arrived(who, datagram) => write!(f, "{who:<8} <- {}", describe(datagram)),
-            Self::Woke(who) => write!(f, "{who:<8} wakes"),
-            Self::Reported(who, report) => write!(f, "{who:<8} says: {report}"),
-            Self::Done(who, what) => write!(f, "{who:<8} == {what}"),
+            Self::Arrived(id, datagram) => write!(f, "{id:<8} <- {}", describe(datagram)),
+            Self::Woke(id) => write!(f, "{id:<8} wakes"),
+            Self::Reported(id, report) => write!(f, "{id:<8} says: {report}"),
+            Self::Done(id, what) => write!(f, "{id:<8} == {what}"),
             Self::Became(what) => write!(f, "======== {what}"),
         }
     }
 }
 
-/// A datagram, for people to read.
+/// Describes a datagram.
 fn describe(datagram: &[u8]) -> String {
     let Ok(message) = decode(datagram) else {
         return format!("{} bytes of noise", datagram.len());
     };
     let mut text = format!("{} of {}", message.body.kind().name(), message.sender);
-    let (echo, records) = match &message.body {
-        Body::Ping(echo) | Body::Ack(echo) => (Some(echo), &[][..]),
+    let (data, records) = match &message.body {
+        Body::Ping(data) | Body::Ack(data) => (Some(data), &[][..]),
         Body::SyncReq(records) | Body::SyncAck(records) => (None, &records[..]),
         Body::Leave => (None, &[][..]),
     };
-    let written = echo.map_or(Ok(()), |echo| {
-        let (src, dst) = (echo.src.unwrap_or("?"), echo.dst.unwrap_or("?"));
-        write!(text, " {src}?{dst}@{}", echo.ts.unwrap_or_default())
+    let written = data.map_or(Ok(()), |data| {
+        let (src, dst) = (data.src.unwrap_or("?"), data.dst.unwrap_or("?"));
+        write!(text, " {src}?{dst}@{}", data.ts.unwrap_or_default())
     });
     let events = records.iter().chain(&message.events);
     let written = events.fold(written, |written, event| {

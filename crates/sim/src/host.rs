@@ -1,4 +1,4 @@
-//! One machine: its clocks, its socket, and whether it runs.
+//! A machine: its clocks, its socket buffer, and whether it runs.
 
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -9,17 +9,17 @@ use crate::world::PORT;
 use swim::identity::uri::Uri;
 use swim::time::{Micros, Now};
 
-/// A place in the world, from 0 on.
+/// The number of a machine, from 0 on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Id(pub u32);
 
 impl Id {
-    /// Its number, for looking things up.
+    /// The index of the machine.
     pub const fn index(self) -> usize {
         self.0 as usize
     }
 
-    /// Where its datagrams come from.
+    /// The source address of its datagrams.
     pub const fn address(self) -> SocketAddr {
         let ip = Ipv4Addr::from_bits(Ipv4Addr::new(10, 0, 0, 0).to_bits() + self.0);
         SocketAddr::new(IpAddr::V4(ip), PORT)
@@ -37,48 +37,48 @@ impl fmt::Display for Id {
 pub enum State {
     /// It runs.
     Up,
-    /// It stands still: SIGSTOP, a paused virtual machine, a starved one. The kernel still takes in
-    /// datagrams, while there is room.
+    /// The process is paused, as by SIGSTOP or with its virtual machine. The kernel still receives
+    /// datagrams, while there is room in the buffer.
     Paused,
-    /// There is no process, and the kernel says so to who sends to it.
+    /// No process runs, and the kernel answers datagrams with an error.
     Down,
-    /// The whole machine is off, or off the network: nothing comes back.
+    /// The whole machine is off: datagrams vanish.
     Off,
 }
 
-/// One machine.
+/// A machine.
 pub struct Host {
-    /// Where it can be reached.
+    /// The URI that its process joins with.
     pub uri: Uri,
-    /// Which implementation runs on it, when one does.
-    pub kind: Implementation,
+    /// Which implementation its processes run.
+    pub implementation: Implementation,
     /// Whether it runs.
     pub state: State,
-    /// What runs on it, unless it is down.
+    /// The running process, if there is one.
     pub engine: Option<Engine>,
-    /// Where its clocks stood when the world began.
+    /// Its clocks at the beginning of the world.
     pub clocks: Clocks,
-    /// Datagrams that wait for it to run again.
+    /// Datagrams that were received while it is paused.
     pub inbox: Inbox,
-    /// When it is to be woken.
+    /// When its next timeout is due.
     pub wake: Option<Micros>,
-    /// How its names are resolved.
+    /// How it resolves names.
     pub resolver: Resolver,
-    /// How many processes have run here.
+    /// How many processes have been started on it.
     pub lives: u32,
 }
 
-/// What the clocks of a machine showed when the world began, in µs.
+/// The clocks of a machine at the beginning of the world, in µs.
 #[derive(Clone, Copy, Debug)]
 pub struct Clocks {
-    /// How long it had been up.
+    /// How long it had been running.
     pub monotonic: u64,
-    /// Its wall clock. May be set while the world turns, as administrators and NTP do.
+    /// Its wall clock. May be set later, as administrators and NTP do.
     pub wall: u64,
 }
 
 impl Clocks {
-    /// Both clocks, when the world's shows `time`.
+    /// Both clocks at this time of the world.
     pub const fn at(self, time: Micros) -> Now {
         Now {
             monotonic: Micros(self.monotonic + time.0),
@@ -86,13 +86,13 @@ impl Clocks {
         }
     }
 
-    /// The world's time at which the monotonic clock shows `deadline`.
+    /// The time of the world at which the monotonic clock shows `deadline`.
     pub const fn time_of(self, deadline: Micros) -> Micros {
         Micros(deadline.0.saturating_sub(self.monotonic))
     }
 }
 
-/// How a machine turns names into addresses. Those of members that are alive it knows by heart.
+/// How a machine resolves names. It always has the addresses of members that are alive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Resolver {
     /// At once.
@@ -118,7 +118,7 @@ const INBOX_SIZE: usize = 212_992;
 const INBOX_OVERHEAD: usize = 512;
 
 impl Inbox {
-    /// Takes a datagram of `from` in, if there is room, and says whether there was.
+    /// Adds a datagram of `from` if there is room. Returns whether there was.
     pub fn push(&mut self, from: Id, datagram: Vec<u8>) -> bool {
         let cost = datagram.len() + INBOX_OVERHEAD;
         let fits = self.bytes + cost <= INBOX_SIZE;
@@ -129,7 +129,7 @@ impl Inbox {
         fits
     }
 
-    /// Empties it.
+    /// Removes all datagrams, in the order in which they came.
     pub fn take(&mut self) -> impl Iterator<Item = (Id, Vec<u8>)> + use<> {
         self.bytes = 0;
         core::mem::take(&mut self.datagrams).into_iter()

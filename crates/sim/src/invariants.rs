@@ -1,19 +1,19 @@
-//! What must be so, at every moment and whatever happens: looked after with every input, or a bad
-//! state could hide behind the next good one.
+//! Rules that hold at every moment, whatever happens. They are checked after every input, as the next good
+//! state could hide a bad one.
 //!
-//! 1. In nobody's table the claim about anybody gets weaker, unless it is forgotten altogether, or could
-//!    not be contradicted otherwise.
-//! 2. Nobody holds, and nobody says, of anybody an incarnation that he never had: only he himself
-//!    raises it.
+//! 1. The claim about a member in a table never gets weaker, unless the member is forgotten, or could not
+//!    refute otherwise.
+//! 2. No member holds or sends an incarnation that the subject never had: only the subject raises it.
 //! 3. No datagram is larger than `MAX_PACKET_SIZE`, and all can be decoded.
 //! 4. No rumor is sent more often than λ·⌈log2(N + 1)⌉ times.
-//! 5. Nobody wants to be woken in the past, nor again for what it has just been woken for.
-//! 6. What is kept in two places is the same in both, digests are those of tables, and everything
-//!    has its bound ([`Swim::audit`]).
+//! 5. No deadline is in the past, nor is it the one that was just handled.
+//! 6. State that is kept twice is equal, digests are those of the tables, and everything has its bound
+//!    ([`Swim::audit`]).
 
 use std::collections::BTreeSet;
 
 use indexmap::IndexMap;
+use thiserror::Error;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::engine::Engine;
@@ -25,28 +25,28 @@ use swim::time::{Micros, Now};
 use swim::wire::{Body, Event, Message, MessageType, decode_first};
 use swim::{Changes, Position, Swim};
 
-/// What is known of the past, to judge the present by.
+/// What the rules need to know of the past.
 #[derive(Default)]
-pub struct Checks {
-    /// The incarnations that everybody has had, by URI.
-    had: IndexMap<Uri, BTreeSet<Incarnation>>,
-    watches: Vec<Watch>,
+pub struct Invariants {
+    /// The incarnations that each member has claimed, by URI.
+    claimed: IndexMap<Uri, BTreeSet<Incarnation>>,
+    processes: Vec<Process>,
 }
 
-/// How many members are read at once: few, so that readers are often in the midst of it.
+/// How many members are read at once: few, so that there are often changes between two parts.
 const PART: usize = 3;
 
-/// What is known of one process.
+/// The past of one process.
 #[derive(Default)]
-struct Watch {
-    /// How far its table is known.
+struct Process {
+    /// Up to which change its table was read.
     position: Position,
     table: IndexMap<Uri, Claim>,
-    /// When it wanted to be woken.
+    /// Its last deadline.
     deadline: Option<Micros>,
-    /// What it has spread last of everybody, and how often.
+    /// The last rumor that it has sent about each member, and how often.
     spread: IndexMap<Uri, Spread>,
-    /// The largest limit there was for that.
+    /// The largest limit that there was for that.
     spread_max: u32,
 }
 
@@ -56,10 +56,12 @@ struct Spread {
     times: u32,
 }
 
-/// A rule that was broken, for people to read.
-pub type Violation = String;
+/// A rule that was broken, in words.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("{0}")]
+pub struct Violation(String);
 
-/// What an input was.
+/// The kind of an input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Input {
     /// Time has passed.
@@ -68,54 +70,52 @@ pub enum Input {
     Other,
 }
 
-impl Checks {
-    /// A new process runs on `id`.
+impl Invariants {
+    /// A new process was started on `id`.
     pub fn begin(&mut self, id: Id) {
-        let count = self.watches.len().max(id.index() + 1);
-        self.watches.resize_with(count, Watch::default);
-        self.watches[id.index()] = Watch::default();
+        let count = self.processes.len().max(id.index() + 1);
+        self.processes.resize_with(count, Process::default);
+        self.processes[id.index()] = Process::default();
     }
 
-    /// `uri` is about to be added by somebody who holds this of it: he makes that claim in its place.
-    pub fn grant(&mut self, uri: &Uri, held: Option<Claim>) {
+    /// A user is about to add `uri` to a table that holds this claim about it. The adding member makes the
+    /// next claim on its behalf.
+    pub fn allow_claim_by_adding(&mut self, uri: &Uri, held: Option<Claim>) {
         let claimed = held.map_or(Incarnation::FIRST, |held| held.incarnation.next());
-        self.had.entry(uri.clone()).or_default().insert(claimed);
+        self.claimed.entry(uri.clone()).or_default().insert(claimed);
     }
 
-    /// Something comes from outside of the world: whatever it says may be believed.
-    pub fn forgive(&mut self, datagram: &[u8]) {
+    /// A forged or damaged datagram arrives. Members may apply what it claims.
+    pub fn allow_claims_of(&mut self, datagram: &[u8]) {
         let Ok((message, _behind)) = decode_first(datagram) else {
             return;
         };
         for event in statements(&message) {
-            let uri = Uri::from_wire(event.uri).expect("checked when decoded");
-            self.had
-                .entry(uri)
-                .or_default()
-                .insert(event.claim.incarnation);
+            if let Some(uri) = Uri::from_wire(event.uri) {
+                let claimed = self.claimed.entry(uri).or_default();
+                claimed.insert(event.claim.incarnation);
+            }
         }
     }
 
-    /// Notes what somebody says of himself, before he can say it to others.
+    /// Notes the claim of a member about itself, before it can send that to others.
     pub fn note_own_claim(&mut self, engine: &Engine) {
-        let own = engine
-            .myself()
-            .and_then(|uri| Some((uri, engine.view(uri)?)));
-        if let Some((uri, (claim, _payload))) = own
-            && !self.has_had(uri, claim)
+        if let Some(uri) = engine.myself()
+            && let Some((claim, _payload)) = engine.view(uri)
+            && !self.has_claimed(uri, claim)
         {
-            let had = self.had.entry(uri.clone()).or_default();
-            had.insert(claim.incarnation);
+            let claimed = self.claimed.entry(uri.clone()).or_default();
+            claimed.insert(claim.incarnation);
         }
     }
 
-    fn has_had(&self, uri: &str, claim: Claim) -> bool {
-        let had = self.had.get(uri);
-        had.is_some_and(|had| had.contains(&claim.incarnation))
+    fn has_claimed(&self, uri: &str, claim: Claim) -> bool {
+        let claimed = self.claimed.get(uri);
+        claimed.is_some_and(|claimed| claimed.contains(&claim.incarnation))
     }
 
-    /// `id` has had an input, and its outputs are drained.
-    pub fn look(
+    /// Checks the engine of `id` after an input, when its outputs are drained.
+    pub fn check(
         &mut self,
         id: Id,
         engine: &Engine,
@@ -125,59 +125,61 @@ impl Checks {
         let Some(swim) = engine.swim() else {
             return Ok(());
         };
-        self.look_at_changes(id, swim)?;
-        let watch = &mut self.watches[id.index()];
-        watch.look_at_deadline(swim.next_deadline(), input, now.monotonic)?;
+        self.check_changes(id, swim)?;
+        let process = &mut self.processes[id.index()];
+        process.check_deadline(swim.next_deadline(), input, now.monotonic)?;
         swim.audit()
-            .map_err(|broken| format!("no longer so: {broken}"))
+            .map_err(|broken| Violation(format!("the audit found: {broken}")))
     }
 
-    /// Reads as Lua does, but in smaller parts.
-    fn look_at_changes(&mut self, id: Id, swim: &Swim) -> Result<(), Violation> {
-        let read_up_to = |watch: &Watch| watch.position.version;
-        while read_up_to(&self.watches[id.index()]) != swim.version() {
-            let position = self.watches[id.index()].position;
-            self.look_at_part(id, swim.changes_since(position, PART))?;
+    /// Reads the changes of the table as Lua does, but in smaller parts.
+    fn check_changes(&mut self, id: Id, swim: &Swim) -> Result<(), Violation> {
+        let read_up_to = |process: &Process| process.position.version;
+        while read_up_to(&self.processes[id.index()]) != swim.version() {
+            let position = self.processes[id.index()].position;
+            self.check_part(id, swim.changes_since(position, PART))?;
         }
-        let (read, there) = (self.watches[id.index()].table.len(), swim.members().len());
+        let (read, there) = (self.processes[id.index()].table.len(), swim.members().len());
         if read != there {
-            return Err(format!(
+            return Err(Violation(format!(
                 "a reader knows {read} members, and there are {there}"
-            ));
+            )));
         }
         Ok(())
     }
 
-    fn look_at_part(&mut self, id: Id, changes: Changes<'_>) -> Result<(), Violation> {
-        let watch = &mut self.watches[id.index()];
-        watch.position = changes.position;
+    fn check_part(&mut self, id: Id, changes: Changes<'_>) -> Result<(), Violation> {
+        let process = &mut self.processes[id.index()];
+        process.position = changes.position;
         if changes.reset {
-            watch.table.clear();
-            watch.spread.clear();
+            process.table.clear();
+            process.spread.clear();
         }
         for uri in &changes.part.gone {
-            watch.table.swap_remove(uri);
-            watch.spread.swap_remove(uri);
+            process.table.swap_remove(uri);
+            process.spread.swap_remove(uri);
         }
         for member in changes.part.members {
             let (uri, claim) = (&member.uri, member.claim);
             let weaker = |held: &&Claim| claim < **held && !may_replace(claim, **held);
-            if let Some(held) = watch.table.get(uri).filter(weaker) {
-                return Err(format!(
+            if let Some(held) = process.table.get(uri).filter(weaker) {
+                return Err(Violation(format!(
                     "the claim about {uri} fell from {held:?} to {claim:?}"
-                ));
+                )));
             }
-            let had = self.had.get(uri);
-            if !had.is_some_and(|had| had.contains(&claim.incarnation)) {
-                return Err(format!("holds {claim:?} of {uri}, which it never was"));
+            let claimed = self.claimed.get(uri);
+            if !claimed.is_some_and(|claimed| claimed.contains(&claim.incarnation)) {
+                return Err(Violation(format!(
+                    "holds {claim:?} of {uri}, which it never was"
+                )));
             }
-            watch.table.insert(uri.clone(), claim);
+            process.table.insert(uri.clone(), claim);
         }
         Ok(())
     }
 
-    /// `id` sends something.
-    pub fn look_at_datagram(
+    /// Checks a datagram that `id` sends.
+    pub fn check_datagram(
         &mut self,
         id: Id,
         engine: &Engine,
@@ -189,26 +191,30 @@ impl Checks {
         };
         let (size, limit) = (datagram.len(), swim.config().max_packet_size);
         if size > limit {
-            return Err(format!("sends {size} bytes, and the limit is {limit}"));
+            return Err(Violation(format!(
+                "sends {size} bytes, and the limit is {limit}"
+            )));
         }
         let opened = swim
             .peek(datagram)
-            .ok_or("sends what it cannot open itself")?;
+            .ok_or_else(|| Violation("sends a datagram that it cannot open itself".into()))?;
         let message = opened
             .message()
-            .map_err(|why| format!("sends what is malformed: {why:?}"))?;
+            .map_err(|why| Violation(format!("sends a malformed datagram: {why:?}")))?;
         for event in statements(&message) {
-            if !self.has_had(event.uri, event.claim) {
+            if !self.has_claimed(event.uri, event.claim) {
                 let Event { uri, claim, .. } = event;
-                return Err(format!("says {claim:?} of {uri}, which it never was"));
+                return Err(Violation(format!(
+                    "says {claim:?} of {uri}, which it never was"
+                )));
             }
         }
-        self.watches[id.index()].count_rumors(swim, to, &message)
+        self.processes[id.index()].count_rumors(swim, to, &message)
     }
 }
 
-impl Watch {
-    fn look_at_deadline(
+impl Process {
+    fn check_deadline(
         &mut self,
         deadline: Option<Micros>,
         input: Input,
@@ -217,19 +223,19 @@ impl Watch {
         let passed = |deadline: Option<Micros>| deadline.is_some_and(|at| at < now);
         let late = match input {
             Input::Timeout => deadline.is_some_and(|at| at <= now),
-            // Who was late before may be so until the timeout is handled.
+            // A deadline that had passed before may stay so until the timeout is handled.
             Input::Other => passed(deadline) && !passed(self.deadline),
         };
         self.deadline = deadline;
         if late {
-            return Err(format!(
+            return Err(Violation(format!(
                 "wants to be woken at {deadline:?}, and it is {now:?}"
-            ));
+            )));
         }
         Ok(())
     }
 
-    /// Counts everything that was not said because of who the sender or the recipient is.
+    /// Counts the rumors in a message. What it says of its sender and recipient is no rumor.
     fn count_rumors(
         &mut self,
         swim: &Swim,
@@ -248,7 +254,9 @@ impl Watch {
                 continue;
             }
             let payload = event.payload.map(xxh3_64);
-            let uri = Uri::from_wire(event.uri).expect("checked when decoded");
+            let Some(uri) = Uri::from_wire(event.uri) else {
+                continue;
+            };
             let spread = self.spread.entry(uri).or_insert(Spread {
                 claim: event.claim,
                 payload,
@@ -261,31 +269,31 @@ impl Watch {
             if spread.times > self.spread_max {
                 let (times, limit) = (spread.times, self.spread_max);
                 let Event { uri, claim, .. } = event;
-                return Err(format!(
+                return Err(Violation(format!(
                     "spreads {claim:?} of {uri} {times} times, the limit being {limit}"
-                ));
+                )));
             }
         }
         Ok(())
     }
 }
 
-/// λ·⌈log2(N + 1)⌉, where N is as large as it can have been amid the input: who left just now was
-/// present before.
+/// λ·⌈log2(N + 1)⌉, where N is as large as it can have been during the input: a member that has just left
+/// was present before.
 fn spread_limit(swim: &Swim) -> u32 {
     let multiplier = u32::try_from(swim.config().retransmit_multiplier).unwrap_or(u32::MAX);
     let known = swim.members().len();
     multiplier.saturating_mul((usize::BITS - known.leading_zeros()).max(1))
 }
 
-/// Whether a claim may take the place of a stronger one: by the member's own word, which is far below
-/// it, or by its answer at the last incarnation.
+/// Whether a claim may replace a stronger one: it is the member's own, and far below; or the member has
+/// answered at the last incarnation.
 fn may_replace(claim: Claim, held: Claim) -> bool {
     let last = claim.incarnation == held.incarnation && held.incarnation.is_last();
     claim.incarnation.leaps_to(held.incarnation, LEAP_MAX) || last && claim.status == Status::Alive
 }
 
-/// Everything that is said of anybody, in events and records.
+/// All events and records of a message.
 fn statements<'a, 'b>(message: &'b Message<'a>) -> impl Iterator<Item = &'b Event<'a>> {
     let records = match &message.body {
         Body::SyncReq(records) | Body::SyncAck(records) => &records[..],
@@ -314,20 +322,20 @@ mod tests {
         }
     }
 
-    /// `a:1`, who has heard of `a:2`, and all is as it should be.
-    fn scene() -> (Checks, Engine, Now) {
+    /// `a:1`, which knows `a:2`, with no rule broken.
+    fn scene() -> (Invariants, Engine, Now) {
         let now = Now::default();
         let mut swim = Swim::new(Config::default(), 1);
-        let mut checks = Checks::default();
-        checks.begin(A);
+        let mut invariants = Invariants::default();
+        invariants.begin(A);
         swim.init(uri(1), now);
-        checks.grant(&uri(2), None);
+        invariants.allow_claim_by_adding(&uri(2), None);
         swim.add_member(uri(2), now);
         while swim.poll_transmit().is_some() {}
-        let engine = Engine::Swim(Box::new(swim));
-        checks.note_own_claim(&engine);
-        assert_eq!(checks.look(A, &engine, Input::Other, now), Ok(()));
-        (checks, engine, now)
+        let engine = Engine::Native(Box::new(swim));
+        invariants.note_own_claim(&engine);
+        assert_eq!(invariants.check(A, &engine, Input::Other, now), Ok(()));
+        (invariants, engine, now)
     }
 
     fn sent(events: &[(u16, Claim)], size: usize) -> Vec<u8> {
@@ -349,62 +357,62 @@ mod tests {
 
     #[test]
     fn a_claim_that_gets_weaker_is_found() {
-        let (mut checks, mut engine, now) = scene();
-        checks.watches[0]
+        let (mut invariants, mut engine, now) = scene();
+        invariants.processes[0]
             .table
             .insert(uri(2), claim(1, Status::Dead));
-        checks.watches[0].position = Position::default();
-        let found = checks.look(A, &engine, Input::Other, now).unwrap_err();
-        assert!(found.contains("fell"), "{found}");
+        invariants.processes[0].position = Position::default();
+        let found = invariants.check(A, &engine, Input::Other, now).unwrap_err();
+        assert!(found.0.contains("fell"), "{found}");
 
-        // To forget somebody altogether is no such thing.
-        engine.swim_mut().expect("ours").remove_member(&uri(2));
-        assert_eq!(checks.look(A, &engine, Input::Other, now), Ok(()));
+        // Forgetting the member is allowed.
+        engine.swim_mut().expect("native").remove_member(&uri(2));
+        assert_eq!(invariants.check(A, &engine, Input::Other, now), Ok(()));
     }
 
     #[test]
-    fn an_incarnation_that_nobody_had_is_found_in_tables_and_datagrams() {
-        let (mut checks, mut engine, now) = scene();
+    fn an_incarnation_that_the_subject_never_had_is_found_in_tables_and_datagrams() {
+        let (mut invariants, mut engine, now) = scene();
         let rumor = sent(&[(2, claim(2, Status::Alive))], 0);
-        let found = checks
-            .look_at_datagram(A, &engine, &uri(3), &rumor)
+        let found = invariants
+            .check_datagram(A, &engine, &uri(3), &rumor)
             .unwrap_err();
-        assert!(found.contains("says"), "{found}");
+        assert!(found.0.contains("says"), "{found}");
         engine.handle_datagram(&rumor, Id(3), &uri(3), now);
         while engine.poll_transmit().is_some() {}
-        let found = checks.look(A, &engine, Input::Other, now).unwrap_err();
-        assert!(found.contains("holds"), "{found}");
+        let found = invariants.check(A, &engine, Input::Other, now).unwrap_err();
+        assert!(found.0.contains("holds"), "{found}");
     }
 
     #[test]
     fn a_datagram_too_large_or_malformed_is_found() {
-        let (mut checks, engine, _) = scene();
-        let mut look = |datagram: &[u8]| checks.look_at_datagram(A, &engine, &uri(2), datagram);
+        let (mut invariants, engine, _) = scene();
+        let mut look = |datagram: &[u8]| invariants.check_datagram(A, &engine, &uri(2), datagram);
         assert_eq!(look(&sent(&[], 1472)), Ok(()));
-        assert!(look(&sent(&[], 1473)).unwrap_err().contains("1473 bytes"));
-        assert!(look(b"\x93").unwrap_err().contains("malformed"));
+        assert!(look(&sent(&[], 1473)).unwrap_err().0.contains("1473 bytes"));
+        assert!(look(b"\x93").unwrap_err().0.contains("malformed"));
     }
 
     #[test]
-    fn a_rumor_without_end_is_found() {
-        let (mut checks, engine, _) = scene();
+    fn a_rumor_that_is_sent_without_end_is_found() {
+        let (mut invariants, engine, _) = scene();
         let rumor = sent(&[(2, claim(1, Status::Suspect))], 0);
-        let mut look = |to| checks.look_at_datagram(A, &engine, &uri(to), &rumor);
+        let mut look = |to| invariants.check_datagram(A, &engine, &uri(to), &rumor);
         // Two members, three times ⌈log2(2 + 1)⌉.
         assert!((0..6).all(|_| look(3).is_ok()));
-        assert!(look(3).unwrap_err().contains("7 times"));
+        assert!(look(3).unwrap_err().0.contains("7 times"));
         assert_eq!(
             look(2),
             Ok(()),
-            "what is told to whom it is about is no rumor"
+            "what a message says of its recipient is no rumor"
         );
     }
 
     #[test]
-    fn a_wish_to_be_woken_in_the_past_is_found() {
-        let mut watch = Watch::default();
+    fn a_deadline_in_the_past_is_found() {
+        let mut process = Process::default();
         let [early, now, late] = [1, 2, 3].map(Micros);
-        let mut look = |deadline, input| watch.look_at_deadline(Some(deadline), input, now);
+        let mut look = |deadline, input| process.check_deadline(Some(deadline), input, now);
         assert_eq!(look(late, Input::Timeout), Ok(()));
         assert!(look(now, Input::Timeout).is_err());
         assert_eq!(look(now, Input::Other), Ok(()));
@@ -413,11 +421,11 @@ mod tests {
     }
 
     #[test]
-    fn what_the_audit_says_is_heard() {
-        let (mut checks, mut engine, now) = scene();
+    fn what_the_audit_finds_is_reported() {
+        let (mut invariants, mut engine, now) = scene();
         engine.add_member(uri(3), now);
-        checks.grant(&uri(3), None);
-        let found = checks.look(A, &engine, Input::Other, now).unwrap_err();
-        assert!(found.contains("outputs"), "{found}");
+        invariants.allow_claim_by_adding(&uri(3), None);
+        let found = invariants.check(A, &engine, Input::Other, now).unwrap_err();
+        assert!(found.0.contains("outputs"), "{found}");
     }
 }

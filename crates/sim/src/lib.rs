@@ -1,31 +1,31 @@
-//! A group of many members in one process, in virtual time: the same seed gives the same history
-//! on every machine.
+//! A group of many members in one process, in virtual time. The same seed gives the same history on
+//! every machine.
 //!
 //! ```text
 //!            ┌ Host: clocks, socket buffer, up or paused or down ┐
-//!  World ──► │         Engine: a Swim, or a Lua rock             │ ──► Network: the fate of a datagram
+//!  World ──► │   Engine: native, or the model of membership 2.x  │ ──► Network: the fate of a datagram
 //!            └───────────────────────────────────────────────────┘
 //! ```
 //!
-//! | file | what it plays |
+//! | file | what it has |
 //! |---|---|
-//! | [`world`] | time, and who acts next |
-//! | `faults` | what is done to machines, and by their users |
-//! | [`host`], [`engine`] | one machine, and the protocol that runs on it |
-//! | `view`, `convergence` | who sees what, whether all agree, and by when they must |
-//! | [`legacy`] | how the Lua rock behaves |
-//! | [`observer`], [`experiment`] | what is measured, and what is tried |
-//! | `invariants` | what must be so at every moment |
-//! | [`mutants`] | mistakes made on purpose, to see that the checks find them |
+//! | [`world`] | time, and the order of events |
+//! | `queue` | the events to come; ties are broken by the order in which they were added |
+//! | [`host`], [`engine`] | a machine, and the protocol that runs on it |
 //! | [`network`] | latency, loss, bursts, duplicates, disorder, damage, cuts, partitions |
-//! | [`swarm`] | worlds that nobody has thought of |
-//! | `outputs` | what an engine has to say, on its way |
-//! | `queue` | what happens when; ties are broken by the order in which things were decided |
-//! | [`history`] | all that has happened, as a hash and for people to read |
+//! | `faults` | crashes, pauses, restarts, and what users do |
+//! | `outputs` | carries out what an engine wants: datagrams, log events, timers |
+//! | [`legacy`] | a model of membership 2.x, the Lua rock |
+//! | `view`, `convergence` | what each member sees; whether all agree, and how long that may take |
+//! | `invariants` | rules that hold at every moment |
+//! | [`mutants`] | planted bugs, to test that the rules and the convergence find them |
+//! | [`history`] | all events, as a hash and as text |
+//! | [`swarm`] | random worlds with random faults |
+//! | [`observer`], [`experiment`] | measurements, and scenarios to measure in |
 //!
-//! Nothing in here reads a clock, the environment, or a random number that does not follow from the
-//! seed; nothing depends on the order of a hash table, nor on functions whose last bit differs from
-//! one machine to the next (`ln`, `exp`).
+//! Nothing here reads a clock, the environment, or a random number that does not follow from the seed.
+//! Nothing depends on the order of a hash table, nor on functions whose last bit differs from one machine
+//! to the next (`ln`, `exp`).
 
 #![forbid(unsafe_code)]
 

@@ -1,22 +1,21 @@
-//! Mistakes made on purpose, to see that they are found.
+//! Planted bugs, to test that the rules and the convergence find them.
 
-use crate::host::Id;
 use swim::identity::uri::Uri;
 use swim::table::claim::{Claim, Status};
 use swim::wire::{Body, MessageBuilder, MessageType, decode};
 
-/// What is wrong with the implementation on one machine.
+/// A bug in the implementation on one machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mutant {
     /// It raises the incarnations of others in what it spreads.
     Inflates,
-    /// It pays no heed to `MAX_PACKET_SIZE`.
+    /// It ignores `MAX_PACKET_SIZE`.
     Swells,
     /// It spreads rumors without end.
     Repeats,
-    /// It does not hear what is said of itself.
+    /// It ignores rumors about itself.
     Deaf,
-    /// It answers nobody.
+    /// It sends no ACK.
     Mute,
 }
 
@@ -30,7 +29,7 @@ impl Mutant {
         Self::Mute,
     ];
 
-    /// What its victim sends in place of `datagram`.
+    /// Returns what the victim sends in place of `datagram`.
     pub(super) fn corrupt(self, datagram: &[u8]) -> Vec<Vec<u8>> {
         let as_it_is = datagram.to_vec();
         let kind = decode(datagram).map(|message| message.body.kind());
@@ -43,8 +42,8 @@ impl Mutant {
         }
     }
 
-    /// Whether its victim hears this at all.
-    pub(super) fn hears(self, victim: &str, datagram: &[u8]) -> bool {
+    /// Whether the victim handles this datagram at all.
+    pub(super) fn handles(self, victim: &str, datagram: &[u8]) -> bool {
         let Ok(message) = decode(datagram) else {
             return true;
         };
@@ -53,13 +52,13 @@ impl Mutant {
             Body::Ping(_) | Body::Ack(_) | Body::Leave => &[],
         };
         let mut statements = message.events.iter().chain(records);
-        let about_it =
+        let accuses =
             statements.any(|event| event.uri == victim && event.claim.status != Status::Alive);
-        self != Self::Deaf || !about_it
+        self != Self::Deaf || !accuses
     }
 }
 
-/// A LEAVE with the same events, but for the incarnations of others.
+/// Returns a LEAVE with the same events, but higher incarnations of other members.
 fn inflated(datagram: &[u8]) -> Option<Vec<u8>> {
     let message = decode(datagram).ok()?;
     let sender = Uri::from_wire(message.sender)?;
@@ -83,6 +82,3 @@ fn inflated(datagram: &[u8]) -> Option<Vec<u8>> {
     }
     (!draft.is_empty() && matches!(message.body, Body::Leave)).then(|| draft.finish())?
 }
-
-/// Whose implementation is wrong, and how.
-pub type Planted = (Id, Mutant);

@@ -1,4 +1,4 @@
-//! What becomes of a datagram between two machines.
+//! What happens to datagrams between two machines.
 
 use core::time::Duration;
 use std::collections::BTreeSet;
@@ -10,31 +10,30 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use crate::host::Id;
 use swim::time::Micros;
 
-/// How the network behaves, all of it, for everybody.
+/// How the network behaves, for all machines.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Weather {
     /// How long every datagram takes at least.
     pub latency: Duration,
     /// How much longer it may take: any time up to this, all equally likely.
     pub jitter: Duration,
-    /// The share of datagrams that are held up: their latency doubles, and doubles again with the
-    /// same probability, [`DOUBLINGS_MAX`] times at most. So later ones overtake them.
+    /// The share of datagrams that are delayed: their latency doubles, and doubles again with the same
+    /// probability, [`DOUBLINGS_MAX`] times at most. So later ones overtake them.
     pub delayed: f64,
-    /// The share that is lost, each for itself.
+    /// The share that is lost, independently.
     pub loss: f64,
-    /// The share of time in which a link, each for itself, loses everything for a [`BURST`].
+    /// The share of time in which a link, independently of others, loses everything for a [`BURST`].
     pub bursts: f64,
     /// The share that arrives twice.
     pub duplicated: f64,
-    /// The share that arrives damaged: some bytes changed, or cut short.
+    /// The share that arrives damaged: some bytes changed, or truncated.
     pub damaged: f64,
 }
 
 /// How often the latency of a datagram may double: it takes 32 times as long then.
 pub const DOUBLINGS_MAX: u32 = 5;
 
-/// How long a link stays dumb. Longer than an ACK may take, so that a second try soon after the
-/// first fails as well.
+/// How long a burst lasts. Longer than an ACK may take, so that an early retry fails as well.
 pub const BURST: Duration = Duration::from_millis(400);
 
 impl Default for Weather {
@@ -57,20 +56,20 @@ impl Default for Weather {
 pub struct Network {
     /// How it behaves at present.
     pub weather: Weather,
-    /// Who cannot be heard by whom.
+    /// The links that lose everything: from, to.
     cuts: BTreeSet<(Id, Id)>,
-    /// The side that everybody is on. Only those on one side hear one another.
+    /// The side of the partition that each machine is on.
     sides: Vec<u8>,
     seed: u64,
     rng: StdRng,
 }
 
-/// What has become of a datagram.
+/// What happens to a datagram.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// Nobody will ever see it.
+    /// It never arrives.
     Lost,
-    /// It arrives after this time, and perhaps once more after the other.
+    /// It arrives after the first time, and a duplicate after the second.
     Arrives(Duration, Option<Duration>),
 }
 
@@ -86,21 +85,21 @@ impl Network {
         }
     }
 
-    /// From now on `to` does not hear `from`. The other way round nothing changes.
+    /// Loses all datagrams from `from` to `to` from now on, but not those the other way.
     pub fn cut(&mut self, from: Id, to: Id) {
         self.cuts.insert((from, to));
     }
 
-    /// Splits the network: those in `minority` hear only one another, and so do the others.
-    pub fn part(&mut self, minority: &[Id]) {
+    /// Partitions the network: those in `minority` reach only one another, and so do the others.
+    pub fn partition(&mut self, minority: &[Id]) {
         self.sides.clear();
         let size = minority.iter().map(|id| id.index() + 1).max().unwrap_or(0);
         self.sides.resize(size, 0);
         minority.iter().for_each(|id| self.sides[id.index()] = 1);
     }
 
-    /// Undoes every cut and split.
-    pub fn mend(&mut self) {
+    /// Undoes all cuts and partitions.
+    pub fn heal(&mut self) {
         self.cuts.clear();
         self.sides.clear();
     }
@@ -124,7 +123,7 @@ impl Network {
         Fate::Arrives(first, again)
     }
 
-    /// Whether the link is dumb just now. A hash decides, so that no link needs a memory.
+    /// Whether the link loses everything just now. A hash decides, so that links need no state.
     fn is_in_burst(&self, from: Id, to: Id, now: Micros) -> bool {
         if self.weather.bursts == 0.0 {
             return false;
@@ -153,7 +152,7 @@ impl Network {
         delay
     }
 
-    /// Damages a datagram, or more often does not; says which.
+    /// Damages a datagram, with the probability that the weather has. Returns whether it did.
     pub fn damage(&mut self, datagram: &mut Vec<u8>) -> bool {
         if datagram.is_empty() || !chance(&mut self.rng, self.weather.damaged) {
             return false;
@@ -170,7 +169,7 @@ impl Network {
     }
 }
 
-/// Draws nothing where there is nothing to decide: a calm world costs no random numbers.
+/// Draws a random number only if the share is not zero.
 fn chance(rng: &mut impl Rng, share: f64) -> bool {
     share > 0.0 && rng.random_bool(share)
 }
@@ -188,22 +187,22 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_is_one_way_and_a_split_is_not() {
+    fn a_cut_is_one_way_and_a_partition_is_not() {
         let mut network = Network::new(1);
         network.cut(A, B);
         assert_eq!(arrivals(&mut network, A, B), 0);
         assert_eq!(arrivals(&mut network, B, A), 1000);
-        network.mend();
-        network.part(&[B]);
+        network.heal();
+        network.partition(&[B]);
         assert_eq!(arrivals(&mut network, A, B), 0);
         assert_eq!(arrivals(&mut network, B, A), 0);
         assert_eq!(arrivals(&mut network, B, B), 1000);
-        network.mend();
+        network.heal();
         assert_eq!(arrivals(&mut network, A, B), 1000);
     }
 
     #[test]
-    fn the_shares_are_what_they_say() {
+    fn faults_have_the_configured_frequency() {
         let mut network = Network::new(1);
         network.weather.loss = 0.25;
         assert!((700..800).contains(&arrivals(&mut network, A, B)));
@@ -239,6 +238,6 @@ mod tests {
             assert_eq!(lost(A, B, 0), lost(A, B, 399_999));
             slots += u32::from(lost(A, B, 0) != lost(B, A, 0));
         }
-        assert!(slots > 10, "other links fall dumb at other times");
+        assert!(slots > 10, "links have bursts at different times");
     }
 }

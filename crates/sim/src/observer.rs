@@ -1,4 +1,4 @@
-//! Somebody who sees all that happens, and keeps count: what experiments measure.
+//! Sees all that happens, and counts it for experiments.
 
 use indexmap::IndexSet;
 
@@ -10,52 +10,52 @@ use swim::table::claim::{Claim, Incarnation, Status};
 use swim::table::payload::Payload;
 use swim::time::Micros;
 
-/// What was seen.
+/// What experiments measure.
 #[derive(Default)]
 pub struct Observer {
-    /// Whoever is talked of.
+    /// The member whose views are watched.
     subject: Option<Uri>,
-    /// What everybody last held of the subject.
+    /// The last claim and payload that each machine held of the subject.
     held: Vec<Option<(Claim, u64)>>,
-    /// Who learnt what of the subject, and when.
+    /// Each change of that.
     pub sightings: Vec<Sighting>,
-    /// How many datagrams were sent, by anybody.
+    /// How many datagrams were sent.
     pub datagrams: u64,
-    /// How many bytes there were in them, headers of IP and UDP not counted.
+    /// How many bytes were in them, without headers of IP and UDP.
     pub bytes: u64,
-    /// Who was suspected, at which incarnation, though nothing was wrong with him.
-    pub wronged: IndexSet<(Uri, Incarnation)>,
-    /// Who was called dead, at which incarnation, though nothing was wrong with him, nor with whoever
-    /// did.
-    pub buried: IndexSet<(Uri, Incarnation)>,
-    /// With whom something is wrong by intention.
-    ill: IndexSet<Uri>,
+    /// Members that were suspected although they were up, and at which incarnation.
+    pub false_suspicions: IndexSet<(Uri, Incarnation)>,
+    /// Members that were declared dead although they were up, and at which incarnation. Declarations of
+    /// faulty members do not count.
+    pub false_deaths: IndexSet<(Uri, Incarnation)>,
+    /// Members that an experiment disturbs.
+    faulty: IndexSet<Uri>,
 }
 
-/// Somebody has learnt something of the subject.
+/// A machine holds something new of the subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sighting {
-    /// When.
+    /// The time.
     pub at: Micros,
-    /// Who.
+    /// The machine.
     pub by: Id,
-    /// What is said.
+    /// The claim that it holds.
     pub claim: Claim,
-    /// What the payload means that he shows.
+    /// The semantic hash of the payload that it shows.
     pub payload: u64,
 }
 
 impl Observer {
-    /// Begins to watch what is held of `subject`, by whoever learns something new.
+    /// Begins to watch what all machines hold of `subject`.
     pub fn watch(&mut self, subject: Uri) {
         self.subject = Some(subject);
         self.held.clear();
         self.sightings.clear();
     }
 
-    /// Forgets what was counted. What is said of those who are `ill`, and what they say of deaths,
-    /// does not count from now on.
-    pub fn count_anew(&mut self, ill: impl IntoIterator<Item = Uri>) {
+    /// Sets all counts to zero. From now on, suspicions of `faulty` members and deaths that they declare do
+    /// not count.
+    pub fn reset(&mut self, faulty: impl IntoIterator<Item = Uri>) {
         let subject = self.subject.take();
         let (held, sightings) = (
             core::mem::take(&mut self.held),
@@ -65,13 +65,13 @@ impl Observer {
             subject,
             held,
             sightings,
-            ill: ill.into_iter().collect(),
+            faulty: faulty.into_iter().collect(),
             ..Self::default()
         };
     }
 
-    /// Looks at `id`, who has had an input.
-    pub(super) fn look(&mut self, at: Micros, by: Id, engine: &Engine) {
+    /// Notes what a machine holds of the subject after an input.
+    pub(super) fn observe(&mut self, at: Micros, by: Id, engine: &Engine) {
         let Some(subject) = &self.subject else {
             return;
         };
@@ -94,19 +94,24 @@ impl Observer {
         }
     }
 
-    /// Notes that somebody said so. `well` is whether nothing is wrong with whom it is about.
-    pub(super) fn hear(&mut self, report: &LogEvent, engine: &Engine, well: impl Fn(&Uri) -> bool) {
-        let by_ill = engine.myself().is_some_and(|uri| self.ill.contains(uri));
+    /// Counts false suspicions and deaths. `is_up` is whether the process of a member runs.
+    pub(super) fn handle_report(
+        &mut self,
+        report: &LogEvent,
+        engine: &Engine,
+        is_up: impl Fn(&Uri) -> bool,
+    ) {
+        let by_faulty = engine.myself().is_some_and(|uri| self.faulty.contains(uri));
         let (uri, list) = match report {
-            LogEvent::Suspected { uri, .. } => (uri, &mut self.wronged),
-            LogEvent::TimedOut { uri } if !by_ill => (uri, &mut self.buried),
+            LogEvent::Suspected { uri, .. } => (uri, &mut self.false_suspicions),
+            LogEvent::TimedOut { uri } if !by_faulty => (uri, &mut self.false_deaths),
             _ => return,
         };
-        if self.ill.contains(uri) {
+        if self.faulty.contains(uri) {
             return;
         }
         let claim = engine.view(uri).map(|(claim, _)| claim);
-        if let Some(claim) = claim.filter(|claim| claim.status != Status::Alive && well(uri)) {
+        if let Some(claim) = claim.filter(|claim| claim.status != Status::Alive && is_up(uri)) {
             list.insert((uri.clone(), claim.incarnation));
         }
     }

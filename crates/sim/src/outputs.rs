@@ -1,35 +1,34 @@
-//! What an engine has to say, on its way: to its log, to the resolver, to the network.
+//! Carries out what an engine wants: log events, lookups of names, datagrams, timers.
 
 use core::time::Duration;
 
 use crate::engine::Engine;
 use crate::history::Happening;
 use crate::host::{Id, Resolver, State};
-use crate::invariants::{Checks, Input, Violation};
+use crate::invariants::{Input, Invariants, Violation};
 use crate::network::Fate;
 use crate::world::{Event, World};
 use swim::Transmit;
 use swim::identity::uri::Uri;
 use swim::log_event::LogEvent;
 
-/// How many datagrams per member are not on their way at a time, unless each brings forth others
-/// without end.
+/// More datagrams per member than this are on their way only if each causes others without end.
 const STORM_PER_MEMBER: usize = 5000;
 
-/// How long a resolver takes to find that there is no such name, in µs.
+/// How long a resolver takes to find that a name does not exist, in µs.
 const NO_SUCH_NAME: u64 = 1000;
 
 impl World {
-    /// Takes everything out of an engine that an input or command has put there.
+    /// Drains the outputs of an engine after an input or a command.
     pub(super) fn drain(&mut self, id: Id) {
-        self.check(id, |checks, engine| {
-            checks.note_own_claim(engine);
+        self.check(id, |invariants, engine| {
+            invariants.note_own_claim(engine);
             Ok(())
         });
         while let Some(transmit) = self.poll(id, Engine::poll_transmit) {
-            match self.bug {
-                Some((victim, bug)) if victim == id => {
-                    for datagram in bug.corrupt(&transmit.datagram) {
+            match self.mutant {
+                Some((victim, mutant)) if victim == id => {
+                    for datagram in mutant.corrupt(&transmit.datagram) {
                         self.emit(
                             id,
                             Transmit {
@@ -45,22 +44,23 @@ impl World {
         while let Some(report) = self.poll(id, Engine::poll_report) {
             self.history
                 .note(self.now, Happening::Reported(id, &report));
-            self.tell_onlooker(id, &report);
+            self.report_to_observer(id, &report);
         }
     }
 
-    fn tell_onlooker(&mut self, id: Id, report: &LogEvent) {
+    fn report_to_observer(&mut self, id: Id, report: &LogEvent) {
         let Some(engine) = &self.hosts[id.index()].engine else {
             return;
         };
-        let well = |uri: &Uri| {
-            let host = self.places.get(uri).map(|id| &self.hosts[id.index()]);
-            host.is_some_and(|host| {
-                let here = host.engine.as_ref().and_then(Engine::myself) == Some(uri);
-                here && host.state == State::Up
-            })
+        let is_up = |uri: &Uri| {
+            let Some(id) = self.ids_by_uri.get(uri) else {
+                return false;
+            };
+            let host = &self.hosts[id.index()];
+            let has_this_uri = host.engine.as_ref().and_then(Engine::myself) == Some(uri);
+            has_this_uri && host.state == State::Up
         };
-        self.observer.hear(report, engine, well);
+        self.observer.handle_report(report, engine, is_up);
     }
 
     fn emit(&mut self, id: Id, transmit: Transmit) {
@@ -68,22 +68,22 @@ impl World {
         self.history
             .note(self.now, Happening::Sent(id, to, datagram));
         self.observer.count(datagram);
-        self.check(id, |checks, engine| {
-            checks.look_at_datagram(id, engine, to, datagram)
+        self.check(id, |invariants, engine| {
+            invariants.check_datagram(id, engine, to, datagram)
         });
-        self.look_up(id, transmit);
+        self.resolve(id, transmit);
     }
 
     pub(super) fn check(
         &mut self,
         id: Id,
-        check: impl FnOnce(&mut Checks, &Engine) -> Result<(), Violation>,
+        check: impl FnOnce(&mut Invariants, &Engine) -> Result<(), Violation>,
     ) {
         let engine = self.hosts[id.index()].engine.as_ref();
-        let Some((checks, engine)) = self.checks.as_mut().zip(engine) else {
+        let Some((invariants, engine)) = self.invariants.as_mut().zip(engine) else {
             return;
         };
-        if let Err(violation) = check(checks, engine) {
+        if let Err(violation) = check(invariants, engine) {
             let seconds = (self.now.0 / 1_000_000, self.now.0 % 1_000_000);
             panic!("at {}.{:06} {id} {violation}", seconds.0, seconds.1);
         }
@@ -105,17 +105,17 @@ impl World {
         }
     }
 
-    fn look_up(&mut self, who: Id, transmit: Transmit) {
-        let host = self.host(who);
+    fn resolve(&mut self, from: Id, transmit: Transmit) {
+        let host = self.host(from);
         let (delay, found) = match host.resolver {
-            _ if !self.places.contains_key(&transmit.to) => (NO_SUCH_NAME, false),
+            _ if !self.ids_by_uri.contains_key(&transmit.to) => (NO_SUCH_NAME, false),
             Resolver::Slow(delay) if transmit.anew => (delay, true),
             Resolver::Failing(delay) if transmit.anew => (delay, false),
-            _by_heart => return self.send(who, &transmit.to, transmit.datagram),
+            _cached => return self.send(from, &transmit.to, transmit.datagram),
         };
         let life = host.lives;
         let event = Event::Resolved {
-            who,
+            from,
             life,
             transmit,
             found,
@@ -127,22 +127,22 @@ impl World {
             .push(self.now + Duration::from_micros(delay), event);
     }
 
-    pub(super) fn resolved(&mut self, who: Id, transmit: Transmit, found: bool) {
+    pub(super) fn resolved(&mut self, from: Id, transmit: Transmit, found: bool) {
         if found {
-            self.send(who, &transmit.to, transmit.datagram);
+            self.send(from, &transmit.to, transmit.datagram);
         } else {
-            self.input(who, Input::Other, |engine, now| {
+            self.input(from, Input::Other, |engine, now| {
                 engine.handle_unsent(&transmit.to, now)
             });
         }
     }
 
     pub(super) fn send(&mut self, from: Id, to: &Uri, mut datagram: Vec<u8>) {
-        let to = self.places[to];
+        let to = self.ids_by_uri[to];
         let most = STORM_PER_MEMBER * self.hosts.len();
         assert!(
             self.queue.len() < most,
-            "a storm: more and more datagrams are on their way"
+            "a storm: datagrams cause ever more datagrams"
         );
         match self.network.fate(from, to, self.now) {
             Fate::Lost => self
@@ -152,9 +152,9 @@ impl World {
                 let last = self.now + again.map_or(first, |again| again.max(first));
                 self.last_arrival = self.last_arrival.max(last);
                 if self.network.damage(&mut datagram)
-                    && let Some(checks) = &mut self.checks
+                    && let Some(invariants) = &mut self.invariants
                 {
-                    checks.forgive(&datagram);
+                    invariants.allow_claims_of(&datagram);
                 }
                 if let Some(again) = again {
                     let datagram = datagram.clone();

@@ -1,15 +1,15 @@
-//! What is to happen, in the order of time.
+//! The events to come, in the order of time.
 
 use core::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
 use swim::time::Micros;
 
-/// Happenings to come. Of two at one instant the one that was decided on first comes first.
+/// Events to come. Of two at the same time, the one that was added first comes first.
 #[derive(Debug)]
 pub struct Queue<T> {
     heap: BinaryHeap<Reverse<Entry<T>>>,
-    decided: u64,
+    added: u64,
 }
 
 #[derive(Debug)]
@@ -20,27 +20,27 @@ struct Entry<T> {
 }
 
 impl<T> Queue<T> {
-    /// Nothing is to happen.
+    /// Creates an empty queue.
     pub const fn new() -> Self {
         Self {
             heap: BinaryHeap::new(),
-            decided: 0,
+            added: 0,
         }
     }
 
-    /// How much is to happen.
+    /// How many events there are.
     pub fn len(&self) -> usize {
         self.heap.len()
     }
 
-    /// Decides that `what` happens at `at`.
+    /// Adds an event.
     pub fn push(&mut self, at: Micros, what: T) {
-        self.decided += 1;
-        let number = self.decided;
+        self.added += 1;
+        let number = self.added;
         self.heap.push(Reverse(Entry { at, number, what }));
     }
 
-    /// What happens next, unless it happens after `end`.
+    /// Removes the next event, unless it is after `end`.
     pub fn pop_until(&mut self, end: Micros) -> Option<(Micros, T)> {
         self.heap.peek().filter(|Reverse(next)| next.at <= end)?;
         let Reverse(Entry { at, what, .. }) = self.heap.pop()?;
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ties_are_broken_by_the_order_of_decision() {
+    fn ties_are_broken_by_the_order_of_adding() {
         let mut queue = Queue::new();
         for (at, what) in [(5, 'd'), (3, 'a'), (3, 'b'), (9, 'e'), (3, 'c')] {
             queue.push(Micros(at), what);

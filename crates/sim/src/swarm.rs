@@ -1,5 +1,5 @@
-//! Worlds that nobody has thought of: a seed decides how many members there are, how they are tuned,
-//! what goes wrong and when. In the end all is well again, and then all must come to agree.
+//! Random worlds with random faults: a seed decides how many members there are, their options, what goes
+//! wrong and when. At the end the faults stop, and all members must come to agree.
 
 use core::time::Duration;
 
@@ -14,45 +14,45 @@ use swim::config::Config;
 use swim::identity::uri::Uri;
 use swim::security::seal::Cipher;
 
-/// One world, and whoever brings trouble into it.
+/// One world, and the source of its faults.
 pub struct Swarm {
     /// The world.
     pub world: World,
     rng: StdRng,
 }
 
-/// What a world came to.
+/// The result of a world.
 #[derive(Clone, Copy, Debug)]
 pub struct Outcome {
     /// How many machines there were.
     pub members: u32,
-    /// For how long it turned.
+    /// How long it lasted, in virtual time.
     pub lasted: Duration,
-    /// How long it took until all agreed, once nothing went wrong any more.
+    /// How long it took after the last fault until all agreed.
     pub settled: Duration,
     /// [`World::history`].
     pub history: u64,
 }
 
 impl Swarm {
-    /// The world of this seed, with members who have not met yet.
+    /// Creates the world of this seed, without members yet.
     pub fn new(seed: u64) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
         let mut world = World::new(rng.random());
         world.config = config(&mut rng);
         world.network.weather = calm(&mut rng, &world.config);
-        world.old_share = [0.0, 0.0, 0.0, 0.0, 0.0, 0.3, 0.5, 0.8][rng.random_range(0..8)];
-        if world.old_share == 0.0 {
+        world.legacy_share = [0.0, 0.0, 0.0, 0.0, 0.0, 0.3, 0.5, 0.8][rng.random_range(0..8)];
+        if world.legacy_share == 0.0 {
             (world.config.encryption_cipher, world.key) = encryption(&mut rng);
         }
         Self { world, rng }
     }
 
-    /// Plays it to the end.
+    /// Runs it to the end.
     ///
     /// # Panics
     ///
-    /// When a rule is broken, or not all agree in time.
+    /// If a rule is broken, or not all agree in time.
     pub fn play(mut self) -> Outcome {
         let members = match self.rng.random_range(0..8) {
             0 => self.rng.random_range(10..=24),
@@ -66,16 +66,16 @@ impl Swarm {
         }
         for _ in 0..self.rng.random_range(5..40) {
             self.pass_time();
-            self.make_trouble(&calm);
+            self.inject_fault(&calm);
         }
         self.pass_time();
-        self.end_trouble(calm);
+        self.end_faults(calm);
         let healed = self.world.now();
         self.world.settle();
         let settled = self.world.now().since(healed);
-        // The probes that began amid the trouble may yet fail.
+        // Probes that began during a fault may yet fail.
         self.world.run(self.world.config.protocol_period * 2);
-        // Those who are gone may be forgotten meanwhile.
+        // Members that are gone may be forgotten meanwhile.
         self.world.run(self.world.config.reap_timeout);
         self.world.settle();
         self.world.expect_quiet();
@@ -87,24 +87,24 @@ impl Swarm {
         }
     }
 
-    /// Up to a few periods, often much less: trouble comes in heaps.
+    /// Up to a few periods, and often much less, so that faults come in clusters.
     fn pass_time(&mut self) {
         let most = self.world.config.protocol_period * 4;
         let share = self.rng.random_range(0.0..1.0_f64);
         self.world.run(most.mul_f64(share * share * share));
     }
 
-    fn make_trouble(&mut self, calm: &Weather) {
-        let id = self.anybody();
+    fn inject_fault(&mut self, calm: &Weather) {
+        let id = self.random_host();
         match self.rng.random_range(0..100) {
             0..12 => self.stop(id),
-            12..28 => self.start_somebody(),
+            12..28 => self.start_one(),
             28..33 => self.restart(id),
             33..37 => self.leave(id),
             37..47 => self.pause(id),
-            47..53 => self.part(),
+            47..53 => self.partition(),
             53..58 => self.cut(id),
-            58..66 => self.mend(),
+            58..66 => self.heal(),
             66..76 => {
                 let storm = self.storm(calm);
                 self.change_weather(storm);
@@ -119,13 +119,13 @@ impl Swarm {
         }
     }
 
-    fn anybody(&mut self) -> Id {
+    fn random_host(&mut self) -> Id {
         let count = self.world.ids().count() as u32;
         Id(self.rng.random_range(0..count))
     }
 
-    /// Anybody who takes part, if anybody does.
-    fn somebody(&mut self) -> Option<Id> {
+    /// A participant, if there is one.
+    fn random_participant(&mut self) -> Option<Id> {
         let participants: Vec<Id> = self.world.participants().collect();
         let index = self.rng.random_range(0..participants.len().max(1));
         participants.get(index).copied()
@@ -147,7 +147,7 @@ impl Swarm {
         }
     }
 
-    fn start_somebody(&mut self) {
+    fn start_one(&mut self) {
         let idle = |id: &Id| !self.world.takes_part(*id);
         let idle: Vec<Id> = self.world.ids().filter(idle).collect();
         if idle.is_empty() {
@@ -156,19 +156,19 @@ impl Swarm {
         let id = idle[self.rng.random_range(0..idle.len())];
         match self.world.host(id).state {
             State::Down | State::Off => self.world.start(id),
-            // It has left, and its process lives on.
+            // The member has left, but its process runs on.
             State::Up => self.world.init_again(id),
             State::Paused => return,
         }
         if self.rng.random_bool(0.5) {
             self.set_payload(id);
         }
-        if let Some(contact) = self.somebody().filter(|contact| *contact != id) {
+        if let Some(contact) = self.random_participant().filter(|contact| *contact != id) {
             self.world.introduce(id, contact);
         }
     }
 
-    /// Too quickly for anybody to notice.
+    /// Restarts a process too quickly for other members to notice.
     fn restart(&mut self, id: Id) {
         if self.world.engine(id).is_some() {
             self.world.kill(id);
@@ -189,19 +189,19 @@ impl Swarm {
         self.world.pause(id, duration);
     }
 
-    fn part(&mut self) {
+    fn partition(&mut self) {
         let minority: Vec<Id> = self
             .world
             .ids()
             .filter(|_| self.rng.random_bool(0.4))
             .collect();
         self.world.became(&format!("those apart: {minority:?}"));
-        self.world.network.part(&minority);
+        self.world.network.partition(&minority);
     }
 
-    fn mend(&mut self) {
+    fn heal(&mut self) {
         self.world.became("no cuts any more");
-        self.world.network.mend();
+        self.world.network.heal();
     }
 
     fn change_weather(&mut self, weather: Weather) {
@@ -210,7 +210,7 @@ impl Swarm {
     }
 
     fn cut(&mut self, from: Id) {
-        let to = self.anybody();
+        let to = self.random_host();
         if from != to {
             self.world.became(&format!("{to} no longer hears {from}"));
             self.world.network.cut(from, to);
@@ -260,9 +260,9 @@ impl Swarm {
     }
 
     fn rename(&mut self, id: Id) {
-        // The Lua rock sends an answer for a former name of its own to itself, without end.
-        let ours = self.world.host(id).kind == Implementation::Ours;
-        if ours && self.world.takes_part(id) && self.world.host(id).state == State::Up {
+        // membership 2.x forwards an answer for its own former name to itself, without end.
+        let is_native = self.world.host(id).implementation == Implementation::Native;
+        if is_native && self.world.takes_part(id) && self.world.host(id).state == State::Up {
             let name = format!("name-{}", self.rng.random_range(0..4_u32));
             let free = Uri::new(&name, 3301).is_ok_and(|uri| self.world.is_free(&uri));
             if free {
@@ -271,9 +271,9 @@ impl Swarm {
         }
     }
 
-    /// An operator or a user does something that is not called for.
+    /// An operator or a program does something for no reason.
     fn meddle(&mut self, id: Id) {
-        let subject = self.anybody();
+        let subject = self.random_host();
         let uri = self.world.host(subject).uri.clone();
         let choice = self.rng.random_range(0..3);
         if id == subject || self.world.host(id).state != State::Up {
@@ -296,16 +296,16 @@ impl Swarm {
     }
 
     fn introduce(&mut self, id: Id) {
-        let newcomer = self.anybody();
+        let newcomer = self.random_host();
         if id != newcomer && self.world.host(id).state == State::Up {
             self.world.introduce(id, newcomer);
         }
     }
 
-    /// All is well from now on, and everybody has heard of somebody who has heard of him.
-    fn end_trouble(&mut self, calm: Weather) {
+    /// Ends all faults, and waits until pauses are over and datagrams have arrived.
+    fn end_faults(&mut self, calm: Weather) {
         self.world.became("the trouble ends");
-        self.mend();
+        self.heal();
         self.change_weather(calm);
         for id in self.world.ids() {
             self.world.host_mut(id).resolver = Resolver::Prompt;
@@ -313,14 +313,14 @@ impl Swarm {
         let all_run = |world: &World| world.ids().all(|id| world.host(id).state != State::Paused);
         let longest = self.world.config.protocol_period * 100;
         self.world.run_until(longest, all_run).expect("pauses end");
-        self.world.clear_the_air();
+        self.world.deliver_all();
         if self.world.participants().next().is_none() {
-            self.start_somebody();
+            self.start_one();
         }
     }
 }
 
-/// Options that make sense together.
+/// Random options that make sense together.
 fn config(rng: &mut StdRng) -> Config {
     let period = Duration::from_millis([200, 500, 1000, 1000, 2000][rng.random_range(0..5)]);
     Config {
@@ -338,7 +338,7 @@ fn config(rng: &mut StdRng) -> Config {
     }
 }
 
-/// Mostly none; damaged datagrams of the Lua rock's cipher could say anything.
+/// Mostly none. The cipher of membership 2.x is left out: damaged datagrams could claim anything.
 fn encryption(rng: &mut StdRng) -> (Cipher, Option<Vec<u8>>) {
     match rng.random_range(0..6) {
         0 | 1 => (Cipher::Aead, Some(b"a key".to_vec())),
@@ -347,7 +347,7 @@ fn encryption(rng: &mut StdRng) -> (Cipher, Option<Vec<u8>>) {
     }
 }
 
-/// A network on which an ACK is there long before it is missed.
+/// A network on which an ACK comes long before its timeout.
 fn calm(rng: &mut StdRng, config: &Config) -> Weather {
     let share = rng.random_range(0.001..0.1);
     Weather {

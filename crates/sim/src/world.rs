@@ -1,4 +1,4 @@
-//! Time, and who acts next; what operators and users do.
+//! Time, and the order of events.
 
 use core::time::Duration;
 
@@ -9,8 +9,8 @@ use rand::{RngExt, SeedableRng};
 use crate::engine::{Engine, Implementation};
 use crate::history::{Happening, History, Reader};
 use crate::host::{Clocks, Host, Id, Inbox, Resolver, State};
-use crate::invariants::{Checks, Input};
-use crate::mutants::Planted;
+use crate::invariants::{Input, Invariants};
+use crate::mutants::Mutant;
 use crate::network::{Fate, Network};
 use crate::observer::Observer;
 use crate::queue::Queue;
@@ -19,95 +19,95 @@ use swim::config::Config;
 use swim::identity::uri::Uri;
 use swim::time::{Micros, Now};
 
-/// Many machines, one network, one time.
+/// Many machines, one network, one clock.
 pub struct World {
-    /// The options of everybody who is started from now on.
+    /// The options of processes that are started from now on.
     pub config: Config,
-    /// With which key members seal their datagrams from the start; the Lua rock is given none.
+    /// The encryption key of native processes that are started from now on; membership 2.x gets none.
     pub key: Option<Vec<u8>>,
-    /// What has arrived, for who wants to play it again.
+    /// Records all datagrams that arrive, if it is set.
     pub tape: Option<Vec<Recording>>,
-    /// Which share of the machines that are yet to be added runs the Lua rock.
-    pub old_share: f64,
-    /// What lies between the machines.
+    /// The share of the machines added from now on that run membership 2.x.
+    pub legacy_share: f64,
+    /// The links between the machines.
     pub network: Network,
     pub(super) now: Micros,
     pub(super) queue: Queue<Event>,
     pub(super) hosts: Vec<Host>,
-    /// Which machine a URI leads to.
-    pub(super) places: IndexMap<Uri, Id>,
+    /// The machine of each URI that there ever was.
+    pub(super) ids_by_uri: IndexMap<Uri, Id>,
     pub(super) rng: StdRng,
     pub(super) history: History,
-    pub(super) checks: Option<Checks>,
-    /// Whose implementation is wrong, and how.
-    pub bug: Option<Planted>,
-    /// Who keeps count of what happens.
+    pub(super) invariants: Option<Invariants>,
+    /// The machine with a planted bug, and the bug.
+    pub mutant: Option<(Id, Mutant)>,
+    /// Counts what experiments measure.
     pub observer: Observer,
-    /// When the last of the datagrams arrives that are on their way.
+    /// When the last of the datagrams on their way arrives.
     pub(super) last_arrival: Micros,
 }
 
-/// What is to happen.
+/// An event to come.
 pub(super) enum Event {
     /// A datagram reaches a machine.
     Arrival { from: Id, to: Id, datagram: Vec<u8> },
-    /// Somebody wanted to be woken.
+    /// The deadline of an engine.
     Wake(Id),
-    /// A machine goes on.
+    /// A pause ends.
     Resume(Id),
-    /// Somebody learns that nobody listens where he sent something.
+    /// The kernel of `to` reports that the port of `by` is closed.
     Refusal { to: Id, by: Uri },
-    /// A name was looked up, with or without success.
+    /// A lookup of a name has ended, with or without success.
     Resolved {
-        who: Id,
+        from: Id,
         life: u32,
         transmit: Transmit,
         found: bool,
     },
 }
 
-/// The port that everybody uses.
+/// The port of all machines.
 pub(super) const PORT: u16 = 3301;
 
-// What there is.
+// What the world consists of.
 impl World {
-    /// An empty world. Everything that will happen by chance follows from `seed`.
+    /// Creates an empty world. All random decisions follow from `seed`.
     pub fn new(seed: u64) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
         Self {
             config: Config::default(),
             key: None,
             tape: None,
-            old_share: 0.0,
+            legacy_share: 0.0,
             network: Network::new(rng.random()),
             now: Micros(0),
             queue: Queue::new(),
             hosts: Vec::new(),
-            places: IndexMap::new(),
+            ids_by_uri: IndexMap::new(),
             rng,
             history: History::default(),
-            checks: Some(Checks::default()),
-            bug: None,
+            invariants: Some(Invariants::default()),
+            mutant: None,
             observer: Observer::default(),
             last_arrival: Micros(0),
         }
     }
 
-    /// The same world, in which nobody looks whether everything is right: that takes time.
+    /// The same world without the checks of the invariants, which take time.
     pub fn unchecked(mut self) -> Self {
-        self.checks = None;
+        self.invariants = None;
         self
     }
 
-    /// `count` members that have never heard of one another. They start one after the other, so that
-    /// their periods begin at different times.
+    /// Creates a world of `count` members that do not know one another. They start one after the other, so
+    /// that their periods begin at different times.
     pub fn of_strangers(count: u32, seed: u64) -> Self {
         let mut world = Self::new(seed);
         world.populate(count);
         world
     }
 
-    /// Starts `count` more members within about a period.
+    /// Adds and starts `count` members within about a period.
     pub fn populate(&mut self, count: u32) {
         for _ in 0..count {
             let id = self.add();
@@ -118,14 +118,14 @@ impl World {
         }
     }
 
-    /// `count` members that know one another.
+    /// Creates a world of `count` members that know one another.
     pub fn of(count: u32, seed: u64) -> Self {
         let mut world = Self::of_strangers(count, seed);
         world.acquaint();
         world
     }
 
-    /// Has the first member add all others, and waits until they all know one another.
+    /// Has the first member add all others, and waits until all know one another.
     pub fn acquaint(&mut self) {
         for id in self.ids().skip(1) {
             self.introduce(Id(0), id);
@@ -133,25 +133,25 @@ impl World {
         self.settle();
     }
 
-    /// One more machine, on which nothing runs yet.
+    /// Adds a machine, without a process yet.
     pub fn add(&mut self) -> Id {
         let id = Id(u32::try_from(self.hosts.len()).expect("less than 2^32 machines"));
         let uri = Uri::new(&id.to_string(), PORT).expect("a name");
-        self.places.insert(uri.clone(), id);
-        let old = |count: u32| (f64::from(count) * self.old_share).floor();
-        let kind = if old(id.0 + 1) > old(id.0) {
+        self.ids_by_uri.insert(uri.clone(), id);
+        let legacy = |count: u32| (f64::from(count) * self.legacy_share).floor();
+        let implementation = if legacy(id.0 + 1) > legacy(id.0) {
             Implementation::Legacy
         } else {
-            Implementation::Ours
+            Implementation::Native
         };
         self.hosts.push(Host {
             uri,
-            kind,
+            implementation,
             state: State::Down,
             engine: None,
             clocks: Clocks {
                 monotonic: self.rng.random_range(1..1 << 40),
-                // Some time in 2026, give or take the minute by which its clock is wrong.
+                // A time in 2026. Clocks differ by up to a minute.
                 wall: 1_780_000_000_000_000 + self.rng.random_range(0..60_000_000),
             },
             inbox: Inbox::default(),
@@ -162,7 +162,7 @@ impl World {
         id
     }
 
-    /// How long the world has been turning.
+    /// The time since the beginning.
     pub const fn now(&self) -> Micros {
         self.now
     }
@@ -172,39 +172,39 @@ impl World {
         (0..self.hosts.len() as u32).map(Id)
     }
 
-    /// One machine.
+    /// A machine.
     pub fn host(&self, id: Id) -> &Host {
         &self.hosts[id.index()]
     }
 
-    /// One machine, to meddle with.
+    /// A machine, to be changed.
     pub fn host_mut(&mut self, id: Id) -> &mut Host {
         &mut self.hosts[id.index()]
     }
 
-    /// A number that two worlds share only if everything in them happened alike.
+    /// A hash that is equal for two worlds only if all their events were.
     pub const fn history(&self) -> u64 {
         self.history.hash()
     }
 
-    /// Has everything that happens from now on read by `reader`.
+    /// Hands the text of each event from now on to `reader`.
     pub fn read_by(&mut self, reader: Reader) {
         self.history.read_by(reader);
     }
 }
 
-/// A datagram that has arrived somewhere.
+/// A datagram that has arrived.
 #[derive(Clone, Debug)]
 pub struct Recording {
-    /// Who sent it.
+    /// The sender.
     pub from: Id,
-    /// Where it arrived.
+    /// The recipient.
     pub to: Id,
-    /// What it was.
+    /// Its bytes.
     pub datagram: Vec<u8>,
 }
 
-// How the world turns.
+// How time passes.
 impl World {
     /// Lets time pass.
     pub fn run(&mut self, duration: Duration) {
@@ -213,12 +213,16 @@ impl World {
         self.now = end;
     }
 
-    /// Lets time pass until something is so, and says how long that took; `None` if it was not so
-    /// before `limit` was over.
-    pub fn run_until(&mut self, limit: Duration, so: impl Fn(&Self) -> bool) -> Option<Duration> {
+    /// Lets time pass until `condition` holds, and returns how long that took; `None` if it does not hold
+    /// within `limit`.
+    pub fn run_until(
+        &mut self,
+        limit: Duration,
+        condition: impl Fn(&Self) -> bool,
+    ) -> Option<Duration> {
         let start = self.now;
         let end = start + limit;
-        while !so(self) {
+        while !condition(self) {
             if !self.step(end) {
                 self.now = end;
                 return None;
@@ -227,12 +231,12 @@ impl World {
         Some(self.now.since(start))
     }
 
-    /// Lets time pass until all that is on its way now has arrived.
-    pub fn clear_the_air(&mut self) {
+    /// Lets time pass until all datagrams that are on their way now have arrived.
+    pub fn deliver_all(&mut self) {
         self.run(self.last_arrival.since(self.now));
     }
 
-    /// Lets the next thing happen, unless it is after `end`.
+    /// Handles the next event, unless it is after `end`. Returns whether there was one.
     fn step(&mut self, end: Micros) -> bool {
         let Some((at, event)) = self.queue.pop_until(end) else {
             return false;
@@ -250,13 +254,13 @@ impl World {
                 }
             }
             Event::Resolved {
-                who,
+                from,
                 life,
                 transmit,
                 found,
             } => {
-                if self.host(who).lives == life {
-                    self.resolved(who, transmit, found);
+                if self.host(from).lives == life {
+                    self.resolved(from, transmit, found);
                 }
             }
         }
@@ -295,9 +299,9 @@ impl World {
             tape.push(Recording { from, to, datagram });
         }
         let source = self.host(from).uri.clone();
-        if let Some((victim, bug)) = self.bug
+        if let Some((victim, mutant)) = self.mutant
             && victim == to
-            && !bug.hears(&self.host(to).uri, datagram)
+            && !mutant.handles(&self.host(to).uri, datagram)
         {
             return;
         }
@@ -308,7 +312,7 @@ impl World {
 
     fn wake(&mut self, id: Id) {
         let host = &mut self.hosts[id.index()];
-        // Else it has changed its mind since, and another wake is on its way.
+        // Otherwise the deadline has changed since, and another event is in the queue.
         if host.state == State::Up && host.wake == Some(self.now) {
             host.wake = None;
             self.history.note(self.now, Happening::Woke(id));
@@ -316,7 +320,7 @@ impl World {
         }
     }
 
-    /// Goes on after a pause: which comes first, what was received or what was due, is open.
+    /// Ends a pause. Whether the datagrams or the timeouts are handled first is random.
     fn resume(&mut self, id: Id) {
         let host = &mut self.hosts[id.index()];
         if host.state != State::Paused {
@@ -337,7 +341,7 @@ impl World {
         }
     }
 
-    /// Gives an input to the engine on `id`, and takes what comes of it.
+    /// Hands an input to the engine of `id`, and carries out what it wants.
     pub(super) fn input<T>(
         &mut self,
         id: Id,
@@ -349,9 +353,11 @@ impl World {
         let outcome = input(host.engine.as_mut()?, now);
         self.drain(id);
         if let Some(engine) = &self.hosts[id.index()].engine {
-            self.observer.look(self.now, id, engine);
+            self.observer.observe(self.now, id, engine);
         }
-        self.check(id, |checks, engine| checks.look(id, engine, kind, now));
+        self.check(id, |invariants, engine| {
+            invariants.check(id, engine, kind, now)
+        });
         self.arm(id);
         Some(outcome)
     }

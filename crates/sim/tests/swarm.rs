@@ -66,7 +66,7 @@ fn no_rule_is_broken_and_in_the_end_all_agree() {
 #[test]
 fn a_bug_that_was_planted_is_found() {
     for bug in Mutant::ALL {
-        let violations = play(40, |swarm| swarm.world.bug = Some((Id(1), bug)));
+        let violations = play(40, |swarm| swarm.world.mutant = Some((Id(1), bug)));
         let symptom = match bug {
             Mutant::Inflates => "which it never was",
             Mutant::Swells => "and the limit is",

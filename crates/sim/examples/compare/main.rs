@@ -54,7 +54,7 @@ pub struct Column {
     /// What is above it.
     pub name: &'static str,
     /// Which share of the members runs the Lua rock.
-    pub old_share: f64,
+    pub legacy_share: f64,
     /// What is at work in the others.
     pub mechanisms: Mechanisms,
 }
@@ -104,14 +104,14 @@ fn wanted(row: &Row, arguments: &Arguments) -> bool {
 fn columns(without: bool) -> Vec<Column> {
     let ours = |name, mechanisms| Column {
         name,
-        old_share: 0.0,
+        legacy_share: 0.0,
         mechanisms,
     };
     let all = Mechanisms::ALL;
     if !without {
-        let of = |name, old_share| Column {
+        let of = |name, legacy_share| Column {
             name,
-            old_share,
+            legacy_share,
             mechanisms: all,
         };
         return vec![

@@ -58,7 +58,7 @@ impl Experiment {
     /// Whether it is tried for this column: with the Lua rock, which works through its whole table for
     /// each datagram, a large group takes too long.
     pub fn applies(&self, column: &Column) -> bool {
-        column.old_share == 0.0 || self.members <= 1000
+        column.legacy_share == 0.0 || self.members <= 1000
     }
 
     /// Tries it in one group: a figure for each row.
@@ -69,7 +69,7 @@ impl Experiment {
         };
         (self.try_with)(&Group {
             members: self.members,
-            old_share: column.old_share,
+            legacy_share: column.legacy_share,
             weather: lan(0.0),
             config,
             payload: 0,
@@ -339,13 +339,16 @@ fn lossy(group: &Group, loss: f64) -> Vec<Option<f64>> {
     let mut world = group.world();
     world.network.weather = lan(loss);
     let hours = match group.config.mechanisms {
-        Mechanisms::ALL if group.old_share == 0.0 => 1000.0,
+        Mechanisms::ALL if group.legacy_share == 0.0 => 1000.0,
         _lacking => 20.0,
     };
     let lasting = Duration::from_secs_f64(hours * 3600.0 / f64::from(group.members));
     let calm = world.try_calm(lasting);
     let per_1000_hours = |count: usize| Some(count as f64 * 1000.0 / calm.member_hours);
-    vec![per_1000_hours(calm.wronged), per_1000_hours(calm.buried)]
+    vec![
+        per_1000_hours(calm.false_suspicions),
+        per_1000_hours(calm.false_deaths),
+    ]
 }
 
 /// Who takes whom for dead, or for suspect, though both are well.
@@ -386,7 +389,10 @@ fn paused(group: &Group, longest: Duration) -> Vec<Option<f64>> {
     let well = world.ids().filter(|id| !ill.contains(id)).collect();
     let mut errors = Errors::among(well, Status::Dead);
     let calm = world.try_pauses(&ill, longest, seconds(600), |world| errors.look(world));
-    vec![Some(errors.count as f64), Some(calm.wronged as f64)]
+    vec![
+        Some(errors.count as f64),
+        Some(calm.false_suspicions as f64),
+    ]
 }
 
 /// How often one of those who hear took another of them for suspect.
@@ -409,7 +415,7 @@ fn deaf(group: &Group) -> Vec<Option<f64>> {
 fn half_paused(group: &Group) -> Vec<Option<f64>> {
     let mut world = group.world();
     let half = group.some(group.members as usize / 2);
-    world.observer.count_anew([]);
+    world.observer.reset([]);
     for id in &half {
         world.pause(*id, seconds(10));
         world.run(seconds(1) / group.members * 2);
@@ -417,6 +423,6 @@ fn half_paused(group: &Group) -> Vec<Option<f64>> {
     world.run(seconds(10));
     let back = world.try_reunion(LIMIT);
     world.run(seconds(20));
-    let errors = world.observer.wronged.len() + world.observer.buried.len();
+    let errors = world.observer.false_suspicions.len() + world.observer.false_deaths.len();
     vec![Some(errors as f64), in_seconds(back)]
 }

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! cargo run --release --example simulate -- --members 10,100,1000 --loss 0.1 --runs 5
-//! cargo run --release --example simulate -- --members 10,100,1000 --old-share 0,1 --plot out.svg
+//! cargo run --release --example simulate -- --members 10,100,1000 --legacy-share 0,1 --plot out.svg
 //! ```
 
 mod plot;
@@ -35,11 +35,11 @@ struct Arguments {
     members: Vec<u32>,
     /// Which share of the members runs the Lua rock; of several shares each is tried.
     #[arg(long, value_delimiter = ',', default_value = "0")]
-    old_share: Vec<f64>,
+    legacy_share: Vec<f64>,
     /// Larger groups in which the Lua rock runs are left out: it works through its whole table for
     /// each datagram.
     #[arg(long, default_value_t = 1000)]
-    old_most: u32,
+    legacy_most: u32,
     /// Which share of all datagrams is lost.
     #[arg(long, default_value_t = 0.0)]
     loss: f64,
@@ -125,14 +125,14 @@ fn plans(arguments: &Arguments) -> Vec<Plan> {
     };
     let mut plans = Vec::new();
     for &members in &arguments.members {
-        let feasible = |share: &&f64| **share == 0.0 || members <= arguments.old_most;
-        for &old_share in arguments.old_share.iter().filter(feasible) {
+        let feasible = |share: &&f64| **share == 0.0 || members <= arguments.legacy_most;
+        for &legacy_share in arguments.legacy_share.iter().filter(feasible) {
             for seed in (arguments.seed..).take(arguments.runs as usize) {
                 let weather = weather.clone();
                 let (config, payload) = (Config::default(), arguments.payload);
                 let group = Group {
                     members,
-                    old_share,
+                    legacy_share,
                     weather,
                     config,
                     payload,

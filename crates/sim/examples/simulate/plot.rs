@@ -61,27 +61,30 @@ pub fn draw(file: &Path, title: &str, trials: &[Trial]) -> Drawn {
 
 /// Some trials of one implementation, or of one mixture.
 struct Kin<'a> {
-    old_share: f64,
+    legacy_share: f64,
     color: RGBColor,
     name: String,
     trials: Vec<&'a Trial>,
 }
 
 fn kin(trials: &[Trial]) -> Vec<Kin<'_>> {
-    let mut shares: Vec<f64> = trials.iter().map(|trial| trial.group.old_share).collect();
+    let mut shares: Vec<f64> = trials
+        .iter()
+        .map(|trial| trial.group.legacy_share)
+        .collect();
     shares.sort_by(f64::total_cmp);
     shares.dedup();
-    let kin = |old_share: f64| {
-        let (color, name) = match old_share {
+    let kin = |legacy_share: f64| {
+        let (color, name) = match legacy_share {
             0.0 => (COLORS[0], "this module".to_owned()),
             1.0 => (COLORS[1], "Lua rock (model)".to_owned()),
             share if share <= 0.5 => (COLORS[2], format!("{:.0} % Lua rock", share * 100.0)),
             share => (COLORS[3], format!("{:.0} % Lua rock", share * 100.0)),
         };
-        let of_kin = |trial: &&Trial| trial.group.old_share == old_share;
+        let of_kin = |trial: &&Trial| trial.group.legacy_share == legacy_share;
         let trials = trials.iter().filter(of_kin).collect();
         Kin {
-            old_share,
+            legacy_share,
             color,
             name,
             trials,
@@ -109,7 +112,7 @@ impl Kin<'_> {
 
     /// What theory says of it.
     fn in_theory(&self, figure: usize) -> Curve {
-        if self.old_share != 0.0 && self.old_share != 1.0 {
+        if self.legacy_share != 0.0 && self.legacy_share != 1.0 {
             return Curve::new();
         }
         let mut sizes = self.trials.clone();
@@ -131,7 +134,7 @@ impl Kin<'_> {
 fn news_in_theory(trial: &Trial, limit: f64) -> Curve {
     let group = &trial.group;
     let latency = group.weather.latency + group.weather.jitter / 2;
-    if group.old_share == 0.0 {
+    if group.legacy_share == 0.0 {
         let limit = limit.min(5.0);
         theory::push(
             group.members,

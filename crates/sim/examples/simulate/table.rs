@@ -41,11 +41,11 @@ pub const FIGURES: [Figure; 9] = [
     },
     Figure {
         name: "false suspicions / member h",
-        of: |trial| Some(trial.wronged_per_hour()),
+        of: |trial| Some(trial.false_suspicions_per_hour()),
     },
     Figure {
         name: "false deaths / member h",
-        of: |trial| Some(trial.buried_per_hour()),
+        of: |trial| Some(trial.false_deaths_per_hour()),
     },
     Figure {
         name: "datagrams / member s",
@@ -86,7 +86,7 @@ pub fn spread(trials: &[&Trial], figure: &Figure) -> Option<Spread> {
 pub fn groups(trials: &[Trial]) -> Vec<((u32, f64), Vec<&Trial>)> {
     let mut groups: Vec<((u32, f64), Vec<&Trial>)> = Vec::new();
     for trial in trials {
-        let key = (trial.group.members, trial.group.old_share);
+        let key = (trial.group.members, trial.group.legacy_share);
         match groups.last_mut() {
             Some((last, group)) if *last == key => group.push(trial),
             _ => groups.push((key, vec![trial])),
@@ -99,8 +99,8 @@ pub fn groups(trials: &[Trial]) -> Vec<((u32, f64), Vec<&Trial>)> {
 pub fn table(trials: &[Trial]) -> String {
     let mut rows = vec![vec!["members".to_owned(), "old share".to_owned()]];
     rows[0].extend(FIGURES.iter().map(|figure| figure.name.to_owned()));
-    for ((members, old_share), group) in groups(trials) {
-        let mut row = vec![members.to_string(), old_share.to_string()];
+    for ((members, legacy_share), group) in groups(trials) {
+        let mut row = vec![members.to_string(), legacy_share.to_string()];
         row.extend(FIGURES.iter().map(|figure| {
             spread(&group, figure).map_or(
                 "-".to_owned(),

@@ -42,8 +42,11 @@ impl Plan {
             let some = self.group.some((self.group.members as usize / 10).max(1));
             let mut calm = world.try_calm(self.lasting / 10);
             let paused = world.try_pauses(&some, self.pause, self.lasting, |_world| {});
-            (calm.member_hours, calm.wronged, calm.buried) =
-                (paused.member_hours, paused.wronged, paused.buried);
+            (calm.member_hours, calm.false_suspicions, calm.false_deaths) = (
+                paused.member_hours,
+                paused.false_suspicions,
+                paused.false_deaths,
+            );
             world.run(2 * self.pause + Duration::from_secs(10));
             calm
         };
@@ -63,7 +66,7 @@ impl Plan {
 impl Trial {
     /// After what trials are sorted.
     pub fn order(&self) -> (u32, f64, u64) {
-        (self.group.members, self.group.old_share, self.group.seed)
+        (self.group.members, self.group.legacy_share, self.group.seed)
     }
 
     /// When this share of the others had heard of the payload, in seconds.
@@ -74,13 +77,13 @@ impl Trial {
     }
 
     /// How often an hour one member was suspected though nothing was wrong with it.
-    pub fn wronged_per_hour(&self) -> f64 {
-        self.calm.wronged as f64 / self.calm.member_hours
+    pub fn false_suspicions_per_hour(&self) -> f64 {
+        self.calm.false_suspicions as f64 / self.calm.member_hours
     }
 
     /// How often an hour one member was called dead though nothing was wrong with it.
-    pub fn buried_per_hour(&self) -> f64 {
-        self.calm.buried as f64 / self.calm.member_hours
+    pub fn false_deaths_per_hour(&self) -> f64 {
+        self.calm.false_deaths as f64 / self.calm.member_hours
     }
 
     /// All of it, for programs to read.
@@ -88,7 +91,7 @@ impl Trial {
         let seconds = |time: Option<Duration>| time.map(|time| time.as_secs_f64());
         json!({
             "members": self.group.members,
-            "old_share": self.group.old_share,
+            "legacy_share": self.group.legacy_share,
             "seed": self.group.seed,
             "loss": self.group.weather.loss,
             "news_50_s": self.news_at(0.5),
@@ -98,8 +101,8 @@ impl Trial {
             "first_dead_s": seconds(self.detection.dead),
             "dead_at_all_s": seconds(self.detection.dead_everywhere),
             "member_hours": self.calm.member_hours,
-            "false_suspicions_per_member_hour": self.wronged_per_hour(),
-            "false_deaths_per_member_hour": self.buried_per_hour(),
+            "false_suspicions_per_member_hour": self.false_suspicions_per_hour(),
+            "false_deaths_per_member_hour": self.false_deaths_per_hour(),
             "datagrams_per_member_s": self.calm.datagrams,
             "bytes_per_member_s": self.calm.bytes,
         })

@@ -1,17 +1,22 @@
-//! A member as the Lua rock `membership` 2.5.3 behaves: to simulate mixed groups, and to compare with.
+//! A model of membership 2.5.3, the Lua rock: to simulate mixed groups, and to compare with.
 //!
-//! It does what its peers can observe, its defects included: every datagram is filled up with random
-//! members; a rumor comes with a count of how often it is still to be told, so that late hearers tell
-//! it once; one record too large ends the selection; a partner for anti-entropy may be oneself; what a
-//! table says of oneself is believed; a datagram larger than the buffer is cut off and dropped.
+//! It does what its peers can observe, its defects included:
 //!
-//! Left out is what no simulation needs: encryption, broadcast, `set_allowed_members`, and the time
-//! that everything takes on the one thread of Tarantool.
+//! - every datagram is filled up with random members;
+//! - a rumor carries a count of how often it is still to be sent, so that members that get it late send it
+//!   once;
+//! - one record that does not fit ends the selection;
+//! - it may choose itself as the peer of anti-entropy;
+//! - it applies what a table says about itself;
+//! - a datagram larger than the buffer is cut off and dropped.
+//!
+//! No simulation needs encryption, broadcast, `set_allowed_members`, and the time that everything takes on
+//! the only thread of Tarantool: they are left out.
 
-mod packing;
+mod packet;
 mod probing;
-mod rumours;
-mod tables;
+mod rumors;
+mod sync;
 
 use std::collections::VecDeque;
 
@@ -29,45 +34,45 @@ use swim::table::payload::Payload;
 use swim::table::preload::Preloaded;
 use swim::time::{Micros, Now};
 use swim::wire::{Body, MessageType, PingData, ack_data, decode_first};
-use tables::Entropy;
+use sync::SyncState;
 
-/// A member of the Lua rock.
+/// A member that runs membership 2.x.
 pub struct Legacy {
     options: Config,
     rng: StdRng,
     myself: Option<Uri>,
     members: IndexMap<Uri, Record>,
-    /// Those of them who are suspect.
+    /// The suspects among the members.
     suspects: IndexSet<Uri>,
-    rumours: IndexMap<Uri, Rumour>,
-    /// The rest of the round, by their indices among the members, who never go.
+    rumors: IndexMap<Uri, Rumor>,
+    /// The rest of the round, as indices of members. Members are never removed.
     round: Vec<u32>,
     step: Step,
-    entropy: Entropy,
+    sync: SyncState,
     outbox: VecDeque<Transmit>,
     reports: VecDeque<LogEvent>,
 }
 
-/// What is known of one member.
+/// A member as it is held in the table.
 #[derive(Clone, Debug)]
 struct Record {
     claim: Claim,
     payload: Option<Payload>,
-    /// When the claim changed last, or an answer came.
+    /// When the claim changed last, or an ACK came.
     since: Micros,
 }
 
-/// Something to be told.
+/// A claim that is to be sent.
 #[derive(Clone, Debug)]
-struct Rumour {
+struct Rumor {
     claim: Claim,
     payload: Option<Payload>,
-    /// How often it is still to be told, by whoever tells it.
+    /// How often it is still to be sent, also by the members that receive it.
     ttl: f64,
 }
 
 impl Legacy {
-    /// One who is nobody yet.
+    /// Creates a member with no identity and an empty table.
     pub fn new(options: Config, seed: u64) -> Self {
         Self {
             options,
@@ -75,10 +80,10 @@ impl Legacy {
             myself: None,
             members: IndexMap::new(),
             suspects: IndexSet::new(),
-            rumours: IndexMap::new(),
+            rumors: IndexMap::new(),
             round: Vec::new(),
             step: Step::default(),
-            entropy: Entropy::default(),
+            sync: SyncState::default(),
             outbox: VecDeque::new(),
             reports: VecDeque::new(),
         }
@@ -91,31 +96,33 @@ impl Legacy {
         let Some(myself) = self.myself.clone() else {
             return;
         };
-        // What is larger than the buffer is cut off, and then it is broken.
+        // A datagram larger than the buffer is cut off, and so cannot be decoded.
         let fits = datagram.len() <= self.options.max_packet_size;
-        let Some((message, _behind)) = decode_first(datagram).ok().filter(|_| fits) else {
-            return self.hear_noise(source, now);
+        let Ok((message, _trailer)) = decode_first(datagram) else {
+            return self.handle_undecodable(source, now);
         };
-        let sender = Uri::from_wire(message.sender).expect("checked when decoded");
+        let Some(sender) = Uri::from_wire(message.sender).filter(|_| fits) else {
+            return self.handle_undecodable(source, now);
+        };
         for event in &message.events {
-            self.hear(event, now);
+            self.apply_event(event, now);
         }
         match &message.body {
-            Body::Ping(echo) if echo.dst == Some(&*myself) => {
-                let data = ack_data(echo.raw, now.wall);
-                self.tell(MessageType::Ack, &data, &sender);
+            Body::Ping(data) if data.dst == Some(&*myself) => {
+                let data = ack_data(data.raw, now.wall);
+                self.send_with_gossip(MessageType::Ack, &data, &sender);
             }
             Body::Ping(_) if sender == myself => {}
-            Body::Ping(echo) => self.pass_on(MessageType::Ping, echo.dst, echo),
-            Body::Ack(echo) if echo.src == Some(&*myself) => self.hear_answer(echo, now),
-            Body::Ack(echo) => self.pass_on(MessageType::Ack, echo.src, echo),
-            Body::SyncReq(records) => self.answer_table(&sender, records, now),
-            Body::SyncAck(records) => self.end_sync(records, now),
+            Body::Ping(data) => self.forward(MessageType::Ping, data.dst, data),
+            Body::Ack(data) if data.src == Some(&*myself) => self.handle_ack(data, now),
+            Body::Ack(data) => self.forward(MessageType::Ack, data.src, data),
+            Body::SyncReq(records) => self.handle_sync_request(&sender, records, now),
+            Body::SyncAck(records) => self.handle_sync_answer(records, now),
             Body::Leave => {}
         }
     }
 
-    fn hear_noise(&mut self, source: &Uri, now: Now) {
+    fn handle_undecodable(&mut self, source: &Uri, now: Now) {
         let Some(record) = self.members.get(source) else {
             return;
         };
@@ -125,22 +132,22 @@ impl Legacy {
         }
     }
 
-    fn pass_on(&mut self, kind: MessageType, to: Option<&str>, echo: &PingData<'_>) {
+    fn forward(&mut self, kind: MessageType, to: Option<&str>, data: &PingData<'_>) {
         if let Some(to) = to.and_then(Uri::from_wire) {
-            self.tell(kind, echo.raw, &to);
+            self.send_with_gossip(kind, data.raw, &to);
         }
     }
 
-    /// Nothing could be sent to `uri`: its name does not resolve.
+    /// A datagram to `uri` could not be sent, as its name does not resolve.
     pub fn handle_unsent(&mut self, uri: &Uri, now: Now) {
-        self.give_up_direct(uri, now);
+        self.fail_direct(uri, now);
     }
 
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: Now) {
         if self.myself.is_some() {
-            self.go_on_probing(now);
-            self.go_on_comparing(now);
+            self.continue_probing(now);
+            self.continue_sync(now);
         }
     }
 
@@ -151,54 +158,53 @@ impl Legacy {
         self.outbox.pop_front()
     }
 
-    /// The next line for the log.
+    /// The next event for the log.
     pub fn poll_report(&mut self) -> Option<LogEvent> {
         self.reports.pop_front()
     }
 
     /// When to call [`Legacy::handle_timeout`] next.
     pub fn next_deadline(&self) -> Option<Micros> {
-        let deadline = self.step.deadline().min(self.entropy.deadline());
+        let deadline = self.step.deadline().min(self.sync.deadline());
         self.myself.is_some().then_some(deadline)
     }
 
     // Commands.
 
-    /// Becomes `uri` and takes part in the group.
+    /// Joins as `uri`.
     pub fn init(&mut self, uri: Uri, now: Now) {
         self.myself = Some(uri.clone());
         self.step = Step::starting(now.monotonic);
-        self.entropy = Entropy::starting(now.monotonic);
+        self.sync = SyncState::starting(now.monotonic);
         let first = Claim::alive(Incarnation::FIRST);
         self.generate(&uri, first, Some(Payload::empty()), now);
     }
 
-    /// Says good-bye, once, and forgets everybody.
+    /// Sends LEAVE to all alive members, once, and forgets all members.
     pub fn leave(&mut self) {
         let Some(myself) = self.myself.take() else {
             return;
         };
         if let Some(own) = self.members.get(&myself).map(|record| record.claim) {
-            let alive = |(_, record): &(&Uri, &Record)| record.claim.status == Status::Alive;
-            let targets = self
-                .members
-                .iter()
-                .filter(alive)
-                .map(|(uri, _)| uri.clone());
-            let targets: Vec<Uri> = targets.filter(|uri| *uri != myself).collect();
+            let mut recipients = Vec::new();
+            for (uri, record) in &self.members {
+                if record.claim.status == Status::Alive && *uri != myself {
+                    recipients.push(uri.clone());
+                }
+            }
             let ttl = self.members.len() as f64 - 1.0;
-            let rumour = Rumour {
+            let rumor = Rumor {
                 claim: own.with(Status::Left),
                 payload: None,
                 ttl,
             };
-            for to in &targets {
-                self.send_leave(&myself, &rumour, to);
+            for to in &recipients {
+                self.send_leave(&myself, &rumor, to);
             }
         }
         self.members.clear();
         self.suspects.clear();
-        self.rumours.clear();
+        self.rumors.clear();
         self.round.clear();
     }
 
@@ -223,16 +229,16 @@ impl Legacy {
         self.generate(&myself, Claim { incarnation, ..own }, Some(payload), now);
     }
 
-    /// Takes up what is known of others, as if all of them had known it for long.
-    pub fn recall(&mut self, memories: impl Iterator<Item = Preloaded>, now: Now) {
+    /// Adds members to the table without gossip about them.
+    pub fn preload(&mut self, members: impl Iterator<Item = Preloaded>, now: Now) {
         let since = now.monotonic;
-        for memory in memories {
+        for member in members {
             let Preloaded {
                 uri,
                 claim,
                 payload,
                 ..
-            } = memory;
+            } = member;
             self.members.insert(
                 uri,
                 Record {
@@ -242,29 +248,29 @@ impl Legacy {
                 },
             );
         }
-        self.rumours.clear();
+        self.rumors.clear();
     }
 
     // Views.
 
-    /// Who it is, if it takes part.
+    /// Its own URI, if it takes part.
     pub const fn myself(&self) -> Option<&Uri> {
         self.myself.as_ref()
     }
 
-    /// What it holds of `uri`.
+    /// The claim and payload that it holds of `uri`.
     pub fn view(&self, uri: &str) -> Option<(Claim, Option<&Payload>)> {
         let record = self.members.get(uri)?;
         Some((record.claim, record.payload.as_ref()))
     }
 
-    /// How many members it holds to be alive.
+    /// How many members it holds alive.
     pub fn alive(&self) -> usize {
         let alive = |member: &&Record| member.claim.status == Status::Alive;
         self.members.values().filter(alive).count()
     }
 
-    /// Everybody it has heard of.
+    /// The URIs in its table.
     pub fn known(&self) -> impl Iterator<Item = &Uri> {
         self.members.keys()
     }

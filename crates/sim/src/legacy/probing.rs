@@ -1,4 +1,4 @@
-//! The protocol step: one ping a period, then others are asked, once.
+//! The protocol step: one ping a period, and then indirect pings, once.
 
 use rand::seq::SliceRandom;
 
@@ -9,7 +9,7 @@ use swim::table::claim::Status;
 use swim::time::{Micros, Now};
 use swim::wire::{MessageType, PingData, ping_data};
 
-/// Where it is in the protocol step.
+/// The state of the protocol step.
 #[derive(Debug, Default)]
 pub(super) struct Step {
     /// When the next step begins.
@@ -19,12 +19,12 @@ pub(super) struct Step {
 
 #[derive(Debug, Default)]
 enum Phase {
-    /// Nothing is open.
+    /// No ping is waiting for its answer.
     #[default]
     Idle,
-    /// An answer to the ping itself is awaited.
+    /// The direct ping is waiting for its answer.
     Direct { uri: Uri, ts: u64, until: Micros },
-    /// An answer through somebody else is awaited, until the step is over.
+    /// The indirect pings are waiting for an answer, until the step is over.
     Indirect { uri: Uri, ts: u64, relays: Vec<Uri> },
 }
 
@@ -45,22 +45,22 @@ impl Step {
 }
 
 impl Legacy {
-    pub(super) fn go_on_probing(&mut self, now: Now) {
+    pub(super) fn continue_probing(&mut self, now: Now) {
         if let Phase::Direct { uri, until, .. } = &self.step.phase
             && *until <= now.monotonic
         {
             let uri = uri.clone();
-            self.give_up_direct(&uri, now);
+            self.fail_direct(&uri, now);
         }
         if self.step.next <= now.monotonic {
-            self.judge(now);
+            self.fail_probe(now);
             self.begin(now);
         }
     }
 
     fn begin(&mut self, now: Now) {
         self.step = Step::starting(now.monotonic + self.options.protocol_period);
-        self.bury(now);
+        self.expire_suspicions(now);
         let Some((uri, myself)) = self.next_in_round().zip(self.myself.clone()) else {
             return;
         };
@@ -71,18 +71,19 @@ impl Legacy {
             ts,
             until,
         };
-        self.tell(MessageType::Ping, &ping_data(ts, &myself, &uri, None), &uri);
+        self.send_with_gossip(MessageType::Ping, &ping_data(ts, &myself, &uri, None), &uri);
     }
 
-    /// Calls those dead who have been suspect for too long, and have not answered since.
-    fn bury(&mut self, now: Now) {
-        let overdue =
-            |record: &Record| now.monotonic.since(record.since) > self.options.suspect_timeout;
-        let ripe = self
-            .suspects
-            .iter()
-            .filter(|uri| overdue(&self.members[*uri]));
-        for uri in ripe.cloned().collect::<Vec<_>>() {
+    /// Declares members dead that have been suspect for too long without an answer.
+    fn expire_suspicions(&mut self, now: Now) {
+        let mut expired = Vec::new();
+        for uri in &self.suspects {
+            let record = &self.members[uri];
+            if now.monotonic.since(record.since) > self.options.suspect_timeout {
+                expired.push(uri.clone());
+            }
+        }
+        for uri in expired {
             self.reports
                 .push_back(LogEvent::TimedOut { uri: uri.clone() });
             let claim = self.members[&uri].claim.with(Status::Dead);
@@ -92,19 +93,20 @@ impl Legacy {
 
     fn next_in_round(&mut self) -> Option<Uri> {
         if self.round.is_empty() {
-            let present = self.members.values().enumerate();
-            let present = present.filter(|(_, record)| record.claim.status != Status::Left);
-            self.round = present.map(|(index, _)| index as u32).collect();
+            for (index, record) in self.members.values().enumerate() {
+                if record.claim.status != Status::Left {
+                    self.round.push(index as u32);
+                }
+            }
             self.round.shuffle(&mut self.rng);
         }
         let index = self.round.pop()?;
-        self.members
-            .get_index(index as usize)
-            .map(|(uri, _)| uri.clone())
+        let (uri, _record) = self.members.get_index(index as usize)?;
+        Some(uri.clone())
     }
 
-    /// No answer from `uri` itself: asks others, unless it is thought to be dead anyway.
-    pub(super) fn give_up_direct(&mut self, uri: &Uri, now: Now) {
+    /// The direct ping has failed. Sends indirect pings, unless the member is held dead anyway.
+    pub(super) fn fail_direct(&mut self, uri: &Uri, now: Now) {
         let ts = match &self.step.phase {
             Phase::Direct { uri: asked, ts, .. } if asked == uri => *ts,
             _ => return,
@@ -118,46 +120,46 @@ impl Legacy {
         else {
             return;
         };
-        let relays = self.alive_but([&myself, uri], self.options.relays);
+        let relays = self.choose_relays([&myself, uri], self.options.relays);
         for relay in &relays {
-            self.tell(MessageType::Ping, &ping_data(ts, &myself, uri, None), relay);
+            self.send_with_gossip(MessageType::Ping, &ping_data(ts, &myself, uri, None), relay);
         }
-        let nobody = relays.is_empty();
+        let no_relay = relays.is_empty();
         self.step.phase = Phase::Indirect {
             uri: uri.clone(),
             ts,
             relays,
         };
-        if nobody {
-            self.judge(now);
+        if no_relay {
+            self.fail_probe(now);
         }
     }
 
-    fn alive_but(&mut self, others: [&Uri; 2], count: usize) -> Vec<Uri> {
-        let suitable = |rock: &Self, index: usize| {
-            let (uri, record) = rock.members.get_index(index)?;
-            let suits = record.claim.status == Status::Alive && !others.contains(&uri);
-            suits.then(|| uri.clone())
-        };
-        // A few draws will do, unless few are alive.
-        let drawn = self.draw(4 * (count + 4));
-        let found: Vec<Uri> = drawn
-            .into_iter()
-            .filter_map(|i| suitable(self, i))
-            .take(count)
-            .collect();
-        if found.len() == count {
-            return found;
+    fn choose_relays(&mut self, excluded: [&Uri; 2], count: usize) -> Vec<Uri> {
+        // A few draws are enough, unless few members are alive.
+        let mut relays = Vec::new();
+        for draws in [4 * (count + 4), usize::MAX] {
+            relays.clear();
+            for index in self.draw(draws) {
+                if relays.len() == count {
+                    break;
+                }
+                if let Some((uri, record)) = self.members.get_index(index)
+                    && record.claim.status == Status::Alive
+                    && !excluded.contains(&uri)
+                {
+                    relays.push(uri.clone());
+                }
+            }
+            if relays.len() == count {
+                break;
+            }
         }
-        let all = self.draw(usize::MAX);
-        all.into_iter()
-            .filter_map(|index| suitable(self, index))
-            .take(count)
-            .collect()
+        relays
     }
 
-    /// The verdict, if none of those who were asked has found it.
-    fn judge(&mut self, now: Now) {
+    /// The indirect pings have failed: the member is suspect.
+    fn fail_probe(&mut self, now: Now) {
         let Phase::Indirect { uri, relays, .. } = core::mem::take(&mut self.step.phase) else {
             return;
         };
@@ -174,16 +176,16 @@ impl Legacy {
         self.reports.push_back(LogEvent::Suspected { uri, relays });
     }
 
-    /// An answer to a question of its own.
-    pub(super) fn hear_answer(&mut self, echo: &PingData<'_>, now: Now) {
+    /// An answer to a ping of its own.
+    pub(super) fn handle_ack(&mut self, data: &PingData<'_>, now: Now) {
         let (Phase::Direct { uri, ts, .. } | Phase::Indirect { uri, ts, .. }) = &self.step.phase
         else {
             return;
         };
-        if echo.dst != Some(&**uri) || echo.ts != Some(*ts) {
+        if data.dst != Some(&**uri) || data.ts != Some(*ts) {
             return;
         }
-        // Which puts off the end of a suspicion, though it does not end it.
+        // That delays the end of a suspicion, but does not clear it.
         if let Some(record) = self.members.get_mut(uri) {
             record.since = now.monotonic;
         }

@@ -396,7 +396,7 @@ fn members_stay_alive_and_hear_news_while_one_of_them_is_flooded() {
     for seed in 0..3 {
         let mut world = World::of(4, seed);
         world.run(round(4));
-        world.observer.count_anew([]);
+        world.observer.reset([]);
         for number in 0..20_000 {
             for ts in 4 * number..4 * number + 4 {
                 let stranger = name("victim", 1 + (ts % 60_000) as u16);
@@ -406,18 +406,20 @@ fn members_stay_alive_and_hear_news_while_one_of_them_is_flooded() {
             world.run(Duration::from_micros(500));
             if number % 4000 == 0 {
                 world.set_payload(B, number);
-                let known = |world: &World| world.everyone_has(B, number);
+                let known = |world: &World| world.all_have(B, number);
                 assert!(world.run_until(MOMENT, known).is_some());
             }
         }
         assert!(swim(&world, B).stats().amplification_limited > 0);
-        assert!(world.observer.wronged.is_empty() && world.observer.buried.is_empty());
+        assert!(
+            world.observer.false_suspicions.is_empty() && world.observer.false_deaths.is_empty()
+        );
         // The bucket fills again.
         world.run(seconds(5));
         let joiner = world.add();
         world.start(joiner);
         world.introduce(joiner, B);
-        let met = |world: &World| world.everyone_sees(joiner, Alive);
+        let met = |world: &World| world.all_see(joiner, Alive);
         assert!(world.run_until(MOMENT, met).is_some());
     }
 }

@@ -377,7 +377,7 @@ fn those_who_have_answered_once_are_forgotten_last() {
         world.acquaint();
         world.run(round(4));
         world.kill(D);
-        let dead = |world: &World| world.everyone_sees(D, Dead);
+        let dead = |world: &World| world.all_see(D, Dead);
         assert!(world.run_until(seconds(30), dead).is_some());
         let tell = |world: &mut World, name: &str, status, count| {
             for port in 1..=count {

@@ -8,7 +8,7 @@ fn one_who_is_gone_is_suspect_for_a_while_and_then_dead_for_everybody() {
         story(|seed| {
             let mut world = World::of(5, seed);
             go(&mut world, C);
-            let suspected = |world: &World| world.everyone_sees(C, Suspect);
+            let suspected = |world: &World| world.all_see(C, Suspect);
             let limit = round(5) + PERIOD + MOMENT;
             assert!(world.run_until(limit, suspected).is_some(), "suspected");
             // News takes a moment, and so those who heard last bury last.
@@ -18,7 +18,7 @@ fn one_who_is_gone_is_suspect_for_a_while_and_then_dead_for_everybody() {
             };
             let soon = world.run_until(SUSPICION - MOMENT, buried);
             assert_eq!(soon, None, "dead too soon");
-            let dead = |world: &World| world.everyone_sees(C, Dead);
+            let dead = |world: &World| world.all_see(C, Dead);
             assert!(world.run_until(2 * MOMENT, dead).is_some(), "dead");
         });
     }
@@ -33,7 +33,7 @@ fn where_the_kernel_says_that_nobody_listens_nobody_waits_for_the_period_to_end(
             let failed = |id| swim(world, id).stats().probes_failed > 0;
             world.participants().any(failed)
         };
-        let suspected = |world: &World| world.everyone_sees(C, Suspect);
+        let suspected = |world: &World| world.all_see(C, Suspect);
         world.run_until(round(5), refused).expect("probed");
         assert!(world.run_until(MOMENT / 3, suspected).is_some());
     });
@@ -44,21 +44,21 @@ fn a_false_suspicion_is_refuted_and_buries_nobody() {
     story(|seed| {
         let mut world = World::of(5, seed);
         let before = incarnation(&world, B, B);
-        world.network.part(&[B]);
+        world.network.partition(&[B]);
         let doubted = |world: &World| world.status(A, B) == Some(Suspect);
         assert!(
             world
                 .run_until(round(5) + PERIOD + MOMENT, doubted)
                 .is_some()
         );
-        world.network.mend();
+        world.network.heal();
         let buried = |world: &World| {
             world
                 .participants()
                 .any(|id| world.status(id, B) == Some(Dead))
         };
         assert_eq!(world.run_until(2 * SUSPICION, buried), None);
-        assert!(world.everyone_sees(B, Alive));
+        assert!(world.all_see(B, Alive));
         assert!(incarnation(&world, A, B) > before);
     });
 }
@@ -68,7 +68,7 @@ fn where_one_is_not_heard_by_one_the_others_vouch_for_it() {
     story(|seed| {
         let mut world = World::of(5, seed);
         world.network.cut(B, A);
-        let doubted = |world: &World| !world.everyone_sees(B, Alive);
+        let doubted = |world: &World| !world.all_see(B, Alive);
         assert_eq!(world.run_until(3 * round(5), doubted), None);
     });
 }
@@ -77,14 +77,14 @@ fn where_one_is_not_heard_by_one_the_others_vouch_for_it() {
 fn both_halves_of_a_split_group_bury_each_other_and_unite_when_it_heals() {
     story(|seed| {
         let mut world = World::of(6, seed);
-        world.network.part(&[A, B, C]);
+        world.network.partition(&[A, B, C]);
         let parted =
             |world: &World| world.status(A, D) == Some(Dead) && world.status(D, A) == Some(Dead);
         assert!(world.run_until(2 * round(6) + SUSPICION, parted).is_some());
         world.set_payload(A, 7);
-        world.network.mend();
+        world.network.heal();
         world.settle();
-        assert!(world.everyone_has(A, 7));
+        assert!(world.all_have(A, 7));
     });
 }
 
@@ -95,7 +95,7 @@ fn a_paused_member_is_buried_and_comes_back_accusing_nobody() {
         world.pause(B, seconds(20));
         let dead = |world: &World| world.status(A, B) == Some(Dead);
         assert!(world.run_until(seconds(20), dead).is_some());
-        let back = |world: &World| world.everyone_sees(B, Alive);
+        let back = |world: &World| world.all_see(B, Alive);
         assert!(world.run_until(seconds(20), back).is_some());
         let accused = |world: &World| world.disagreement().is_some();
         assert_eq!(world.run_until(seconds(10), accused), None);
@@ -122,7 +122,7 @@ fn one_who_hears_nobody_does_not_set_the_others_against_one_another() {
                 > 0
         };
         assert_eq!(world.run_until(seconds(60), wronged), None);
-        world.network.mend();
+        world.network.heal();
         world.settle();
     });
 }
@@ -135,7 +135,7 @@ fn when_half_of_the_group_stood_still_it_is_back_at_once_and_accuses_nobody() {
             world.pause(id, seconds(10));
         }
         world.run(seconds(10));
-        let all_alive = |world: &World| world.ids().all(|id| world.everyone_sees(id, Alive));
+        let all_alive = |world: &World| world.ids().all(|id| world.all_see(id, Alive));
         assert!(world.run_until(2 * MOMENT, all_alive).is_some(), "back");
         // Some have yet to hear of the deaths, and of the refutations behind them.
         world.run(MOMENT);
@@ -150,7 +150,7 @@ fn where_a_third_of_all_datagrams_is_lost_nobody_is_suspected() {
         let mut world = World::of(8, seed);
         world.run(round(8));
         world.network.weather.loss = 0.33;
-        let suspected = |world: &World| !world.ids().all(|id| world.everyone_sees(id, Alive));
+        let suspected = |world: &World| !world.ids().all(|id| world.all_see(id, Alive));
         assert_eq!(world.run_until(seconds(300), suspected), None);
     });
 }

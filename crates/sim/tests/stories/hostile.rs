@@ -107,7 +107,7 @@ fn our_own(key: Option<&[u8]>) -> Vec<(Uri, Vec<u8>)> {
     world.set_payload(C, 8);
     world.kill(D);
     world.run(round(5) + SUSPICION);
-    world.network.mend();
+    world.network.heal();
     world.settle();
     let tape = world.tape.take().expect("it was put in");
     let mut kinds = Vec::new();
@@ -199,7 +199,7 @@ fn whatever_is_said_of_one_who_lives_it_refutes() {
                 world.run_until(2 * PERIOD, refuted).is_some(),
                 "{status} {incarnation}"
             );
-            assert!(world.everyone_sees(B, Alive));
+            assert!(world.all_see(B, Alive));
         });
     }
 }
@@ -219,19 +219,19 @@ fn tell_all_but_b(world: &mut World, sender: &Uri, status: Status, incarnation: 
 /// `B` says something new, dies, and comes back: each is noticed as ever.
 fn lives_and_dies_as_ever(world: &mut World) {
     world.set_payload(B, 7);
-    let known = |world: &World| world.everyone_sees(B, Alive) && world.everyone_has(B, 7);
+    let known = |world: &World| world.all_see(B, Alive) && world.all_have(B, 7);
     assert!(
         world.run_until(seconds(10), known).is_some(),
         "says something"
     );
     world.kill(B);
-    let dead = |world: &World| world.everyone_sees(B, Dead);
+    let dead = |world: &World| world.all_see(B, Dead);
     let limit = round(4) + PERIOD + SUSPICION + MOMENT;
     assert!(world.run_until(limit, dead).is_some(), "dies");
     world.start(B);
     world.set_payload(B, 8);
     world.introduce(B, A);
-    let back = |world: &World| world.everyone_sees(B, Alive) && world.everyone_has(B, 8);
+    let back = |world: &World| world.all_see(B, Alive) && world.all_have(B, 8);
     assert!(world.run_until(seconds(15), back).is_some(), "comes back");
     world.settle();
 }
@@ -342,12 +342,12 @@ fn at_the_last_incarnation_who_answers_is_alive_and_who_does_not_is_dead() {
                 status,
                 MOST + 1,
             );
-            let alive = |world: &World| world.everyone_sees(B, Alive);
+            let alive = |world: &World| world.all_see(B, Alive);
             assert!(
                 world.run_until(2 * PERIOD, alive).is_some(),
                 "{seed} {status}"
             );
-            let doubted = |world: &World| !world.everyone_sees(B, Alive);
+            let doubted = |world: &World| !world.all_see(B, Alive);
             assert_eq!(
                 world.run_until(seconds(20), doubted),
                 None,
@@ -356,13 +356,13 @@ fn at_the_last_incarnation_who_answers_is_alive_and_who_does_not_is_dead() {
         }
         world.settle();
         world.kill(B);
-        let dead = |world: &World| world.everyone_sees(B, Dead);
+        let dead = |world: &World| world.all_see(B, Dead);
         let limit = round(4) + PERIOD + SUSPICION + MOMENT;
         assert!(world.run_until(limit, dead).is_some(), "{seed}");
         world.act(A, "declares it gone", |engine, now| {
             assert!(engine.swim_mut().expect("ours").mark_left(&name, now));
         });
-        let left = |world: &World| world.everyone_sees(B, Left);
+        let left = |world: &World| world.all_see(B, Left);
         assert!(world.run_until(seconds(5), left).is_some(), "{seed}");
         world.act(A, "forgets it", |engine, _now| {
             engine.swim_mut().expect("ours").remove_member(&name);
@@ -376,12 +376,12 @@ fn at_the_last_incarnation_who_answers_is_alive_and_who_does_not_is_dead() {
 fn a_peer_of_the_lua_rock_at_the_last_incarnation_is_neither_immortal_nor_lost() {
     story(|seed| {
         let mut world = World::new(seed);
-        world.old_share = 0.5;
+        world.legacy_share = 0.5;
         world.populate(4);
         world.acquaint();
         let old: Vec<Id> = world
             .ids()
-            .filter(|id| world.host(*id).kind == Implementation::Legacy)
+            .filter(|id| world.host(*id).implementation == Implementation::Legacy)
             .collect();
         let ours = world
             .ids()
@@ -428,7 +428,7 @@ fn a_record_about_oneself_is_refuted_like_any_rumor() {
                 (Some(Alive), Some(7))
             );
         }
-        let known = |world: &World| world.disagreement().is_none() && world.everyone_has(B, 7);
+        let known = |world: &World| world.disagreement().is_none() && world.all_have(B, 7);
         assert!(world.run_until(MOMENT, known).is_some());
     });
 }
@@ -471,7 +471,7 @@ fn a_payload_too_large_to_pass_on_does_not_keep_news_from_spreading() {
         }
         world.set_payload(B, 7);
         world.settle();
-        assert!(world.everyone_has(B, 7));
+        assert!(world.all_have(B, 7));
     });
 }
 

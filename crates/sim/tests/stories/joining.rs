@@ -32,7 +32,7 @@ fn a_payload_reaches_everybody_also_those_who_come_later() {
         world.set_payload(B, 7);
         assert!(
             world
-                .run_until(MOMENT, |world| world.everyone_has(B, 7))
+                .run_until(MOMENT, |world| world.all_have(B, 7))
                 .is_some()
         );
         let newcomer = world.add();
@@ -63,7 +63,7 @@ fn a_stranger_who_is_probed_joins_only_if_it_answers() {
         world.run(seconds(5));
         assert_eq!(swim(&world, A).outcome(present), PingOutcome::Answered);
         assert_eq!(swim(&world, A).outcome(missing), PingOutcome::Waiting);
-        assert!(world.everyone_sees(B, Alive) && world.everyone_sees(A, Alive));
+        assert!(world.all_see(B, Alive) && world.all_see(A, Alive));
         assert_eq!(world.status(A, absent), None);
     });
 }
@@ -107,7 +107,7 @@ fn a_full_table_refuses_strangers_and_goes_on_with_those_it_knows() {
         world.set_payload(B, 7);
         world.kill(C);
         world.run(round(10) + PERIOD + SUSPICION + MOMENT);
-        assert!(world.everyone_has(B, 7));
-        assert!(world.everyone_sees(C, Dead));
+        assert!(world.all_have(B, 7));
+        assert!(world.all_see(C, Dead));
     });
 }

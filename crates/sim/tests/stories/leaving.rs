@@ -12,12 +12,12 @@ fn one_who_leaves_has_left_for_everybody_at_once() {
         assert!(!world.takes_part(B));
         assert!(
             world
-                .run_until(MOMENT, |world| world.everyone_sees(B, Left))
+                .run_until(MOMENT, |world| world.all_see(B, Left))
                 .is_some()
         );
         world.run(seconds(30));
-        assert!(world.everyone_sees(B, Left), "and nobody looks for it");
-        assert!(world.everyone_has(B, 7), "what it was is still known");
+        assert!(world.all_see(B, Left), "and nobody looks for it");
+        assert!(world.all_have(B, 7), "what it was is still known");
     });
 }
 
@@ -32,7 +32,7 @@ fn one_who_returns_is_alive_again_with_its_payload() {
         world.init(B, "node-1");
         assert_eq!(world.payload(B, B), Some(7));
         world.introduce(B, A);
-        let back = |world: &World| world.everyone_sees(B, Alive) && world.everyone_has(B, 7);
+        let back = |world: &World| world.all_see(B, Alive) && world.all_have(B, 7);
         assert!(world.run_until(MOMENT, back).is_some());
         world.settle();
     });
@@ -61,12 +61,12 @@ fn a_process_that_is_killed_and_started_again_is_alive_once_more() {
         world.set_payload(B, 7);
         world.kill(B);
         world.run(round(4) + PERIOD + SUSPICION + MOMENT);
-        assert!(world.everyone_sees(B, Dead));
+        assert!(world.all_see(B, Dead));
         world.start(B);
         // Nobody tells it of the others: they still look for it.
         assert!(
             world
-                .run_until(round(1) + MOMENT, |world| world.everyone_sees(B, Alive))
+                .run_until(round(1) + MOMENT, |world| world.all_see(B, Alive))
                 .is_some()
         );
         world.settle();
@@ -97,7 +97,7 @@ fn a_restart_too_quick_to_be_noticed_is_noticed_by_another_payload() {
         world.introduce(B, A);
         assert!(
             world
-                .run_until(2 * PERIOD, |world| world.everyone_has(B, 8))
+                .run_until(2 * PERIOD, |world| world.all_have(B, 8))
                 .is_some()
         );
         world.settle();
@@ -116,7 +116,7 @@ fn a_quick_restart_is_noticed_also_when_nobody_is_told_of_it() {
         // Somebody has to come by: who pings it takes it for the one it was.
         assert!(
             world
-                .run_until(round(5) + MOMENT, |world| world.everyone_has(B, 8))
+                .run_until(round(5) + MOMENT, |world| world.all_have(B, 8))
                 .is_some()
         );
         world.settle();
@@ -130,7 +130,7 @@ fn a_former_life_is_contradicted_at_every_incarnation_that_is_remembered_of_it()
         world.set_payload(B, 7);
         world.settle();
         // C alone has heard a little more of it than the others.
-        world.network.part(&[C]);
+        world.network.partition(&[C]);
         world.kill(B);
         let (name, former) = (
             uri(&world, B),
@@ -146,9 +146,9 @@ fn a_former_life_is_contradicted_at_every_incarnation_that_is_remembered_of_it()
         world.introduce(B, A);
         world.run(MOMENT);
         assert_eq!(world.payload(A, B), Some(8));
-        world.network.mend();
+        world.network.heal();
         world.settle();
-        assert!(world.everyone_has(B, 8));
+        assert!(world.all_have(B, 8));
     });
 }
 
@@ -163,8 +163,8 @@ fn one_who_goes_on_under_another_name_is_dead_under_the_old_one() {
         let moved = |world: &World| {
             let status = |id| world.claim(id, &old).map(|claim| claim.status);
             world.participants().all(|id| status(id) == Some(Dead))
-                && world.everyone_sees(B, Alive)
-                && world.everyone_has(B, 7)
+                && world.all_see(B, Alive)
+                && world.all_have(B, 7)
         };
         assert!(world.run_until(MOMENT, moved).is_some());
         assert_eq!(

@@ -3,9 +3,9 @@
 use crate::*;
 
 /// `count` members that know one another; this share of them runs the Lua rock.
-fn group(count: u32, old_share: f64, seed: u64) -> World {
+fn group(count: u32, legacy_share: f64, seed: u64) -> World {
     let mut world = World::new(seed);
-    world.old_share = old_share;
+    world.legacy_share = legacy_share;
     world.populate(count);
     (1..count).for_each(|index| world.introduce(A, Id(index)));
     let met = world.run_until(seconds(60), |world| world.disagreement().is_none());
@@ -27,7 +27,7 @@ fn one_of_either_kind_who_is_gone_is_dead_for_both() {
             let mut world = group(6, share, seed);
             let gone = Id(seed as u32 % 6);
             world.power_off(gone);
-            let dead = |world: &World| world.everyone_sees(gone, Dead);
+            let dead = |world: &World| world.all_see(gone, Dead);
             let limit = round(6) + PERIOD + SUSPICION + 5 * PERIOD;
             assert!(
                 world.run_until(limit, dead).is_some(),
@@ -44,7 +44,7 @@ fn payloads_reach_both_kinds() {
         let mut world = group(6, 0.5, seed);
         for (id, number) in [(A, 7), (B, 8)] {
             world.set_payload(id, number);
-            let known = |world: &World| world.everyone_has(id, number);
+            let known = |world: &World| world.all_have(id, number);
             assert!(world.run_until(3 * round(6), known).is_some());
         }
     });
@@ -56,7 +56,7 @@ fn one_of_either_kind_who_leaves_has_left_for_both() {
         for id in [A, B] {
             let mut world = group(6, 0.5, seed);
             world.leave(id);
-            let left = |world: &World| world.everyone_sees(id, Left);
+            let left = |world: &World| world.all_see(id, Left);
             assert!(world.run_until(3 * round(6), left).is_some());
         }
     });
@@ -77,14 +77,14 @@ fn one_that_is_upgraded_goes_on_as_ours() {
         let mut world = group(6, 0.5, seed);
         world.set_payload(B, 7);
         world.run(5 * PERIOD);
-        assert_eq!(world.host(B).kind, Implementation::Legacy);
+        assert_eq!(world.host(B).implementation, Implementation::Legacy);
         world.leave(B);
         world.kill(B);
-        world.host_mut(B).kind = Implementation::Ours;
+        world.host_mut(B).implementation = Implementation::Native;
         world.start(B);
         world.set_payload(B, 8);
         world.introduce(B, A);
-        let back = |world: &World| world.everyone_sees(B, Alive) && world.everyone_has(B, 8);
+        let back = |world: &World| world.all_see(B, Alive) && world.all_have(B, 8);
         assert!(world.run_until(3 * round(6), back).is_some());
     });
 }

@@ -20,7 +20,7 @@ fn forgotten(world: &World, id: Id) -> bool {
 
 /// Waits until all have buried `id`, and then until all have forgotten it.
 fn forget(world: &mut World, id: Id) {
-    let dead = |world: &World| world.everyone_sees(id, Dead);
+    let dead = |world: &World| world.all_see(id, Dead);
     let limit = round(5) + PERIOD + SUSPICION + MOMENT;
     assert!(world.run_until(limit, dead).is_some());
     world.run(REAP - MOMENT);
@@ -49,7 +49,7 @@ fn without_a_timeout_nobody_is_forgotten() {
     let mut world = World::of(3, 1);
     world.kill(C);
     world.run(seconds(1000));
-    assert!(world.everyone_sees(C, Dead));
+    assert!(world.all_see(C, Dead));
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn who_returns_is_there_at_once_though_it_counts_from_one_again() {
         world.start(D);
         world.set_payload(D, 9);
         world.introduce(D, B);
-        let back = |world: &World| world.everyone_sees(D, Alive) && world.everyone_has(D, 9);
+        let back = |world: &World| world.all_see(D, Alive) && world.all_have(D, 9);
         assert!(world.run_until(2 * MOMENT, back).is_some());
         world.settle();
     });
@@ -106,7 +106,7 @@ fn who_is_added_again_by_those_who_have_forgotten_it_is_there_at_once() {
         assert!(forgotten(&world, D));
         world.init_again(D);
         world.introduce(A, D);
-        let back = |world: &World| world.everyone_sees(D, Alive);
+        let back = |world: &World| world.all_see(D, Alive);
         assert!(world.run_until(2 * MOMENT, back).is_some());
     });
 }
@@ -161,12 +161,12 @@ fn the_lua_rock_which_forgets_nobody_brings_nobody_back() {
     story(|seed| {
         let mut world = World::new(seed);
         world.config.reap_timeout = REAP;
-        world.old_share = 0.5;
+        world.legacy_share = 0.5;
         world.populate(4);
         world.acquaint();
         let ours: Vec<Id> = world
             .ids()
-            .filter(|id| world.host(*id).kind == Implementation::Ours)
+            .filter(|id| world.host(*id).implementation == Implementation::Native)
             .collect();
         let gone = ours[0];
         world.kill(gone);
@@ -178,7 +178,7 @@ fn the_lua_rock_which_forgets_nobody_brings_nobody_back() {
         world.start(gone);
         world.introduce(gone, ours[1]);
         world.settle();
-        assert!(world.everyone_sees(gone, Alive));
+        assert!(world.all_see(gone, Alive));
     });
 }
 
@@ -230,6 +230,6 @@ fn who_was_not_understood_after_it_was_forgotten_may_come_back_too() {
         world.start(D);
         world.introduce(D, B);
         world.settle();
-        assert!(world.everyone_sees(D, Alive));
+        assert!(world.all_see(D, Alive));
     });
 }

@@ -40,7 +40,7 @@ fn members_meet_and_a_payload_gets_around_at_once() {
         }
         let met = |world: &World| {
             let ids = [A, B, C, D, E];
-            ids.into_iter().all(|id| world.everyone_sees(id, Alive))
+            ids.into_iter().all(|id| world.all_see(id, Alive))
         };
         assert!(world.run_until(2 * PERIOD, met).is_some());
         world.set_payload(C, 7);
@@ -77,10 +77,10 @@ fn a_death_is_found_and_a_quick_restart_is_not_taken_for_one() {
         world.start(C);
         world.introduce(C, A);
         world.run(MOMENT);
-        assert!(world.everyone_sees(C, Alive), "{seed}");
+        assert!(world.all_see(C, Alive), "{seed}");
         world.settle();
         world.kill(C);
-        let dead = |world: &World| world.everyone_sees(C, Dead);
+        let dead = |world: &World| world.all_see(C, Dead);
         let limit = round(5) + PERIOD + SUSPICION + MOMENT;
         assert!(world.run_until(limit, dead).is_some(), "{seed}");
     });
@@ -91,7 +91,7 @@ fn what_is_not_sealed_with_the_key_changes_nothing_not_even_for_the_dead() {
     story(|seed| {
         let mut world = group(3, seed);
         world.kill(C);
-        let dead = |world: &World| world.everyone_sees(C, Dead);
+        let dead = |world: &World| world.all_see(C, Dead);
         assert!(world.run_until(seconds(30), dead).is_some());
         let before = swim(&world, A).version();
         let lie = hearsay(&uri(&world, C), &uri(&world, B), Dead, 9);
@@ -135,7 +135,7 @@ fn recorded_life(seed: u64) -> (World, Vec<Recording>) {
     world.pause(B, 3 * PERIOD);
     world.run(seconds(5));
     world.kill(C);
-    let dead = |world: &World| world.everyone_sees(C, Dead);
+    let dead = |world: &World| world.all_see(C, Dead);
     assert!(world.run_until(seconds(30), dead).is_some());
     world.start(C);
     world.introduce(C, A);
@@ -407,7 +407,7 @@ fn no_nonce_is_used_twice_not_even_by_who_is_restarted_or_forks() {
         .collect();
     assert_eq!(sessions.len(), 2, "parent and child");
     assert!(
-        world.everyone_sees(A, Alive) && incarnation(&world, B, A) == 1,
+        world.all_see(A, Alive) && incarnation(&world, B, A) == 1,
         "unnoticed"
     );
 }
@@ -487,7 +487,7 @@ fn a_group_changes_its_form_though_datagrams_are_lost_and_nobody_is_in_doubt() {
             world.network.weather.loss = 0.0;
             world.settle();
             for id in [A, B, C, D, E] {
-                assert!(world.everyone_sees(id, Alive), "{seed} {id} {old:?}");
+                assert!(world.all_see(id, Alive), "{seed} {id} {old:?}");
                 assert_eq!(
                     incarnation(&world, A, id),
                     1,
@@ -523,7 +523,7 @@ fn a_hurried_change_of_form_leaves_nobody_in_doubt_either() {
         }
         world.run(round(count));
         for id in world.ids() {
-            assert!(world.everyone_sees(id, Alive), "{seed} {id}");
+            assert!(world.all_see(id, Alive), "{seed} {id}");
             assert_eq!(incarnation(&world, A, id), 1, "{seed} {id} was in doubt");
         }
         // A datagram that is on its way to a member which just changes its form is lost: pings are
@@ -538,7 +538,7 @@ fn who_is_restarted_as_the_first_to_change_is_not_taken_for_one_with_another_key
     story(|seed| {
         let mut world = World::of(3, seed);
         world.kill(C);
-        let dead = |world: &World| world.everyone_sees(C, Dead);
+        let dead = |world: &World| world.all_see(C, Dead);
         assert!(world.run_until(seconds(30), dead).is_some());
         world.config.encryption_cipher = Cipher::PlainAndAead;
         world.key = Some(KEY.to_vec());
@@ -549,7 +549,7 @@ fn who_is_restarted_as_the_first_to_change_is_not_taken_for_one_with_another_key
             by(A) || by(B)
         };
         assert_eq!(world.run_until(round(3), mistaken), None, "{seed}");
-        assert!(world.everyone_sees(C, Alive), "{seed}");
+        assert!(world.all_see(C, Alive), "{seed}");
     });
 }
 
@@ -560,7 +560,7 @@ fn who_is_still_on_the_way_meets_those_who_have_arrived() {
         world.config.encryption_cipher = Cipher::PlainAndAead;
         world.populate(1);
         world.introduce(D, A);
-        let met = |world: &World| world.everyone_sees(D, Alive) && world.everyone_sees(A, Alive);
+        let met = |world: &World| world.all_see(D, Alive) && world.all_see(A, Alive);
         // Its ping comes within a period, and the introduction takes some datagrams more.
         assert!(world.run_until(PERIOD + MOMENT, met).is_some(), "{seed}");
     });
@@ -577,8 +577,8 @@ fn a_ping_that_the_response_overtakes_is_asked_again() {
         world.network.weather.latency = Duration::from_millis(5);
         world.network.weather.jitter = Duration::from_millis(25);
         world.populate(6);
-        world.familiarize();
-        let doubt = |world: &World| world.ids().any(|id| !world.everyone_sees(id, Alive));
+        world.preload_all();
+        let doubt = |world: &World| world.ids().any(|id| !world.all_see(id, Alive));
         assert_eq!(world.run_until(round(6), doubt), None, "{seed}");
     }
 }

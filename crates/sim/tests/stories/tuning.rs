@@ -48,7 +48,7 @@ fn no_patience_for_answers_asks_others_at_once_and_wrongs_nobody() {
         let doubted = |world: &World| world.disagreement().is_some();
         assert_eq!(world.run_until(seconds(20), doubted), None);
         world.kill(B);
-        let dead = |world: &World| world.everyone_sees(B, Dead);
+        let dead = |world: &World| world.all_see(B, Dead);
         assert!(
             world
                 .run_until(round(5) + PERIOD + SUSPICION + MOMENT, dead)
@@ -143,13 +143,13 @@ fn who_is_told_not_to_suspect_suspects_nobody_and_believes_others() {
         let mut world = tuned(3, seed, &unsuspicious);
         world.kill(C);
         world.run(seconds(60));
-        assert!(world.everyone_sees(C, Alive));
+        assert!(world.all_see(C, Alive));
         world.act(A, "may suspect", |engine, now| {
             let swim = engine.swim_mut().expect("ours");
             swim.assign("SUSPICIOUSNESS", Setting::Flag(true), now)
                 .expect("a flag");
         });
-        let dead = |world: &World| world.everyone_sees(C, Dead);
+        let dead = |world: &World| world.all_see(C, Dead);
         assert!(
             world
                 .run_until(round(3) + PERIOD + SUSPICION + MOMENT, dead)
@@ -196,7 +196,7 @@ fn shorter_periods_find_the_dead_sooner() {
         ];
         let mut world = tuned(5, seed, &options);
         world.kill(C);
-        let dead = |world: &World| world.everyone_sees(C, Dead);
+        let dead = |world: &World| world.all_see(C, Dead);
         let limit = (round(5) + PERIOD) / 5 + Duration::from_millis(500) + MOMENT;
         assert!(world.run_until(limit, dead).is_some());
     });

@@ -1,17 +1,17 @@
-//! What goes into a datagram: whatever fits, needed or not.
+//! Fills datagrams: with rumors first, then with as many random members as fit.
 
 use indexmap::IndexSet;
 use rmp::encode as msgpack;
 
-use super::{Legacy, Record, Rumour};
+use super::{Legacy, Record, Rumor};
 use swim::Transmit;
 use swim::identity::uri::Uri;
 use swim::table::claim::{Claim, Status};
 use swim::table::payload::Payload;
 use swim::wire::MessageType;
 
-/// A datagram in the making. Statements of four values are records, of five events.
-pub(super) struct Parcel {
+/// Builds a datagram. Records have four values, events have five: with the ttl.
+pub(super) struct PacketBuilder {
     head: Vec<u8>,
     items: Vec<u8>,
     count: u32,
@@ -19,7 +19,7 @@ pub(super) struct Parcel {
     limit: usize,
 }
 
-impl Parcel {
+impl PacketBuilder {
     fn new(
         kind: MessageType,
         sender: &Uri,
@@ -41,19 +41,19 @@ impl Parcel {
         }
     }
 
-    /// A message whose records are its data.
+    /// Begins a message whose records are its data.
     pub(super) fn of_records(kind: MessageType, sender: &Uri, limit: usize) -> Self {
         Self::new(kind, sender, &[], &[0x90], limit)
     }
 
-    /// Adds a statement if there is room, or, when it is `due`, whether or not.
+    /// Adds a record or an event if it fits, and in any case if it is `required`. Returns whether it did.
     pub(super) fn add(
         &mut self,
         uri: &Uri,
         claim: Claim,
         payload: Option<&Payload>,
         ttl: Option<f64>,
-        due: bool,
+        required: bool,
     ) -> bool {
         let before = self.items.len();
         let out = &mut self.items;
@@ -71,7 +71,7 @@ impl Parcel {
         }
         let list_head = if self.count < 15 { 1 } else { 3 };
         let size = self.head.len() + list_head + self.items.len() + self.tail.len();
-        let fits = due || size <= self.limit;
+        let fits = required || size <= self.limit;
         if fits {
             self.count += 1;
         } else {
@@ -92,95 +92,95 @@ impl Parcel {
 const DRAWN_MAX: usize = 96;
 
 impl Legacy {
-    /// Sends a PING or an ACK with everything that rides on it.
-    pub(super) fn tell(&mut self, kind: MessageType, data: &[u8], to: &Uri) {
+    /// Sends a PING or an ACK with gossip.
+    pub(super) fn send_with_gossip(&mut self, kind: MessageType, data: &[u8], to: &Uri) {
         let Some(myself) = self.myself.clone() else {
             return;
         };
-        let mut parcel = Parcel::new(kind, &myself, data, &[], self.options.max_packet_size);
-        let mut told: IndexSet<Uri> = IndexSet::new();
-        // What it thinks of the recipient, and of itself, goes in whether there is room or not.
+        let mut packet = PacketBuilder::new(kind, &myself, data, &[], self.options.max_packet_size);
+        let mut included: IndexSet<Uri> = IndexSet::new();
+        // The claims about the recipient and about itself go in whether there is room or not.
         for uri in [to, &myself] {
-            if told.contains(uri) {
+            if included.contains(uri) {
                 continue;
             }
             let about_others = *uri != myself;
-            let once = |record: &Record| Rumour {
+            let once = |record: &Record| Rumor {
                 claim: record.claim,
                 payload: record.payload.clone().filter(|_| !about_others),
                 ttl: 1.0,
             };
-            let queued = self.rumours.get(uri).cloned();
-            if let Some(rumour) = queued.or_else(|| self.members.get(uri).map(once)) {
-                parcel.put(uri, &rumour, true);
-                told.insert(uri.clone());
+            let queued = self.rumors.get(uri).cloned();
+            if let Some(rumor) = queued.or_else(|| self.members.get(uri).map(once)) {
+                packet.put(uri, &rumor, true);
+                included.insert(uri.clone());
             }
         }
-        for (uri, rumour) in &self.rumours {
-            if !told.contains(uri) {
-                if !parcel.put(uri, rumour, false) {
+        for (uri, rumor) in &self.rumors {
+            if !included.contains(uri) {
+                if !packet.put(uri, rumor, false) {
                     break;
                 }
-                told.insert(uri.clone());
+                included.insert(uri.clone());
             }
         }
-        self.fill(&mut parcel, &mut told);
-        for uri in &told {
+        self.fill(&mut packet, &mut included);
+        for uri in &included {
             self.count(uri);
         }
-        self.post(to, parcel.finish());
+        self.send(to, packet.finish());
     }
 
     /// Fills the rest with random members.
-    fn fill(&mut self, parcel: &mut Parcel, told: &mut IndexSet<Uri>) {
+    fn fill(&mut self, packet: &mut PacketBuilder, included: &mut IndexSet<Uri>) {
         let drawn = self.draw(DRAWN_MAX);
         for index in drawn {
             let (uri, record) = self.members.get_index(index).expect("drawn from them");
-            if told.contains(uri) {
+            if included.contains(uri) {
                 continue;
             }
             let ttl = Some(0.0);
-            if !parcel.add(uri, record.claim, record.payload.as_ref(), ttl, false) {
+            if !packet.add(uri, record.claim, record.payload.as_ref(), ttl, false) {
                 break;
             }
-            // A rumor about it that did not fit is taken for told.
-            if let Some(rumour) = self.rumours.get_mut(uri) {
-                rumour.ttl = 1.0;
+            // A rumor about it that did not fit counts as sent.
+            if let Some(rumor) = self.rumors.get_mut(uri) {
+                rumor.ttl = 1.0;
             }
-            told.insert(uri.clone());
+            included.insert(uri.clone());
         }
     }
 
-    /// The indices of some members, all different, in random order.
+    /// Draws some members, all different, in random order. Returns their indices.
     pub(super) fn draw(&mut self, count: usize) -> Vec<usize> {
         let all = self.members.len();
         rand::seq::index::sample(&mut self.rng, all, count.min(all)).into_vec()
     }
 
-    /// A rumor was told once more, and is dropped when that was enough.
+    /// Counts that a rumor was sent, and drops it when that was often enough.
     fn count(&mut self, uri: &Uri) {
-        if let Some(rumour) = self.rumours.get_mut(uri) {
-            rumour.ttl -= 1.0;
-            if rumour.ttl <= 0.0 {
-                self.rumours.shift_remove(uri);
+        if let Some(rumor) = self.rumors.get_mut(uri) {
+            rumor.ttl -= 1.0;
+            if rumor.ttl <= 0.0 {
+                self.rumors.shift_remove(uri);
             }
         }
     }
 
-    pub(super) fn send_leave(&mut self, myself: &Uri, rumour: &Rumour, to: &Uri) {
+    pub(super) fn send_leave(&mut self, myself: &Uri, rumor: &Rumor, to: &Uri) {
         let limit = self.options.max_packet_size;
-        let mut parcel = Parcel::new(MessageType::Leave, myself, &[0xc0], &[], limit);
-        parcel.add(
+        let mut packet = PacketBuilder::new(MessageType::Leave, myself, &[0xc0], &[], limit);
+        packet.add(
             myself,
-            rumour.claim,
-            rumour.payload.as_ref(),
-            Some(rumour.ttl),
+            rumor.claim,
+            rumor.payload.as_ref(),
+            Some(rumor.ttl),
             true,
         );
-        self.post(to, parcel.finish());
+        self.send(to, packet.finish());
     }
 
-    pub(super) fn post(&mut self, to: &Uri, datagram: Vec<u8>) {
+    pub(super) fn send(&mut self, to: &Uri, datagram: Vec<u8>) {
         let alive = |record: &Record| record.claim.status == Status::Alive;
         let anew = !self.members.get(to).is_some_and(alive);
         let to = to.clone();
@@ -188,15 +188,15 @@ impl Legacy {
     }
 }
 
-impl Parcel {
-    /// Adds a rumor, which is told once more by that.
-    fn put(&mut self, uri: &Uri, rumour: &Rumour, due: bool) -> bool {
-        let Rumour {
+impl PacketBuilder {
+    /// Adds a rumor, with a ttl that counts this time.
+    fn put(&mut self, uri: &Uri, rumor: &Rumor, required: bool) -> bool {
+        let Rumor {
             claim,
             payload,
             ttl,
-        } = rumour;
-        self.add(uri, *claim, payload.as_ref(), Some(ttl - 1.0), due)
+        } = rumor;
+        self.add(uri, *claim, payload.as_ref(), Some(ttl - 1.0), required)
     }
 }
 

@@ -1,6 +1,6 @@
-//! What it makes of what it hears, and what it tells.
+//! Applies claims, refutes, and makes rumors.
 
-use super::{Legacy, Record, Rumour};
+use super::{Legacy, Record, Rumor};
 use swim::identity::uri::Uri;
 use swim::log_event::LogEvent;
 use swim::table::claim::{Claim, Status};
@@ -9,17 +9,17 @@ use swim::time::Now;
 use swim::wire::Event;
 
 impl Legacy {
-    /// Hears an event of a PING, ACK or LEAVE.
-    pub(super) fn hear(&mut self, event: &Event<'_>, now: Now) {
+    /// Applies an event of a PING, ACK or LEAVE.
+    pub(super) fn apply_event(&mut self, event: &Event<'_>, now: Now) {
         if self.myself.as_deref() == Some(event.uri) {
-            return self.hear_about_myself(event, now);
+            return self.refute(event, now);
         }
         if self.is_news(event) {
             let (uri, payload) = self.own_copy(event);
             let ttl = event.ttl;
             self.apply(
                 uri,
-                Rumour {
+                Rumor {
                     claim: event.claim,
                     payload,
                     ttl,
@@ -35,7 +35,7 @@ impl Legacy {
             .overrides(self.members.get(event.uri).map(|record| record.claim))
     }
 
-    /// The URI and payload of an event, shared with what is known already where that is the same.
+    /// The URI and payload of an event. They share memory with those in the table if they are equal.
     pub(super) fn own_copy(&self, event: &Event<'_>) -> (Uri, Option<Payload>) {
         let known = self.members.get_key_value(event.uri);
         let uri = known
@@ -47,7 +47,7 @@ impl Legacy {
         (uri.expect("checked when decoded"), payload)
     }
 
-    fn hear_about_myself(&mut self, event: &Event<'_>, now: Now) {
+    fn refute(&mut self, event: &Event<'_>, now: Now) {
         let Some(myself) = self.myself.clone() else {
             return;
         };
@@ -64,21 +64,21 @@ impl Legacy {
         if contradicted {
             self.reports.push_back(LogEvent::Refuted { rumor: status });
         }
-        let rumour = Rumour {
+        let rumor = Rumor {
             claim: Claim::alive(incarnation.next()),
             payload: own.and_then(|own| own.payload),
             ttl: self.members.len() as f64,
         };
-        self.apply(myself, rumour, now);
+        self.apply(myself, rumor, now);
     }
 
-    /// Makes a claim of its own.
+    /// Makes a claim, and a rumor of it.
     pub(super) fn generate(&mut self, uri: &Uri, claim: Claim, payload: Option<Payload>, now: Now) {
         if claim.overrides(self.members.get(uri).map(|record| record.claim)) {
-            let ttl = self.fresh_ttl();
+            let ttl = self.new_ttl();
             self.apply(
                 uri.clone(),
-                Rumour {
+                Rumor {
                     claim,
                     payload,
                     ttl,
@@ -88,29 +88,29 @@ impl Legacy {
         }
     }
 
-    /// ⌊log2 N⌋ + 2; minus infinity for the first rumor of all.
-    pub(super) fn fresh_ttl(&self) -> f64 {
+    /// ⌊log2 N⌋ + 2; minus infinity for the very first rumor.
+    pub(super) fn new_ttl(&self) -> f64 {
         let digits = self.members.len().checked_ilog2();
         digits.map_or(f64::NEG_INFINITY, |digits| f64::from(digits) + 2.0)
     }
 
-    /// Believes it, and passes it on.
-    pub(super) fn apply(&mut self, uri: Uri, rumour: Rumour, now: Now) {
+    /// Puts a claim into the table, and gossips it.
+    pub(super) fn apply(&mut self, uri: Uri, rumor: Rumor, now: Now) {
         let old = self
             .members
             .get(&uri)
             .and_then(|record| record.payload.clone());
         let record = Record {
-            claim: rumour.claim,
-            payload: rumour.payload.clone().or(old),
+            claim: rumor.claim,
+            payload: rumor.payload.clone().or(old),
             since: now.monotonic,
         };
-        if rumour.claim.status == Status::Suspect {
+        if rumor.claim.status == Status::Suspect {
             self.suspects.insert(uri.clone());
         } else {
             self.suspects.swap_remove(&uri);
         }
         self.members.insert(uri.clone(), record);
-        self.rumours.insert(uri, rumour);
+        self.rumors.insert(uri, rumor);
     }
 }
