@@ -1,4 +1,4 @@
-//! How fast simulated worlds turn, and what they weigh.
+//! Measures how fast simulated worlds run, and how much memory they take.
 //!
 //! ```text
 //! cargo run --release --example speed -- 1000 10000
@@ -12,7 +12,7 @@ use sim::Weather;
 use sim::experiment::Group;
 use swim::config::Config;
 
-/// Says how fast simulated worlds turn, and what they weigh.
+/// Measures how fast simulated worlds run, and how much memory they take.
 #[derive(Parser)]
 struct Arguments {
     /// How many members each of them has.
@@ -21,12 +21,12 @@ struct Arguments {
 }
 
 fn main() {
-    Arguments::parse().members.into_iter().for_each(turn);
+    Arguments::parse().members.into_iter().for_each(measure);
 }
 
-/// Turns an idle world on one core for two seconds at least, and says how fast it went.
-#[expect(clippy::disallowed_methods, reason = "it is about real time")]
-fn turn(members: u32) {
+/// Runs an idle world on one core for two seconds at least, and prints the speed.
+#[expect(clippy::disallowed_methods, reason = "it measures real time")]
+fn measure(members: u32) {
     let group = Group {
         members,
         legacy_share: 0.0,
@@ -40,12 +40,12 @@ fn turn(members: u32) {
     let mut world = group.world();
     let built = start.elapsed();
     let bytes = (resident().saturating_sub(before)) as f64 / f64::from(members).powi(2);
-    let (start, mut turned) = (Instant::now(), 0);
+    let (start, mut seconds) = (Instant::now(), 0);
     while start.elapsed() < Duration::from_secs(2) {
         world.run(Duration::from_secs(1));
-        turned += 1;
+        seconds += 1;
     }
-    let speed = f64::from(turned) / start.elapsed().as_secs_f64();
+    let speed = f64::from(seconds) / start.elapsed().as_secs_f64();
     println!(
         "{members} members: {speed:.1} times as fast as real time; \
          {bytes:.0} bytes a record; built in {:.1} s",
@@ -53,7 +53,7 @@ fn turn(members: u32) {
     );
 }
 
-/// How much memory this process has, in bytes.
+/// The resident memory of this process, in bytes.
 fn resident() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

@@ -1,4 +1,4 @@
-//! Plays worlds that nobody has thought of, as many as wanted, and looks whether all rules hold.
+//! Runs random worlds with random faults, as many as wanted, and checks that all rules hold.
 //!
 //! ```text
 //! cargo run --release --example swarm -- --seeds 10000
@@ -17,26 +17,26 @@ use rayon::prelude::*;
 use sim::swarm::{Outcome, Swarm};
 use xxhash_rust::xxh3::xxh3_64;
 
-/// Plays worlds that nobody has thought of, and looks whether all rules hold.
+/// Runs random worlds with random faults, and checks that all rules hold.
 #[derive(Parser)]
 struct Arguments {
-    /// How many worlds to play.
+    /// How many worlds to run.
     #[arg(long, default_value_t = 1000)]
     seeds: u64,
     /// The seed of the first one.
     #[arg(long, default_value_t = 0)]
     from: u64,
-    /// How many to play at a time; by default one on each core.
+    /// How many to run at a time; by default one on each core.
     #[arg(long)]
     threads: Option<usize>,
-    /// Plays one world only, and prints all that happens in it.
+    /// Runs one world only, and prints all its events.
     #[arg(long, value_name = "SEED")]
     replay: Option<u64>,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    // What goes wrong is said once, with the seed.
+    // A panic is printed later, with the seed.
     panic::set_hook(Box::new(|_| {}));
     let failures = match arguments.replay {
         Some(seed) => replay(seed),
@@ -49,7 +49,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Plays one world aloud.
+/// Runs one world, and prints all its events. Returns how many went wrong.
 fn replay(seed: u64) -> usize {
     let mut swarm = Swarm::new(seed);
     swarm.world.read_by(Box::new(|line| println!("{line}")));
@@ -70,10 +70,10 @@ fn play(swarm: Swarm) -> Result<Outcome, String> {
 fn message(panic: Box<dyn Any + Send>) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a panic without a word".to_owned())
+        .unwrap_or_else(|| "a panic without a message".to_owned())
 }
 
-/// Plays many worlds, on all cores, and says how many went wrong.
+/// Runs many worlds, on all cores. Returns how many went wrong.
 fn play_many(arguments: &Arguments) -> usize {
     let bar = ProgressBar::new(arguments.seeds).with_style(style());
     let seeds = arguments.from..arguments.from + arguments.seeds;

@@ -1,5 +1,5 @@
-//! Compares this implementation with the Lua rock, and with itself when it lacks a mechanism, in
-//! simulated groups: one row for each thing that users notice.
+//! Compares this module with membership 2.x, and with itself when it lacks a mechanism, in simulated
+//! groups: a row for each effect that users notice.
 //!
 //! ```text
 //! cargo run --release --example compare
@@ -7,64 +7,64 @@
 //! cargo run --release --example compare -- --rows news,join --runs 5
 //! ```
 
-mod rows;
+mod experiments;
+mod scenarios;
 mod table;
 
 use std::process::ExitCode;
 
 use clap::Parser;
+use experiments::{EXPERIMENTS, Experiment, Row};
 use indicatif::{ParallelProgressIterator, ProgressBar, ProgressStyle};
 use rayon::ThreadPoolBuilder;
 use rayon::prelude::*;
-use rows::{EXPERIMENTS, Experiment, Row};
 use swim::mechanisms::Mechanisms;
 
-/// Compares this implementation with the Lua rock, or with itself when it lacks a mechanism.
+/// Compares this module with membership 2.x, or with itself when it lacks a mechanism.
 #[derive(Parser)]
 struct Arguments {
-    /// Leaves out one mechanism after the other, instead of comparing with the Lua rock.
+    /// Leaves out one mechanism after the other, instead of comparing with membership 2.x.
     #[arg(long)]
     without: bool,
-    /// Which columns, by what is above them; by default all.
+    /// Which columns, by their headings; by default all.
     #[arg(long, value_delimiter = ',')]
     columns: Vec<String>,
     /// Which rows, by the names that --json shows; by default all.
     #[arg(long, value_delimiter = ',')]
     rows: Vec<String>,
-    /// How many seeds are tried; the table shows medians.
+    /// How many seeds to run; the table shows medians.
     #[arg(long, default_value_t = 3)]
     runs: u64,
     /// The first seed.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Larger groups than this are left out: each of 10,000 members keeps 10,000 records, which takes
-    /// 18 GB.
+    /// Leaves out larger groups. 10,000 members with 10,000 records each take 18 GB of memory.
     #[arg(long, default_value_t = 1000)]
     most: u32,
-    /// How many groups are tried at a time; by default one on each core.
+    /// How many groups to run at a time; by default one on each core.
     #[arg(long)]
     threads: Option<usize>,
-    /// Prints every figure as a line of JSON, instead of a table.
+    /// Prints each figure as a line of JSON, instead of a table.
     #[arg(long)]
     json: bool,
 }
 
-/// A column: who the members are.
+/// A column: what the members run.
 pub struct Column {
-    /// What is above it.
+    /// The heading.
     pub name: &'static str,
-    /// Which share of the members runs the Lua rock.
+    /// The share of the members that run membership 2.x.
     pub legacy_share: f64,
-    /// What is at work in the others.
+    /// The mechanisms of the others.
     pub mechanisms: Mechanisms,
 }
 
-/// What was measured in one group.
+/// What was measured with one group.
 pub struct Figure {
     row: &'static str,
     column: usize,
     seed: u64,
-    /// In the unit of the row; nothing if what was waited for did not happen.
+    /// In the unit of the row; `None` if the event did not happen in time.
     value: Option<f64>,
 }
 
@@ -82,7 +82,7 @@ fn main() -> ExitCode {
         let rows = EXPERIMENTS.iter().flat_map(|experiment| experiment.rows);
         let names: Vec<&str> = rows.map(|row| row.key).collect();
         eprintln!(
-            "nothing to measure; there are the rows {}",
+            "nothing to measure: choose from the rows {}",
             names.join(", ")
         );
         return ExitCode::FAILURE;
@@ -102,7 +102,7 @@ fn wanted(row: &Row, arguments: &Arguments) -> bool {
 }
 
 fn columns(without: bool) -> Vec<Column> {
-    let ours = |name, mechanisms| Column {
+    let native = |name, mechanisms| Column {
         name,
         legacy_share: 0.0,
         mechanisms,
@@ -117,58 +117,58 @@ fn columns(without: bool) -> Vec<Column> {
         return vec![
             of("this module", 0.0),
             of("half each", 0.5),
-            of("Lua rock", 1.0),
+            of("membership 2.x", 1.0),
         ];
     }
     vec![
-        ours("all of it", all),
-        ours(
+        native("all of it", all),
+        native(
             "no retries",
             Mechanisms {
                 retries: false,
                 ..all
             },
         ),
-        ours(
+        native(
             "fixed timeouts",
             Mechanisms {
                 adaptive_timeouts: false,
                 ..all
             },
         ),
-        ours(
+        native(
             "no pause guard",
             Mechanisms {
                 pause_guard: false,
                 ..all
             },
         ),
-        ours(
-            "no discretion",
+        native(
+            "no isolation check",
             Mechanisms {
                 deaf_discretion: false,
                 ..all
             },
         ),
-        ours("no push", Mechanisms { push: false, ..all }),
-        ours("plain SWIM", Mechanisms::NONE),
+        native("no push", Mechanisms { push: false, ..all }),
+        native("plain SWIM", Mechanisms::NONE),
     ]
 }
 
-/// Measures all that is wanted, on all cores.
+/// Measures everything that was asked for, on all cores.
 fn measure(experiments: &[&Experiment], columns: &[Column], arguments: &Arguments) -> Vec<Figure> {
     let mut plans = Vec::new();
     for &experiment in experiments {
         let wanted = experiment.rows.iter().any(|row| wanted(row, arguments));
-        for (column, who) in columns.iter().enumerate() {
-            if wanted && experiment.applies(who) {
+        for (index, column) in columns.iter().enumerate() {
+            if wanted && experiment.applies(column) {
                 let seeds = (arguments.seed..).take(arguments.runs as usize);
-                plans.extend(seeds.map(|seed| (experiment, column, seed)));
+                plans.extend(seeds.map(|seed| (experiment, index, seed)));
             }
         }
     }
     let bar = ProgressBar::new(plans.len() as u64).with_style(style());
-    let try_one = |&(experiment, column, seed): &(&Experiment, usize, u64)| -> Vec<Figure> {
+    let run_one = |&(experiment, column, seed): &(&Experiment, usize, u64)| -> Vec<Figure> {
         let values = experiment.measure(&columns[column], seed);
         let figures = experiment.rows.iter().zip(values);
         let wanted = figures.filter(|(row, _)| wanted(row, arguments));
@@ -184,7 +184,7 @@ fn measure(experiments: &[&Experiment], columns: &[Column], arguments: &Argument
     let pool = threads.build().expect("threads");
     pool.install(|| {
         let figures = plans.par_iter().progress_with(bar);
-        figures.flat_map_iter(try_one).collect()
+        figures.flat_map_iter(run_one).collect()
     })
 }
 

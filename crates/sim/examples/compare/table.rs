@@ -1,14 +1,13 @@
-//! The figures as a table: medians over the seeds, and how many times better the first column is than
-//! the last.
+//! The figures as a table: medians over the seeds, and the last column divided by the first.
 
 use std::fmt::Write;
 
 use serde_json::json;
 
-use crate::rows::Row;
+use crate::experiments::Row;
 use crate::{Column, Figure};
 
-/// A table in Markdown.
+/// Makes a table in Markdown.
 pub fn table(rows: &[&Row], columns: &[Column], figures: &[Figure]) -> String {
     let mut text = String::from("| | goal |");
     columns
@@ -33,7 +32,7 @@ pub fn table(rows: &[&Row], columns: &[Column], figures: &[Figure]) -> String {
     text
 }
 
-/// Every figure as a line of JSON.
+/// Prints each figure as a line of JSON.
 pub fn print_json(columns: &[Column], figures: &[Figure]) {
     for Figure {
         row,
@@ -50,7 +49,7 @@ pub fn print_json(columns: &[Column], figures: &[Figure]) {
     }
 }
 
-/// The middle of the figures; without end if too often what was waited for did not happen.
+/// The median of the figures; infinite if the event did not happen in half of the groups.
 struct Median(f64);
 
 fn median(figures: &[Figure], row: &str, column: usize) -> Option<Median> {
@@ -73,13 +72,13 @@ fn show(Median(value): &Median) -> String {
     }
 }
 
-fn ratio(ours: Option<&Option<Median>>, theirs: Option<&Option<Median>>) -> String {
-    let (Some(Some(Median(ours))), Some(Some(Median(theirs)))) = (ours, theirs) else {
+fn ratio(first: Option<&Option<Median>>, last: Option<&Option<Median>>) -> String {
+    let (Some(Some(Median(first))), Some(Some(Median(last)))) = (first, last) else {
         return String::new();
     };
-    match (*ours, *theirs) {
-        (ours, theirs) if ours == theirs => "1".into(),
+    match (*first, *last) {
+        (first, last) if first == last => "1".into(),
         (0.0, _) | (_, f64::INFINITY) => "∞".into(),
-        (ours, theirs) => format!("{:.2}", theirs / ours),
+        (first, last) => format!("{:.2}", last / first),
     }
 }

@@ -1,7 +1,7 @@
-//! Tries one thing with simulated groups of many sizes, and shows in figures how they do.
+//! Runs one scenario with simulated groups of many sizes, and prints the figures.
 //!
-//! Every group is tried like this: its members know one another; a while nothing happens; one sets a
-//! payload; some lose power. Times are virtual, and follow from the seed.
+//! The scenario: the members know one another; nothing happens for a while; one member sets a payload;
+//! some lose power. Times are virtual, and follow from the seed.
 //!
 //! ```text
 //! cargo run --release --example simulate -- --members 10,100,1000 --loss 0.1 --runs 5
@@ -27,48 +27,48 @@ use sim::experiment::Group;
 use swim::config::Config;
 use trial::{Plan, Trial};
 
-/// Tries one thing with simulated groups of many sizes, and shows in figures how they do.
+/// Runs one scenario with simulated groups of many sizes, and prints the figures.
 #[derive(Parser)]
 struct Arguments {
     /// The sizes of the groups.
     #[arg(long, value_delimiter = ',', default_value = "10,100,1000")]
     members: Vec<u32>,
-    /// Which share of the members runs the Lua rock; of several shares each is tried.
+    /// The shares of the members that run membership 2.x.
     #[arg(long, value_delimiter = ',', default_value = "0")]
     legacy_share: Vec<f64>,
-    /// Larger groups in which the Lua rock runs are left out: it works through its whole table for
-    /// each datagram.
+    /// Leaves out larger groups with membership 2.x: the model works through its whole table for each
+    /// datagram.
     #[arg(long, default_value_t = 1000)]
     legacy_most: u32,
-    /// Which share of all datagrams is lost.
+    /// The share of all datagrams that is lost.
     #[arg(long, default_value_t = 0.0)]
     loss: f64,
     /// How long a datagram takes on average, in milliseconds.
     #[arg(long, default_value_t = 1.0)]
     latency: f64,
-    /// The size of everybody's payload, in bytes.
+    /// The size of each payload, in bytes.
     #[arg(long, default_value_t = 100)]
     payload: usize,
-    /// How many members lose power at once.
+    /// How many members lose power at the same time.
     #[arg(long, default_value_t = 1)]
     kill: usize,
-    /// For how long, at most, a tenth of the members is paused again and again while nothing else
-    /// happens, in seconds.
+    /// Pauses a tenth of the members again and again, for this time at most, in seconds, while nothing
+    /// else happens.
     #[arg(long, default_value_t = 0.0)]
     pause: f64,
-    /// For how long nothing happens, in member-seconds: a small group is looked at for longer.
+    /// How long nothing happens, in member-seconds: longer in a small group.
     #[arg(long, default_value_t = 20_000.0)]
     lasting: f64,
     /// The first seed.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// How many seeds are tried with each group.
+    /// How many seeds to run each group with.
     #[arg(long, default_value_t = 3)]
     runs: u64,
-    /// How many are tried at a time; by default one on each core.
+    /// How many groups to run at a time; by default one on each core.
     #[arg(long)]
     threads: Option<usize>,
-    /// Prints every trial as a line of JSON, instead of a table.
+    /// Prints each trial as a line of JSON, instead of a table.
     #[arg(long)]
     json: bool,
     /// Draws the figures into this file.
@@ -76,7 +76,7 @@ struct Arguments {
     plot: Option<PathBuf>,
 }
 
-/// Groups larger than this are tried one at a time: a table for each member takes memory.
+/// Larger groups than this run one at a time, as the tables of all members take memory.
 const LARGE: u32 = 3000;
 
 fn main() -> ExitCode {
@@ -116,7 +116,7 @@ fn title(arguments: &Arguments) -> String {
 
 fn plans(arguments: &Arguments) -> Vec<Plan> {
     let latency = Duration::from_secs_f64(arguments.latency / 1000.0);
-    // Half of it always, the other half on average.
+    // Half of it is constant; the jitter is the other half on average.
     let weather = Weather {
         latency: latency / 2,
         jitter: latency,
@@ -150,14 +150,14 @@ fn plans(arguments: &Arguments) -> Vec<Plan> {
     plans
 }
 
-/// Makes all trials, on all cores.
+/// Runs all trials, on all cores.
 fn run(arguments: &Arguments) -> Vec<Trial> {
     let plans = plans(arguments);
     let bar = ProgressBar::new(plans.len() as u64).with_style(style());
     let large = Mutex::new(());
     let make = |plan: &Plan| {
         let _alone = (plan.group.members > LARGE).then(|| large.lock());
-        plan.make()
+        plan.run()
     };
     let mut trials: Vec<Trial> =
         pool(arguments.threads).install(|| plans.par_iter().progress_with(bar).map(make).collect());

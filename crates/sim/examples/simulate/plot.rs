@@ -20,7 +20,7 @@ type Drawn = Result<(), Box<dyn Error>>;
 const SIZE: (u32, u32) = (1300, 1350);
 const FONT: &str = "sans-serif";
 
-/// Ours, that of the Lua rock, and two for what is between.
+/// For this module, for membership 2.x, and two for mixed groups.
 const COLORS: [RGBColor; 4] = [
     RGBColor(0, 90, 181),
     RGBColor(220, 50, 32),
@@ -28,7 +28,7 @@ const COLORS: [RGBColor; 4] = [
     RGBColor(100, 100, 100),
 ];
 
-/// What the panels show: figures by their places in [`FIGURES`], the second one as squares.
+/// The panels: indices of [`FIGURES`], the second one drawn as squares.
 const PANELS: [(&str, &[usize]); 5] = [
     (
         "one loses power: until it is first suspected (dots), dead for all (squares), s",
@@ -59,41 +59,41 @@ pub fn draw(file: &Path, title: &str, trials: &[Trial]) -> Drawn {
     Ok(())
 }
 
-/// Some trials of one implementation, or of one mixture.
-struct Kin<'a> {
+/// The trials of one implementation, or of one mixture.
+struct Family<'a> {
     legacy_share: f64,
     color: RGBColor,
     name: String,
     trials: Vec<&'a Trial>,
 }
 
-fn kin(trials: &[Trial]) -> Vec<Kin<'_>> {
+fn families(trials: &[Trial]) -> Vec<Family<'_>> {
     let mut shares: Vec<f64> = trials
         .iter()
         .map(|trial| trial.group.legacy_share)
         .collect();
     shares.sort_by(f64::total_cmp);
     shares.dedup();
-    let kin = |legacy_share: f64| {
+    let family = |legacy_share: f64| {
         let (color, name) = match legacy_share {
             0.0 => (COLORS[0], "this module".to_owned()),
-            1.0 => (COLORS[1], "Lua rock (model)".to_owned()),
-            share if share <= 0.5 => (COLORS[2], format!("{:.0} % Lua rock", share * 100.0)),
-            share => (COLORS[3], format!("{:.0} % Lua rock", share * 100.0)),
+            1.0 => (COLORS[1], "membership 2.x (model)".to_owned()),
+            share if share <= 0.5 => (COLORS[2], format!("{:.0} % membership 2.x", share * 100.0)),
+            share => (COLORS[3], format!("{:.0} % membership 2.x", share * 100.0)),
         };
-        let of_kin = |trial: &&Trial| trial.group.legacy_share == legacy_share;
-        let trials = trials.iter().filter(of_kin).collect();
-        Kin {
+        let of_family = |trial: &&Trial| trial.group.legacy_share == legacy_share;
+        let trials = trials.iter().filter(of_family).collect();
+        Family {
             legacy_share,
             color,
             name,
             trials,
         }
     };
-    shares.into_iter().map(kin).collect()
+    shares.into_iter().map(family).collect()
 }
 
-impl Kin<'_> {
+impl Family<'_> {
     /// A figure over the size of the group.
     fn over_sizes(&self, figure: &Figure) -> Vec<(f64, Spread)> {
         let mut sizes: Vec<u32> = self
@@ -110,7 +110,7 @@ impl Kin<'_> {
         sizes.into_iter().filter_map(point).collect()
     }
 
-    /// What theory says of it.
+    /// The same figure by theory.
     fn in_theory(&self, figure: usize) -> Curve {
         if self.legacy_share != 0.0 && self.legacy_share != 1.0 {
             return Curve::new();
@@ -148,7 +148,7 @@ fn news_in_theory(trial: &Trial, limit: f64) -> Curve {
     }
 }
 
-/// Figures over the size of the group: medians, and from the least to the most.
+/// Draws figures over the size of the group: medians, with the range from the least to the most.
 fn over_sizes(panel: &Panel<'_>, title: &str, trials: &[Trial], figures: &[usize]) -> Drawn {
     let sizes = trials.iter().map(|trial| f64::from(trial.group.members));
     let (least, most) = sizes.fold((f64::INFINITY, 1.0_f64), |(least, most), size| {
@@ -180,12 +180,12 @@ fn over_sizes(panel: &Panel<'_>, title: &str, trials: &[Trial], figures: &[usize
         let style = (FONT, 20).into_font().color(&BLACK.mix(0.5));
         panel.draw(&Text::new("none", middle, style))?;
     }
-    for kin in kin(trials) {
+    for family in families(trials) {
         for (place, figure) in figures.iter().enumerate() {
-            points(&mut chart, &kin, *figure, place == 0, bottom)?;
-            let theory = kin.in_theory(*figure);
+            points(&mut chart, &family, *figure, place == 0, bottom)?;
+            let theory = family.in_theory(*figure);
             if !theory.is_empty() {
-                let style = kin.color.stroke_width(1);
+                let style = family.color.stroke_width(1);
                 chart.draw_series(DashedLineSeries::new(theory, 6, 5, style))?;
             }
         }
@@ -193,12 +193,12 @@ fn over_sizes(panel: &Panel<'_>, title: &str, trials: &[Trial], figures: &[usize
     Ok(())
 }
 
-/// A number on an axis.
+/// Formats a number on an axis.
 fn plain(value: &f64) -> String {
     format!("{}", (value * 1e6).round() / 1e6)
 }
 
-/// Whether all of it is zero.
+/// Whether all figures are zero.
 fn none(trials: &[Trial], figures: &[usize]) -> bool {
     let of_trial = |trial| {
         figures
@@ -209,7 +209,7 @@ fn none(trials: &[Trial], figures: &[usize]) -> bool {
     values.all(|value| value == Some(0.0))
 }
 
-/// From half of the least to twice the most; what is zero does not count.
+/// The range of an axis: from half of the least to twice the most, zeros not counted.
 fn range(trials: &[Trial], figures: &[usize]) -> (f64, f64) {
     let groups = groups(trials);
     let spreads = figures.iter().flat_map(|figure| {
@@ -234,12 +234,12 @@ fn range(trials: &[Trial], figures: &[usize]) -> (f64, f64) {
 
 fn points(
     chart: &mut Chart<'_, '_, LogCoord<f64>>,
-    kin: &Kin<'_>,
+    family: &Family<'_>,
     figure: usize,
     first: bool,
     bottom: f64,
 ) -> Drawn {
-    let (color, points) = (kin.color, kin.over_sizes(&FIGURES[figure]));
+    let (color, points) = (family.color, family.over_sizes(&FIGURES[figure]));
     // What is zero is drawn at the edge.
     let clip = |value: f64| value.max(bottom);
     let medians = points
@@ -282,11 +282,12 @@ where
     Ok(())
 }
 
-/// The share of the largest group that knows, over time; a line for each seed, and one for theory.
+/// Draws the share of the largest group that knows the payload over time: a line for each seed, and one
+/// for theory.
 fn news(panel: &Panel<'_>, trials: &[Trial]) -> Drawn {
-    // Where all can be seen side by side.
-    let largest = |kin: Kin<'_>| kin.trials.iter().map(|trial| trial.group.members).max();
-    let Some(members) = kin(trials).into_iter().filter_map(largest).min() else {
+    // The largest size that all families have.
+    let largest = |family: Family<'_>| family.trials.iter().map(|trial| trial.group.members).max();
+    let Some(members) = families(trials).into_iter().filter_map(largest).min() else {
         return Ok(());
     };
     let largest = |trial: &&Trial| trial.group.members == members;
@@ -312,15 +313,15 @@ fn news(panel: &Panel<'_>, trials: &[Trial]) -> Drawn {
         .x_label_formatter(&plain)
         .y_label_formatter(&plain)
         .draw()?;
-    for kin in kin(trials) {
-        let color = kin.color;
-        for (run, trial) in kin.trials.iter().copied().filter(largest).enumerate() {
+    for family in families(trials) {
+        let color = family.color;
+        for (run, trial) in family.trials.iter().copied().filter(largest).enumerate() {
             let line = LineSeries::new(heard(trial), color.stroke_width(2));
             let line = chart.draw_series(line)?;
             if run == 0 {
                 let sample =
                     move |(x, y)| PathElement::new([(x, y), (x + 18, y)], color.stroke_width(2));
-                line.label(kin.name.clone()).legend(sample);
+                line.label(family.name.clone()).legend(sample);
                 let shown = |(time, _): &(f64, f64)| (0.01..=end).contains(time);
                 let theory = news_in_theory(trial, end).into_iter().filter(shown);
                 let style = color.stroke_width(1);
@@ -331,7 +332,7 @@ fn news(panel: &Panel<'_>, trials: &[Trial]) -> Drawn {
     legend(&mut chart, SeriesLabelPosition::LowerRight)
 }
 
-/// The share that had heard of the payload at each time; not all of thousands of points.
+/// The share that knew the payload at each time, with some 400 points at most.
 fn heard(trial: &Trial) -> Vec<(f64, f64)> {
     let others = f64::from(trial.group.members - 1);
     let point = |(count, time): (usize, &std::time::Duration)| {

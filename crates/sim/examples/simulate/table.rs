@@ -4,11 +4,11 @@ use std::fmt::Write;
 
 use crate::trial::Trial;
 
-/// A figure, by the name that is above its column.
+/// A figure.
 pub struct Figure {
-    /// What it is called.
+    /// The heading of its column.
     pub name: &'static str,
-    /// How it is read off a trial.
+    /// Takes it from a trial.
     pub of: fn(&Trial) -> Option<f64>,
 }
 
@@ -23,7 +23,7 @@ pub const FIGURES: [Figure; 9] = [
         of: |trial| trial.news_at(0.99),
     },
     Figure {
-        name: "at all, s",
+        name: "at 100 %, s",
         of: |trial| trial.news_at(1.0),
     },
     Figure {
@@ -31,7 +31,7 @@ pub const FIGURES: [Figure; 9] = [
         of: |trial| trial.detection.suspected.map(|time| time.as_secs_f64()),
     },
     Figure {
-        name: "dead at all, s",
+        name: "dead for all, s",
         of: |trial| {
             trial
                 .detection
@@ -61,13 +61,13 @@ pub const FIGURES: [Figure; 9] = [
 pub struct Spread {
     /// The least.
     pub least: f64,
-    /// The one in the middle.
+    /// The median.
     pub median: f64,
     /// The most.
     pub most: f64,
 }
 
-/// The spread of a figure over these trials, unless it is missing in one of them.
+/// The spread of a figure over these trials. `None` if one of them lacks it.
 pub fn spread(trials: &[&Trial], figure: &Figure) -> Option<Spread> {
     let mut values = trials
         .iter()
@@ -82,7 +82,7 @@ pub fn spread(trials: &[&Trial], figure: &Figure) -> Option<Spread> {
     })
 }
 
-/// The trials of each size of group and share of the Lua rock.
+/// The trials by size of the group and share of membership 2.x.
 pub fn groups(trials: &[Trial]) -> Vec<((u32, f64), Vec<&Trial>)> {
     let mut groups: Vec<((u32, f64), Vec<&Trial>)> = Vec::new();
     for trial in trials {
@@ -97,7 +97,7 @@ pub fn groups(trials: &[Trial]) -> Vec<((u32, f64), Vec<&Trial>)> {
 
 /// The table.
 pub fn table(trials: &[Trial]) -> String {
-    let mut rows = vec![vec!["members".to_owned(), "old share".to_owned()]];
+    let mut rows = vec![vec!["members".to_owned(), "2.x share".to_owned()]];
     rows[0].extend(FIGURES.iter().map(|figure| figure.name.to_owned()));
     for ((members, legacy_share), group) in groups(trials) {
         let mut row = vec![members.to_string(), legacy_share.to_string()];
@@ -122,7 +122,7 @@ pub fn table(trials: &[Trial]) -> String {
     align(&rows)
 }
 
-/// Three digits that mean something.
+/// Formats a number with three significant digits.
 fn number(value: f64) -> String {
     match value.abs() {
         0.0 => "0".to_owned(),

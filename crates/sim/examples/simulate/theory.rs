@@ -1,22 +1,23 @@
-//! What formulas say of the same group.
+//! What formulas predict for the same group.
 
 use std::time::Duration;
 
 use swim::config::Config;
 
-/// The share of the members that know of something after a time, as (seconds, share).
+/// The share of the members that know something after a time, as (seconds, share).
 pub type Curve = Vec<(f64, f64)>;
 
 /// How finely curves are computed.
 const STEP: Duration = Duration::from_millis(1);
 
-/// How many members are told at a time, and how long news waits for company: as in `swim/gossip.rs`.
+/// How many members are sent news at a time, and how long news is collected: as in `dissemination/gossip`
+/// of the protocol.
 const FANOUT: f64 = 3.0;
 const COALESCING: Duration = Duration::from_millis(10);
 
-/// News that is pushed: whoever hears it tells three at random after the time for coalescing, and
-/// three others after each interval. One who does not know it is told by none of the k who tell it
-/// at a time with the probability e^(−3k / N).
+/// News that is pushed: a member that learns it sends it to three random members after the time for
+/// collecting, and to three others after each interval. If k members send at a time, a member that does
+/// not know the news gets it from none of them with the probability e^(−3k / N).
 pub fn push(members: u32, config: &Config, latency: Duration, loss: f64, limit: f64) -> Curve {
     let members = f64::from(members);
     let steps = |time: Duration| (time.as_secs_f64() / STEP.as_secs_f64()).round() as usize;
@@ -24,7 +25,7 @@ pub fn push(members: u32, config: &Config, latency: Duration, loss: f64, limit: 
         steps(COALESCING + latency),
         steps(config.gossip_interval).max(1),
     );
-    // How many heard of it in each step.
+    // How many members learnt it in each step.
     let mut heard = vec![1.0];
     let mut known = 1.0;
     let mut curve = vec![(0.0, 0.0)];
@@ -64,8 +65,8 @@ pub fn time_of(curve: &Curve, share: f64) -> Option<f64> {
         .map(|(time, _)| *time)
 }
 
-/// How long it takes on average until somebody pings one who is gone (§3.1 of the paper), and a
-/// period until that ping has failed.
+/// How long it takes on average until any member pings one that is gone (§3.1 of the paper), and a period
+/// until that ping has failed.
 pub fn first_suspicion(members: u32, config: &Config) -> f64 {
     let others = f64::from(members) - 1.0;
     let missed = (1.0 - 1.0 / others.max(1.0)).powf(others);

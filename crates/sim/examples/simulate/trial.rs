@@ -1,40 +1,40 @@
-//! One group, and what was measured of it.
+//! Runs one group, and measures.
 
 use std::time::Duration;
 
 use serde_json::json;
 use sim::experiment::{Calm, Detection, Group};
 
-/// What to try.
+/// A group to run, and what to do with it.
 pub struct Plan {
-    /// With whom.
+    /// The group.
     pub group: Group,
-    /// For how long nothing happens.
+    /// How long nothing happens.
     pub lasting: Duration,
-    /// For how long members are paused meanwhile; zero is not at all.
+    /// How long members are paused meanwhile; zero is not at all.
     pub pause: Duration,
-    /// How many lose power in the end.
+    /// How many members lose power at the end.
     pub kill: usize,
 }
 
 /// What was measured.
 pub struct Trial {
-    /// With whom.
+    /// The group.
     pub group: Group,
     /// While nothing happened.
     pub calm: Calm,
-    /// When each of the others heard of a payload.
+    /// When each of the others learnt a payload.
     pub news: Vec<Duration>,
-    /// How those who lost power were found out.
+    /// When the members that lost power were detected.
     pub detection: Detection,
 }
 
-/// How long news and deaths are waited for.
+/// How long to wait for news and deaths at most.
 const LIMIT: Duration = Duration::from_secs(180);
 
 impl Plan {
-    /// Tries it.
-    pub fn make(&self) -> Trial {
+    /// Runs it.
+    pub fn run(&self) -> Trial {
         let mut world = self.group.world();
         let calm = if self.pause.is_zero() {
             world.try_calm(self.lasting)
@@ -64,29 +64,29 @@ impl Plan {
 }
 
 impl Trial {
-    /// After what trials are sorted.
+    /// The key by which trials are sorted.
     pub fn order(&self) -> (u32, f64, u64) {
         (self.group.members, self.group.legacy_share, self.group.seed)
     }
 
-    /// When this share of the others had heard of the payload, in seconds.
+    /// When this share of the others knew the payload, in seconds.
     pub fn news_at(&self, share: f64) -> Option<f64> {
         let others = self.group.members as usize - 1;
         let count = (others as f64 * share).ceil() as usize;
         self.news.get(count.max(1) - 1).map(Duration::as_secs_f64)
     }
 
-    /// How often an hour one member was suspected though nothing was wrong with it.
+    /// How often a member was falsely suspected in an hour.
     pub fn false_suspicions_per_hour(&self) -> f64 {
         self.calm.false_suspicions as f64 / self.calm.member_hours
     }
 
-    /// How often an hour one member was called dead though nothing was wrong with it.
+    /// How often a member was falsely declared dead in an hour.
     pub fn false_deaths_per_hour(&self) -> f64 {
         self.calm.false_deaths as f64 / self.calm.member_hours
     }
 
-    /// All of it, for programs to read.
+    /// All figures as JSON.
     pub fn json(&self) -> serde_json::Value {
         let seconds = |time: Option<Duration>| time.map(|time| time.as_secs_f64());
         json!({
@@ -99,7 +99,7 @@ impl Trial {
             "news_100_s": self.news_at(1.0),
             "first_suspicion_s": seconds(self.detection.suspected),
             "first_dead_s": seconds(self.detection.dead),
-            "dead_at_all_s": seconds(self.detection.dead_everywhere),
+            "dead_for_all_s": seconds(self.detection.dead_everywhere),
             "member_hours": self.calm.member_hours,
             "false_suspicions_per_member_hour": self.false_suspicions_per_hour(),
             "false_deaths_per_member_hour": self.false_deaths_per_hour(),

@@ -1,0 +1,285 @@
+//! The experiments, and the rows of the table that each fills.
+
+use sim::experiment::Group;
+use swim::config::Config;
+
+use crate::Column;
+use crate::scenarios::{
+    bytes, half_paused, heal, isolated, join, lan, lossy, news, paused, power_off, seconds,
+};
+
+/// Something that users notice.
+pub struct Row {
+    /// The name for `--rows`.
+    pub key: &'static str,
+    /// The description, with the unit.
+    pub name: &'static str,
+    /// The goal.
+    pub goal: &'static str,
+}
+
+/// A scenario for groups of one size, and the rows that it fills.
+pub struct Experiment {
+    /// In the order of the figures.
+    pub rows: &'static [Row],
+    /// The size of the group.
+    pub members: u32,
+    /// Runs the scenario. Returns a figure for each row; `None` if the event did not happen in time.
+    scenario: fn(&Group) -> Vec<Option<f64>>,
+}
+
+const fn row(key: &'static str, name: &'static str, goal: &'static str) -> Row {
+    Row { key, name, goal }
+}
+
+impl Experiment {
+    const fn new(
+        members: u32,
+        rows: &'static [Row],
+        scenario: fn(&Group) -> Vec<Option<f64>>,
+    ) -> Self {
+        Self {
+            rows,
+            members,
+            scenario,
+        }
+    }
+
+    /// Whether it is run for this column. The model of membership 2.x works through its whole table for
+    /// each datagram, so a large group takes too long.
+    pub fn applies(&self, column: &Column) -> bool {
+        column.legacy_share == 0.0 || self.members <= 1000
+    }
+
+    /// Runs it with one group. Returns a figure for each row.
+    pub fn measure(&self, column: &Column, seed: u64) -> Vec<Option<f64>> {
+        let config = Config {
+            mechanisms: column.mechanisms,
+            ..Config::default()
+        };
+        (self.scenario)(&Group {
+            members: self.members,
+            legacy_share: column.legacy_share,
+            weather: lan(0.0),
+            config,
+            payload: 0,
+            seed,
+        })
+    }
+}
+
+/// All experiments.
+pub const EXPERIMENTS: &[Experiment] = &[
+    Experiment::new(
+        10,
+        &[
+            row(
+                "detect-10",
+                "power off → first suspicion, N = 10, s",
+                "equal",
+            ),
+            row("dead-10", "power off → dead for all, N = 10, s", "equal"),
+        ],
+        power_off,
+    ),
+    Experiment::new(
+        100,
+        &[
+            row(
+                "detect-100",
+                "power off → first suspicion, N = 100, s",
+                "equal",
+            ),
+            row("dead-100", "power off → dead for all, N = 100, s", "equal"),
+        ],
+        power_off,
+    ),
+    Experiment::new(
+        1000,
+        &[
+            row(
+                "detect-1000",
+                "power off → first suspicion, N = 1000, s",
+                "equal",
+            ),
+            row(
+                "dead-1000",
+                "power off → dead for all, N = 1000, s",
+                "equal",
+            ),
+        ],
+        power_off,
+    ),
+    Experiment::new(
+        10_000,
+        &[
+            row(
+                "detect-10000",
+                "power off → first suspicion, N = 10,000, s",
+                "equal",
+            ),
+            row(
+                "dead-10000",
+                "power off → dead for all, N = 10,000, s",
+                "equal",
+            ),
+        ],
+        power_off,
+    ),
+    Experiment::new(
+        100,
+        &[row(
+            "news-100",
+            "payload → known to 99 %, N = 100, s",
+            "≤ 1",
+        )],
+        news,
+    ),
+    Experiment::new(
+        1000,
+        &[row(
+            "news-1000",
+            "payload → known to 99 %, N = 1000, s",
+            "≤ 1",
+        )],
+        news,
+    ),
+    Experiment::new(
+        10_000,
+        &[row(
+            "news-10000",
+            "payload → known to 99 %, N = 10,000, s",
+            "≤ 1",
+        )],
+        news,
+    ),
+    Experiment::new(
+        10,
+        &[row("bytes-10", "idle, N = 10, bytes / member s", "")],
+        bytes,
+    ),
+    Experiment::new(
+        1000,
+        &[row(
+            "bytes-1000",
+            "idle, N = 1000, bytes / member s",
+            "≤ 1.5 × N = 10",
+        )],
+        bytes,
+    ),
+    Experiment::new(
+        10_000,
+        &[row(
+            "bytes-10000",
+            "idle, N = 10,000, bytes / member s",
+            "≤ 1.5 × N = 10",
+        )],
+        bytes,
+    ),
+    Experiment::new(
+        1000,
+        &[
+            row(
+                "join-1000",
+                "1000 join through one at once: all know all, s",
+                "≤ 5",
+            ),
+            row("settle-1000", "the 30 s after, bytes / member s", "idle"),
+        ],
+        join,
+    ),
+    Experiment::new(
+        100,
+        &[row(
+            "heal-100",
+            "halves partitioned for 60 s: all alive for all, s",
+            "≤ 3",
+        )],
+        heal,
+    ),
+    Experiment::new(
+        100,
+        &[
+            row(
+                "suspect-10",
+                "10 % loss, N = 100: false suspicions / 1000 member h",
+                "",
+            ),
+            row(
+                "false-dead-10",
+                "10 % loss, N = 100: false deaths / 1000 member h",
+                "0",
+            ),
+        ],
+        |group| lossy(group, 0.1),
+    ),
+    Experiment::new(
+        100,
+        &[
+            row(
+                "suspect-30",
+                "30 % loss, N = 100: false suspicions / 1000 member h",
+                "",
+            ),
+            row(
+                "false-dead-30",
+                "30 % loss, N = 100: false deaths / 1000 member h",
+                "0",
+            ),
+        ],
+        |group| lossy(group, 0.3),
+    ),
+    Experiment::new(
+        128,
+        &[
+            row(
+                "paused",
+                "16 of 128 paused for up to 16 s, again and again, 10 min: false deaths among the others",
+                "0",
+            ),
+            row(
+                "suspected",
+                "the same: suspicions of members that were never paused",
+                "",
+            ),
+        ],
+        |group| paused(group, seconds(16)),
+    ),
+    Experiment::new(
+        128,
+        &[
+            row(
+                "paused-briefly",
+                "16 of 128 paused for up to 2 s, again and again, 10 min: false deaths among the others",
+                "0",
+            ),
+            row(
+                "suspected-briefly",
+                "the same: suspicions of members that were never paused",
+                "",
+            ),
+        ],
+        |group| paused(group, seconds(2)),
+    ),
+    Experiment::new(
+        40,
+        &[row(
+            "isolated",
+            "one of 40 receives nothing, 10 min: false suspicions among the others",
+            "≤ 39",
+        )],
+        isolated,
+    ),
+    Experiment::new(
+        40,
+        &[
+            row(
+                "half",
+                "half of 40 paused for 10 s, within a second: false suspicions and deaths",
+                "0",
+            ),
+            row("half-back", "the same: all alive for all, s", "≤ 0.3"),
+        ],
+        half_paused,
+    ),
+];
