@@ -1,4 +1,4 @@
-//! The figures of a run, beside what they are meant to be.
+//! Prints the figures of a run beside their goals.
 
 use std::fs;
 use std::path::PathBuf;
@@ -7,14 +7,14 @@ use std::time::Duration;
 use criterion::Criterion;
 use serde_json::Value;
 
-/// What a bench is meant to take at most.
+/// The time that a bench is to take at most.
 pub struct Goal {
     bench: String,
     limit: Option<Duration>,
 }
 
 impl Goal {
-    /// So many nanoseconds.
+    /// A goal in nanoseconds.
     pub fn new(bench: &str, nanoseconds: u64) -> Self {
         Self {
             bench: bench.to_owned(),
@@ -22,7 +22,7 @@ impl Goal {
         }
     }
 
-    /// It is only to be known.
+    /// A bench without a goal.
     pub fn none(bench: &str) -> Self {
         Self {
             bench: bench.to_owned(),
@@ -31,13 +31,13 @@ impl Goal {
     }
 }
 
-/// Where Criterion leaves its figures.
+/// The directory of the figures of Criterion.
 pub struct Goals {
     directory: PathBuf,
 }
 
 impl Goals {
-    /// Forgets the figures of earlier runs, but for those to compare with.
+    /// Removes the figures of earlier runs, but not the baselines to compare with.
     pub fn begin(goals: &[Goal]) -> Self {
         let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("criterion");
         let this = Self { directory };
@@ -48,7 +48,7 @@ impl Goals {
         this
     }
 
-    /// A Criterion that leaves its figures there.
+    /// Creates a Criterion that writes its figures there.
     pub fn criterion(&self) -> Criterion {
         Criterion::default().output_directory(&self.directory)
     }

@@ -1,4 +1,4 @@
-//! A group that has known one another for long, and what its members say.
+//! A group whose members have known one another for long, and the datagrams that they send.
 
 use std::iter;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -16,43 +16,44 @@ use swim::wire::{
     ping_data,
 };
 
-/// How many there are, the one that is measured included.
+/// How many members there are, the one that is measured included.
 pub const MEMBERS: usize = 10_000;
 
 /// `MAX_PACKET_SIZE`, by default.
 pub const DATAGRAM_SIZE: usize = 1472;
 
-/// Where its datagrams come from.
+/// The source address of its datagrams.
 pub const SOMEWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 3301);
-/// What is left of it for a message and its trailer.
+
+/// What is left of a datagram for a message and its trailer.
 const MESSAGE_SIZE: usize = DATAGRAM_SIZE - CHECKSUM_SIZE;
 
-/// From a question to its answer.
+/// The time from a ping to its answer.
 const ROUND_TRIP: Duration = Duration::from_millis(1);
 
-/// The group, as far as it is not measured.
+/// The members of the group that are not measured.
 pub struct Group {
     uris: Vec<Uri>,
     now: Now,
-    /// What everybody is at.
+    /// The present incarnation of all members.
     incarnation: Incarnation,
-    /// Of whom to tell next.
+    /// The index of the member that the next event is about.
     next: usize,
-    /// What everybody's table comes to.
+    /// The digest of all tables.
     digest: u64,
 }
 
-/// How much of what a datagram says its recipient does not know yet.
+/// Whether the recipient of a datagram knows its claims.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Said {
-    /// All of it.
+pub enum Claims {
+    /// It knows none of them.
     News,
-    /// Nothing.
+    /// It knows all of them.
     Known,
 }
 
 impl Group {
-    /// A group with URIs as they are in production, or as short as they can be.
+    /// Creates a group with these URIs.
     pub fn new(uri: impl Fn(usize) -> String) -> Self {
         let uris = (0..MEMBERS).map(|index| Uri::parse(&uri(index)).expect("a URI"));
         Self {
@@ -67,7 +68,7 @@ impl Group {
         }
     }
 
-    /// The first of them, who knows everybody.
+    /// Creates the first member, which knows all others.
     pub fn member(&mut self) -> Swim {
         let mut swim = Swim::new(Config::default(), 1);
         swim.init(self.uris[0].clone(), self.now);
@@ -82,12 +83,12 @@ impl Group {
         swim
     }
 
-    /// What time it is.
+    /// The present time.
     pub const fn now(&self) -> Now {
         self.now
     }
 
-    /// One of them after the other, without end.
+    /// The other members, over and over.
     pub fn others(&self) -> impl Iterator<Item = Uri> + use<> {
         let others = self.uris[1..].to_vec();
         others.into_iter().cycle()
@@ -107,36 +108,36 @@ impl Group {
         self.now
     }
 
-    /// A datagram with as many events as it can hold, each about another member.
-    pub fn full_datagram(&mut self, said: Said) -> Vec<u8> {
-        self.tell_of(MEMBERS, said)
+    /// Builds a datagram with as many events as fit, each about another member.
+    pub fn full_datagram(&mut self, claims: Claims) -> Vec<u8> {
+        self.datagram_of(MEMBERS, claims)
     }
 
-    /// Has `swim` spread fresh news about so many members, always the same ones.
+    /// Gives `swim` news about `count` members, always the same ones, which it then gossips.
     pub fn start_rumors(&mut self, swim: &mut Swim, count: usize) {
         (self.next, self.incarnation) = (1, self.incarnation.next());
         while self.next <= count {
-            let datagram = self.tell_of(count + 1 - self.next, Said::News);
-            let heard = swim.handle_datagram(&datagram, SOMEWHERE, self.now);
-            heard.expect("it is well formed");
+            let datagram = self.datagram_of(count + 1 - self.next, Claims::News);
+            let handled = swim.handle_datagram(&datagram, SOMEWHERE, self.now);
+            handled.expect("it is well formed");
         }
         assert_eq!(swim.rumors(), count);
     }
 
-    /// Has `swim` spread nothing any more.
+    /// Ends all rumors of `swim`.
     pub fn end_rumors(&self, swim: &mut Swim) {
         swim.recall(iter::empty(), self.now);
         assert_eq!(swim.rumors(), 0);
     }
 
-    /// A datagram with up to `count` events, each about another member.
-    fn tell_of(&mut self, count: usize, said: Said) -> Vec<u8> {
+    /// Builds a datagram with up to `count` events, each about another member.
+    fn datagram_of(&mut self, count: usize, claims: Claims) -> Vec<u8> {
         let mut draft =
             MessageBuilder::leave(&self.uris[1], MESSAGE_SIZE).trailed_by(&self.trailer());
         for _ in 0..count {
             if self.next == 0 {
                 self.next = 1;
-                if said == Said::News {
+                if claims == Claims::News {
                     self.incarnation = self.incarnation.next();
                 }
             }
@@ -149,7 +150,7 @@ impl Group {
         checksummed(draft.finish().expect("it fits"))
     }
 
-    /// What the member that `ping` went to says to it.
+    /// Builds the answer of the recipient of `ping`.
     pub fn answer(&mut self, ping: &Transmit) -> (Vec<u8>, Now) {
         let message = decode(&ping.datagram).expect("what was encoded");
         let Body::Ping(echo) = message.body else {
@@ -162,7 +163,7 @@ impl Group {
         )
     }
 
-    /// The PING of one of the others.
+    /// Builds the PING of one of the others.
     pub fn ping(&mut self) -> Vec<u8> {
         self.next = self.next % (MEMBERS - 1) + 1;
         let from = &self.uris[self.next];

@@ -1,4 +1,4 @@
-//! Datagrams that cost their recipient as much as a stranger can make them cost.
+//! Datagrams of a stranger that cost their recipient as much as possible.
 
 use std::iter;
 use std::time::Duration;
@@ -18,22 +18,22 @@ use swim::wire::{
 
 use crate::group::{DATAGRAM_SIZE, SOMEWHERE};
 
-/// What a hostile datagram is full of.
+/// The content of a hostile datagram.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Attack {
     /// Status changes of members with URIs of 15 bytes.
     Changes,
     /// Status changes of members with the shortest URIs there are, in the shortest encoding.
     ShortestChanges,
-    /// The same as records of a table: dead members that live here.
+    /// The same as records of a table: they claim that members are dead.
     Deaths,
     /// Unknown members.
     Inventions,
-    /// Statements that the recipient is dead, each at a higher incarnation than the one before.
+    /// Claims that the recipient is dead, each at a higher incarnation than the one before.
     Accusations,
-    /// One statement about the recipient, with a payload of nothing but nils.
+    /// One claim about the recipient, with a payload that is an array of nils.
     Nils,
-    /// A PING to pass on.
+    /// A PING to forward.
     IndirectPing,
     /// A request for the table, with records that are news.
     SyncRequest,
@@ -42,7 +42,7 @@ pub enum Attack {
 }
 
 impl Attack {
-    /// All of them, each with its name.
+    /// All attacks, with their names.
     pub const ALL: [(Self, &str); 9] = [
         (Self::Changes, "status changes"),
         (Self::ShortestChanges, "status changes, shortest URIs"),
@@ -55,32 +55,32 @@ impl Attack {
         (Self::Comparison, "comparison"),
     ];
 
-    /// How many of these are measured at a time. In between the victim recovers.
+    /// How many datagrams are measured at a time. In between the victim recovers.
     pub const PORTION: usize = 8;
 }
 
-/// The recipient, and what its attacker knows.
+/// The recipient, and the state of its attacker.
 pub struct Victim {
     swim: Swim,
     now: Now,
-    /// The others, as the attack wants them to be called.
+    /// The other members, with URIs as the attack needs them.
     members: Vec<Uri>,
     invented: Vec<Uri>,
-    /// How many statements were made so far.
-    statements: u64,
+    /// How many claims were made so far.
+    claims: u64,
     /// How many datagrams were sent so far.
     datagrams: u64,
 }
 
-/// The number of a member that has answered, and asks for much.
+/// The number of a member with a validated address, which asks for much.
 const ASKER: usize = 60_000;
 
-/// A letter of a host.
+/// A letter of a host name.
 fn letter(index: usize) -> char {
     char::from(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_"[index % 54])
 }
 
-/// The shortest of so many URIs: 54² hosts of two letters, with ports of up to two digits.
+/// The shortest URIs: 54² hosts of two letters, with ports of up to two digits.
 fn shortest(index: usize) -> String {
     let (host, port) = (index % 2916, 1 + index / 2916);
     format!("{}{}:{port}", letter(host / 54), letter(host))
@@ -92,7 +92,7 @@ fn usual(index: usize) -> String {
 }
 
 impl Victim {
-    /// One of so many members, all of them alive.
+    /// Creates a member that knows this number of members, all of them alive.
     pub fn new(attack: Attack, members: usize) -> Self {
         let name = if attack == Attack::ShortestChanges {
             shortest
@@ -108,7 +108,7 @@ impl Victim {
             },
             members: (1..members).map(uri).collect(),
             invented: Vec::new(),
-            statements: 0,
+            claims: 0,
             datagrams: 0,
         };
         let own = Uri::parse("127.0.0.1:3301").expect("a URI");
@@ -125,7 +125,7 @@ impl Victim {
         victim
     }
 
-    /// Has `asker` join and answer the ping that validates its address: without, nothing is done for it.
+    /// Has `asker` join and answer the ping that validates its address: requests of others are limited.
     fn acquaint(&mut self, asker: &Uri) {
         let mut hello = MessageBuilder::leave(asker, DATAGRAM_SIZE);
         assert!(hello.event(asker, Claim::alive(Incarnation::FIRST), None, 0));
@@ -145,7 +145,7 @@ impl Victim {
         self.take(&answer.expect("it fits"));
     }
 
-    /// Takes a datagram, and hands out all that came of it.
+    /// Handles a datagram, and drains the outputs.
     pub fn take(&mut self, datagram: &[u8]) {
         let taken = self.swim.handle_datagram(datagram, SOMEWHERE, self.now);
         taken.expect("it is well formed");
@@ -157,7 +157,7 @@ impl Victim {
         while self.swim.poll_report().is_some() {}
     }
 
-    /// Lets a second pass, and forgets what was invented and what would be told to others.
+    /// Lets a second pass, removes invented members, and ends all rumors.
     pub fn recover(&mut self) {
         for uri in self.invented.drain(..) {
             self.swim.remove_member(&uri);
@@ -178,7 +178,7 @@ impl Victim {
         self.drain();
     }
 
-    /// The next datagram of this kind.
+    /// Builds the next datagram of this attack.
     pub fn datagram(&mut self, attack: Attack) -> Vec<u8> {
         self.datagrams += 1;
         let asks = matches!(
@@ -219,10 +219,10 @@ impl Victim {
                 let member = self.swim.member(&own).expect("it knows itself");
                 // The datagrams of a portion are made before any of them is taken.
                 let claimed = member.claim.incarnation.get() + 10_000;
-                self.statements = self.statements.max(claimed);
+                self.claims = self.claims.max(claimed);
                 self.statements("LEAVE", &sender, |victim| {
-                    victim.statements += 1;
-                    (own.clone(), 3, victim.statements, false)
+                    victim.claims += 1;
+                    (own.clone(), 3, victim.claims, false)
                 })
             }
             Attack::Nils => self.nils(&sender),
@@ -246,16 +246,16 @@ impl Victim {
         }
     }
 
-    /// One member after the other, and how many times all of them had their turn.
+    /// The next member in turn, and how many turns were completed.
     fn next_member(&mut self) -> (Uri, u64) {
         let count = self.members.len() as u64;
-        let (index, number) = (self.statements % count, self.statements / count);
-        self.statements += 1;
+        let (index, number) = (self.claims % count, self.claims / count);
+        self.claims += 1;
         (self.members[index as usize].clone(), number)
     }
 
-    /// As many statements as a datagram holds: whom they are about, the status, the incarnation, and
-    /// whether they say that there is no payload.
+    /// Builds a datagram of as many claims as fit: the subject, the status, the incarnation, and whether to
+    /// encode that there is no payload.
     fn statements(
         &mut self,
         kind: &str,

@@ -1,12 +1,12 @@
-//! What the protocol costs, in a group of 10,000.
+//! Measures what the protocol costs in a group of 10,000.
 //!
 //! ```text
 //! cargo bench
-//! cargo bench -- PING    # those with "PING" in their names
+//! cargo bench -- PING    # benches with "PING" in their names
 //! ```
 //!
-//! Each figure is shown beside its goal in the end. None is asserted: it depends on the machine, and on
-//! what else that has to do.
+//! Each figure is printed beside its goal at the end. None is asserted, as figures depend on the machine
+//! and its load.
 
 mod goals;
 mod group;
@@ -24,10 +24,10 @@ use swim::security::seal::{Cipher, Seal};
 use xxhash_rust::xxh3::xxh3_64;
 
 use goals::{Goal, Goals};
-use group::{DATAGRAM_SIZE, Group, MEMBERS, SOMEWHERE, Said};
+use group::{Claims, DATAGRAM_SIZE, Group, MEMBERS, SOMEWHERE};
 use hostile::{Attack, Victim};
 
-/// What is measured, and how long it may take.
+/// The benches, and how long each may take.
 fn goals() -> Vec<Goal> {
     let mut goals = vec![
         Goal::new(NEWS, 10_000),
@@ -48,7 +48,7 @@ fn goals() -> Vec<Goal> {
     goals
 }
 
-/// How many members the recipient of hostile datagrams knows, and how long one of them may take.
+/// How many members the recipient of hostile datagrams knows, and how long a datagram may take.
 const ATTACKED: [(usize, u64); 2] = [(100, 25_000), (60_000, 60_000)];
 
 const NEWS: &str = "datagram of news heard";
@@ -72,13 +72,13 @@ fn main() {
     let goals = goals();
     let figures = Goals::begin(&goals);
     let mut criterion = figures.criterion().configure_from_args();
-    hear(&mut criterion, NEWS, Said::News, usual);
-    hear(&mut criterion, NEWS_DENSE, Said::News, short);
-    hear(&mut criterion, OLD_NEWS, Said::Known, usual);
-    hear(&mut criterion, OLD_NEWS_DENSE, Said::Known, short);
-    // Everybody changes something every ten minutes, and each of that is told for 0.7 s.
-    tell(&mut criterion, PING_BUSY, 12);
-    tell(&mut criterion, PING_FULL, 1000);
+    handle(&mut criterion, NEWS, Claims::News, usual);
+    handle(&mut criterion, NEWS_DENSE, Claims::News, short);
+    handle(&mut criterion, OLD_NEWS, Claims::Known, usual);
+    handle(&mut criterion, OLD_NEWS_DENSE, Claims::Known, short);
+    // Each member has news every ten minutes, which is gossiped for 0.7 s.
+    send_ping(&mut criterion, PING_BUSY, 12);
+    send_ping(&mut criterion, PING_FULL, 1000);
     idle(&mut criterion);
     seal(&mut criterion);
     forget(&mut criterion, FORGET, |index| format!("a:{}", 1 + index));
@@ -88,31 +88,31 @@ fn main() {
     figures.show(&goals);
 }
 
-/// A URI as it is in production.
+/// A URI as in production.
 fn usual(index: usize) -> String {
     format!("storage-{index:05}.prod.example.com:3301")
 }
 
-/// A short one: the more of them go into a datagram.
+/// A short URI: more of them fit into a datagram.
 fn short(index: usize) -> String {
     format!("10.0.{}.{}:3301", index / 256, index % 256)
 }
 
-/// A full datagram comes: it is decoded, and what it says is heard.
-fn hear(criterion: &mut Criterion, name: &str, said: Said, uri: fn(usize) -> String) {
+/// Handles a full datagram.
+fn handle(criterion: &mut Criterion, name: &str, claims: Claims, uri: fn(usize) -> String) {
     let mut group = Group::new(uri);
     let mut swim = group.member();
     criterion.bench_function(name, |bencher| {
         bencher.iter_custom(|datagrams| {
             in_portions(datagrams, 32, |count| {
-                // A thousand rumors are many; news about all 10,000 at once there is none.
+                // A thousand rumors are many; news about all 10,000 at once does not happen.
                 group.end_rumors(&mut swim);
-                let datagrams: Vec<_> = (0..count).map(|_| group.full_datagram(said)).collect();
+                let datagrams: Vec<_> = (0..count).map(|_| group.full_datagram(claims)).collect();
                 let now = group.now();
                 timed(|| {
                     for datagram in &datagrams {
-                        let heard = swim.handle_datagram(black_box(datagram), SOMEWHERE, now);
-                        heard.expect("it is well formed");
+                        let handled = swim.handle_datagram(black_box(datagram), SOMEWHERE, now);
+                        handled.expect("it is well formed");
                     }
                 })
             })
@@ -120,12 +120,12 @@ fn hear(criterion: &mut Criterion, name: &str, said: Said, uri: fn(usize) -> Str
     });
 }
 
-/// One of those URIs that share a bucket of the digest.
+/// A URI of those that share a bucket of the digest.
 fn crowded(index: usize) -> String {
     let mut number = 256 * index;
     loop {
         let uri = format!("a{}:{}", number / 60_000, 1 + number % 60_000);
-        // Each index tries numbers of its own; one in 256 of them does.
+        // Each index tries different numbers; one of 256 has the right hash.
         if xxh3_64(uri.as_bytes()) as u8 == 0 {
             return uri;
         }
@@ -133,7 +133,7 @@ fn crowded(index: usize) -> String {
     }
 }
 
-/// A member is forgotten.
+/// Forgets a member.
 fn forget(criterion: &mut Criterion, name: &str, uri: fn(usize) -> String) {
     let mut group = Group::new(uri);
     let mut swim = group.member();
@@ -153,7 +153,7 @@ fn forget(criterion: &mut Criterion, name: &str, uri: fn(usize) -> String) {
     });
 }
 
-/// The datagrams come that cost most.
+/// Handles hostile datagrams.
 fn attack(criterion: &mut Criterion) {
     for (members, _) in ATTACKED {
         for (attack, name) in Attack::ALL {
@@ -176,12 +176,12 @@ fn attack(criterion: &mut Criterion) {
     }
 }
 
-/// A PING is encoded, with what rides on it.
-fn tell(criterion: &mut Criterion, name: &str, rumors: usize) {
+/// Encodes a PING with gossip.
+fn send_ping(criterion: &mut Criterion, name: &str, rumors: usize) {
     let mut group = Group::new(usual);
     let (mut swim, now) = (group.member(), group.now());
     let mut to = group.others();
-    // No rumor is told so often in between that it would be dropped.
+    // No rumor is sent so often in between that it expires.
     let portion = rumors.max(32);
     criterion.bench_function(name, |bencher| {
         bencher.iter_custom(|pings| {
@@ -200,7 +200,7 @@ fn tell(criterion: &mut Criterion, name: &str, rumors: usize) {
     });
 }
 
-/// A period in which nothing happens: a probe goes out and is answered, and so is that of another.
+/// A period in which nothing happens: it sends a probe and gets the answer, and answers another probe.
 fn idle(criterion: &mut Criterion) {
     let mut group = Group::new(usual);
     let mut swim = group.member();
@@ -224,8 +224,8 @@ fn idle_period(group: &mut Group, swim: &mut Swim) -> Duration {
     let (ping, mut answer) = (group.ping(), None);
     elapsed += timed(|| {
         for datagram in [&ack, &ping] {
-            let heard = swim.handle_datagram(datagram, SOMEWHERE, now);
-            heard.expect("it is well formed");
+            let handled = swim.handle_datagram(datagram, SOMEWHERE, now);
+            handled.expect("it is well formed");
         }
         answer = swim.poll_transmit();
     });
@@ -233,7 +233,7 @@ fn idle_period(group: &mut Group, swim: &mut Swim) -> Duration {
     elapsed
 }
 
-/// How long all `count` take, when so many at most are measured at a time.
+/// Measures `count` in portions. Returns the sum of the times.
 fn in_portions(count: u64, portion: usize, mut measure: impl FnMut(usize) -> Duration) -> Duration {
     let (mut left, mut elapsed) = (count as usize, Duration::ZERO);
     while left > 0 {
@@ -243,14 +243,14 @@ fn in_portions(count: u64, portion: usize, mut measure: impl FnMut(usize) -> Dur
     elapsed
 }
 
-#[expect(clippy::disallowed_methods, reason = "it is about real time")]
+#[expect(clippy::disallowed_methods, reason = "it measures real time")]
 fn timed(act: impl FnOnce()) -> Duration {
     let start = Instant::now();
     act();
     start.elapsed()
 }
 
-/// Counts the time of this thread only: what else the machine does meanwhile is not the attacker's work.
+/// Measures the CPU time of this thread only, as other load of the machine must not count.
 fn cpu_timed(act: impl FnOnce()) -> Duration {
     let now = || {
         let time = clock_gettime(ClockId::ThreadCPUTime);
@@ -261,7 +261,7 @@ fn cpu_timed(act: impl FnOnce()) -> Duration {
     now() - start
 }
 
-/// A full datagram is sealed and opened, in the way of the Lua rock and authenticated.
+/// Seals and opens a full datagram: with the cipher of membership 2.x, and authenticated.
 fn seal(criterion: &mut Criterion) {
     let mut keys = Keyring::default();
     keys.set([&b"key"[..]]).expect("there is room for one");
@@ -271,14 +271,14 @@ fn seal(criterion: &mut Criterion) {
         iv: b"init-key-16-byte",
         label: b"",
     };
-    let old = seal(Cipher::Cbc);
-    let plain = vec![b'x'; old.capacity(DATAGRAM_SIZE)];
+    let cbc = seal(Cipher::Cbc);
+    let plain = vec![b'x'; cbc.capacity(DATAGRAM_SIZE)];
     criterion.bench_function(SEAL, |bencher| {
         bencher.iter_batched(
             || plain.clone(),
             |plain| {
-                let sealed = old.seal_old(plain);
-                old.open(&sealed).map(|opened| opened.plain.len())
+                let sealed = cbc.seal_old(plain);
+                cbc.open(&sealed).map(|opened| opened.plain.len())
             },
             BatchSize::SmallInput,
         );

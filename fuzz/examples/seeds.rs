@@ -1,4 +1,4 @@
-//! Writes what cargo-fuzz begins with: `fuzz/corpus/TARGET/NAME`.
+//! Writes the seeds for cargo-fuzz: `fuzz/corpus/TARGET/NAME`.
 
 use std::path::Path;
 use std::{fs, io};

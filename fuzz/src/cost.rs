@@ -1,10 +1,9 @@
-//! No datagram costs its recipient more than so much, and so much for each byte of it and of what it makes
-//! the recipient send: whatever is in the recipient's tables, which are full of what strangers have put
-//! there.
+//! The cost of a datagram for its recipient is bounded: by a base, and an amount for each byte of it and of
+//! what is sent because of it. The tables of the recipient are full of what strangers have put there.
 //!
-//! CPU time of this thread is measured, and the limits are several times what anything costs today. What
-//! exceeds them is tried again on another member before it counts: so an input that is reported is
-//! enough to see it again.
+//! The CPU time of this thread is measured. The limits are several times the present costs. An input that
+//! exceeds them is tried again on new members before it counts, so a reported input reproduces the
+//! failure.
 
 use std::cell::RefCell;
 use std::hint::black_box;
@@ -23,13 +22,13 @@ use swim::time::{Micros, Now};
 use swim::wire::{MessageBuilder, MessageType, ping_data};
 use xxhash_rust::xxh3::xxh3_64;
 
-/// Where the datagrams come from.
+/// The source address of the datagrams.
 const SOMEWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 3301);
 
 /// The largest datagram of UDP.
 const DATAGRAM_SIZE_MAX: usize = 65_507;
 
-/// How many others the member knows: its table is full.
+/// How many other members it knows: its table is full.
 const MEMBERS: usize = 50_000;
 
 /// How many of them share a bucket of the digest.
@@ -38,7 +37,7 @@ const CROWDED: usize = 10_000;
 /// How many tombstones it has.
 const TOMBSTONES: usize = 40_000;
 
-/// How much slower it may be without optimisation, and with the sanitizer and the counters of a fuzzer.
+/// How much slower it may be without optimization, or with the sanitizer and the counters of a fuzzer.
 const SLOWNESS: u32 = if cfg!(fuzzing) {
     32
 } else if cfg!(debug_assertions) {
@@ -47,21 +46,21 @@ const SLOWNESS: u32 = if cfg!(fuzzing) {
     3
 };
 
-/// What any datagram may cost: less than it takes to look through one of the tables.
+/// What any datagram may cost: less than a scan of one of the tables.
 const BASE: Duration = Duration::from_micros(25);
 
-/// What each byte may cost besides, of the datagram and of what is sent because of it.
+/// What each byte may cost in addition, of the datagram and of what is sent because of it.
 const PER_BYTE: Duration = Duration::from_nanos(60);
 
-/// What it may cost to let time pass: a portion of the suspicions, and of the tombstones, that are due.
+/// What a timeout may cost: it handles a portion of the suspicions and tombstones that are due.
 const TIMERS: Duration = Duration::from_micros(250);
 
 thread_local! {
-    /// To make one takes longer than what is to be measured.
+    /// Kept from one input to the next, since making one takes longer than what is measured.
     static VICTIM: RefCell<Option<Victim>> = const { RefCell::new(None) };
 }
 
-/// A member with a long past.
+/// A member with full tables.
 struct Victim {
     swim: Swim,
     now: Now,
@@ -70,12 +69,12 @@ struct Victim {
     inputs: u16,
 }
 
-/// What the target makes of one datagram.
+/// The input that stands for this datagram.
 pub fn input(datagram: &[u8]) -> Vec<u8> {
     [&[0], datagram].concat()
 }
 
-/// A datagram, or how to make a large one.
+/// Measures a datagram, or a large one made as the bytes say.
 pub fn target(bytes: &[u8]) {
     VICTIM.with_borrow_mut(|victim| {
         let victim = victim.get_or_insert_with(Victim::new);
@@ -99,14 +98,14 @@ fn uri(host: char, number: usize) -> Uri {
     Uri::new(&host, u16::try_from(port).expect("a port")).expect("a URI")
 }
 
-/// Says how many bytes are sent.
+/// Drains the outputs. Returns how many bytes are sent.
 fn drain(swim: &mut Swim) -> usize {
     while swim.poll_report().is_some() {}
     let sent = std::iter::from_fn(|| swim.poll_transmit());
     sent.map(|transmit| transmit.datagram.len()).sum()
 }
 
-/// What it takes this thread.
+/// The CPU time of this thread.
 fn cost(act: impl FnOnce()) -> Duration {
     let now = || {
         let time = clock_gettime(ClockId::ThreadCPUTime);
@@ -148,7 +147,7 @@ impl Victim {
         victim
     }
 
-    /// Has it hear of everybody, and be busy with all that can be asked of it.
+    /// Fills all tables and queues.
     fn fill(&mut self) {
         let (swim, now) = (&mut self.swim, self.now);
         let names = self.gone.iter().chain(&self.members);
@@ -176,33 +175,33 @@ impl Victim {
         }
         for member in self.members.iter().take(1024) {
             let data = ping_data(1, member, &self.members[2000], None);
-            let errand =
+            let ping =
                 MessageBuilder::with_data(MessageType::Ping, member, &data, DATAGRAM_SIZE_MAX);
-            let errand = errand.finish().expect("it fits");
-            swim.handle_datagram(&errand, SOMEWHERE, now)
+            let ping = ping.finish().expect("it fits");
+            swim.handle_datagram(&ping, SOMEWHERE, now)
                 .expect("well formed");
-            let _ticket = swim.probe(member, now).expect("it takes part");
+            let _id = swim.probe(member, now).expect("it takes part");
             drain(swim);
         }
         assert_eq!(swim.members().len(), 1 + MEMBERS);
         assert_eq!(swim.members().tombstone_count(), TOMBSTONES);
     }
 
-    /// Takes a datagram, and a tenth of a second later whatever is due. If that costs too much, says how
-    /// much.
+    /// Handles a datagram, and a tenth of a second later what is due. If that costs too much, returns the
+    /// times.
     fn exceeds(&mut self, datagram: &[u8]) -> Option<String> {
         let Self { swim, now, .. } = self;
-        // Has the allocator join what was freed before: with the tables this full it takes a millisecond,
-        // and would be the work of whatever asks for the next kilobyte.
+        // Has the allocator join free chunks now. With tables this full it takes a millisecond, and would be
+        // counted for the next large allocation.
         drop(black_box(Vec::<u8>::with_capacity(1 << 16)));
         let mut sent = 0;
-        let taken = cost(|| {
-            // Why it was not taken does not matter.
-            let _taken = swim.handle_datagram(datagram, SOMEWHERE, *now);
+        let handling = cost(|| {
+            // It may be dropped for any reason.
+            let _dropped = swim.handle_datagram(datagram, SOMEWHERE, *now);
             sent = drain(swim);
         });
         let limit = |base, bytes| SLOWNESS * (base + PER_BYTE * bytes as u32);
-        let exceeds = taken > limit(BASE, datagram.len() + sent);
+        let exceeds = handling > limit(BASE, datagram.len() + sent);
         let wait = Duration::from_millis(100);
         (now.monotonic, now.wall) = (now.monotonic + wait, now.wall + wait);
         let timers = cost(|| {
@@ -210,7 +209,7 @@ impl Victim {
             sent = drain(swim);
         });
         let exceeds = exceeds || timers > limit(TIMERS, sent);
-        exceeds.then(|| format!("{taken:?}, then {timers:?}"))
+        exceeds.then(|| format!("{handling:?}, then {timers:?}"))
     }
 
     fn datagram(&mut self, bytes: &[u8]) -> Result<Vec<u8>> {
@@ -221,15 +220,15 @@ impl Victim {
         }
     }
 
-    /// As many statements as fit, made like the few that the bytes describe.
+    /// Builds a datagram of as many claims as fit, after the few patterns that the bytes describe.
     fn large_datagram(&mut self, bytes: &mut Unstructured<'_>) -> Result<Vec<u8>> {
-        let sender = self.anybody(bytes.arbitrary()?, bytes.arbitrary()?);
+        let sender = self.subject(bytes.arbitrary()?, bytes.arbitrary()?);
         let kind = *bytes.choose(&MessageType::ALL)?;
         let is_sync = matches!(kind, MessageType::SyncReq | MessageType::SyncAck);
         let limit = bytes.int_in_range(512..=DATAGRAM_SIZE_MAX)?;
         let mut draft = match kind {
             MessageType::Ping | MessageType::Ack => {
-                let (src, dst) = (self.anybody(bytes.arbitrary()?, 0), self.anybody(4, 0));
+                let (src, dst) = (self.subject(bytes.arbitrary()?, 0), self.subject(4, 0));
                 let data = ping_data(bytes.arbitrary()?, &src, &dst, None);
                 MessageBuilder::with_data(kind, &sender, &data, limit)
             }
@@ -240,15 +239,15 @@ impl Victim {
         };
         let mut patterns = Vec::new();
         for _ in 0..bytes.int_in_range(1..=4)? {
-            let (whom, first): (u8, u16) = (bytes.arbitrary()?, bytes.arbitrary()?);
+            let (choice, first): (u8, u16) = (bytes.arbitrary()?, bytes.arbitrary()?);
             let status = *bytes.choose(&Status::ALL)?;
             let nils: u16 = *bytes.choose(&[0, 0, 0, 1, 100, 256])?;
-            patterns.push((whom, first, status, nils));
+            patterns.push((choice, first, status, nils));
         }
         self.inputs += 1;
         for number in 0..DATAGRAM_SIZE_MAX {
-            let (whom, first, status, nils) = patterns[number % patterns.len()];
-            let about = self.anybody(whom, first.wrapping_add(number as u16));
+            let (choice, first, status, nils) = patterns[number % patterns.len()];
+            let about = self.subject(choice, first.wrapping_add(number as u16));
             let incarnation = (u64::from(self.inputs) << 16) + number as u64;
             let incarnation = Incarnation::from_wire(incarnation).expect("admissible");
             let claim = Claim::alive(incarnation).with(status);
@@ -265,13 +264,13 @@ impl Victim {
                 break;
             }
         }
-        Ok(draft.finish().expect("a draft keeps its limit"))
+        Ok(draft.finish().expect("it keeps its limit"))
     }
 
-    /// Itself, a member, one in the crowded bucket, one that is forgotten, or one that was never heard of.
-    fn anybody(&self, whom: u8, number: u16) -> Uri {
+    /// Itself, a member, one in the crowded bucket, one that is forgotten, or one that is unknown.
+    fn subject(&self, choice: u8, number: u16) -> Uri {
         let number = usize::from(number);
-        match whom % 8 {
+        match choice % 8 {
             0 => self.swim.myself().expect("it takes part").clone(),
             1 | 2 => self.members[CROWDED + number % (MEMBERS - CROWDED)].clone(),
             3 | 4 => self.members[number % CROWDED].clone(),

@@ -1,14 +1,14 @@
-//! What the protocol's core is to withstand, whatever bytes decide: for cargo-fuzz, and for
-//! `fuzz/tests/invented.rs`, which needs no nightly compiler.
+//! Fuzz targets for the protocol: for cargo-fuzz, and for `fuzz/tests/invented.rs`, which needs no nightly
+//! compiler.
 //!
-//! | target | what the bytes are |
+//! | target | the bytes are |
 //! |---|---|
-//! | [`decode`] | a datagram that nobody has encrypted |
+//! | [`decode`] | a datagram that is not encrypted |
 //! | [`open`] | keys, a cipher, and a datagram |
-//! | [`life`] | what becomes of two members: datagrams, commands, time |
+//! | [`life`] | the history of two members: datagrams, commands, time |
 //! | [`cost`] | a datagram, or how to make a large one, for a member with full tables |
 //!
-//! Each panics if what it says does not hold. [`seeds`] is what to begin with.
+//! Each target panics if its property does not hold. [`seeds`] are inputs to begin with.
 
 pub mod cost;
 pub mod decode;
@@ -16,10 +16,10 @@ pub mod life;
 pub mod open;
 pub mod seeds;
 
-/// Takes bytes, and panics if something is not as it must be.
+/// Takes bytes, and panics if its property does not hold.
 pub type Target = fn(&[u8]);
 
-/// All of them.
+/// All targets.
 pub const TARGETS: [(&str, Target); 4] = [
     ("decode", decode::target),
     ("open", open::target),

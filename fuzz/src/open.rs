@@ -1,5 +1,5 @@
-//! Whatever comes, opening it does no harm; what was sealed is opened by who has the key, and by
-//! nobody once a bit of it has changed.
+//! Opening any datagram is harmless. A sealed one is opened with the key, and not after a bit of it has
+//! changed.
 
 use arbitrary::Unstructured;
 use swim::security::seal::aead::{Challenge, PacketNumber, SESSION_SIZE, SealedHeader};
@@ -9,7 +9,7 @@ use swim::wire::{checked, checksummed, decode};
 
 const IV: &[u8; 16] = b"init-key-16-byte";
 
-/// Keys that were recorded with, and one that was not.
+/// The keys of the recordings, and another one.
 const KEYS: [&[u8]; 5] = [
     b"XXXXXX",
     b"secret",
@@ -18,7 +18,7 @@ const KEYS: [&[u8]; 5] = [
     b"never",
 ];
 
-/// The least that `MAX_PACKET_SIZE` can be.
+/// The least value of `MAX_PACKET_SIZE`.
 const PACKET_SIZE_MIN: usize = 256;
 
 const NO_STAMP: PacketNumber = PacketNumber {
@@ -27,12 +27,12 @@ const NO_STAMP: PacketNumber = PacketNumber {
     counter: 0,
 };
 
-/// The input in which a datagram is opened with the first keys, in the way of the Lua rock.
+/// The input that opens this datagram with the first keys and the cipher of membership 2.x.
 pub fn input(datagram: &[u8]) -> Vec<u8> {
     [&[KEYS.len() as u8 - 1, 0, 0], datagram].concat()
 }
 
-/// How many keys, which cipher, which label; then a datagram.
+/// The bytes are: how many keys, which cipher, which label, then a datagram.
 pub fn target(bytes: &[u8]) {
     let Some(([count, cipher, label], datagram)) = bytes.split_first_chunk() else {
         return;
@@ -56,7 +56,7 @@ pub fn target(bytes: &[u8]) {
     assert_opens_old_form(&seal, datagram);
 }
 
-/// The smallest datagram that a message of this size is said to fit.
+/// The smallest datagram that a message of this size fits, by `capacity`.
 fn size_for(seal: &Seal<'_>, message: usize) -> usize {
     let mut sizes = message.max(PACKET_SIZE_MIN)..;
     sizes
@@ -65,26 +65,26 @@ fn size_for(seal: &Seal<'_>, message: usize) -> usize {
 }
 
 fn assert_authenticates(seal: &Seal<'_>, message: &[u8]) {
-    // The same bytes decide what goes with them: it may be anything.
-    let (stamp, slip, flipped) =
-        going_with(message).unwrap_or((NO_STAMP, SealedHeader::default(), 0));
-    let sealed = seal.seal(stamp, &slip, message.to_vec());
+    // The header may be anything: the same bytes decide it.
+    let (stamp, header, flipped) =
+        header(message).unwrap_or((NO_STAMP, SealedHeader::default(), 0));
+    let sealed = seal.seal(stamp, &header, message.to_vec());
     assert!(sealed.len() <= size_for(seal, message.len()));
-    let opened = seal.open(&sealed).expect("what we seal we open");
+    let opened = seal.open(&sealed).expect("a sealed datagram can be opened");
     let with = opened.sealed.expect("it is authenticated");
     assert_eq!(opened.plain, message);
-    assert_eq!((with.stamp, with.slip), (stamp, slip));
+    assert_eq!((with.stamp, with.slip), (stamp, header));
 
     let mut changed = sealed;
     let bit = flipped as usize % (8 * changed.len());
     changed[bit / 8] ^= 1 << (bit % 8);
-    let believed = seal
+    let accepted = seal
         .open(&changed)
         .is_ok_and(|opened| opened.sealed.is_some());
-    assert!(!believed, "changed in bit {bit}");
+    assert!(!accepted, "changed in bit {bit}");
 }
 
-fn going_with(bytes: &[u8]) -> arbitrary::Result<(PacketNumber, SealedHeader, u16)> {
+fn header(bytes: &[u8]) -> arbitrary::Result<(PacketNumber, SealedHeader, u16)> {
     let mut bytes = Unstructured::new(bytes);
     let stamp = PacketNumber {
         session: bytes.arbitrary()?,
@@ -92,16 +92,16 @@ fn going_with(bytes: &[u8]) -> arbitrary::Result<(PacketNumber, SealedHeader, u1
         counter: bytes.arbitrary()?,
     };
     let challenge: Option<(u64, u64)> = bytes.arbitrary()?;
-    let slip = SealedHeader {
+    let header = SealedHeader {
         to: bytes.arbitrary()?,
         challenge: challenge.map(|(of, code)| Challenge { of, code }),
         response: bytes.arbitrary()?,
     };
-    Ok((stamp, slip, bytes.arbitrary()?))
+    Ok((stamp, header, bytes.arbitrary()?))
 }
 
 fn assert_opens_old_form(seal: &Seal<'_>, message: &[u8]) {
-    // Only a message is told from what the wrong key makes of one.
+    // Only the plain text of a message can be told from the result of a wrong key.
     let is_marked = checked(message) != Ok(None);
     if seal.old_form().is_none() || decode(message).is_err() || is_marked {
         return;
@@ -109,7 +109,9 @@ fn assert_opens_old_form(seal: &Seal<'_>, message: &[u8]) {
     let sealed = seal.seal_old(message.to_vec());
     assert!(sealed.len() <= size_for(seal, message.len()));
     assert!(seal.old_form() == Some(OldForm::Cbc) || sealed == message);
-    let opened = seal.open(&sealed).expect("what we encrypt we decrypt");
+    let opened = seal
+        .open(&sealed)
+        .expect("an encrypted message can be decrypted");
     assert_eq!(opened.plain, message);
     let sealed = seal.seal_old(checksummed(message.to_vec()));
     let opened = seal.open(&sealed).expect("it is as it was sent");

@@ -1,10 +1,10 @@
-//! What real peers of the Lua rock sent, as input of each target.
+//! Datagrams that were recorded from membership 2.x, as inputs of each target.
 
 use serde_json::Value;
 
 use super::{cost, life, open};
 
-/// A recorded datagram: as it was sent, and what is sealed in it.
+/// A recorded datagram: as it was sent, and its plain text.
 struct Recording {
     name: String,
     sent: Vec<u8>,
@@ -31,7 +31,7 @@ fn unhex(hex: &str) -> Vec<u8> {
     digits.map(byte).collect()
 }
 
-/// What the target of this name begins with, each with a name of its own.
+/// The seeds of the target of this name, each with a name.
 pub fn of(target: &str) -> Vec<(String, Vec<u8>)> {
     let seed = |recording: Recording| {
         let bytes = match target {

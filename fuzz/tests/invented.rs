@@ -1,11 +1,11 @@
-//! The fuzz targets without a fuzzer: recorded datagrams, damaged and joined, and bytes of no origin.
+//! The fuzz targets without a fuzzer: with recorded datagrams, damaged and joined, and random bytes.
 //!
 //! ```sh
-//! cargo test --test invented                                              # some seconds, always the same
-//! FUZZ_SECONDS=600 cargo test --release --test invented -- --nocapture    # as long as that, each time others
+//! cargo test --test invented                                              # some seconds, always the same inputs
+//! FUZZ_SECONDS=600 cargo test --release --test invented -- --nocapture    # for that time, each time with new inputs
 //! ```
 //!
-//! What it finds it prints in hexadecimal. With a nightly compiler cargo-fuzz finds more; see
+//! An input that fails is printed in hexadecimal. With a nightly compiler cargo-fuzz finds more; see
 //! CONTRIBUTING.md.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -16,19 +16,19 @@ use rand::{Rng, RngExt, SeedableRng};
 
 use membership_fuzz::{TARGETS, Target, seeds};
 
-/// How many inputs are tried when nobody says for how long: a second or so, in a debug build.
+/// How many inputs are tried by default: about a second in a debug build.
 const EXECUTIONS: u64 = 10_000;
 
-/// The same of those that are made into large datagrams.
+/// The same for inputs that are made into large datagrams.
 const LARGE_EXECUTIONS: u64 = 500;
 
-/// How long an input gets at most: the largest datagram of UDP.
+/// The size of an input at most: the largest datagram of UDP.
 const SIZE_MAX: usize = 65_507;
 
-/// How long most of them get at most. For the time of one of the others a hundred of these are tried.
+/// The size of most inputs at most. A hundred of these take the time of one long input.
 const SIZE_USUAL: usize = 4096;
 
-/// One input in so many is a long one.
+/// One of so many inputs is long.
 const LONG: u32 = 100;
 
 /// When to stop.
@@ -47,7 +47,7 @@ impl Bound {
         })
     }
 
-    /// The same inputs every time, unless it is about finding new ones.
+    /// The seed of the inputs: a constant, or a random one to find new failures.
     fn seed(&self) -> u64 {
         match self {
             Self::Executions(_) => 1,
@@ -56,7 +56,7 @@ impl Bound {
     }
 }
 
-/// One of the seeds with some damage done to it, several in a row, or nothing like them.
+/// A damaged seed, several of them in a row, or random bytes.
 fn invent(seeds: &[(String, Vec<u8>)], rng: &mut StdRng) -> Vec<u8> {
     let most = if rng.random_ratio(1, LONG) {
         SIZE_MAX
@@ -81,7 +81,7 @@ fn invent(seeds: &[(String, Vec<u8>)], rng: &mut StdRng) -> Vec<u8> {
     bytes
 }
 
-/// What says how long something is, and what is just beyond.
+/// Bytes that stand for lengths, or are one beyond.
 const ODD_BYTES: [u8; 10] = [0, 1, 0x7f, 0x80, 0x90, 0xc0, 0xcf, 0xdd, 0xdf, 0xff];
 
 fn damage(bytes: &mut Vec<u8>, rng: &mut StdRng) {
@@ -109,12 +109,12 @@ fn damage(bytes: &mut Vec<u8>, rng: &mut StdRng) {
 fn try_one(name: &str, target: Target, bytes: &[u8]) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| target(bytes))) {
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        println!("{name} does not withstand {hex}");
+        println!("{name} fails with {hex}");
         resume_unwind(panic);
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "how long to go on")]
+#[expect(clippy::disallowed_methods, reason = "it runs for a real time")]
 fn run(name: &str, executions: u64) {
     let known = TARGETS.into_iter().find(|(known, _)| *known == name);
     let (_, target) = known.expect("a target of this name");
@@ -138,21 +138,21 @@ fn run(name: &str, executions: u64) {
 }
 
 #[test]
-fn no_datagram_harms_who_takes_it_apart() {
+fn decoding_any_datagram_is_harmless() {
     run("decode", EXECUTIONS);
 }
 
 #[test]
-fn no_datagram_harms_who_opens_it() {
+fn opening_any_datagram_is_harmless() {
     run("open", EXECUTIONS);
 }
 
 #[test]
-fn no_life_breaks_a_member() {
+fn no_history_breaks_an_invariant() {
     run("life", EXECUTIONS);
 }
 
 #[test]
-fn no_datagram_costs_more_than_a_bound_for_each_byte() {
+fn the_cost_of_a_datagram_is_bounded() {
     run("cost", LARGE_EXECUTIONS);
 }

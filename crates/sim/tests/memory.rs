@@ -1,4 +1,4 @@
-//! What a member weighs, and that hearing about it over and over makes it no heavier.
+//! How much memory a member takes, and that repeated claims about it take no more.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -14,56 +14,56 @@ use swim::table::preload::Preloaded;
 use swim::time::Now;
 use swim::wire::{CHECKSUM_SIZE, MessageBuilder, Trailer, checksummed};
 
-/// How many others there are.
+/// How many other members there are.
 const OTHERS: usize = 10_000;
 
-/// How many bytes each of them may take, payload apart.
+/// How many bytes each of them may take, without its payload.
 const LIMIT: usize = 1024;
 
-/// How many bytes a payload has here.
+/// The size of the payloads here, in bytes.
 const PAYLOAD_SIZE: usize = 100;
 
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
-/// The system's allocator, which also counts what each thread has.
+/// The system's allocator, which also counts the bytes of each thread.
 struct Counting;
 
 thread_local! {
     static ALLOCATED: Cell<usize> = const { Cell::new(0) };
 }
 
-/// What `malloc` takes of the heap for it: its size in front, and all in units of 16 bytes.
+/// What `malloc` takes of the heap: it puts the size in front, and rounds up to 16 bytes.
 fn weight(layout: Layout) -> usize {
     (layout.size() + 8).next_multiple_of(16).max(32)
 }
 
-// SAFETY: all that is asked for is done by the system's allocator, in the same words. The counter is
-// a constant to begin with and has no destructor, so that it allocates nothing itself.
+// SAFETY: the system's allocator does the work, with the same arguments. The counter is initialized by a
+// constant and has no destructor, so that it does not allocate itself.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATED.set(ALLOCATED.get().wrapping_add(weight(layout)));
-        // SAFETY: the caller keeps to the contract of this very method.
+        // SAFETY: the caller keeps the contract of this method.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         ALLOCATED.set(ALLOCATED.get().wrapping_sub(weight(layout)));
-        // SAFETY: the caller keeps to the contract of this very method.
+        // SAFETY: the caller keeps the contract of this method.
         unsafe { System.dealloc(pointer, layout) }
     }
 }
 
-/// How many bytes this thread has allocated more than it had when the counter said `before`.
+/// How many bytes this thread has allocated since the counter was `before`.
 fn allocated_since(before: usize) -> usize {
-    // What another thread has allocated may be freed here: the counter may be below zero.
+    // Memory of another thread may be freed here, so the counter may be below zero.
     ALLOCATED.get().wrapping_sub(before)
 }
 
-/// Where its datagrams come from.
+/// The source address of all datagrams.
 const SOMEWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 3301);
 
-/// One who hears of all the others, and whatever else it takes.
+/// A member that receives claims about all others.
 struct Listener {
     swim: Swim,
     now: Now,
@@ -77,21 +77,21 @@ impl Listener {
         Self { swim, now }
     }
 
-    /// Hears this of all the others, in as many datagrams as it takes.
-    fn hear_of_all(&mut self, claim: Claim, payload: Option<&Payload>) {
+    /// Receives this claim about all others, in as many datagrams as needed.
+    fn receive_about_all(&mut self, claim: Claim, payload: Option<&Payload>) {
         let blank =
             || MessageBuilder::leave(&uri(1), 1472 - CHECKSUM_SIZE).trailed_by(&Trailer::default());
         let mut draft = blank();
         for other in (1..=OTHERS).map(uri) {
             if !draft.event(&other, claim, payload, 0) {
-                self.hear(std::mem::replace(&mut draft, blank()));
+                self.receive(std::mem::replace(&mut draft, blank()));
                 assert!(draft.event(&other, claim, payload, 0));
             }
         }
-        self.hear(draft);
+        self.receive(draft);
     }
 
-    fn hear(&mut self, draft: MessageBuilder) {
+    fn receive(&mut self, draft: MessageBuilder) {
         let datagram = checksummed(draft.finish().expect("it fits"));
         let heard = self.swim.handle_datagram(&datagram, SOMEWHERE, self.now);
         heard.expect("it is well formed");
@@ -114,7 +114,7 @@ fn uri(index: usize) -> Uri {
     Uri::parse(&name).expect("a URI")
 }
 
-/// A payload of [`PAYLOAD_SIZE`] bytes, another one for every `fill`.
+/// A payload of [`PAYLOAD_SIZE`] bytes, different for each `fill`.
 fn payload(fill: u8) -> Payload {
     let text = PAYLOAD_SIZE - 3;
     let bytes = [&[0x91, 0xd9, text as u8][..], &vec![fill; text]].concat();
@@ -129,58 +129,58 @@ fn claim(incarnation: u64, status: Status) -> Claim {
     }
 }
 
-fn assert_light(allocated: usize, limit: usize, what: &str) {
+fn assert_at_most(allocated: usize, limit: usize, what: &str) {
     let each = allocated / OTHERS;
     println!("{what}: {each} bytes a member");
     assert!(each <= limit, "{what}: {each} bytes a member");
 }
 
 #[test]
-fn a_member_that_was_always_known_takes_a_kibibyte_at_most() {
+fn a_preloaded_member_takes_a_kibibyte_at_most() {
     let before = ALLOCATED.get();
     let mut listener = Listener::new();
-    let everybody = (1..=OTHERS).map(|index| Preloaded {
+    let members = (1..=OTHERS).map(|index| Preloaded {
         uri: uri(index),
         claim: claim(1, Alive),
         payload: None,
         is_native: true,
     });
-    listener.swim.recall(everybody, listener.now);
+    listener.swim.recall(members, listener.now);
     assert_eq!(listener.count(Alive), 1 + OTHERS);
-    assert_light(allocated_since(before), LIMIT, "always known");
+    assert_at_most(allocated_since(before), LIMIT, "preloaded");
 }
 
 #[test]
-fn a_member_that_was_heard_of_takes_a_kibibyte_at_most_even_while_it_is_news() {
+fn a_member_takes_a_kibibyte_at_most_even_while_it_is_news() {
     let before = ALLOCATED.get();
     let mut listener = Listener::new();
-    listener.hear_of_all(claim(1, Alive), None);
+    listener.receive_about_all(claim(1, Alive), None);
     assert_eq!(listener.swim.rumors(), 1 + OTHERS);
-    assert_light(allocated_since(before), LIMIT, "just heard of");
+    assert_at_most(allocated_since(before), LIMIT, "news");
 }
 
 #[test]
 fn a_suspect_with_a_payload_takes_a_kibibyte_and_the_payload_at_most() {
     let before = ALLOCATED.get();
     let mut listener = Listener::new();
-    listener.hear_of_all(claim(1, Suspect), Some(&payload(b'x')));
+    listener.receive_about_all(claim(1, Suspect), Some(&payload(b'x')));
     assert_eq!(listener.count(Suspect), OTHERS);
-    assert_light(allocated_since(before), LIMIT + PAYLOAD_SIZE, "suspect");
+    assert_at_most(allocated_since(before), LIMIT + PAYLOAD_SIZE, "suspect");
 }
 
 #[test]
-fn who_is_heard_of_again_and_again_takes_no_more() {
+fn repeated_claims_about_a_member_take_no_more() {
     let before = ALLOCATED.get();
     let mut listener = Listener::new();
     let mut first = None;
     for round in 0..100 {
         let incarnation = 1 + u64::from(round);
-        listener.hear_of_all(claim(incarnation, Alive), Some(&payload(round)));
-        listener.hear_of_all(claim(incarnation, Suspect), None);
-        listener.hear_of_all(claim(incarnation, Dead), None);
-        listener.hear_of_all(claim(incarnation + 1, Alive), Some(&payload(round)));
+        listener.receive_about_all(claim(incarnation, Alive), Some(&payload(round)));
+        listener.receive_about_all(claim(incarnation, Suspect), None);
+        listener.receive_about_all(claim(incarnation, Dead), None);
+        listener.receive_about_all(claim(incarnation + 1, Alive), Some(&payload(round)));
         let allocated = allocated_since(before);
-        // The nodes of a tree are now fuller and now emptier, which comes to less than a byte each.
+        // The nodes of a tree are more or less full at times, which is less than a byte a member.
         let most = *first.get_or_insert(allocated) + OTHERS;
         assert!(
             allocated <= most,

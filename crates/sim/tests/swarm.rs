@@ -1,5 +1,4 @@
-//! Worlds that nobody has thought of, a few of them; `cargo run --release --example swarm` plays as
-//! many as wanted.
+//! A few random worlds with random faults; `cargo run --release --example swarm` runs as many as wanted.
 
 use std::any::Any;
 use std::panic::{self, AssertUnwindSafe, catch_unwind};
@@ -11,20 +10,20 @@ use sim::Id;
 use sim::mutants::Mutant;
 use sim::swarm::Swarm;
 
-/// How many worlds are played here. They take a few seconds, on two slow cores and unoptimized.
+/// How many worlds to run here. They take a few seconds on two slow cores, without optimization.
 const SEEDS: u64 = 1000;
 
-/// Lets only those threads tell of their panics that are tests themselves.
+/// Keeps panics of worker threads from being printed. Those of tests are.
 fn silence_workers() {
-    let tell = panic::take_hook();
+    let print = panic::take_hook();
     panic::set_hook(Box::new(move |panic| {
         if thread::current().name().is_some() {
-            tell(panic);
+            print(panic);
         }
     }));
 }
 
-/// Plays these seeds on all cores. Returns what went wrong.
+/// Runs these seeds on all cores. Returns what went wrong.
 fn play(seeds: u64, prepare: impl Fn(&mut Swarm) + Sync) -> Vec<String> {
     static SILENCE: Once = Once::new();
     SILENCE.call_once(silence_workers);
@@ -41,33 +40,33 @@ fn play(seeds: u64, prepare: impl Fn(&mut Swarm) + Sync) -> Vec<String> {
                 let violation = format!("{}\n  {replay}", text(&*panic));
                 violations
                     .lock()
-                    .expect("nobody panics with it")
+                    .expect("no thread panics with it")
                     .push(violation);
             }
         }
     };
     let cores = thread::available_parallelism().map_or(1, usize::from);
     thread::scope(|scope| (0..cores).for_each(|_| drop(scope.spawn(work))));
-    violations.into_inner().expect("nobody panics with it")
+    violations.into_inner().expect("no thread panics with it")
 }
 
 fn text(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("no word")
+        .unwrap_or("no message")
 }
 
 #[test]
-fn no_rule_is_broken_and_in_the_end_all_agree() {
+fn no_invariant_is_broken_and_all_agree_at_the_end() {
     let violations = play(SEEDS, |_swarm| {});
     assert!(violations.is_empty(), "{}", violations.join("\n"));
 }
 
 #[test]
-fn a_bug_that_was_planted_is_found() {
-    for bug in Mutant::ALL {
-        let violations = play(40, |swarm| swarm.world.mutant = Some((Id(1), bug)));
-        let symptom = match bug {
+fn every_planted_bug_is_found() {
+    for mutant in Mutant::ALL {
+        let violations = play(40, |swarm| swarm.world.mutant = Some((Id(1), mutant)));
+        let symptom = match mutant {
             Mutant::Inflates => "which it never was",
             Mutant::Swells => "and the limit is",
             Mutant::Repeats => "times, the limit being",
@@ -77,7 +76,7 @@ fn a_bug_that_was_planted_is_found() {
         let found = violations
             .iter()
             .any(|violation| violation.contains(symptom));
-        assert!(found, "{bug:?} was not found: {violations:?}");
+        assert!(found, "{mutant:?} was not found: {violations:?}");
     }
 }
 

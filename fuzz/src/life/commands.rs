@@ -1,4 +1,4 @@
-//! All that a user can ask of a member, and all that its machine tells it.
+//! All commands of a user, and all inputs of the machine.
 
 use arbitrary::Result;
 use swim::config::{Config, Setting};
@@ -9,7 +9,7 @@ use swim::{PingId, Swim};
 
 use super::{Bytes, KEYS, messages};
 
-/// Numbers that mean something to one option or another, and some that mean nothing to any.
+/// Numbers that are valid for some option, and some that are valid for none.
 const NUMBERS: [f64; 16] = [
     0.0,
     0.001,
@@ -29,14 +29,14 @@ const NUMBERS: [f64; 16] = [
     f64::INFINITY,
 ];
 
-/// Remembers what it has asked for.
+/// Remembers the probes that it has begun.
 #[derive(Default)]
 pub struct Commander {
     ticket: Option<PingId>,
 }
 
 impl Commander {
-    /// Asks for something. That it is refused is fine.
+    /// Runs a command. It may be refused.
     pub fn command(
         &mut self,
         bytes: &mut Bytes<'_>,
@@ -46,7 +46,7 @@ impl Commander {
     ) -> Result<()> {
         let uri = bytes.choose(names)?.clone();
         match bytes.int_in_range(0..=15)? {
-            // The user's own name is entered even into a full table; the bound is one for all others.
+            // The local node is added even to a full table; the bound is one for the others.
             0 if is_full(swim) && swim.member(&uri).is_none() => {}
             0 => swim.init(uri, now),
             1 => drop(swim.leave()),
@@ -80,7 +80,7 @@ impl Commander {
             }
             12 | 13 => change_keys(bytes, swim)?,
             14 => swim.reseed_after_fork(bytes.arbitrary::<u64>()?),
-            _ => hear_machine(bytes, &uri, swim, now)?,
+            _ => machine_input(bytes, &uri, swim, now)?,
         }
         Ok(())
     }
@@ -93,7 +93,7 @@ fn is_full(swim: &Swim) -> bool {
 fn set_payload(bytes: &mut Bytes<'_>, swim: &mut Swim, now: Now) -> Result<()> {
     let size = swim.payload_limit();
     let payload = match bytes.int_in_range(0..=3)? {
-        // As large as it may be, or too large by a byte.
+        // The largest allowed size, or one byte more.
         over @ 0..=1 if size > 4 => {
             let text = vec![b'x'; size + over - 4];
             let [high, low] = u16::try_from(text.len()).unwrap_or_default().to_be_bytes();
@@ -111,7 +111,7 @@ fn assign(bytes: &mut Bytes<'_>, swim: &mut Swim, now: Now) -> Result<()> {
     let setting = match swim.config().get(name) {
         Some(Setting::Number(_)) => {
             let number = *bytes.choose(&NUMBERS)?;
-            // Who is in the table stays there: the bound is one for those who come.
+            // Members in the table stay there: the bound is one for new ones.
             if name == "MAX_MEMBERS" && number < swim.members().len() as f64 {
                 return Ok(());
             }
@@ -143,7 +143,7 @@ fn change_keys(bytes: &mut Bytes<'_>, swim: &mut Swim) -> Result<()> {
     Ok(())
 }
 
-fn hear_machine(bytes: &mut Bytes<'_>, uri: &Uri, swim: &mut Swim, now: Now) -> Result<()> {
+fn machine_input(bytes: &mut Bytes<'_>, uri: &Uri, swim: &mut Swim, now: Now) -> Result<()> {
     match bytes.int_in_range(0..=4)? {
         0 => swim.handle_unsent(uri),
         1 => swim.handle_undecodable(uri, now),

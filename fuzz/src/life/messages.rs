@@ -1,4 +1,4 @@
-//! Messages that are well formed, whatever they say: chance alone would hardly ever hit on one.
+//! Well-formed messages with any content, since random bytes hardly ever are one.
 
 use arbitrary::Result;
 use swim::Swim;
@@ -18,7 +18,7 @@ use super::{Bytes, KEYS};
 /// Room for everything.
 const LIMIT: usize = 65_507;
 
-/// A datagram for `to`: plain, or in a form that `to` may take.
+/// A datagram for `to`: plain, or sealed in a way that `to` may accept.
 pub fn message(bytes: &mut Bytes<'_>, names: &[Uri], to: &Swim) -> Result<Vec<u8>> {
     let plain = plain(bytes, names)?;
     let mut keys = Keyring::default();
@@ -35,13 +35,13 @@ pub fn message(bytes: &mut Bytes<'_>, names: &[Uri], to: &Swim) -> Result<Vec<u8
         1 => checksummed(plain),
         2 => seal.seal_old(checksummed(plain)),
         _ => {
-            let (stamp, slip) = going_with(bytes, to)?;
+            let (stamp, slip) = header(bytes, to)?;
             seal.seal(stamp, &slip, plain)
         }
     })
 }
 
-fn going_with(bytes: &mut Bytes<'_>, to: &Swim) -> Result<(PacketNumber, SealedHeader)> {
+fn header(bytes: &mut Bytes<'_>, to: &Swim) -> Result<(PacketNumber, SealedHeader)> {
     let stamp = PacketNumber {
         session: [bytes.int_in_range(0..=2)?; SESSION_SIZE],
         salt: 0,
@@ -85,7 +85,7 @@ fn plain(bytes: &mut Bytes<'_>, names: &[Uri]) -> Result<Vec<u8>> {
     Ok(draft.finish().expect("it is not that long"))
 }
 
-/// Something to be said of somebody.
+/// Any claim.
 pub fn claim(bytes: &mut Bytes<'_>) -> Result<Claim> {
     let last = (1 << 53) - 2;
     let some = 1 + u64::from(bytes.arbitrary::<u8>()?) % 5;
@@ -96,7 +96,7 @@ pub fn claim(bytes: &mut Bytes<'_>) -> Result<Claim> {
     })
 }
 
-/// None, one of a few, or a long one.
+/// No payload, one of a few, or a long one.
 pub fn payload(bytes: &mut Bytes<'_>) -> Result<Option<Payload>> {
     let one: u8 = bytes.arbitrary()?;
     let payload = match bytes.int_in_range(0..=3)? {

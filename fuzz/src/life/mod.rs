@@ -1,5 +1,5 @@
-//! Two members live through whatever the bytes say: datagrams of strangers and of one another,
-//! commands of their users, time. After each step all that must hold of them is looked after.
+//! The bytes decide the history of two members: datagrams of strangers and of one another, commands of
+//! their users, time. After each step the invariants are checked.
 
 mod commands;
 mod messages;
@@ -18,10 +18,10 @@ use swim::{Swim, Transmit};
 use commands::Commander;
 use watcher::Watcher;
 
-/// The bytes that decide about a life.
+/// The bytes that decide a history.
 type Bytes<'a> = Unstructured<'a>;
 
-/// How many steps there are to a life: what takes more is better found by shorter ones.
+/// How many steps a history has at most: a fuzzer finds more with many short ones.
 const STEPS_MAX: usize = 400;
 
 /// The largest datagram of UDP.
@@ -30,7 +30,7 @@ const DATAGRAM_SIZE_MAX: u16 = 65_507;
 /// How many datagrams that were sent can still arrive.
 const ON_THEIR_WAY_MAX: usize = 16;
 
-/// Who there can be: the two, those they may hear of, and the longest name there is.
+/// All names: the two members, others that they may learn of, and the longest name that there is.
 fn names() -> Vec<Uri> {
     let longest = format!("{}:65535", "x".repeat(Uri::LENGTH_MAX - 6));
     let names = [
@@ -47,7 +47,7 @@ fn names() -> Vec<Uri> {
     names.iter().map(uri).collect()
 }
 
-/// Keys that the members, and those who pretend to be members, may have.
+/// Keys that the members, and hostile senders, may have.
 const KEYS: [&[u8]; 3] = [b"secret", b"XXXXXX", b""];
 
 struct World {
@@ -63,13 +63,13 @@ struct Member {
     watcher: Watcher,
 }
 
-/// What the target makes of one datagram: the first member gets it.
+/// The input that hands this datagram to the first member.
 pub fn input(datagram: &[u8]) -> Vec<u8> {
     let size = u16::try_from(datagram.len()).expect("a UDP datagram");
     [&[0, 0], &size.to_le_bytes()[..], datagram].concat()
 }
 
-/// Steps, one after the other: of whom, of what kind, and what that kind needs.
+/// The bytes are steps: which member, which kind of step, and what that kind needs.
 pub fn target(bytes: &[u8]) {
     let mut world = World::new();
     let mut bytes = Unstructured::new(bytes);
@@ -106,50 +106,51 @@ impl World {
     }
 
     fn step(&mut self, bytes: &mut Bytes<'_>) -> Result<()> {
-        let who = bytes.choose_index(self.members.len())?;
+        let index = bytes.choose_index(self.members.len())?;
         match bytes.int_in_range(0..=15)? {
             0 => {
                 let size: u16 = bytes.arbitrary()?;
                 let size = usize::from(size.min(DATAGRAM_SIZE_MAX)).min(bytes.len());
                 let datagram = bytes.bytes(size)?;
-                self.hand_over(who, datagram);
+                self.hand_datagram_to(index, datagram);
             }
             1..=4 => self.deliver(bytes)?,
             5..=7 => {
-                let member = &self.members[who];
+                let member = &self.members[index];
                 let datagram = messages::message(bytes, &self.names, &member.swim)?;
-                self.hand_over(who, &datagram);
+                self.hand_datagram_to(index, &datagram);
             }
             8 | 9 => {
                 let exponent = bytes.int_in_range(0..=41)?;
                 self.pass_time(Duration::from_micros(1 << exponent));
             }
             10 | 11 => {
-                let deadline = self.members[who].swim.next_deadline();
+                let deadline = self.members[index].swim.next_deadline();
                 let wait = deadline.map(|deadline| deadline.since(self.now.monotonic));
                 self.pass_time(wait.unwrap_or_default());
             }
             12..=14 => {
-                let member = &mut self.members[who];
+                let member = &mut self.members[index];
                 member
                     .commander
                     .command(bytes, &self.names, &mut member.swim, self.now)?;
-                self.look_after(who);
+                self.check(index);
             }
             _ => self.now.wall = Micros(bytes.arbitrary()?),
         }
         Ok(())
     }
 
-    fn hand_over(&mut self, who: usize, datagram: &[u8]) {
-        // Why it was not taken shows in the counters.
-        let _taken = self.members[who]
-            .swim
-            .handle_datagram(datagram, address(1 - who), self.now);
-        self.look_after(who);
+    fn hand_datagram_to(&mut self, index: usize, datagram: &[u8]) {
+        // It may be dropped for any reason.
+        let _dropped =
+            self.members[index]
+                .swim
+                .handle_datagram(datagram, address(1 - index), self.now);
+        self.check(index);
     }
 
-    /// What one has sent to the other arrives: in any order, once or again, whole or damaged.
+    /// Delivers a datagram that a member has sent: in any order, once or again, whole or damaged.
     fn deliver(&mut self, bytes: &mut Bytes<'_>) -> Result<()> {
         if self.on_their_way.is_empty() {
             return Ok(());
@@ -163,9 +164,9 @@ impl World {
         }
         let is_it = |member: &Member| member.swim.myself() == Some(&to);
         match self.members.iter().position(is_it) {
-            Some(who) => self.hand_over(who, &datagram),
-            // It answers as if it were one of us who has that address.
-            None => self.hand_over(bytes.choose_index(self.members.len())?, &datagram),
+            Some(index) => self.hand_datagram_to(index, &datagram),
+            // One of the two gets it, as if it had that address.
+            None => self.hand_datagram_to(bytes.choose_index(self.members.len())?, &datagram),
         }
         Ok(())
     }
@@ -173,21 +174,21 @@ impl World {
     fn pass_time(&mut self, wait: Duration) {
         self.now.monotonic = self.now.monotonic + wait;
         self.now.wall = self.now.wall + wait;
-        for who in 0..self.members.len() {
-            let swim = &mut self.members[who].swim;
+        for index in 0..self.members.len() {
+            let swim = &mut self.members[index].swim;
             swim.handle_timeout(self.now);
             let next = swim.next_deadline();
             assert!(
                 next.is_none_or(|next| next > self.now.monotonic),
-                "who has been told of the time is not to be told of it again at once"
+                "after a timeout the next deadline is later"
             );
-            self.look_after(who);
+            self.check(index);
         }
     }
 
-    /// Takes what a member has to say, and checks that all is well with it.
-    fn look_after(&mut self, who: usize) {
-        let Member { swim, watcher, .. } = &mut self.members[who];
+    /// Drains the outputs of a member, and checks its invariants.
+    fn check(&mut self, index: usize) {
+        let Member { swim, watcher, .. } = &mut self.members[index];
         let sent: Vec<Transmit> = std::iter::from_fn(|| swim.poll_transmit()).collect();
         while let Some(report) = swim.poll_report() {
             assert!(!report.to_string().is_empty());
@@ -203,7 +204,7 @@ impl World {
     }
 }
 
-/// Where the datagrams of a member come from.
-fn address(who: usize) -> SocketAddr {
-    SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 1 + who as u16)
+/// The source address of the datagrams of a member.
+fn address(index: usize) -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 1 + index as u16)
 }

@@ -1,4 +1,4 @@
-//! Somebody who reads the table as it changes, and what is to hold of what he sees.
+//! A reader of the changes of a table, and what must hold of what it reads.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use swim::table::payload::Payload;
 use swim::time::Now;
 use swim::{Position, Swim};
 
-/// How many members are read at once: few, to be often in the midst of it.
+/// How many members are read at once: few, so that there are often changes between two parts.
 const PART: usize = 2;
 
 /// Has read all changes up to some version.
@@ -25,18 +25,18 @@ fn seen(member: &Member) -> (Uri, (Claim, Option<Payload>)) {
 }
 
 impl Watcher {
-    /// Reads on, and panics if something is not as it must be.
+    /// Reads the next changes, and panics if an invariant does not hold.
     pub fn watch(&mut self, swim: &Swim, names: &[Uri], now: Now) {
         assert_eq!(swim.audit(), Ok(()));
         assert!(swim.version() >= self.position.version, "versions rise");
-        assert!(swim.news() >= self.news, "so do those of news");
+        assert!(swim.news() >= self.news, "the versions of news rise");
         self.news = swim.news();
         self.read_on(swim);
         let table: BTreeMap<_, _> = swim.members().from(0).map(seen).collect();
-        assert_eq!(self.table, table, "who reads all changes knows the table");
+        assert_eq!(self.table, table, "a reader of all changes has the table");
         assert!(
             swim.myself().is_none() || swim.next_deadline().is_some(),
-            "who takes part waits for something"
+            "a member that takes part has a deadline"
         );
         for name in names {
             let diagnosis = swim.diagnose(name, now);

@@ -1,5 +1,5 @@
-//! What strangers can have sent to addresses of their choice: so much and no more, whatever they ask
-//! for and whoever they say they are.
+//! A sender that is not authenticated can have only a bounded amount sent to addresses of its choice,
+//! whatever it asks for, and whatever URI it claims.
 
 use swim::config::Config;
 use swim::time::{Micros, Now};
@@ -7,12 +7,12 @@ use swim::wire::{Body, Event, Extension, Trailer, ack_data, checksummed, decode,
 
 use crate::*;
 
-/// What is promised: 1 MiB at once after a quiet time, 256 KiB a second then.
+/// The limit: 1 MiB at once after a quiet time, then 256 KiB a second.
 const BURST: usize = 1 << 20;
 const RATE: usize = 256 << 10;
 
-/// What is sent unasked every second to members, whoever they are: the pings of a probe without an
-/// answer, and what is new to three of them, every 10 ms at most.
+/// What is sent to members in a second without any request: the pings of a probe without an answer, and
+/// news to three of them, every 10 ms at most.
 const UNASKED: usize = (1 + 80 + 300) * 1472;
 
 const SECOND: u64 = 1_000_000;
@@ -32,16 +32,16 @@ fn own() -> Uri {
     name("own", 1)
 }
 
-/// One who takes part since long ago, and knows nobody.
+/// A member that has taken part for long, and knows no other.
 fn listener() -> Swim {
     let mut swim = Swim::new(Config::default(), 1);
     swim.init(own(), at(0));
     swim.handle_timeout(at(0));
-    sent_to(&mut swim, "nobody");
+    sent_to(&mut swim, "none");
     swim
 }
 
-/// How many bytes `swim` has to send to this host.
+/// Drains the outputs. Returns how many bytes go to this host.
 fn sent_to(swim: &mut Swim, host: &str) -> usize {
     while swim.poll_report().is_some() {}
     let datagrams = std::iter::from_fn(|| swim.poll_transmit());
@@ -63,7 +63,7 @@ fn ping(from: &Uri, dst: &Uri, ts: u64) -> Vec<u8> {
     draft.finish().expect("it fits")
 }
 
-/// What somebody sends who wants as much as possible to be sent to `victim`.
+/// A datagram that is to have as much as possible sent to `victim`.
 fn lure(kind: u64, victim: &Uri, ts: u64) -> Vec<u8> {
     match kind {
         0 => ping(victim, &own(), ts),
@@ -82,7 +82,7 @@ fn lure(kind: u64, victim: &Uri, ts: u64) -> Vec<u8> {
     }
 }
 
-/// Has `swim` lured for so many seconds, and says how much it has sent to `victim`.
+/// Sends such datagrams for some seconds. Returns how many bytes were sent to `victim`.
 fn flood(swim: &mut Swim, begin: u64, seconds: u64, kinds: std::ops::Range<u64>) -> usize {
     let (mut sent, step) = (0, 50);
     for number in 0..seconds * SECOND / step {
@@ -102,12 +102,12 @@ fn flood(swim: &mut Swim, begin: u64, seconds: u64, kinds: std::ops::Range<u64>)
 }
 
 #[test]
-fn whatever_strangers_ask_for_no_more_is_sent_than_promised() {
+fn datagrams_to_unvalidated_addresses_stay_within_the_limit_for_every_kind_of_request() {
     for kinds in [0..1, 1..2, 2..3, 3..4, 4..5, 0..5] {
         let mut swim = listener();
-        let crowd = (1..=2000).map(|port| name("somebody", port));
+        let crowd = (1..=2000).map(|port| name("crowd", port));
         for uri in crowd {
-            let rumor = hearsay(&name("somebody", 9), &uri, Alive, 1);
+            let rumor = hearsay(&name("crowd", 9), &uri, Alive, 1);
             swim.handle_datagram(&rumor, SOMEWHERE, at(1))
                 .expect("well formed");
             sent_to(&mut swim, "victim");
@@ -117,7 +117,7 @@ fn whatever_strangers_ask_for_no_more_is_sent_than_promised() {
         let most = BURST + 10 * (RATE + members) + 1472;
         assert!(
             sent <= most,
-            "{kinds:?}: {sent} bytes, and {most} are promised"
+            "{kinds:?}: {sent} bytes, and the limit is {most}"
         );
         // Pings for others have a bound of their own, below this one.
         let declined = swim.stats().amplification_limited > 0;
@@ -129,7 +129,7 @@ fn whatever_strangers_ask_for_no_more_is_sent_than_promised() {
 /// Headers of IPv4 and UDP.
 const HEADERS: usize = 28;
 
-/// A listener with a table and a payload that are worth to be reflected.
+/// A listener with a table and a payload that are worth reflecting.
 fn rich_listener() -> Swim {
     let mut swim = listener();
     let payload = [&b"\x91\xda\x03\xe8"[..], &[b'x'; 1000]].concat();
@@ -145,7 +145,7 @@ fn rich_listener() -> Swim {
 }
 
 #[test]
-fn an_address_that_is_not_validated_gets_at_most_three_times_what_came_from_it_and_no_other_any() {
+fn an_unvalidated_address_gets_at_most_three_times_what_came_from_it_and_no_other_address_any() {
     let sums = vec![1; 8];
     for victim in [name("victim", 1), name("member", 7), name("friend", 1)] {
         let compare = Trailer {
@@ -174,7 +174,7 @@ fn an_address_that_is_not_validated_gets_at_most_three_times_what_came_from_it_a
 }
 
 #[test]
-fn what_an_asker_wants_it_gets_as_soon_as_it_has_answered_from_where_it_asks() {
+fn a_request_is_served_once_its_sender_has_answered_from_the_same_address() {
     let asker = name("asker", 1);
     let compare = Trailer {
         note: Some(Extension::Compare(vec![1; 8])),
@@ -216,7 +216,7 @@ fn what_an_asker_wants_it_gets_as_soon_as_it_has_answered_from_where_it_asks() {
 }
 
 #[test]
-fn nobody_can_answer_for_another_member() {
+fn a_member_cannot_answer_for_another() {
     let mut swim = listener();
     let (victim, attacker) = (name("victim", 1), name("attacker", 1));
     for uri in [&victim, &attacker] {
@@ -228,12 +228,12 @@ fn nobody_can_answer_for_another_member() {
         let found = pings.iter().find(|ping| ping.to == *uri);
         found.expect("it is pinged").clone()
     });
-    // What the attacker was asked, it answers in the name of the victim: as sender, and as recipient.
+    // The attacker answers its ping in the name of the victim: as sender, and as recipient.
     let misnamed = Transmit {
         to: victim.clone(),
         ..to_attacker.clone()
     };
-    let Body::Ping(echo) = decode(&to_victim.datagram).expect("ours").body else {
+    let Body::Ping(echo) = decode(&to_victim.datagram).expect("it is native").body else {
         panic!("not a ping");
     };
     let guessed = ping_data(echo.ts.expect("a time"), &own(), &victim, Some(7));
@@ -247,7 +247,7 @@ fn nobody_can_answer_for_another_member() {
         .expect("well formed");
     let sent: Vec<_> = std::iter::from_fn(|| swim.poll_transmit()).collect();
     for sent in sent {
-        let message = decode(&sent.datagram).expect("ours");
+        let message = decode(&sent.datagram).expect("it is native");
         assert!(!matches!(message.body, Body::SyncAck(_)), "{message:?}");
     }
     assert!(
@@ -257,7 +257,7 @@ fn nobody_can_answer_for_another_member() {
 }
 
 #[test]
-fn a_probe_that_was_answered_has_told_both_sides_the_newest_payload() {
+fn an_answered_probe_has_given_both_sides_the_newest_payload() {
     story(|seed| {
         let mut world = World::of(6, seed);
         world.run(round(6));
@@ -266,7 +266,7 @@ fn a_probe_that_was_answered_has_told_both_sides_the_newest_payload() {
             world.set_payload(B, 100 + number);
             let dst = uri(&world, B);
             let probe = world.act(A, "probes", |engine, now| {
-                let swim = engine.swim_mut().expect("ours");
+                let swim = engine.swim_mut().expect("it is native");
                 swim.probe(&dst, now).expect("initialized")
             });
             let ticket = probe.expect("it runs");
@@ -279,7 +279,7 @@ fn a_probe_that_was_answered_has_told_both_sides_the_newest_payload() {
 }
 
 #[test]
-fn who_is_told_of_a_suspicion_by_a_ping_refutes_it_in_the_answer() {
+fn a_suspicion_in_a_ping_is_refuted_in_the_answer() {
     story(|seed| {
         let mut world = World::of(6, seed);
         world.run(round(6));
@@ -296,13 +296,13 @@ fn who_is_told_of_a_suspicion_by_a_ping_refutes_it_in_the_answer() {
         );
         assert!(told.event(&to, claim, None, 0));
         let heard = world.act(B, "hears", |engine, now| {
-            let swim = engine.swim_mut().expect("ours");
+            let swim = engine.swim_mut().expect("it is native");
             swim.handle_datagram(&told.finish().expect("it fits"), A.address(), now)
                 .expect("well formed");
             swim.poll_transmit().expect("an ACK")
         });
         let ack = heard.expect("it runs");
-        let message = decode(&ack.datagram).expect("ours");
+        let message = decode(&ack.datagram).expect("it is native");
         assert!(matches!(message.body, Body::Ack(_)));
         let refutes = |event: &&Event<'_>| event.uri == &*to && event.claim.status == Alive;
         let refutation = message.events.iter().find(refutes).expect("a refutation");
@@ -311,7 +311,7 @@ fn who_is_told_of_a_suspicion_by_a_ping_refutes_it_in_the_answer() {
 }
 
 #[test]
-fn those_who_are_called_dead_all_at_once_are_not_all_told() {
+fn members_that_die_all_at_once_are_not_all_sent_the_news() {
     let mut swim = listener();
     for port in 1..=30_000 {
         let victim = name("victim", port);
@@ -330,10 +330,10 @@ fn those_who_are_called_dead_all_at_once_are_not_all_told() {
 }
 
 #[test]
-fn a_stranger_gets_the_table_and_an_answer_without_news() {
+fn a_validated_stranger_gets_the_table_and_an_answer_without_gossip() {
     let mut swim = listener();
     for port in 1..=40 {
-        let rumor = hearsay(&name("somebody", 1), &name("somebody", port), Alive, 1);
+        let rumor = hearsay(&name("crowd", 1), &name("crowd", port), Alive, 1);
         swim.handle_datagram(&rumor, SOMEWHERE, at(1))
             .expect("well formed");
     }
@@ -347,7 +347,7 @@ fn a_stranger_gets_the_table_and_an_answer_without_news() {
     swim.handle_datagram(&answer(&asked), SOMEWHERE, at(2))
         .expect("well formed");
     let told = swim.poll_transmit().expect("an answer");
-    let table = decode(&told.datagram).expect("ours");
+    let table = decode(&told.datagram).expect("it is native");
     let Body::SyncAck(records) = table.body else {
         panic!("{table:?}");
     };
@@ -357,11 +357,15 @@ fn a_stranger_gets_the_table_and_an_answer_without_news() {
         .expect("well formed");
     let told = swim.poll_transmit().expect("an ACK");
     assert!(told.datagram.len() < 2 * question.len(), "{told:?}");
-    assert_eq!(swim.members().len(), 41, "who only asks is no member");
+    assert_eq!(
+        swim.members().len(),
+        41,
+        "a peer that only asks is no member"
+    );
 }
 
 #[test]
-fn one_who_says_that_he_is_a_member_is_a_stranger_until_he_has_answered() {
+fn a_member_is_limited_like_a_stranger_until_it_has_answered() {
     for answers in [false, true] {
         let mut swim = listener();
         let joiner = name("joiner", 1);
@@ -372,7 +376,7 @@ fn one_who_says_that_he_is_a_member_is_a_stranger_until_he_has_answered() {
         if answers {
             let ticket = swim.probe(&joiner, at(SECOND)).expect("initialized");
             let asked = swim.poll_transmit().expect("a ping");
-            let asked = decode(&asked.datagram).expect("ours");
+            let asked = decode(&asked.datagram).expect("it is native");
             let Body::Ping(echo) = asked.body else {
                 panic!("{asked:?}");
             };
@@ -392,7 +396,7 @@ fn one_who_says_that_he_is_a_member_is_a_stranger_until_he_has_answered() {
 }
 
 #[test]
-fn members_stay_alive_and_hear_news_while_one_of_them_is_flooded() {
+fn members_stay_alive_and_get_news_while_one_of_them_is_flooded() {
     for seed in 0..3 {
         let mut world = World::of(4, seed);
         world.run(round(4));

@@ -1,4 +1,4 @@
-//! What has a bound, and what becomes of what is beyond it.
+//! Bounds, and what happens beyond them.
 
 use swim::config::{Config, Setting};
 use swim::table::claim::{Claim, Incarnation};
@@ -9,7 +9,7 @@ use swim::{PingOutcome, Position, Refused};
 
 use crate::*;
 
-/// One who is `localhost:13301`, and has nothing to send at the moment.
+/// The member `localhost:13301`, with nothing to send at the moment.
 fn listener() -> Swim {
     let mut swim = Swim::new(Config::default(), 1);
     swim.init(uri(13301), at(0));
@@ -30,7 +30,7 @@ fn drain(swim: &mut Swim) {
     while swim.poll_report().is_some() {}
 }
 
-/// What `from` would send: a message of events, or a PING for `dst`.
+/// Datagrams of `from`: a message with an event, and a PING for `dst`.
 fn leave(from: &Uri, about: &Uri, claim: Claim, payload: Option<&Payload>) -> Vec<u8> {
     let mut draft = MessageBuilder::leave(from, 1472);
     assert!(draft.event(about, claim, payload, 0));
@@ -57,7 +57,7 @@ fn text(length: u16) -> Vec<u8> {
 }
 
 #[test]
-fn errands_are_bounded_whoever_asks_and_however_often_the_same() {
+fn indirect_pings_are_bounded_over_all_askers() {
     let mut swim = listener();
     acquaint(&mut swim, &uri(9), at(1));
     for sender in 11..=3010 {
@@ -74,7 +74,7 @@ fn errands_are_bounded_whoever_asks_and_however_often_the_same() {
 }
 
 #[test]
-fn who_asks_for_too_many_is_told_nothing_wrong_of_the_rest() {
+fn application_pings_beyond_the_bound_keep_the_true_outcome_of_the_others() {
     let mut swim = listener();
     let tickets: Vec<_> = (0..1500)
         .map(|_| swim.probe(&uri(9), at(1)).expect("initialized"))
@@ -89,7 +89,7 @@ fn who_asks_for_too_many_is_told_nothing_wrong_of_the_rest() {
 }
 
 #[test]
-fn a_large_payload_of_the_asker_leaves_room_for_what_i_say_of_myself() {
+fn a_large_payload_of_the_asker_leaves_room_for_the_claim_about_the_local_node() {
     let mut swim = listener();
     swim.set_payload(&text(700), at(1)).expect("it fits");
     let asker = uri(13302);
@@ -108,15 +108,15 @@ fn a_large_payload_of_the_asker_leaves_room_for_what_i_say_of_myself() {
     swim.handle_datagram(&question, SOMEWHERE, at(4))
         .expect("well formed");
     let told = swim.poll_transmit().expect("an ACK");
-    let message = decode(&told.datagram).expect("ours");
+    let message = decode(&told.datagram).expect("it is native");
     let subjects: Vec<_> = message.events.iter().map(|event| event.uri).collect();
     assert_eq!(subjects, ["localhost:13302", "localhost:13301"]);
 }
 
-/// `{x = error}`, of which the decoder of Tarantool 2.6 makes a pointer into nowhere.
+/// `{x = error}`, of which the decoder of Tarantool 2.6 makes a wild pointer.
 const LETHAL: &[u8] = b"\x81\xa1x\xc7\x0a\x03\x81\x00\x91\x81\x01\xdb\x7f\xff\xff\xff";
 
-/// A message of this type with one statement about `b:1`, as data or as an event.
+/// A message of this type with one claim about `b:1`, as a record or as an event.
 fn tells_of_b(kind: &str, is_record: bool, status: Status, payload: &[u8]) -> Vec<u8> {
     let statement = [b"\x91\x94\xa3b:1", &[status.number(), 7][..], payload].concat();
     let (data, events): (&[u8], &[u8]) = if is_record {
@@ -136,11 +136,11 @@ fn tells_of_b(kind: &str, is_record: bool, status: Status, payload: &[u8]) -> Ve
 }
 
 #[test]
-fn a_payload_that_could_harm_its_reader_is_nowhere_taken_in_and_what_comes_with_it_is() {
+fn a_harmful_payload_is_refused_everywhere_but_the_claim_with_it_is_applied() {
     for (kind, is_record, status) in [
         ("LEAVE", false, Alive),
         ("SYNC_ACK", true, Alive),
-        ("SYNC_ACK", true, Dead), // a tombstone, since who it is about was never heard of
+        ("SYNC_ACK", true, Dead), // a tombstone, since the subject was never known
     ] {
         let mut swim = listener();
         let forget = Setting::Number(60.0);
@@ -153,7 +153,7 @@ fn a_payload_that_could_harm_its_reader_is_nowhere_taken_in_and_what_comes_with_
             let member = swim
                 .member("b:1")
                 .or_else(|| swim.members().tombstone("b:1"));
-            let member = member.expect("it is heard of").clone();
+            let member = member.expect("it is known").clone();
             (
                 member.claim.status,
                 member.claim.incarnation.get(),
@@ -177,7 +177,7 @@ fn a_payload_that_could_harm_its_reader_is_nowhere_taken_in_and_what_comes_with_
 }
 
 #[test]
-fn a_reader_that_is_told_in_parts_misses_nothing_however_often_it_has_to_start_over() {
+fn a_reader_of_parts_misses_nothing_however_often_it_starts_over() {
     let mut swim = listener();
     let claim = Claim::alive(Incarnation::FIRST);
     let hear = |swim: &mut Swim, port| {
@@ -199,7 +199,7 @@ fn a_reader_that_is_told_in_parts_misses_nothing_however_often_it_has_to_start_o
         table.retain(|uri| !changes.part.gone.contains(uri));
         table.extend(changes.part.members.iter().map(|member| member.uri.clone()));
         position = changes.position;
-        // While it reads more are forgotten than are remembered to be gone; some of them come back.
+        // While it reads, more members are forgotten than the changelog keeps; some of them come back.
         let repeats = if turn < 3 { 200 } else { 0 };
         for port in (2..400).cycle().take(repeats * 398) {
             swim.remove_member(&uri(port));
@@ -239,7 +239,7 @@ fn packets_stay_large_enough_for_the_payload() {
 }
 
 #[test]
-fn an_option_that_the_lua_rock_does_not_have_is_refused_where_the_payload_would_not_fit() {
+fn an_option_that_membership_2_does_not_have_is_refused_if_the_payload_would_not_fit() {
     let mut swim = listener();
     let length = u16::try_from(swim.payload_limit() - 4).expect("a datagram");
     swim.set_payload(&text(length), at(1)).expect("it fits");
@@ -263,7 +263,7 @@ fn a_number_out_of_bounds_is_assigned_as_the_nearest_one() {
 }
 
 #[test]
-fn nobody_uses_up_the_incarnations_of_another() {
+fn rumors_cannot_use_up_the_incarnations_of_another_member() {
     let mut swim = listener();
     for last in [(1 << 53) - 2, (1 << 53) - 3, 1 << 52] {
         let last = Incarnation::from_wire(last).expect("one of the last");
@@ -281,14 +281,14 @@ fn nobody_uses_up_the_incarnations_of_another() {
 }
 
 #[test]
-fn when_incarnations_are_used_up_nobody_is_told_otherwise() {
+fn at_the_last_incarnation_set_payload_is_refused_and_the_claim_stays() {
     let mut swim = listener();
     let last = Claim::alive(Incarnation::from_wire((1 << 53) - 2).expect("the last"));
     let rumor = leave(&uri(9), &uri(13301), last, None);
     swim.handle_datagram(&rumor, SOMEWHERE, at(1))
         .expect("well formed");
     let last = Incarnation::from_wire((1 << 53) - 2).expect("the last");
-    // A program may well say so of its own instance.
+    // A program may claim that of its own instance.
     swim.generate(&uri(13301), Dead, Some(last), None, at(1));
     let last = Claim::alive(last);
     assert_eq!(
@@ -302,7 +302,7 @@ fn when_incarnations_are_used_up_nobody_is_told_otherwise() {
 }
 
 #[test]
-fn who_stalls_at_the_last_incarnation_says_nothing_that_it_could_not_take_back() {
+fn a_member_that_stalls_at_the_last_incarnation_makes_no_claim_that_it_cannot_refute() {
     let mut swim = listener();
     let last = Incarnation::from_wire((1 << 53) - 2).expect("the last one");
     let rumor = Claim {
@@ -318,13 +318,13 @@ fn who_stalls_at_the_last_incarnation_says_nothing_that_it_could_not_take_back()
     swim.set_stalled(true, at(2));
     drain(&mut swim);
     assert_eq!(own(&swim), Some(Claim::alive(last)));
-    // As who it was it would be suspect for ever.
+    // Under its old name it would be suspect for ever.
     swim.init(uri(2), at(3));
     drain(&mut swim);
     assert_eq!(swim.audit(), Ok(()));
 }
 
-/// A group of so many that remembers 30 members at most, and to which all else was invented.
+/// A group with tables of at most 30 members, which are filled up with invented members.
 fn full(count: u32, seed: u64, status: Status) -> World {
     let mut world = World::new(seed);
     world.config.max_members = 30;
@@ -345,7 +345,7 @@ fn full(count: u32, seed: u64, status: Status) -> World {
 }
 
 #[test]
-fn a_newcomer_takes_the_place_of_what_was_invented_and_is_dead() {
+fn a_newcomer_replaces_an_invented_member_that_is_dead() {
     for status in [Alive, Dead, Left, NonDecryptable] {
         (0..5).for_each(|seed| {
             let mut world = full(3, seed, status);
@@ -356,7 +356,7 @@ fn a_newcomer_takes_the_place_of_what_was_invented_and_is_dead() {
                 let status = |id| world.status(id, newcomer);
                 [A, B, C].into_iter().all(|id| status(id) == Some(Alive))
             };
-            // Those who are alive at first have to be found out.
+            // Invented members that are alive at first have to be detected.
             assert!(
                 world.run_until(seconds(60), known).is_some(),
                 "{status} {seed}"
@@ -369,7 +369,7 @@ fn a_newcomer_takes_the_place_of_what_was_invented_and_is_dead() {
 }
 
 #[test]
-fn those_who_have_answered_once_are_forgotten_last() {
+fn members_that_have_answered_are_forgotten_last() {
     story(|seed| {
         let mut world = World::new(seed);
         world.config.max_members = 30;
@@ -394,7 +394,7 @@ fn those_who_have_answered_once_are_forgotten_last() {
         tell(&mut world, "too-many", Alive, 1);
         let counts = swim(&world, A).stats();
         assert_eq!((counts.members_displaced, counts.members_refused), (27, 15));
-        // It is not lost, should it come back.
+        // If it comes back, it is added again.
         world.start(D);
         world.introduce(D, A);
         let back = |world: &World| world.status(A, D) == Some(Alive);
@@ -403,7 +403,7 @@ fn those_who_have_answered_once_are_forgotten_last() {
 }
 
 #[test]
-fn two_full_tables_with_different_inventions_come_to_rest() {
+fn two_full_tables_with_different_invented_members_come_to_rest() {
     (0..5).for_each(|seed| {
         let mut world = full(2, seed, Dead);
         for port in 1..=40 {
@@ -427,7 +427,7 @@ fn two_full_tables_with_different_inventions_come_to_rest() {
 }
 
 #[test]
-fn questions_differ_at_the_end_of_time_too() {
+fn pings_differ_even_at_the_end_of_time() {
     let mut swim = listener();
     let last = Now {
         wall: Micros(u64::MAX),
@@ -440,8 +440,8 @@ fn questions_differ_at_the_end_of_time_too() {
 }
 
 #[test]
-fn what_is_longer_than_a_packet_may_be_is_dropped_unread() {
-    // What is taken in is at least what others send by default.
+fn a_datagram_longer_than_the_largest_packet_is_dropped_undecoded() {
+    // A datagram of the default size is always accepted.
     for (packet_size, taken) in [(512, 1472), (1472, 1472), (9000, 9000)] {
         let mut swim = listener();
         let setting = Setting::Number(f64::from(packet_size));

@@ -3,7 +3,7 @@
 use crate::*;
 
 #[test]
-fn one_who_is_gone_is_suspect_for_a_while_and_then_dead_for_everybody() {
+fn a_member_that_is_gone_is_suspect_first_and_then_dead_for_all() {
     for go in [World::kill, World::power_off] {
         story(|seed| {
             let mut world = World::of(5, seed);
@@ -11,12 +11,12 @@ fn one_who_is_gone_is_suspect_for_a_while_and_then_dead_for_everybody() {
             let suspected = |world: &World| world.all_see(C, Suspect);
             let limit = round(5) + PERIOD + MOMENT;
             assert!(world.run_until(limit, suspected).is_some(), "suspected");
-            // News takes a moment, and so those who heard last bury last.
-            let buried = |world: &World| {
+            // News takes a moment: the last member that learns of the suspicion ends it last.
+            let dead = |world: &World| {
                 let dead = |id| world.status(id, C) == Some(Dead);
                 world.participants().any(dead)
             };
-            let soon = world.run_until(SUSPICION - MOMENT, buried);
+            let soon = world.run_until(SUSPICION - MOMENT, dead);
             assert_eq!(soon, None, "dead too soon");
             let dead = |world: &World| world.all_see(C, Dead);
             assert!(world.run_until(2 * MOMENT, dead).is_some(), "dead");
@@ -25,7 +25,7 @@ fn one_who_is_gone_is_suspect_for_a_while_and_then_dead_for_everybody() {
 }
 
 #[test]
-fn where_the_kernel_says_that_nobody_listens_nobody_waits_for_the_period_to_end() {
+fn a_closed_port_fails_the_probe_before_the_period_ends() {
     story(|seed| {
         let mut world = World::of(5, seed);
         world.kill(C);
@@ -40,7 +40,7 @@ fn where_the_kernel_says_that_nobody_listens_nobody_waits_for_the_period_to_end(
 }
 
 #[test]
-fn a_false_suspicion_is_refuted_and_buries_nobody() {
+fn a_false_suspicion_is_refuted_before_the_member_is_dead() {
     story(|seed| {
         let mut world = World::of(5, seed);
         let before = incarnation(&world, B, B);
@@ -52,19 +52,19 @@ fn a_false_suspicion_is_refuted_and_buries_nobody() {
                 .is_some()
         );
         world.network.heal();
-        let buried = |world: &World| {
+        let dead = |world: &World| {
             world
                 .participants()
                 .any(|id| world.status(id, B) == Some(Dead))
         };
-        assert_eq!(world.run_until(2 * SUSPICION, buried), None);
+        assert_eq!(world.run_until(2 * SUSPICION, dead), None);
         assert!(world.all_see(B, Alive));
         assert!(incarnation(&world, A, B) > before);
     });
 }
 
 #[test]
-fn where_one_is_not_heard_by_one_the_others_vouch_for_it() {
+fn indirect_pings_keep_a_member_alive_that_one_other_does_not_receive() {
     story(|seed| {
         let mut world = World::of(5, seed);
         world.network.cut(B, A);
@@ -74,7 +74,7 @@ fn where_one_is_not_heard_by_one_the_others_vouch_for_it() {
 }
 
 #[test]
-fn both_halves_of_a_split_group_bury_each_other_and_unite_when_it_heals() {
+fn the_halves_of_a_partition_hold_each_other_dead_and_unite_when_it_heals() {
     story(|seed| {
         let mut world = World::of(6, seed);
         world.network.partition(&[A, B, C]);
@@ -89,7 +89,7 @@ fn both_halves_of_a_split_group_bury_each_other_and_unite_when_it_heals() {
 }
 
 #[test]
-fn a_paused_member_is_buried_and_comes_back_accusing_nobody() {
+fn a_paused_member_is_dead_and_comes_back_without_suspecting_others() {
     story(|seed| {
         let mut world = World::of(5, seed);
         world.pause(B, seconds(20));
@@ -104,15 +104,15 @@ fn a_paused_member_is_buried_and_comes_back_accusing_nobody() {
 }
 
 #[test]
-fn one_who_hears_nobody_does_not_set_the_others_against_one_another() {
+fn a_member_that_receives_nothing_causes_no_suspicions_among_the_others() {
     story(|seed| {
         let mut world = World::of(5, seed);
         let others = [A, B, D, E];
         others.iter().for_each(|id| world.network.cut(*id, C));
-        let found_out = |world: &World| others.iter().all(|id| world.status(*id, C) == Some(Dead));
+        let detected = |world: &World| others.iter().all(|id| world.status(*id, C) == Some(Dead));
         let limit = round(5) + PERIOD + 2 * SUSPICION;
-        assert!(world.run_until(limit, found_out).is_some(), "found out");
-        let wronged = |world: &World| {
+        assert!(world.run_until(limit, detected).is_some(), "detected");
+        let suspected = |world: &World| {
             let pairs = others
                 .iter()
                 .flat_map(|one| others.map(|other| (*one, other)));
@@ -121,14 +121,14 @@ fn one_who_hears_nobody_does_not_set_the_others_against_one_another() {
                 .count()
                 > 0
         };
-        assert_eq!(world.run_until(seconds(60), wronged), None);
+        assert_eq!(world.run_until(seconds(60), suspected), None);
         world.network.heal();
         world.settle();
     });
 }
 
 #[test]
-fn when_half_of_the_group_stood_still_it_is_back_at_once_and_accuses_nobody() {
+fn a_paused_half_of_the_group_is_back_at_once_and_suspects_no_member() {
     story(|seed| {
         let mut world = World::of(8, seed);
         for id in world.ids().take(4) {
@@ -137,15 +137,15 @@ fn when_half_of_the_group_stood_still_it_is_back_at_once_and_accuses_nobody() {
         world.run(seconds(10));
         let all_alive = |world: &World| world.ids().all(|id| world.all_see(id, Alive));
         assert!(world.run_until(2 * MOMENT, all_alive).is_some(), "back");
-        // Some have yet to hear of the deaths, and of the refutations behind them.
+        // The last deaths and refutations are still on their way.
         world.run(MOMENT);
-        let wronged = |world: &World| !all_alive(world);
-        assert_eq!(world.run_until(seconds(20), wronged), None);
+        let suspected = |world: &World| !all_alive(world);
+        assert_eq!(world.run_until(seconds(20), suspected), None);
     });
 }
 
 #[test]
-fn where_a_third_of_all_datagrams_is_lost_nobody_is_suspected() {
+fn no_member_is_suspected_while_a_third_of_all_datagrams_is_lost() {
     story(|seed| {
         let mut world = World::of(8, seed);
         world.run(round(8));

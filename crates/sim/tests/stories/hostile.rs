@@ -1,4 +1,4 @@
-//! What strangers, old acquaintances and broken networks send.
+//! Datagrams of strangers, hostile members and broken networks.
 
 use sim::world::Recording;
 use swim::config::{Config, Setting};
@@ -7,7 +7,7 @@ use swim::wire::DropReason;
 
 use crate::*;
 
-/// Every datagram that was recorded from peers of the Lua rock, sealed ones included.
+/// All datagrams that were recorded from membership 2.x, sealed ones included.
 fn recordings() -> Vec<Vec<u8>> {
     let lines = include_str!("../../../../test/vectors/old-rock.jsonl").lines();
     let hex = |line: &str| {
@@ -23,7 +23,7 @@ fn recordings() -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// One who is `localhost:13301`, whom most of the recorded datagrams are about.
+/// The member `localhost:13301`, which most of the recorded datagrams are about.
 fn listener() -> Swim {
     let mut swim = Swim::new(Config::default(), 1);
     swim.init(Uri::new("localhost", 13301).expect("a URI"), at(0));
@@ -39,7 +39,7 @@ const fn at(micros: u64) -> Now {
     }
 }
 
-/// The same, of a member that knows `a:1`, `a:2` and so on.
+/// A member that knows `a:1`, `a:2` and so on.
 fn listener_among(count: u16) -> Swim {
     let mut swim = listener();
     for port in 1..=count {
@@ -57,7 +57,7 @@ fn drain(swim: &mut Swim) -> usize {
     std::iter::from_fn(|| swim.poll_transmit()).count()
 }
 
-/// What a malformed datagram must not change.
+/// The state that a malformed datagram must not change.
 fn state(swim: &Swim) -> (u64, u64, usize, Option<Micros>) {
     (
         swim.version(),
@@ -68,7 +68,7 @@ fn state(swim: &Swim) -> (u64, u64, usize, Option<Micros>) {
 }
 
 #[test]
-fn what_is_malformed_changes_nothing_and_is_not_answered() {
+fn a_malformed_datagram_changes_nothing_and_is_not_answered() {
     let mut swim = listener();
     let mut rejected = 0;
     for recording in recordings() {
@@ -93,9 +93,8 @@ fn what_is_malformed_changes_nothing_and_is_not_answered() {
     assert_eq!(swim.stats().dropped.iter().sum::<u64>(), rejected);
 }
 
-/// What members of ours say to one another when they meet, when payloads change, and when one of them is
-/// gone: one datagram of each kind and size.
-fn our_own(key: Option<&[u8]>) -> Vec<(Uri, Vec<u8>)> {
+/// Datagrams of native members that meet, change payloads, and lose a member: one of each kind and size.
+fn native_datagrams(key: Option<&[u8]>) -> Vec<(Uri, Vec<u8>)> {
     let mut world = World::new(1);
     world.key = key.map(<[u8]>::to_vec);
     world.config.group_label = b"label".to_vec();
@@ -112,9 +111,9 @@ fn our_own(key: Option<&[u8]>) -> Vec<(Uri, Vec<u8>)> {
     let tape = world.tape.take().expect("it was put in");
     let mut kinds = Vec::new();
     for Recording { to, datagram, .. } in tape {
-        let opened = swim(&world, A).peek(&datagram).expect("ours");
-        let message = opened.message().expect("ours");
-        let trailer = message.trailer.as_ref().expect("ours has one");
+        let opened = swim(&world, A).peek(&datagram).expect("it is native");
+        let message = opened.message().expect("it is native");
+        let trailer = message.trailer.as_ref().expect("a native one has it");
         let note = trailer.note.as_ref().map(std::mem::discriminant);
         let kind = (message.body.kind().name(), note, message.events.len());
         if kinds.iter().all(|(known, _)| *known != kind) {
@@ -133,9 +132,9 @@ fn our_own(key: Option<&[u8]>) -> Vec<(Uri, Vec<u8>)> {
 }
 
 #[test]
-fn no_flipped_bit_in_what_we_say_is_believed() {
+fn a_native_datagram_with_a_flipped_bit_is_not_accepted() {
     for key in [None, Some(&b"a key"[..])] {
-        for (to, datagram) in our_own(key) {
+        for (to, datagram) in native_datagrams(key) {
             let config = Config {
                 group_label: b"label".to_vec(),
                 ..Config::default()
@@ -161,7 +160,7 @@ fn no_flipped_bit_in_what_we_say_is_believed() {
 }
 
 #[test]
-fn what_a_broken_network_makes_of_datagrams_hurts_nobody_for_good() {
+fn damaged_datagrams_do_no_lasting_harm() {
     story(|seed| {
         let mut world = World::of(4, seed);
         let mut broken = recordings().into_iter().skip(seed as usize).step_by(20);
@@ -179,7 +178,7 @@ fn what_a_broken_network_makes_of_datagrams_hurts_nobody_for_good() {
 }
 
 #[test]
-fn whatever_is_said_of_one_who_lives_it_refutes() {
+fn a_member_that_is_up_refutes_every_claim_about_it() {
     let hearsays = [
         (Suspect, 1),
         (Dead, 3),
@@ -193,7 +192,7 @@ fn whatever_is_said_of_one_who_lives_it_refutes() {
             let mut world = World::of(4, seed);
             let rumor = hearsay(&uri(&world, A), &uri(&world, B), status, incarnation);
             world.inject(A, C, &rumor);
-            // One who has left is not looked for: it learns of it when it pings somebody.
+            // A member that is held left is not probed: it learns of it when it pings another.
             let refuted = |world: &World| world.disagreement().is_none();
             assert!(
                 world.run_until(2 * PERIOD, refuted).is_some(),
@@ -204,25 +203,25 @@ fn whatever_is_said_of_one_who_lives_it_refutes() {
     }
 }
 
-/// The last incarnation but one. Peers that hear it of another no longer believe it, nor the last one:
-/// the member could not contradict what is said of it next.
+/// The last incarnation but one. It and the last one are not believed from other members: the subject
+/// could not refute the next claim.
 const MOST: u64 = (1 << 53) - 3;
 
-/// What is said of `B` to all others, by one of them, by a stranger, or in the name of `B` itself.
-fn tell_all_but_b(world: &mut World, sender: &Uri, status: Status, incarnation: u64) {
+/// Sends a claim about `B` to all others, from one of them, a stranger, or in the name of `B` itself.
+fn send_to_all_but_b(world: &mut World, sender: &Uri, status: Status, incarnation: u64) {
     let rumor = hearsay(sender, &uri(world, B), status, incarnation);
     [A, C, D]
         .into_iter()
         .for_each(|id| world.inject(C, id, &rumor));
 }
 
-/// `B` says something new, dies, and comes back: each is noticed as ever.
-fn lives_and_dies_as_ever(world: &mut World) {
+/// `B` changes its payload, dies, and comes back, and the others notice each.
+fn is_noticed_in_all_it_does(world: &mut World) {
     world.set_payload(B, 7);
     let known = |world: &World| world.all_see(B, Alive) && world.all_have(B, 7);
     assert!(
         world.run_until(seconds(10), known).is_some(),
-        "says something"
+        "sets a payload"
     );
     world.kill(B);
     let dead = |world: &World| world.all_see(B, Dead);
@@ -237,7 +236,7 @@ fn lives_and_dies_as_ever(world: &mut World) {
 }
 
 #[test]
-fn nobody_is_made_immortal_by_what_others_say_of_it() {
+fn rumors_of_others_cannot_make_a_member_immortal() {
     for (status, incarnation) in [
         (Alive, MOST + 1),
         (Suspect, MOST + 1),
@@ -248,7 +247,7 @@ fn nobody_is_made_immortal_by_what_others_say_of_it() {
             let mut world = World::of(4, seed);
             let stranger = Uri::new("stranger", 1).expect("a URI");
             for sender in [stranger, uri(&world, A)] {
-                tell_all_but_b(&mut world, &sender, status, incarnation);
+                send_to_all_but_b(&mut world, &sender, status, incarnation);
                 for id in [A, C, D] {
                     assert_eq!(
                         incarnation_of(&world, id),
@@ -258,7 +257,7 @@ fn nobody_is_made_immortal_by_what_others_say_of_it() {
                 }
             }
             world.run(MOMENT);
-            lives_and_dies_as_ever(&mut world);
+            is_noticed_in_all_it_does(&mut world);
         });
     }
 }
@@ -269,7 +268,7 @@ fn incarnation_of(world: &World, observer: Id) -> Option<u64> {
 }
 
 #[test]
-fn nobody_is_made_immortal_in_its_own_name() {
+fn forged_claims_in_its_own_name_cannot_make_a_member_immortal() {
     for (status, incarnation) in [
         (Alive, MOST + 1),
         (Dead, MOST + 1),
@@ -279,13 +278,13 @@ fn nobody_is_made_immortal_in_its_own_name() {
         (0..5).for_each(|seed| {
             let mut world = World::of(4, seed);
             let name = uri(&world, B);
-            tell_all_but_b(&mut world, &name, status, incarnation);
-            // Without authentication nobody can tell: it is believed until it says otherwise.
+            send_to_all_but_b(&mut world, &name, status, incarnation);
+            // Without authentication it cannot be told from its own claim, and is believed until it refutes.
             assert_eq!(incarnation_of(&world, A), Some(incarnation));
-            lives_and_dies_as_ever(&mut world);
-            // And while it is gone: it is found out.
+            is_noticed_in_all_it_does(&mut world);
+            // The same while it is gone: that is detected.
             world.kill(B);
-            tell_all_but_b(&mut world, &name, status, incarnation);
+            send_to_all_but_b(&mut world, &name, status, incarnation);
             let gone = |world: &World| {
                 let status = |id| world.status(id, B);
                 [A, C, D]
@@ -302,12 +301,12 @@ fn nobody_is_made_immortal_in_its_own_name() {
 }
 
 #[test]
-fn one_who_has_really_come_far_is_believed_itself() {
+fn a_member_with_a_high_incarnation_is_believed_about_itself() {
     story(|seed| {
         let mut world = World::of(4, seed);
         let (name, far) = (uri(&world, B), Incarnation::from_wire(5_000_000));
         world.act(B, "comes far", |engine, now| {
-            let swim = engine.swim_mut().expect("ours");
+            let swim = engine.swim_mut().expect("it is native");
             swim.generate(&name, Suspect, far, None, now);
         });
         let known = |world: &World| {
@@ -321,12 +320,12 @@ fn one_who_has_really_come_far_is_believed_itself() {
 }
 
 #[test]
-fn at_the_last_incarnation_who_answers_is_alive_and_who_does_not_is_dead() {
+fn at_the_last_incarnation_a_member_is_alive_if_it_answers_and_dead_if_not() {
     story(|seed| {
         let mut world = World::of(4, seed);
         let (name, last) = (uri(&world, B), Incarnation::from_wire(MOST + 1));
         world.act(B, "comes to the end", |engine, now| {
-            let swim = engine.swim_mut().expect("ours");
+            let swim = engine.swim_mut().expect("it is native");
             swim.generate(&name, Suspect, last, None, now);
         });
         let known = |world: &World| {
@@ -336,7 +335,7 @@ fn at_the_last_incarnation_who_answers_is_alive_and_who_does_not_is_dead() {
         };
         assert!(world.run_until(seconds(5), known).is_some(), "{seed}");
         for status in [Suspect, Dead, NonDecryptable] {
-            tell_all_but_b(
+            send_to_all_but_b(
                 &mut world,
                 &Uri::new("stranger", 1).expect("a URI"),
                 status,
@@ -360,12 +359,20 @@ fn at_the_last_incarnation_who_answers_is_alive_and_who_does_not_is_dead() {
         let limit = round(4) + PERIOD + SUSPICION + MOMENT;
         assert!(world.run_until(limit, dead).is_some(), "{seed}");
         world.act(A, "declares it gone", |engine, now| {
-            assert!(engine.swim_mut().expect("ours").mark_left(&name, now));
+            assert!(
+                engine
+                    .swim_mut()
+                    .expect("it is native")
+                    .mark_left(&name, now)
+            );
         });
         let left = |world: &World| world.all_see(B, Left);
         assert!(world.run_until(seconds(5), left).is_some(), "{seed}");
         world.act(A, "forgets it", |engine, _now| {
-            engine.swim_mut().expect("ours").remove_member(&name);
+            engine
+                .swim_mut()
+                .expect("it is native")
+                .remove_member(&name);
         });
         world.run(seconds(1));
         assert_ne!(world.status(A, B), Some(Alive), "{seed}");
@@ -373,35 +380,35 @@ fn at_the_last_incarnation_who_answers_is_alive_and_who_does_not_is_dead() {
 }
 
 #[test]
-fn a_peer_of_the_lua_rock_at_the_last_incarnation_is_neither_immortal_nor_lost() {
+fn a_legacy_peer_at_the_last_incarnation_is_neither_immortal_nor_lost() {
     story(|seed| {
         let mut world = World::new(seed);
         world.legacy_share = 0.5;
         world.populate(4);
         world.acquaint();
-        let old: Vec<Id> = world
+        let legacy: Vec<Id> = world
             .ids()
             .filter(|id| world.host(*id).implementation == Implementation::Legacy)
             .collect();
-        let ours = world
+        let native = world
             .ids()
-            .find(|id| !old.contains(id))
+            .find(|id| !legacy.contains(id))
             .expect("half of them");
-        let name = uri(&world, old[0]);
-        let rumor = hearsay(&uri(&world, ours), &name, Alive, MOST);
-        world.inject(ours, old[0], &rumor);
+        let name = uri(&world, legacy[0]);
+        let rumor = hearsay(&uri(&world, native), &name, Alive, MOST);
+        world.inject(native, legacy[0], &rumor);
         world.run(seconds(20));
-        let claim = world.claim(ours, &name).expect("known");
+        let claim = world.claim(native, &name).expect("known");
         assert_eq!(claim.incarnation.get(), MOST + 1, "it says so itself");
         world.inject(
-            old[0],
-            ours,
-            &hearsay(&uri(&world, old[1]), &name, Suspect, MOST + 1),
+            legacy[0],
+            native,
+            &hearsay(&uri(&world, legacy[1]), &name, Suspect, MOST + 1),
         );
-        let alive = |world: &World| world.status(ours, old[0]) == Some(Alive);
+        let alive = |world: &World| world.status(native, legacy[0]) == Some(Alive);
         assert!(world.run_until(2 * PERIOD, alive).is_some(), "{seed}");
-        world.kill(old[0]);
-        let dead = |world: &World| world.status(ours, old[0]) == Some(Dead);
+        world.kill(legacy[0]);
+        let dead = |world: &World| world.status(native, legacy[0]) == Some(Dead);
         assert!(
             world
                 .run_until(2 * round(4) + SUSPICION + PERIOD, dead)
@@ -412,7 +419,7 @@ fn a_peer_of_the_lua_rock_at_the_last_incarnation_is_neither_immortal_nor_lost()
 }
 
 #[test]
-fn a_record_about_oneself_is_refuted_like_any_rumor() {
+fn a_record_about_the_local_node_is_refuted_like_any_rumor() {
     story(|seed| {
         let mut world = World::of(3, seed);
         world.set_payload(B, 7);
@@ -434,13 +441,13 @@ fn a_record_about_oneself_is_refuted_like_any_rumor() {
 }
 
 #[test]
-fn of_one_who_is_gone_all_remember_the_same_payload() {
+fn all_members_remember_the_same_payload_of_one_that_is_gone() {
     story(|seed| {
         let mut world = World::of(4, seed);
         let gone = Uri::new("gone", 1).expect("a URI");
         let incarnation = Incarnation::from_wire(2).expect("admissible");
         let claim = Claim::alive(incarnation).with(Dead);
-        // It has lived twice, too shortly to learn of its first life.
+        // It was restarted once, too quickly to learn of its first life.
         for (hearer, number) in [(A, 1), (B, 2)] {
             let bytes = Payload::new(&payload(number)).expect("a payload");
             let mut draft = MessageBuilder::leave(&uri(&world, C), 1472);
@@ -452,7 +459,7 @@ fn of_one_who_is_gone_all_remember_the_same_payload() {
 }
 
 #[test]
-fn a_payload_too_large_to_pass_on_does_not_keep_news_from_spreading() {
+fn a_payload_too_large_to_forward_does_not_keep_news_from_spreading() {
     story(|seed| {
         let mut world = World::new(seed);
         let small = world
@@ -476,7 +483,7 @@ fn a_payload_too_large_to_pass_on_does_not_keep_news_from_spreading() {
 }
 
 #[test]
-fn one_who_was_never_there_is_found_out() {
+fn a_member_that_never_existed_is_detected() {
     story(|seed| {
         let mut world = World::of(3, seed);
         let absent = Uri::new("absent", 1).expect("a URI");
@@ -495,7 +502,7 @@ fn one_who_was_never_there_is_found_out() {
 }
 
 #[test]
-fn however_often_one_datagram_accuses_it_is_refuted_once() {
+fn many_accusations_in_one_datagram_are_refuted_once() {
     let mut swim = listener();
     let own = Uri::new("localhost", 13301).expect("a URI");
     for kind in [MessageType::Leave, MessageType::SyncAck] {
@@ -528,7 +535,7 @@ fn however_often_one_datagram_accuses_it_is_refuted_once() {
 }
 
 #[test]
-fn a_payload_of_mine_that_i_could_never_have_set_is_not_contradicted() {
+fn a_payload_that_the_local_node_could_not_have_set_is_not_refuted() {
     let mut swim = listener();
     let own = Uri::new("localhost", 13301).expect("a URI");
     let small = Setting::Number(512.0);
@@ -552,7 +559,7 @@ fn a_payload_of_mine_that_i_could_never_have_set_is_not_contradicted() {
 }
 
 #[test]
-fn a_table_in_which_all_are_dead_is_not_answered_with_a_datagram_to_each() {
+fn a_table_of_dead_members_is_not_answered_with_a_datagram_to_each() {
     let mut swim = listener_among(50);
     acquaint(&mut swim, &other(60), at(1));
     let mut draft = MessageBuilder::sync(MessageType::SyncAck, &other(60), 1472);
@@ -569,7 +576,7 @@ fn a_table_in_which_all_are_dead_is_not_answered_with_a_datagram_to_each() {
 }
 
 #[test]
-fn who_is_called_suspect_all_at_once_dies_in_portions() {
+fn suspicions_that_end_all_at_once_are_expired_in_portions() {
     let mut swim = listener_among(1000);
     for port in 1..=1000 {
         let rumor = hearsay(&other(2000), &other(port), Suspect, 1);

@@ -3,7 +3,7 @@
 use crate::*;
 
 #[test]
-fn whoever_adds_whom_all_find_one_another_at_once() {
+fn all_members_find_one_another_at_once_whichever_add_which() {
     for pairs in [
         [(A, B), (B, C), (C, D), (D, E)],
         [(A, B), (A, C), (A, D), (A, E)],
@@ -26,7 +26,7 @@ fn whoever_adds_whom_all_find_one_another_at_once() {
 }
 
 #[test]
-fn a_payload_reaches_everybody_also_those_who_come_later() {
+fn a_payload_reaches_all_members_and_newcomers() {
     story(|seed| {
         let mut world = World::of(4, seed);
         world.set_payload(B, 7);
@@ -44,7 +44,7 @@ fn a_payload_reaches_everybody_also_those_who_come_later() {
 }
 
 #[test]
-fn a_stranger_who_is_probed_joins_only_if_it_answers() {
+fn a_stranger_that_is_probed_joins_only_if_it_answers() {
     story(|seed| {
         let mut world = World::of_strangers(2, seed);
         let absent = world.add();
@@ -53,7 +53,7 @@ fn a_stranger_who_is_probed_joins_only_if_it_answers() {
             let asked = world.act(A, "probes", |engine, now| {
                 engine
                     .swim_mut()
-                    .expect("ours")
+                    .expect("it is native")
                     .probe(&uri, now)
                     .expect("initialized")
             });
@@ -69,7 +69,7 @@ fn a_stranger_who_is_probed_joins_only_if_it_answers() {
 }
 
 #[test]
-fn a_payload_that_was_heard_of_without_being_told_is_got() {
+fn a_payload_that_a_claim_came_without_is_fetched() {
     story(|seed| {
         let mut world = World::of(3, seed);
         world.set_payload(B, 7);
@@ -91,7 +91,7 @@ fn a_payload_that_was_heard_of_without_being_told_is_got() {
 }
 
 #[test]
-fn a_full_table_refuses_strangers_and_goes_on_with_those_it_knows() {
+fn a_full_table_refuses_strangers_and_keeps_working_for_its_members() {
     story(|seed| {
         let mut world = World::new(seed);
         world.config.max_members = 10;

@@ -1,9 +1,9 @@
-//! How members go, return, and become others.
+//! How members leave, return, and take other names.
 
 use crate::*;
 
 #[test]
-fn one_who_leaves_has_left_for_everybody_at_once() {
+fn a_member_that_leaves_has_left_for_all_at_once() {
     story(|seed| {
         let mut world = World::of(5, seed);
         world.set_payload(B, 7);
@@ -16,13 +16,13 @@ fn one_who_leaves_has_left_for_everybody_at_once() {
                 .is_some()
         );
         world.run(seconds(30));
-        assert!(world.all_see(B, Left), "and nobody looks for it");
-        assert!(world.all_have(B, 7), "what it was is still known");
+        assert!(world.all_see(B, Left), "and it is not probed");
+        assert!(world.all_have(B, 7), "its payload is still known");
     });
 }
 
 #[test]
-fn one_who_returns_is_alive_again_with_its_payload() {
+fn a_member_that_returns_is_alive_with_its_payload() {
     story(|seed| {
         let mut world = World::of(4, seed);
         world.set_payload(B, 7);
@@ -39,7 +39,7 @@ fn one_who_returns_is_alive_again_with_its_payload() {
 }
 
 #[test]
-fn one_who_left_can_be_called_back_by_the_others() {
+fn a_member_that_left_can_be_added_by_the_others_again() {
     story(|seed| {
         let mut world = World::of(4, seed);
         world.leave(B);
@@ -55,7 +55,7 @@ fn one_who_left_can_be_called_back_by_the_others() {
 }
 
 #[test]
-fn a_process_that_is_killed_and_started_again_is_alive_once_more() {
+fn a_process_that_is_killed_and_restarted_is_alive_again() {
     story(|seed| {
         let mut world = World::of(4, seed);
         world.set_payload(B, 7);
@@ -63,7 +63,7 @@ fn a_process_that_is_killed_and_started_again_is_alive_once_more() {
         world.run(round(4) + PERIOD + SUSPICION + MOMENT);
         assert!(world.all_see(B, Dead));
         world.start(B);
-        // Nobody tells it of the others: they still look for it.
+        // It is not introduced to the others: they still probe it.
         assert!(
             world
                 .run_until(round(1) + MOMENT, |world| world.all_see(B, Alive))
@@ -73,13 +73,13 @@ fn a_process_that_is_killed_and_started_again_is_alive_once_more() {
         assert_eq!(
             world.payload(A, B),
             world.payload(B, B),
-            "its payload died with it"
+            "its payload was lost"
         );
     });
 }
 
 #[test]
-fn a_restart_too_quick_to_be_noticed_is_noticed_by_another_payload() {
+fn a_quick_restart_is_noticed_by_its_new_payload() {
     story(|seed| {
         let mut world = World::of(5, seed);
         world.set_payload(B, 7);
@@ -92,7 +92,7 @@ fn a_restart_too_quick_to_be_noticed_is_noticed_by_another_payload() {
         assert_eq!(
             incarnation(&world, B, B),
             before,
-            "nothing tells the two lives apart"
+            "the incarnation does not tell the two processes apart"
         );
         world.introduce(B, A);
         assert!(
@@ -105,7 +105,7 @@ fn a_restart_too_quick_to_be_noticed_is_noticed_by_another_payload() {
 }
 
 #[test]
-fn a_quick_restart_is_noticed_also_when_nobody_is_told_of_it() {
+fn a_quick_restart_is_noticed_without_any_introduction() {
     story(|seed| {
         let mut world = World::of(5, seed);
         world.set_payload(B, 7);
@@ -113,7 +113,7 @@ fn a_quick_restart_is_noticed_also_when_nobody_is_told_of_it() {
         world.kill(B);
         world.start(B);
         world.set_payload(B, 8);
-        // Somebody has to come by: who pings it takes it for the one it was.
+        // It has to be pinged by a member that takes it for its former process.
         assert!(
             world
                 .run_until(round(5) + MOMENT, |world| world.all_have(B, 8))
@@ -124,12 +124,12 @@ fn a_quick_restart_is_noticed_also_when_nobody_is_told_of_it() {
 }
 
 #[test]
-fn a_former_life_is_contradicted_at_every_incarnation_that_is_remembered_of_it() {
+fn the_payload_of_a_former_life_is_refuted_at_every_incarnation_that_members_hold() {
     story(|seed| {
         let mut world = World::of(4, seed);
         world.set_payload(B, 7);
         world.settle();
-        // C alone has heard a little more of it than the others.
+        // C alone holds a higher incarnation of it than the others.
         world.network.partition(&[C]);
         world.kill(B);
         let (name, former) = (
@@ -153,7 +153,7 @@ fn a_former_life_is_contradicted_at_every_incarnation_that_is_remembered_of_it()
 }
 
 #[test]
-fn one_who_goes_on_under_another_name_is_dead_under_the_old_one() {
+fn a_member_that_takes_another_name_is_dead_under_the_old_one() {
     story(|seed| {
         let mut world = World::of(4, seed);
         world.set_payload(B, 7);

@@ -1,4 +1,4 @@
-//! Small groups in virtual time, one fact each, and each under several seeds.
+//! Small groups in virtual time: one fact each, under several seeds.
 
 mod amplification;
 mod bounds;
@@ -34,25 +34,25 @@ const PERIOD: Duration = Duration::from_secs(1);
 const SUSPICION: Duration = Duration::from_secs(3);
 const ACK_TIMEOUT: Duration = Duration::from_millis(200);
 
-/// More than a datagram and its answer take, and than news takes to get around a small group.
+/// More than a datagram and its answer take, and more than news takes to reach a small group.
 const MOMENT: Duration = Duration::from_millis(300);
 
-/// Where datagrams come from that no simulated machine has sent.
+/// The source address of datagrams that no simulated machine has sent.
 const SOMEWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 3301);
 
-/// Another such place.
+/// Another such address.
 const ELSEWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2)), 3301);
 
 const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// Tells one story under several seeds.
-fn story(tell: impl Fn(u64)) {
-    (0..20).for_each(tell);
+/// Runs a story under several seeds.
+fn story(run: impl Fn(u64)) {
+    (0..20).for_each(run);
 }
 
-/// Within which time everybody in a group of `count` has been probed by everybody (§4.3).
+/// The time in which each member of a group of `count` has been probed by each other (§4.3).
 fn round(count: u32) -> Duration {
     PERIOD * (2 * count - 1)
 }
@@ -76,9 +76,9 @@ fn incarnation(world: &World, observer: Id, subject: Id) -> u64 {
         .get()
 }
 
-/// What the recipient of `ping` answers.
+/// The answer of the recipient of `ping`.
 fn answer(ping: &Transmit) -> Vec<u8> {
-    let asked = decode(&ping.datagram).expect("ours");
+    let asked = decode(&ping.datagram).expect("it is native");
     let Body::Ping(echo) = asked.body else {
         panic!("not a PING: {asked:?}");
     };
@@ -91,7 +91,7 @@ fn answer(ping: &Transmit) -> Vec<u8> {
     answer.finish().expect("it fits")
 }
 
-/// Has `peer` join the group of `swim` from [`SOMEWHERE`], and answer the ping that it gets.
+/// Has `peer` join the group of `swim` from [`SOMEWHERE`], and answer the ping that validates its address.
 fn acquaint(swim: &mut Swim, peer: &Uri, now: Now) {
     let hello = hearsay(peer, peer, Alive, 1);
     swim.handle_datagram(&hello, SOMEWHERE, now)
@@ -104,7 +104,7 @@ fn acquaint(swim: &mut Swim, peer: &Uri, now: Now) {
     while swim.poll_report().is_some() {}
 }
 
-/// A LEAVE in which `sender` says this of `subject`.
+/// A LEAVE in which `sender` makes this claim about `subject`.
 fn hearsay(sender: &Uri, subject: &Uri, status: Status, incarnation: u64) -> Vec<u8> {
     let incarnation = Incarnation::from_wire(incarnation).expect("admissible");
     let mut draft = MessageBuilder::leave(sender, 1472);

@@ -1,8 +1,8 @@
-//! Groups in which the Lua rock runs on some machines, or on all.
+//! Groups in which some machines, or all, run membership 2.x.
 
 use crate::*;
 
-/// `count` members that know one another; this share of them runs the Lua rock.
+/// `count` members that know one another; this share of them runs membership 2.x.
 fn group(count: u32, legacy_share: f64, seed: u64) -> World {
     let mut world = World::new(seed);
     world.legacy_share = legacy_share;
@@ -14,14 +14,14 @@ fn group(count: u32, legacy_share: f64, seed: u64) -> World {
 }
 
 #[test]
-fn they_find_one_another() {
+fn both_implementations_find_one_another() {
     for share in [1.0, 0.5, 0.2] {
         story(|seed| drop(group(6, share, seed)));
     }
 }
 
 #[test]
-fn one_of_either_kind_who_is_gone_is_dead_for_both() {
+fn a_member_of_either_implementation_that_is_gone_is_dead_for_both() {
     for share in [1.0, 0.5] {
         story(|seed| {
             let mut world = group(6, share, seed);
@@ -39,7 +39,7 @@ fn one_of_either_kind_who_is_gone_is_dead_for_both() {
 }
 
 #[test]
-fn payloads_reach_both_kinds() {
+fn payloads_reach_both_implementations() {
     story(|seed| {
         let mut world = group(6, 0.5, seed);
         for (id, number) in [(A, 7), (B, 8)] {
@@ -51,7 +51,7 @@ fn payloads_reach_both_kinds() {
 }
 
 #[test]
-fn one_of_either_kind_who_leaves_has_left_for_both() {
+fn a_member_of_either_implementation_that_leaves_has_left_for_both() {
     story(|seed| {
         for id in [A, B] {
             let mut world = group(6, 0.5, seed);
@@ -63,16 +63,16 @@ fn one_of_either_kind_who_leaves_has_left_for_both() {
 }
 
 #[test]
-fn nobody_is_wronged_in_a_calm_group() {
+fn no_member_is_suspected_in_a_calm_group() {
     story(|seed| {
         let mut world = group(6, 0.5, seed);
-        let wronged = |world: &World| world.disagreement().is_some();
-        assert_eq!(world.run_until(seconds(60), wronged), None);
+        let disagree = |world: &World| world.disagreement().is_some();
+        assert_eq!(world.run_until(seconds(60), disagree), None);
     });
 }
 
 #[test]
-fn one_that_is_upgraded_goes_on_as_ours() {
+fn a_member_that_is_upgraded_rejoins_as_native() {
     story(|seed| {
         let mut world = group(6, 0.5, seed);
         world.set_payload(B, 7);

@@ -1,10 +1,11 @@
-//! `REAP_TIMEOUT_SECONDS`: those who are gone are forgotten in the end, and come back only if they do.
+//! `REAP_TIMEOUT_SECONDS`: members that are gone are forgotten at last, and are restored only if they come
+//! back.
 
 use crate::*;
 
 const REAP: Duration = Duration::from_secs(10);
 
-/// Members that forget, and know one another.
+/// Members that know one another, and forget those that are gone.
 fn group(count: u32, seed: u64) -> World {
     let mut world = World::new(seed);
     world.config.reap_timeout = REAP;
@@ -18,7 +19,7 @@ fn forgotten(world: &World, id: Id) -> bool {
     others.all(|other| world.status(other, id).is_none())
 }
 
-/// Waits until all have buried `id`, and then until all have forgotten it.
+/// Waits until `id` is dead for all, and then until all have forgotten it.
 fn forget(world: &mut World, id: Id) {
     let dead = |world: &World| world.all_see(id, Dead);
     let limit = round(5) + PERIOD + SUSPICION + MOMENT;
@@ -30,7 +31,7 @@ fn forget(world: &mut World, id: Id) {
 }
 
 #[test]
-fn who_is_dead_or_has_left_is_forgotten_after_the_timeout_and_stays_so() {
+fn dead_and_left_members_are_forgotten_after_the_timeout_and_stay_forgotten() {
     story(|seed| {
         let mut world = group(4, seed);
         world.kill(D);
@@ -45,7 +46,7 @@ fn who_is_dead_or_has_left_is_forgotten_after_the_timeout_and_stays_so() {
 }
 
 #[test]
-fn without_a_timeout_nobody_is_forgotten() {
+fn without_a_timeout_no_member_is_forgotten() {
     let mut world = World::of(3, 1);
     world.kill(C);
     world.run(seconds(1000));
@@ -53,7 +54,7 @@ fn without_a_timeout_nobody_is_forgotten() {
 }
 
 #[test]
-fn old_gossip_brings_nobody_back() {
+fn old_gossip_does_not_restore_a_forgotten_member() {
     story(|seed| {
         let mut world = group(4, seed);
         world.set_payload(D, 1);
@@ -79,7 +80,7 @@ fn old_gossip_brings_nobody_back() {
 }
 
 #[test]
-fn who_returns_is_there_at_once_though_it_counts_from_one_again() {
+fn a_forgotten_member_that_returns_is_restored_at_once_although_its_incarnation_is_one_again() {
     story(|seed| {
         let mut world = group(4, seed);
         for payload in 1..4 {
@@ -98,7 +99,7 @@ fn who_returns_is_there_at_once_though_it_counts_from_one_again() {
 }
 
 #[test]
-fn who_is_added_again_by_those_who_have_forgotten_it_is_there_at_once() {
+fn a_forgotten_member_that_is_added_again_is_restored_at_once() {
     story(|seed| {
         let mut world = group(4, seed);
         world.leave(D);
@@ -112,7 +113,7 @@ fn who_is_added_again_by_those_who_have_forgotten_it_is_there_at_once() {
 }
 
 #[test]
-fn those_who_forget_and_those_who_do_not_compare_their_tables_no_longer_than_others() {
+fn members_that_forget_and_members_that_do_not_repair_nothing_for_ever() {
     story(|seed| {
         let mut world = World::of(2, seed);
         world.config.reap_timeout = REAP;
@@ -138,7 +139,7 @@ fn those_who_forget_and_those_who_do_not_compare_their_tables_no_longer_than_oth
 }
 
 #[test]
-fn who_comes_later_never_hears_of_those_who_were_gone_before() {
+fn a_newcomer_never_learns_of_members_that_were_gone_before() {
     story(|seed| {
         let mut world = group(3, seed);
         world.kill(C);
@@ -157,33 +158,33 @@ fn who_comes_later_never_hears_of_those_who_were_gone_before() {
 }
 
 #[test]
-fn the_lua_rock_which_forgets_nobody_brings_nobody_back() {
+fn legacy_peers_which_forget_no_member_restore_none() {
     story(|seed| {
         let mut world = World::new(seed);
         world.config.reap_timeout = REAP;
         world.legacy_share = 0.5;
         world.populate(4);
         world.acquaint();
-        let ours: Vec<Id> = world
+        let native: Vec<Id> = world
             .ids()
             .filter(|id| world.host(*id).implementation == Implementation::Native)
             .collect();
-        let gone = ours[0];
+        let gone = native[0];
         world.kill(gone);
         world.run(round(5) * 2 + SUSPICION + REAP + seconds(30));
         for _ in 0..50 {
             world.run(seconds(2));
-            assert_eq!(world.status(ours[1], gone), None);
+            assert_eq!(world.status(native[1], gone), None);
         }
         world.start(gone);
-        world.introduce(gone, ours[1]);
+        world.introduce(gone, native[1]);
         world.settle();
         assert!(world.all_see(gone, Alive));
     });
 }
 
 #[test]
-fn the_memory_of_the_forgotten_has_a_bound_too() {
+fn tombstones_are_bounded() {
     let config = swim::config::Config {
         reap_timeout: seconds(1),
         max_members: 50,
@@ -213,7 +214,7 @@ fn the_memory_of_the_forgotten_has_a_bound_too() {
 }
 
 #[test]
-fn who_was_not_understood_after_it_was_forgotten_may_come_back_too() {
+fn a_forgotten_member_whose_datagrams_could_not_be_decoded_may_come_back() {
     story(|seed| {
         let mut world = group(4, seed);
         let held = world.claim(A, &uri(&world, D)).expect("known");

@@ -1,4 +1,4 @@
-//! Groups that authenticate what they say.
+//! Groups that authenticate their datagrams.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use crate::*;
 
 const KEY: &[u8] = b"a key for tests";
 
-/// Members that authenticate everything, and have not met.
+/// Members with the cipher that authenticates, which have not met.
 fn strangers(count: u32, seed: u64) -> World {
     let mut world = World::new(seed);
     world.config.encryption_cipher = Cipher::Aead;
@@ -32,7 +32,7 @@ fn malformed(world: &World, id: Id, why: DropReason) -> u64 {
 }
 
 #[test]
-fn members_meet_and_a_payload_gets_around_at_once() {
+fn members_meet_and_a_payload_spreads_at_once() {
     story(|seed| {
         let mut world = strangers(5, seed);
         for id in [B, C, D, E] {
@@ -56,12 +56,12 @@ fn members_meet_and_a_payload_gets_around_at_once() {
 }
 
 #[test]
-fn a_user_gets_his_answer_from_a_stranger_within_the_ack_timeout() {
+fn a_probe_of_a_stranger_is_answered_within_the_ack_timeout() {
     story(|seed| {
         let mut world = strangers(2, seed);
         let target = uri(&world, B);
         let ticket = world.act(A, "probes", |engine, now| {
-            engine.swim_mut().expect("ours").probe(&target, now)
+            engine.swim_mut().expect("it is native").probe(&target, now)
         });
         let ticket = ticket.expect("it runs").expect("it takes part");
         world.run(ACK_TIMEOUT);
@@ -70,7 +70,7 @@ fn a_user_gets_his_answer_from_a_stranger_within_the_ack_timeout() {
 }
 
 #[test]
-fn a_death_is_found_and_a_quick_restart_is_not_taken_for_one() {
+fn a_death_is_detected_and_a_quick_restart_is_not_taken_for_one() {
     story(|seed| {
         let mut world = group(5, seed);
         world.kill(C);
@@ -87,7 +87,7 @@ fn a_death_is_found_and_a_quick_restart_is_not_taken_for_one() {
 }
 
 #[test]
-fn what_is_not_sealed_with_the_key_changes_nothing_not_even_for_the_dead() {
+fn a_datagram_not_sealed_with_the_key_changes_nothing_not_even_about_dead_members() {
     story(|seed| {
         let mut world = group(3, seed);
         world.kill(C);
@@ -108,7 +108,7 @@ fn what_is_not_sealed_with_the_key_changes_nothing_not_even_for_the_dead() {
     });
 }
 
-/// What a member knows: who there is, as what, with which payload, by which clock.
+/// What a member knows: members, claims, payloads and clocks.
 fn knowledge(world: &World, id: Id) -> Vec<(Uri, Claim, Option<Vec<u8>>)> {
     let members = swim(world, id).members().from(0);
     let mut known: Vec<_> = members
@@ -124,10 +124,9 @@ fn knowledge(world: &World, id: Id) -> Vec<(Uri, Claim, Option<Vec<u8>>)> {
     known
 }
 
-/// The whole life of a group, as somebody who listens everywhere has it on tape: members meet, speak,
-/// are suspected, die, come back, leave, and are forgotten: whoever believed any of it again would
-/// remember them.
-fn recorded_life(seed: u64) -> (World, Vec<Recording>) {
+/// Records all datagrams of a group whose members meet, change payloads, are suspected, die, come back,
+/// leave, and are forgotten. A member that accepted any of them again would know the forgotten ones.
+fn recording(seed: u64) -> (World, Vec<Recording>) {
     let mut world = strangers(4, seed);
     world.tape = Some(Vec::new());
     world.acquaint();
@@ -143,21 +142,24 @@ fn recorded_life(seed: u64) -> (World, Vec<Recording>) {
     world.settle();
     world.leave(D);
     world.settle();
-    let tape = world.tape.take().expect("it was put in");
+    let recording = world.tape.take().expect("it was put in");
     world.run(seconds(5));
     let gone = uri(&world, D);
     for id in [A, B, C] {
         world.act(id, "forgets", |engine, _now| {
-            engine.swim_mut().expect("ours").remove_member(&gone);
+            engine
+                .swim_mut()
+                .expect("it is native")
+                .remove_member(&gone);
         });
     }
-    (world, tape)
+    (world, recording)
 }
 
-/// The tape as it was, backwards, and in no order.
-fn orders(tape: &[Recording], seed: u64) -> [Vec<Recording>; 3] {
-    let backwards = tape.iter().rev().cloned().collect();
-    let mut shuffled = tape.to_vec();
+/// The recording as it was, backwards, and shuffled.
+fn orders(recording: &[Recording], seed: u64) -> [Vec<Recording>; 3] {
+    let backwards = recording.iter().rev().cloned().collect();
+    let mut shuffled = recording.to_vec();
     let mut number = seed;
     for place in (1..shuffled.len()).rev() {
         number = number
@@ -165,26 +167,26 @@ fn orders(tape: &[Recording], seed: u64) -> [Vec<Recording>; 3] {
             .wrapping_add(1);
         shuffled.swap(place, (number >> 33) as usize % (place + 1));
     }
-    [tape.to_vec(), backwards, shuffled]
+    [recording.to_vec(), backwards, shuffled]
 }
 
-/// Plays the tape to these, each datagram to each of them, whomever it was for.
-fn replay(world: &mut World, tape: &[Recording], audience: &[Id]) {
-    for Recording { from, datagram, .. } in tape {
+/// Replays each datagram to each of these machines, whatever its recipient was.
+fn replay(world: &mut World, recording: &[Recording], audience: &[Id]) {
+    for Recording { from, datagram, .. } in recording {
         for to in audience {
             let before = swim(world, *to).version();
             world.inject(*from, *to, datagram);
             assert_eq!(
                 swim(world, *to).version(),
                 before,
-                "{to} has believed something"
+                "{to} has accepted a datagram"
             );
         }
     }
 }
 
-/// Plays it, lets what comes of it happen, and looks whether anybody knows anything else then.
-fn replay_in_vain(world: &mut World, tape: &[Recording], audience: &[Id]) {
+/// Replays a recording, lets time pass, and asserts that no member knows anything new.
+fn replay_in_vain(world: &mut World, recording: &[Recording], audience: &[Id]) {
     let know = |world: &World| {
         audience
             .iter()
@@ -192,27 +194,27 @@ fn replay_in_vain(world: &mut World, tape: &[Recording], audience: &[Id]) {
             .collect::<Vec<_>>()
     };
     let before = know(world);
-    replay(world, tape, audience);
+    replay(world, recording, audience);
     world.run(seconds(5));
     assert_eq!(know(world), before);
 }
 
 #[test]
-fn a_recorded_life_played_to_those_who_have_lived_it_changes_nothing() {
+fn a_recording_replayed_to_its_own_group_changes_nothing() {
     (0..3).for_each(|seed| {
-        let (mut world, tape) = recorded_life(seed);
-        assert!(tape.len() > 100, "it was a life");
-        for order in orders(&tape, seed) {
+        let (mut world, recording) = recording(seed);
+        assert!(recording.len() > 100, "it is long enough");
+        for order in orders(&recording, seed) {
             replay_in_vain(&mut world, &order, &[A, B, C]);
         }
     });
 }
 
 #[test]
-fn a_recorded_life_played_to_members_who_have_been_restarted_changes_nothing() {
+fn a_recording_replayed_to_restarted_members_changes_nothing() {
     (0..3).for_each(|seed| {
-        let (mut world, tape) = recorded_life(seed);
-        for order in orders(&tape, seed) {
+        let (mut world, recording) = recording(seed);
+        for order in orders(&recording, seed) {
             world.kill(A);
             world.start(A);
             replay(&mut world, &order, &[A]);
@@ -220,10 +222,10 @@ fn a_recorded_life_played_to_members_who_have_been_restarted_changes_nothing() {
             world.settle();
             replay_in_vain(&mut world, &order, &[A, B, C]);
         }
-        // Nobody of those who have spoken on the tape is there any more.
+        // None of the recorded processes runs any more.
         [A, B, C].into_iter().for_each(|id| world.kill(id));
         [A, B, C].into_iter().for_each(|id| world.start(id));
-        for order in orders(&tape, seed) {
+        for order in orders(&recording, seed) {
             replay_in_vain(&mut world, &order, &[A, B, C]);
         }
         assert_eq!(swim(&world, A).members().len(), 1, "they have not even met");
@@ -234,25 +236,25 @@ const F: Id = Id(5);
 const G: Id = Id(6);
 const H: Id = Id(7);
 
-/// Whether nobody of one group has heard of anybody of the other.
+/// Whether no member of one group knows a member of the other.
 fn are_apart(world: &World, one: &[Id], other: &[Id]) -> bool {
     let knows = |id: &Id, others: &[Id]| others.iter().any(|it| world.status(*id, *it).is_some());
     !one.iter().any(|id| knows(id, other)) && !other.iter().any(|id| knows(id, one))
 }
 
 #[test]
-fn a_recorded_life_played_to_another_group_with_the_same_key_changes_nothing() {
+fn a_recording_replayed_to_another_group_with_the_same_key_changes_nothing() {
     (0..3).for_each(|seed| {
-        // Those who were recorded are alive all the time, and would answer a challenge.
-        let (mut world, tape) = recorded_life(seed);
+        // The recorded members are alive all the time, and would answer a challenge.
+        let (mut world, recording) = recording(seed);
         world.populate(4);
-        for order in orders(&tape, seed) {
+        for order in orders(&recording, seed) {
             replay_in_vain(&mut world, &order, &[E, F, G, H]);
         }
         [F, G, H].into_iter().for_each(|id| world.introduce(E, id));
         world.run(seconds(5));
         assert_eq!(world.status(H, F), Some(Alive), "they are a group");
-        for order in orders(&tape, seed) {
+        for order in orders(&recording, seed) {
             replay_in_vain(&mut world, &order, &[E, F, G, H]);
         }
         assert!(are_apart(&world, &[A, B, C], &[E, F, G, H]), "{seed}");
@@ -260,7 +262,7 @@ fn a_recorded_life_played_to_another_group_with_the_same_key_changes_nothing() {
 }
 
 #[test]
-fn what_two_groups_with_the_same_key_say_now_played_to_each_other_does_not_merge_them() {
+fn live_traffic_replayed_between_two_groups_with_the_same_key_does_not_merge_them() {
     story(|seed| {
         let mut world = strangers(4, seed);
         let (one, other) = ([A, B], [C, D]);
@@ -270,8 +272,8 @@ fn what_two_groups_with_the_same_key_say_now_played_to_each_other_does_not_merge
         for _ in 0..30 {
             world.tape = Some(Vec::new());
             world.run(MOMENT);
-            let tape = world.tape.take().expect("it was put in");
-            for Recording { from, datagram, .. } in &tape {
+            let recording = world.tape.take().expect("it was put in");
+            for Recording { from, datagram, .. } in &recording {
                 let audience = if one.contains(from) { other } else { one };
                 audience
                     .into_iter()
@@ -302,7 +304,7 @@ fn a_member_is_met_by_another_name_than_its_own() {
 }
 
 #[test]
-fn two_groups_with_other_labels_that_are_introduced_to_each_other_do_not_merge() {
+fn two_groups_with_different_labels_that_are_introduced_do_not_merge() {
     let labels: [(&[u8], &[u8]); 2] = [(b"one", b"other"), (b"", b"other")];
     let ciphers = [
         (Cipher::Cbc, None),
@@ -341,8 +343,8 @@ fn two_groups_with_other_labels_that_are_introduced_to_each_other_do_not_merge()
     }
 }
 
-/// A member that is duplicated without notice, like a virtual machine that is cloned: the copies have all
-/// in common but what the system draws for each from then on. What they send to others whom they ping.
+/// Duplicates a member that does not notice it, as when a virtual machine is cloned: the copies have all
+/// in common but the salts that the system draws for each. Returns what they send.
 fn sent_by_copies(salts: [Option<u64>; 2]) -> Vec<Vec<u8>> {
     let now = |seconds: u64| Now {
         monotonic: Micros(1_000_000_000 + seconds * 1_000_000),
@@ -374,7 +376,7 @@ fn sent_by_copies(salts: [Option<u64>; 2]) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn copies_of_a_member_that_know_nothing_of_it_use_no_nonce_twice() {
+fn unnoticed_copies_of_a_member_use_no_nonce_twice() {
     let reused = |sent: &[Vec<u8>]| {
         let nonces: BTreeSet<_> = sent.iter().map(|datagram| &datagram[10..34]).collect();
         sent.len() - nonces.len()
@@ -384,12 +386,15 @@ fn copies_of_a_member_that_know_nothing_of_it_use_no_nonce_twice() {
 }
 
 #[test]
-fn no_nonce_is_used_twice_not_even_by_who_is_restarted_or_forks() {
+fn no_nonce_is_used_twice_after_a_restart_or_a_fork() {
     let nonce = |datagram: &[u8]| datagram[10..34].to_vec();
     (0..3).for_each(|seed| {
-        let (_, tape) = recorded_life(seed);
-        let nonces: BTreeSet<_> = tape.iter().map(|played| nonce(&played.datagram)).collect();
-        assert_eq!(nonces.len(), tape.len());
+        let (_, recording) = recording(seed);
+        let nonces: BTreeSet<_> = recording
+            .iter()
+            .map(|played| nonce(&played.datagram))
+            .collect();
+        assert_eq!(nonces.len(), recording.len());
         let sessions: BTreeSet<_> = nonces.iter().map(|nonce| nonce[..8].to_vec()).collect();
         assert_eq!(sessions.len(), 5, "C has lived twice");
     });
@@ -397,11 +402,14 @@ fn no_nonce_is_used_twice_not_even_by_who_is_restarted_or_forks() {
     world.tape = Some(Vec::new());
     world.run(3 * PERIOD);
     world.act(A, "forks", |engine, _now| {
-        engine.swim_mut().expect("ours").reseed_after_fork(2);
+        engine
+            .swim_mut()
+            .expect("it is native")
+            .reseed_after_fork(2);
     });
     world.run(3 * PERIOD);
-    let tape = world.tape.take().expect("it was put in");
-    let of_a = tape.iter().filter(|played| played.from == A);
+    let recording = world.tape.take().expect("it was put in");
+    let of_a = recording.iter().filter(|played| played.from == A);
     let sessions: BTreeSet<_> = of_a
         .map(|played| nonce(&played.datagram)[..8].to_vec())
         .collect();
@@ -413,11 +421,11 @@ fn no_nonce_is_used_twice_not_even_by_who_is_restarted_or_forks() {
 }
 
 #[test]
-fn who_greets_everybody_gets_acquainted() {
+fn a_broadcast_ping_joins_the_group() {
     story(|seed| {
         let mut world = strangers(2, seed);
         let greeting = world.act(A, "greets", |engine, now| {
-            engine.swim_mut().expect("ours").broadcast_ping(now)
+            engine.swim_mut().expect("it is native").broadcast_ping(now)
         });
         let greeting = greeting.flatten().expect("it takes part");
         world.inject(A, B, &greeting);
@@ -428,7 +436,7 @@ fn who_greets_everybody_gets_acquainted() {
 }
 
 #[test]
-fn the_largest_payload_gets_around_in_every_form() {
+fn the_largest_payload_spreads_with_every_cipher() {
     for cipher in Cipher::ALL {
         let mut world = World::new(1);
         world.config.encryption_cipher = cipher;
@@ -458,14 +466,14 @@ fn set_cipher(world: &mut World, id: Id, cipher: Cipher) {
     let set = world.act(id, "changes its cipher", |engine, now| {
         engine
             .swim_mut()
-            .expect("ours")
+            .expect("it is native")
             .assign("ENCRYPTION_CIPHER", name, now)
     });
     assert_eq!(set, Some(Ok(None)));
 }
 
 #[test]
-fn a_group_changes_its_form_though_datagrams_are_lost_and_nobody_is_in_doubt() {
+fn a_group_changes_its_cipher_despite_loss_and_no_member_is_suspected() {
     story(|seed| {
         for (old, both) in [
             (Cipher::Cbc, Cipher::CbcAndAead),
@@ -499,7 +507,7 @@ fn a_group_changes_its_form_though_datagrams_are_lost_and_nobody_is_in_doubt() {
 }
 
 #[test]
-fn a_hurried_change_of_form_leaves_nobody_in_doubt_either() {
+fn a_hurried_change_of_the_cipher_causes_no_suspicion_either() {
     story(|seed| {
         let mut world = World::new(seed);
         world.config.encryption_cipher = Cipher::Cbc;
@@ -516,7 +524,7 @@ fn a_hurried_change_of_form_leaves_nobody_in_doubt_either() {
         ] {
             for id in world.ids() {
                 set_cipher(&mut world, id, cipher);
-                // Who is ahead of the others is probed by them all.
+                // The member that is ahead is probed by all others.
                 let ahead = cipher == Cipher::Aead && id == A;
                 world.run(if ahead { round(count) } else { hurry });
             }
@@ -526,15 +534,15 @@ fn a_hurried_change_of_form_leaves_nobody_in_doubt_either() {
             assert!(world.all_see(id, Alive), "{seed} {id}");
             assert_eq!(incarnation(&world, A, id), 1, "{seed} {id} was in doubt");
         }
-        // A datagram that is on its way to a member which just changes its form is lost: pings are
-        // asked again.
+        // A datagram that is on its way to a member which just changes the cipher is lost: pings are
+        // repeated.
         let failed = world.ids().map(|id| swim(&world, id).stats().probes_failed);
         assert_eq!(failed.sum::<u64>(), 0, "{seed}");
     });
 }
 
 #[test]
-fn who_is_restarted_as_the_first_to_change_is_not_taken_for_one_with_another_key() {
+fn the_first_member_with_a_new_cipher_is_not_taken_for_one_with_another_key() {
     story(|seed| {
         let mut world = World::of(3, seed);
         world.kill(C);
@@ -554,7 +562,7 @@ fn who_is_restarted_as_the_first_to_change_is_not_taken_for_one_with_another_key
 }
 
 #[test]
-fn who_is_still_on_the_way_meets_those_who_have_arrived() {
+fn a_member_that_still_changes_its_cipher_meets_those_that_have_finished() {
     story(|seed| {
         let mut world = group(3, seed);
         world.config.encryption_cipher = Cipher::PlainAndAead;
@@ -567,12 +575,12 @@ fn who_is_still_on_the_way_meets_those_who_have_arrived() {
 }
 
 #[test]
-fn a_ping_that_the_response_overtakes_is_asked_again() {
+fn a_ping_that_is_overtaken_by_the_response_is_repeated() {
     for seed in 0..200 {
         let mut world = World::new(seed);
         world.config.encryption_cipher = Cipher::Aead;
         world.key = Some(KEY.to_vec());
-        // The verdict falls as soon as the ACK is due, so each datagram counts.
+        // The probe fails as soon as the ACK is due, so each datagram counts.
         world.config.relays = 0;
         world.network.weather.latency = Duration::from_millis(5);
         world.network.weather.jitter = Duration::from_millis(25);

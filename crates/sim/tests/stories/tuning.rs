@@ -1,11 +1,11 @@
-//! What the options do.
+//! The effect of options.
 
 use swim::config::{Config, Setting};
 use swim::time::{Micros, Now};
 
 use crate::*;
 
-/// `count` members that know one another, with other options than the usual.
+/// `count` members that know one another, with these options.
 fn tuned(count: u32, seed: u64, options: &[(&str, Setting)]) -> World {
     let mut world = World::new(seed);
     for (name, setting) in options {
@@ -20,7 +20,7 @@ fn tuned(count: u32, seed: u64, options: &[(&str, Setting)]) -> World {
 }
 
 #[test]
-fn without_relays_the_verdict_falls_when_the_ack_is_due() {
+fn without_indirect_pings_the_probe_fails_when_the_ack_is_due() {
     story(|seed| {
         let mut world = tuned(
             2,
@@ -42,7 +42,7 @@ fn without_relays_the_verdict_falls_when_the_ack_is_due() {
 }
 
 #[test]
-fn no_patience_for_answers_asks_others_at_once_and_wrongs_nobody() {
+fn an_ack_timeout_of_zero_sends_indirect_pings_at_once_and_causes_no_false_suspicion() {
     story(|seed| {
         let mut world = tuned(5, seed, &[("ACK_TIMEOUT_SECONDS", Setting::Number(0.0))]);
         let doubted = |world: &World| world.disagreement().is_some();
@@ -58,7 +58,7 @@ fn no_patience_for_answers_asks_others_at_once_and_wrongs_nobody() {
 }
 
 #[test]
-fn no_patience_and_no_relays_is_hasty_but_harmless() {
+fn an_ack_timeout_of_zero_without_indirect_pings_is_hasty_but_harmless() {
     story(|seed| {
         let options = [
             ("ACK_TIMEOUT_SECONDS", Setting::Number(0.0)),
@@ -69,7 +69,7 @@ fn no_patience_and_no_relays_is_hasty_but_harmless() {
         assert_eq!(
             world.run_until(seconds(30), dead),
             None,
-            "everybody refutes in time"
+            "all refute in time"
         );
     });
 }
@@ -92,7 +92,7 @@ fn no_option_is_so_small_that_an_instance_suspects_itself() {
             for (name, setting) in options {
                 world.config.assign(name, setting).expect("a good value");
             }
-            // The own address may be far away: that of a router, which sends everything back.
+            // Its own address may be far away: that of a router that sends everything back.
             world.network.weather.latency = Duration::from_millis(10);
             world.network.weather.jitter = Duration::from_millis(30);
             world.populate(1);
@@ -103,7 +103,7 @@ fn no_option_is_so_small_that_an_instance_suspects_itself() {
 }
 
 #[test]
-fn an_instance_whose_address_does_not_answer_finds_out_with_any_options() {
+fn an_instance_whose_own_address_does_not_answer_suspects_itself_with_any_options() {
     for (ack_timeout, period) in [(0.0, 1.0), (0.0, 0.001), (0.2, 1.0)] {
         let mut config = Config::default();
         let options = [
@@ -137,7 +137,7 @@ fn an_instance_whose_address_does_not_answer_finds_out_with_any_options() {
 }
 
 #[test]
-fn who_is_told_not_to_suspect_suspects_nobody_and_believes_others() {
+fn without_suspiciousness_a_member_suspects_none_and_believes_others() {
     story(|seed| {
         let unsuspicious = [("SUSPICIOUSNESS", Setting::Flag(false))];
         let mut world = tuned(3, seed, &unsuspicious);
@@ -145,7 +145,7 @@ fn who_is_told_not_to_suspect_suspects_nobody_and_believes_others() {
         world.run(seconds(60));
         assert!(world.all_see(C, Alive));
         world.act(A, "may suspect", |engine, now| {
-            let swim = engine.swim_mut().expect("ours");
+            let swim = engine.swim_mut().expect("it is native");
             swim.assign("SUSPICIOUSNESS", Setting::Flag(true), now)
                 .expect("a flag");
         });
@@ -159,7 +159,7 @@ fn who_is_told_not_to_suspect_suspects_nobody_and_believes_others() {
 }
 
 #[test]
-fn an_option_takes_effect_at_once_also_on_what_is_being_waited_for() {
+fn an_option_takes_effect_at_once_on_deadlines_that_are_pending() {
     story(|seed| {
         let patient = [
             ("PROTOCOL_PERIOD_SECONDS", Setting::Number(3600.0)),
@@ -169,7 +169,7 @@ fn an_option_takes_effect_at_once_also_on_what_is_being_waited_for() {
         world.power_off(B);
         let assign = |world: &mut World, name: &str, seconds: f64| {
             world.act(A, name, |engine, now| {
-                let swim = engine.swim_mut().expect("ours");
+                let swim = engine.swim_mut().expect("it is native");
                 swim.assign(name, Setting::Number(seconds), now)
                     .expect("a good value");
             });
@@ -181,13 +181,13 @@ fn an_option_takes_effect_at_once_also_on_what_is_being_waited_for() {
         assign(&mut world, "SUSPECT_TIMEOUT_SECONDS", 0.0);
         assert!(
             world.run_until(MOMENT, sees(Dead)).is_some(),
-            "the suspicion ripens at once"
+            "the suspicion ends at once"
         );
     });
 }
 
 #[test]
-fn shorter_periods_find_the_dead_sooner() {
+fn shorter_periods_detect_a_death_sooner() {
     story(|seed| {
         let options = [
             ("PROTOCOL_PERIOD_SECONDS", Setting::Number(0.2)),
@@ -203,12 +203,15 @@ fn shorter_periods_find_the_dead_sooner() {
 }
 
 #[test]
-fn members_with_another_key_are_buried_and_named_as_such() {
+fn members_with_another_key_are_dead_and_then_non_decryptable() {
     story(|seed| {
         let mut world = World::of(4, seed);
         let set_key = |world: &mut World, id, key: Option<&[u8]>| {
             world.act(id, "sets a key", |engine, _now| {
-                engine.swim_mut().expect("ours").set_encryption_key(key);
+                engine
+                    .swim_mut()
+                    .expect("it is native")
+                    .set_encryption_key(key);
             });
         };
         [A, C, D]
