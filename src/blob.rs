@@ -1,4 +1,4 @@
-//! What Lua decodes with Tarantool's `msgpack`.
+//! Results as MessagePack, for Lua to decode with Tarantool's `msgpack`.
 
 use rmp::encode as msgpack;
 
@@ -8,8 +8,8 @@ use swim::config::{Config, Setting};
 use swim::table::member::Member;
 use swim::{Changes, Part};
 
-/// `[version, origin, latest, reset, [member, …], [uri that is gone, …]]`: up to which `version` this
-/// reaches, of which `latest` is the last; see [`member`].
+/// `[version, origin, latest, reset, [member, …], [uri that is gone, …]]`: these changes reach up to
+/// `version`, and all that there are up to `latest`. See [`member`].
 pub fn changes(changes: &Changes<'_>, latest: u64) -> Vec<u8> {
     let mut blob = with_room_for(&changes.part);
     array(&mut blob, 6);
@@ -53,8 +53,8 @@ fn part(blob: &mut Vec<u8>, part: &Part<'_>) {
 
 /// `[uri, status, incarnation, payload or nil, timestamp, clock_delta or nil]`.
 ///
-/// A payload is a text, the MessagePack as it came: it is decoded when a program reads it, and one
-/// that this version of Tarantool cannot decode must not spoil the rest.
+/// A payload is a text, the MessagePack as it was received. It is decoded when a program reads it, so that
+/// one that this version of Tarantool cannot decode does not break the rest.
 pub fn member(blob: &mut Vec<u8>, member: &Member) {
     array(blob, 6);
     text(blob, member.uri.as_bytes());
@@ -135,7 +135,7 @@ pub fn options(config: &Config) -> Vec<u8> {
     blob
 }
 
-/// Bytes as a `str`, of any encoding: newer versions of Tarantool take a `bin` for something else.
+/// Bytes as a `str`, of any encoding: newer versions of Tarantool decode a `bin` to another type.
 fn text(blob: &mut Vec<u8>, bytes: &[u8]) {
     infallible(msgpack::write_str_len(blob, length(bytes.len())));
     blob.extend_from_slice(bytes);

@@ -1,4 +1,4 @@
-//! `membership.core`: what the Lua part of the module may call.
+//! `membership.core`: the functions that the Lua files of the module call.
 //!
 //! ```text
 //! Lua callers ─► lua/membership.lua ─► membership.core (here) ─► crates/node ─► crates/swim
@@ -6,16 +6,16 @@
 //!                      └── one fiber, woken through a file descriptor ◄┘
 //! ```
 //!
-//! Flat marshalling: arguments in; a value out, or `nil` and a message for the user. Nothing is
-//! decided here. What is not a number, a boolean or a short text crosses as MessagePack, which
-//! Tarantool encodes and decodes itself: mlua knows nothing of its `uint64`, decimals and UUIDs.
+//! A function takes arguments, and returns a value, or `nil` and a message for the user. It decides
+//! nothing. Values other than numbers, booleans and short texts cross as MessagePack, which Tarantool
+//! encodes and decodes itself: mlua does not know its `uint64`, decimals and UUIDs.
 //!
-//! No Lua value is touched under the lock of the node: an allocation may run the garbage collector,
-//! and a finalizer that calls back in would wait for ever. Texts are copied out before, results
-//! are made of bytes afterwards.
+//! No Lua value is touched under the lock of the node: an allocation may run the garbage collector, and a
+//! finalizer that calls back into the module would wait for ever. Texts are copied before the lock is
+//! taken, and results are built after it is released.
 //!
-//! A process may have several Lua states (application threads); each gets a table and a bell of its
-//! own, and all of them one node.
+//! A process may have several Lua states (application threads). Each gets its own table and its own
+//! waker; all share one node.
 
 mod blob;
 mod diagnosis;
@@ -40,10 +40,10 @@ use swim::table::claim::{Incarnation, Status};
 use swim::time::Micros;
 use swim::{PingId, PingOutcome, Swim};
 
-/// What a call came to: a value, or a message for the user.
+/// The result of a call: a value, or a message for the user.
 type Answer<T> = Result<T, String>;
 
-/// Where a Lua state keeps its table, which outlives `package.loaded`.
+/// The key in the registry of a Lua state for its table, which outlives `package.loaded`.
 const REGISTRY_KEY: &str = "membership.core";
 
 #[mlua::lua_module]
@@ -82,8 +82,8 @@ fn membership_core(lua: &Lua) -> mlua::Result<Table> {
     export(lua, &core, "remove_encryption_key", remove_encryption_key)?;
     export(lua, &core, "stats", stats::stats)?;
     export(lua, &core, "diagnose", diagnosis::diagnose)?;
-    export(lua, &core, "bell", bell)?;
-    export(lua, &core, "beat", beat)?;
+    export(lua, &core, "waker", waker)?;
+    export(lua, &core, "heartbeat", heartbeat)?;
     export(lua, &core, "end_heartbeats", end_heartbeats)?;
     // The Lua files compare it with theirs: this library outlives them in a process.
     core.set("VERSION", env!("CARGO_PKG_VERSION"))?;
@@ -116,12 +116,12 @@ fn init(_: &Lua, (host, port, bind): (BString, u16, Option<BString>)) -> Answer<
     Ok(true)
 }
 
-/// Whether there was anything to leave.
+/// Leaves the group. Returns whether the node was a member.
 fn leave(_: &Lua, (): ()) -> Answer<bool> {
     node().leave().map_err(message)
 }
 
-/// My URI, or nil.
+/// Returns the URI of the local node, or nil.
 fn myself(_: &Lua, (): ()) -> Answer<Option<String>> {
     let myself = node().view(|swim| swim.myself().cloned());
     Ok(myself.map_err(message)?.map(|uri| uri.to_string()))
@@ -135,7 +135,7 @@ fn add_member(_: &Lua, uri: BString) -> Answer<bool> {
     Ok(true)
 }
 
-/// Whether there was anything to mark.
+/// Marks a member as left. Returns whether there was anything to mark.
 fn mark_left(_: &Lua, uri: BString) -> Answer<bool> {
     let uri = text(&uri);
     node()
@@ -161,7 +161,7 @@ fn set_allowed_members(_: &Lua, uris: Vec<BString>) -> Answer<bool> {
     Ok(true)
 }
 
-/// Makes a rumor; without an incarnation or a payload, with those that are known.
+/// Makes a rumor. Without an incarnation or a payload, it has those that are known.
 fn generate(
     _: &Lua,
     (uri, status, incarnation, payload): (BString, u64, Option<f64>, Option<BString>),
@@ -179,7 +179,7 @@ fn generate(
     Ok(true)
 }
 
-/// Pings `uri`, by what Lua's clock shows. The ticket is for [`outcome`] and [`forget_probe`].
+/// Pings `uri` with the time of Lua's clock. Returns the id for [`outcome`] and [`forget_probe`].
 fn probe(_: &Lua, (uri, shown, lag): (BString, Option<f64>, f64)) -> Answer<f64> {
     let uri = Uri::parse(&text(&uri)).map_err(|error| match error {
         UriError::Host => PARSE_ERROR,
@@ -188,12 +188,12 @@ fn probe(_: &Lua, (uri, shown, lag): (BString, Option<f64>, f64)) -> Answer<f64>
     if let Some(lua_time) = lua_time(shown, lag) {
         node().follow_clock(lua_time);
     }
-    let ticket = node().with_swim(|swim, now| swim.probe(&uri, now));
-    Ok(ticket.map_err(message)?.map_err(message)?.0 as f64)
+    let id = node().with_swim(|swim, now| swim.probe(&uri, now));
+    Ok(id.map_err(message)?.map_err(message)?.0 as f64)
 }
 
-fn outcome(_: &Lua, ticket: f64) -> Answer<&'static str> {
-    let outcome = node().view(|swim| swim.outcome(PingId(ticket as u64)));
+fn outcome(_: &Lua, id: f64) -> Answer<&'static str> {
+    let outcome = node().view(|swim| swim.outcome(PingId(id as u64)));
     Ok(match outcome.map_err(message)? {
         PingOutcome::Waiting => "waiting",
         PingOutcome::Answered => "answered",
@@ -201,37 +201,37 @@ fn outcome(_: &Lua, ticket: f64) -> Answer<&'static str> {
     })
 }
 
-fn forget_probe(_: &Lua, ticket: f64) -> Answer<bool> {
-    let forget = node().with_swim(|swim, _| swim.forget_probe(PingId(ticket as u64)));
+fn forget_probe(_: &Lua, id: f64) -> Answer<bool> {
+    let forget = node().with_swim(|swim, _| swim.forget_probe(PingId(id as u64)));
     forget.map_err(message)?;
     Ok(true)
 }
 
-/// Whether something for `uri` waits for its name to be resolved, and is not sent yet.
+/// Whether a datagram for `uri` waits for the name to be resolved.
 fn is_resolving(_: &Lua, uri: BString) -> Answer<bool> {
     let uri = Uri::parse(&text(&uri)).map_err(|_| PARSE_ERROR)?;
     Ok(node().is_resolving(&uri))
 }
 
-/// Asks everybody in reach to ping me, see [`blob::greetings`].
+/// Asks all members that broadcasts reach to ping the local node. See [`blob::greetings`].
 fn broadcast(_: &Lua, port: u16) -> Answer<BString> {
     let greetings = node().broadcast(port).map_err(message)?;
     Ok(blob::greetings(&greetings).into())
 }
 
-/// The networks of this machine, see [`blob::interfaces`].
+/// Returns the networks of this machine, see [`blob::interfaces`].
 fn getifaddrs(_: &Lua, (): ()) -> Answer<BString> {
     Ok(blob::interfaces(&interfaces()?).into())
 }
 
-/// The key as it is used, or nil.
+/// Returns the key as it is used, or nil.
 fn encryption_key(_: &Lua, (): ()) -> Answer<Option<Secret>> {
     let copy = |key: &[u8]| Secret(Zeroizing::new(key.to_vec()));
     let key = node().view(|swim| swim.encryption_key().map(copy));
     key.map_err(message)
 }
 
-/// A key, of which nothing is left in memory when we are done with it.
+/// A key. It is erased from memory when it is dropped.
 struct Secret(Zeroizing<Vec<u8>>);
 
 impl FromLua for Secret {
@@ -247,7 +247,7 @@ impl IntoLua for Secret {
     }
 }
 
-/// Replaces all keys: the first is the one to send with, and none ends encryption.
+/// Replaces all keys: datagrams are sent with the first. An empty list ends encryption.
 fn set_encryption_keys(_: &Lua, keys: Vec<Secret>) -> Answer<Option<String>> {
     let keys: Vec<&[u8]> = keys.iter().map(|key| &key.0[..]).collect();
     change_keys(|swim| swim.set_encryption_keys(&keys))
@@ -265,36 +265,36 @@ fn remove_encryption_key(_: &Lua, key: Secret) -> Answer<Option<String>> {
     change_keys(|swim| swim.remove_encryption_key(&key.0))
 }
 
-/// Nil, or why the keys stay what they are.
+/// Changes the keys. Returns nil, or why they stay as they are.
 fn change_keys(change: impl FnOnce(&mut Swim) -> Result<(), BadKey>) -> Answer<Option<String>> {
     let changed = node().with_swim(|swim, _| change(swim));
     Ok(changed.map_err(message)?.err().map(message))
 }
 
-/// The bell of a Lua state; it goes away with it.
-struct Bell(RawFd);
+/// The waker of a Lua state. It is closed with the state.
+struct Waker(RawFd);
 
-impl Drop for Bell {
+impl Drop for Waker {
     fn drop(&mut self) {
         node().close_waker(self.0);
     }
 }
 
-/// The descriptor that turns readable when there is something to see.
-fn bell(lua: &Lua, (): ()) -> Answer<RawFd> {
-    if let Some(bell) = lua.app_data_ref::<Bell>() {
-        return Ok(bell.0);
+/// Returns the descriptor that becomes readable when there are changes or lines.
+fn waker(lua: &Lua, (): ()) -> Answer<RawFd> {
+    if let Some(waker) = lua.app_data_ref::<Waker>() {
+        return Ok(waker.0);
     }
     let descriptor = node().open_waker().map_err(message)?;
-    lua.set_app_data(Bell(descriptor));
+    lua.set_app_data(Waker(descriptor));
     Ok(descriptor)
 }
 
-/// Tells that Lua is running and what time it has, if it knows, and quiets the bell. Returns the
-/// lines that are to be logged, see [`blob::lines`], or nil.
-// Quiet before looking: what happens in between rings again.
-fn beat(_: &Lua, (bell, shown, lag): (RawFd, Option<f64>, f64)) -> Answer<Option<BString>> {
-    node().quiet_waker(bell);
+/// Tells the node that Lua is running and what its clock shows, if that is known, and resets the waker.
+/// Returns the lines to be logged, see [`blob::lines`], or nil.
+// The waker is reset first: an event after that wakes Lua again.
+fn heartbeat(_: &Lua, (waker, shown, lag): (RawFd, Option<f64>, f64)) -> Answer<Option<BString>> {
+    node().quiet_waker(waker);
     node().heartbeat(lua_time(shown, lag));
     let (lines, left_out) = node().take_lines();
     if lines.is_empty() && left_out == 0 {
@@ -303,28 +303,28 @@ fn beat(_: &Lua, (bell, shown, lag): (RawFd, Option<f64>, f64)) -> Answer<Option
     Ok(Some(blob::lines(&lines, left_out).into()))
 }
 
-/// Tells that nobody is going to beat, although Lua is running.
+/// Tells the node that no heartbeats will come, although Lua is running.
 fn end_heartbeats(_: &Lua, (): ()) -> Answer<bool> {
     node().end_heartbeats();
     Ok(true)
 }
 
-/// What Lua's clock shows, in µs, and for how many seconds it has stood still.
+/// The time that Lua's clock shows, in µs, and for how many seconds it has stood still.
 fn lua_time(shown: Option<f64>, lag: f64) -> Option<LuaTime> {
     let shown = Micros(shown? as u64);
     let lag = Duration::try_from_secs_f64(lag).unwrap_or_default();
     Some(LuaTime { shown, lag })
 }
 
-/// What users compare with.
+/// Errors that users compare with.
 const PARSE_ERROR: &str = "parse error";
 const PING_NOT_SENT: &str = "ping was not sent";
 
-fn message(trouble: impl Display) -> String {
-    trouble.to_string()
+fn message(error: impl Display) -> String {
+    error.to_string()
 }
 
-/// A text that is not UTF-8 is not the name of anything: let the parser say so.
+/// Copies a text. One that is not UTF-8 is no name of anything; the parser will refuse it.
 fn text(bytes: &BString) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }

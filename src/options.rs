@@ -1,4 +1,4 @@
-//! Options: read, listed, assigned.
+//! Reads, lists and assigns options.
 
 use mlua::{BString, IntoLua, Lua, Value};
 
@@ -7,7 +7,7 @@ use node::node;
 use swim::Refused;
 use swim::config::{Config, Setting};
 
-/// The value of an option; nil if there is no such option.
+/// Returns the value of an option; nil if there is no such option.
 pub fn option(_: &Lua, name: BString) -> Answer<Option<OptionValue>> {
     let name = text(&name);
     let setting = node().view(|swim| swim.config().get(&name));
@@ -27,13 +27,13 @@ impl IntoLua for OptionValue {
     }
 }
 
-/// All options, see [`blob::options`].
+/// Returns all options, see [`blob::options`].
 pub fn options(_: &Lua, (): ()) -> Answer<BString> {
     let config: Config = node().view(|swim| swim.config().clone()).map_err(message)?;
     Ok(blob::options(&config).into())
 }
 
-/// Nil, or a remark for the user: another number was taken, and why.
+/// Assigns an option. Returns nil, or a remark for the user if another number is used, and why.
 pub fn set_option(_: &Lua, (name, value): (BString, Value)) -> Answer<Option<String>> {
     let setting = match value {
         Value::Boolean(flag) => Setting::Flag(flag),

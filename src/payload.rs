@@ -1,4 +1,4 @@
-//! My payload, as a whole or key by key.
+//! The payload of the local node, as a whole or key by key.
 
 use mlua::{BString, Lua};
 
@@ -7,7 +7,7 @@ use node::node;
 use swim::table::payload::splice;
 use swim::{Refused, Swim};
 
-/// Replaces my payload.
+/// Replaces the payload.
 pub fn set_payload(_: &Lua, payload: BString) -> Answer<bool> {
     let set = node().with_swim(|swim, now| swim.set_payload(&payload, now));
     set.map_err(message)?
@@ -15,8 +15,8 @@ pub fn set_payload(_: &Lua, payload: BString) -> Answer<bool> {
     Ok(true)
 }
 
-/// Sets one key of my payload to a value in MessagePack, or removes it.
-// Under one lock, or two Lua states that set different keys might undo each other's work.
+/// Sets one key of the payload to a value in MessagePack, or removes it.
+// Under one lock, or two Lua states that set different keys could undo each other's change.
 pub fn set_payload_key(_: &Lua, (key, value): (BString, Option<BString>)) -> Answer<bool> {
     let set = node().with_swim(|swim, now| {
         let payload = splice::with_key(
@@ -31,7 +31,7 @@ pub fn set_payload_key(_: &Lua, (key, value): (BString, Option<BString>)) -> Ans
     Ok(true)
 }
 
-/// What is wrong with a payload is wrong with an argument.
+/// Describes a payload that is refused as a bad argument.
 fn why_not_set(refused: Refused, argument: u8, payload: &[u8]) -> String {
     let Refused::PayloadUnfit(flaw) = refused else {
         return refused.to_string();

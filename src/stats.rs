@@ -56,7 +56,7 @@ struct Report {
     turned_away: u64,
     relays: Relays,
 
-    // The health of this process.
+    // The state of this process.
     stalls: Stalls,
     pauses: u64,
     isolation: Isolation,

@@ -65,7 +65,7 @@ end
 -- One turn of the fiber. Returns whether there is to be another, and whether something is left to do at once. The fiber
 -- calls it through `state`, so that after a reload it goes on with the new function.
 function state.turn(descriptor)
-    local blob, err = core.beat(descriptor, time.read())
+    local blob, err = core.heartbeat(descriptor, time.read())
     local complete = notifier.notify()
     state.decided:broadcast()
     if blob ~= nil then
@@ -77,7 +77,7 @@ function state.turn(descriptor)
 end
 
 local function run()
-    local descriptor = assert(core.bell())
+    local descriptor = assert(core.waker())
     while true do
         local goes_on, is_something_left = state.turn(descriptor)
         if not goes_on then
