@@ -29,7 +29,7 @@ fn claims<'m, 'd>(message: &'m Message<'d>) -> &'m [Event<'d>] {
 /// Encodes the message as a native member does.
 fn encode(message: &Message<'_>) -> Vec<u8> {
     let (kind, limit) = (message.body.kind(), usize::MAX);
-    let sender = Uri::from_wire(message.sender).expect("the sender has a URI");
+    let sender = Uri::from_wire(&message.sender).expect("the sender has a URI");
     let (mut draft, is_sync) = match &message.body {
         Body::Ping(data) | Body::Ack(data) => (
             MessageBuilder::with_data(kind, &sender, data.raw, limit),
@@ -80,7 +80,7 @@ fn assert_same(one: &Message<'_>, other: &Message<'_>) {
 
 /// Asserts that an answer repeats the data by which the asker recognizes it.
 fn answer(message: &Message<'_>, ping: &PingData<'_>) {
-    let sender = Uri::from_wire(message.sender).expect("the sender has a URI");
+    let sender = Uri::from_wire(&message.sender).expect("the sender has a URI");
     let answer = ack_data(ping.raw, Micros(1));
     let ack = MessageBuilder::with_data(swim::wire::MessageType::Ack, &sender, &answer, usize::MAX);
     let ack = ack.finish().expect("there is no limit");

@@ -198,7 +198,7 @@ impl Exchange {
         if header.to != address(&self.myself) {
             return Acceptance::Rejected;
         }
-        let Some(sender) = Uri::from_wire(message.sender) else {
+        let Some(sender) = Uri::from_wire(&message.sender) else {
             return Acceptance::Rejected;
         };
         self.response = self.sessions.response(header.challenge, &sender, source);

@@ -157,7 +157,7 @@ impl Query for PingSession {
 
     fn handle_message(&mut self, message: &Message<'_>, now: Now) {
         if self.name.is_none() {
-            let Some(name) = Uri::from_wire(message.sender) else {
+            let Some(name) = Uri::from_wire(&message.sender) else {
                 return;
             };
             self.name = Some(name.clone());

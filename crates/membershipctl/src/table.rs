@@ -194,7 +194,7 @@ impl Query for Table {
         if self.end.is_some() {
             return;
         }
-        self.name = Uri::from_wire(message.sender);
+        self.name = Uri::from_wire(&message.sender);
         self.is_native = message.trailer.is_some();
         self.digest = message.trailer.as_ref().and_then(|trailer| trailer.digest);
         self.sample = self.sample.max(records.len());

@@ -91,7 +91,7 @@ impl Invariants {
             return;
         };
         for event in statements(&message) {
-            if let Some(uri) = Uri::from_wire(event.uri) {
+            if let Some(uri) = Uri::from_wire(&event.uri) {
                 let claimed = self.claimed.entry(uri).or_default();
                 claimed.insert(event.claim.incarnation);
             }
@@ -202,7 +202,7 @@ impl Invariants {
             .message()
             .map_err(|why| Violation(format!("sends a malformed datagram: {why:?}")))?;
         for event in statements(&message) {
-            if !self.has_claimed(event.uri, event.claim) {
+            if !self.has_claimed(&event.uri, event.claim) {
                 let Event { uri, claim, .. } = event;
                 return Err(Violation(format!(
                     "says {claim:?} of {uri}, which it never was"
@@ -254,7 +254,7 @@ impl Process {
                 continue;
             }
             let payload = event.payload.map(xxh3_64);
-            let Some(uri) = Uri::from_wire(event.uri) else {
+            let Some(uri) = Uri::from_wire(&event.uri) else {
                 continue;
             };
             let spread = self.spread.entry(uri).or_insert(Spread {

@@ -52,8 +52,8 @@ impl Mutant {
             Body::Ping(_) | Body::Ack(_) | Body::Leave => &[],
         };
         let mut statements = message.events.iter().chain(records);
-        let accuses =
-            statements.any(|event| event.uri == victim && event.claim.status != Status::Alive);
+        let accuses = statements
+            .any(|event| event.uri.as_str() == victim && event.claim.status != Status::Alive);
         self != Self::Deaf || !accuses
     }
 }
@@ -61,14 +61,14 @@ impl Mutant {
 /// Returns a LEAVE with the same events, but higher incarnations of other members.
 fn inflated(datagram: &[u8]) -> Option<Vec<u8>> {
     let message = decode(datagram).ok()?;
-    let sender = Uri::from_wire(message.sender)?;
+    let sender = Uri::from_wire(&message.sender)?;
     let mut draft = MessageBuilder::leave(&sender, datagram.len());
     for event in message
         .events
         .iter()
         .filter(|event| event.uri != message.sender)
     {
-        let uri = Uri::from_wire(event.uri)?;
+        let uri = Uri::from_wire(&event.uri)?;
         let incarnation = event.claim.incarnation.next();
         let _fits = draft.event(
             &uri,

@@ -96,13 +96,7 @@ mod tests {
         swim.init(uri(1), Now::default());
         for (port, status) in [(2, Status::Alive), (3, Status::Suspect)] {
             let claim = Claim::alive(Incarnation::FIRST).with(status);
-            let event = Event {
-                uri: &uri(port),
-                claim,
-                payload: None,
-                ttl: 0.0,
-            };
-            swim.apply(&event, Now::default());
+            swim.apply(&Event::local(&uri(port), claim), Now::default());
         }
         assert_eq!(swim.audit(), Ok(()));
         swim

@@ -101,7 +101,7 @@ impl Legacy {
         let Ok((message, _trailer)) = decode_first(datagram) else {
             return self.handle_undecodable(source, now);
         };
-        let Some(sender) = Uri::from_wire(message.sender).filter(|_| fits) else {
+        let Some(sender) = Uri::from_wire(&message.sender).filter(|_| fits) else {
             return self.handle_undecodable(source, now);
         };
         for event in &message.events {

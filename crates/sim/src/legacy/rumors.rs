@@ -11,7 +11,7 @@ use swim::wire::Event;
 impl Legacy {
     /// Applies an event of a PING, ACK or LEAVE.
     pub(super) fn apply_event(&mut self, event: &Event<'_>, now: Now) {
-        if self.myself.as_deref() == Some(event.uri) {
+        if self.myself.as_deref() == Some(&event.uri) {
             return self.refute(event, now);
         }
         if self.is_news(event) {
@@ -30,21 +30,28 @@ impl Legacy {
     }
 
     pub(super) fn is_news(&self, event: &Event<'_>) -> bool {
-        event
-            .claim
-            .overrides(self.members.get(event.uri).map(|record| record.claim))
+        event.claim.overrides(
+            self.members
+                .get(event.uri.as_str())
+                .map(|record| record.claim),
+        )
     }
 
     /// The URI and payload of an event. They share memory with those in the table if they are equal.
     pub(super) fn own_copy(&self, event: &Event<'_>) -> (Uri, Option<Payload>) {
-        let known = self.members.get_key_value(event.uri);
-        let uri = known
-            .map(|(uri, _)| uri.clone())
-            .or_else(|| Uri::from_wire(event.uri));
-        let same = known.and_then(|(_, record)| record.payload.clone());
-        let same = same.filter(|payload| event.payload == Some(payload.bytes()));
-        let payload = same.or_else(|| Payload::new(event.payload?).ok());
-        (uri.expect("checked when decoded"), payload)
+        let known = self.members.get_key_value(event.uri.as_str());
+        let uri = match known {
+            Some((uri, _)) => uri.clone(),
+            None => event.uri.to_uri(),
+        };
+        if let Some((_, record)) = known
+            && let Some(payload) = &record.payload
+            && event.payload == Some(payload.bytes())
+        {
+            return (uri, Some(payload.clone()));
+        }
+        let payload = event.payload.and_then(|sent| Payload::new(sent).ok());
+        (uri, payload)
     }
 
     fn refute(&mut self, event: &Event<'_>, now: Now) {

@@ -91,7 +91,8 @@ impl Legacy {
         let Some(myself) = self.myself.clone() else {
             return;
         };
-        let theirs: IndexMap<&str, Claim> = records.iter().map(|r| (r.uri, r.claim)).collect();
+        let theirs: IndexMap<&str, Claim> =
+            records.iter().map(|r| (r.uri.as_str(), r.claim)).collect();
         let better = |uri: &Uri, claim: Claim| claim.overrides(theirs.get(&**uri).copied());
         let table = self.build_records(MessageType::SyncAck, &myself, better);
         self.send(peer, table);

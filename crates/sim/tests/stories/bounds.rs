@@ -109,7 +109,11 @@ fn a_large_payload_of_the_asker_leaves_room_for_the_claim_about_the_local_node()
         .expect("well formed");
     let told = swim.poll_transmit().expect("an ACK");
     let message = decode(&told.datagram).expect("it is native");
-    let subjects: Vec<_> = message.events.iter().map(|event| event.uri).collect();
+    let subjects: Vec<_> = message
+        .events
+        .iter()
+        .map(|event| event.uri.as_str())
+        .collect();
     assert_eq!(subjects, ["localhost:13302", "localhost:13301"]);
 }
 

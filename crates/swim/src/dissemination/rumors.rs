@@ -197,7 +197,7 @@ mod tests {
         assert_eq!(events.len(), count);
         events
             .iter()
-            .map(|event| (Uri::from_wire(event.uri).unwrap().port(), event.ttl))
+            .map(|event| (Uri::from_wire(&event.uri).unwrap().port(), event.ttl))
             .collect()
     }
 

@@ -78,6 +78,54 @@ impl Uri {
     }
 }
 
+/// A text that is known to be a [`Uri`]: the parser of datagrams makes it, and nothing is copied until the
+/// member is remembered.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UriRef<'a>(&'a str);
+
+impl<'a> UriRef<'a> {
+    /// Admits an identity as peers write it, `host:port` and nothing else.
+    pub fn from_wire(text: &'a str) -> Option<Self> {
+        is_identity(text).then_some(Self(text))
+    }
+
+    /// The text, for as long as the datagram lives.
+    pub const fn as_str(self) -> &'a str {
+        self.0
+    }
+
+    /// A copy.
+    pub fn to_uri(self) -> Uri {
+        Uri(self.0.into())
+    }
+}
+
+impl<'a> From<&'a Uri> for UriRef<'a> {
+    fn from(uri: &'a Uri) -> Self {
+        Self(&uri.0)
+    }
+}
+
+impl Deref for UriRef<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        self.0
+    }
+}
+
+impl fmt::Display for UriRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl fmt::Debug for UriRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.0, f)
+    }
+}
+
 /// What is wrong with a text that should name a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UriError {

@@ -65,11 +65,11 @@ impl Swim {
     /// the local node, if that is to be refuted. [`Self::end_hearing`] is to follow.
     pub(super) fn apply_one(&mut self, event: &Event<'_>, now: Now) -> Option<Claim> {
         let event = &self.without_oversized_payload(event);
-        if self.me.is(event.uri) {
+        if self.me.is(&event.uri) {
             let own = self.own_claim()?;
             return self.me.contradicted_by(event, own);
         }
-        if self.allowed.excludes(event.uri, event.claim.status) {
+        if self.allowed.excludes(&event.uri, event.claim.status) {
             self.forget_unwanted(event, now);
             return None;
         }
@@ -105,7 +105,7 @@ impl Swim {
         let room = self
             .datagram_capacity()
             .saturating_sub(uris + RECORD_OVERHEAD + label_size(&self.config.group_label));
-        let known = self.members.get(event.uri);
+        let known = self.members.get(&event.uri);
         let known = known.and_then(|member| member.payload.as_ref());
         let refused = &mut self.stats.payloads_refused;
         let payload = event.payload.filter(|payload| {
@@ -128,7 +128,7 @@ impl Swim {
     /// A member that is not allowed is no longer there: others are told, and it is forgotten.
     // Of one that is forgotten already nothing is told: others will go on about it for a while.
     fn forget_unwanted(&mut self, event: &Event<'_>, now: Now) {
-        let Some(member) = self.members.get(event.uri) else {
+        let Some(member) = self.members.get(&event.uri) else {
             return;
         };
         if event.claim.overrides(Some(member.claim)) {
@@ -238,7 +238,7 @@ impl Swim {
     /// Takes a record of a peer's table for a tombstone, if it is about a member that was gone before it was
     /// ever heard of here: there is nothing to be missed.
     pub(super) fn takes_for_tombstone(&mut self, record: &Event<'_>, now: Now) -> bool {
-        let known = self.members.get(record.uri).is_some() || self.me.is(record.uri);
+        let known = self.members.get(&record.uri).is_some() || self.me.is(&record.uri);
         let past = record.claim.status.is_gone();
         if known || !past || self.config.reap_timeout.is_zero() {
             return false;
@@ -306,7 +306,7 @@ impl Swim {
         rx: &mut Reaction,
         now: Now,
     ) -> bool {
-        if self.me.is(event.uri) {
+        if self.me.is(&event.uri) {
             self.can_follow(event.claim, rx, now)
         } else if *event.uri == **sender {
             !self.takes_word(event, now)
@@ -334,12 +334,12 @@ impl Swim {
     /// Whether what another than the member says of it may be believed. If not at once, the member is
     /// asked.
     fn can_be_told_by_others(&mut self, event: &Event<'_>, now: Now) -> bool {
-        let Some(member) = self.members.get(event.uri) else {
+        let Some(member) = self.members.get(&event.uri) else {
             return true;
         };
         let verdict = hearsay::verdict_on(member, event.claim, now);
         if matches!(verdict, Verdict::Checked | Verdict::BelievedAndChecked) {
-            self.check(event.uri, now);
+            self.check(&event.uri, now);
         }
         matches!(verdict, Verdict::Believed | Verdict::BelievedAndChecked)
     }
@@ -357,14 +357,14 @@ impl Swim {
 
     /// Takes the member's own word, if that is far below what is held of it.
     fn takes_word(&mut self, event: &Event<'_>, now: Now) -> bool {
-        let Some(held) = self.members.claim(event.uri) else {
+        let Some(held) = self.members.claim(&event.uri) else {
             return false;
         };
         if !hearsay::is_far_below(event.claim, held) {
             return false;
         }
         let event = &self.without_oversized_payload(event);
-        let uri = Uri::from_wire(event.uri).expect("checked when decoded");
+        let uri = event.uri.to_uri();
         let payload = admit(event.payload, None);
         let place = self.members.put(&uri, event.claim, payload, now.wall);
         self.follow(place, Some(held), event.claim, now);

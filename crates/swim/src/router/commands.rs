@@ -37,15 +37,7 @@ impl Swim {
         }) = old
         {
             let claim = claim.with(Status::Dead);
-            self.apply(
-                &Event {
-                    uri: &old,
-                    claim,
-                    payload: None,
-                    ttl: 0.0,
-                },
-                now,
-            );
+            self.apply(&Event::local(&old, claim), now);
         }
         if let Some(place) = self.members.place_of(&uri) {
             self.members.suspicions.stop(place);
@@ -132,15 +124,7 @@ impl Swim {
             Some(left) if left.status == Status::Left => Claim::alive(left.incarnation.next()),
             Some(_known) => return,
         };
-        self.apply(
-            &Event {
-                uri: &uri,
-                claim,
-                payload: None,
-                ttl: 0.0,
-            },
-            now,
-        );
+        self.apply(&Event::local(&uri, claim), now);
         self.members.acquaint(&uri, Acquaintance::Known);
         if self.me.uri.as_ref().is_some_and(|myself| *myself != uri) {
             self.push_to(&uri);
@@ -152,23 +136,14 @@ impl Swim {
     ///
     /// One that is there after all contradicts this as soon as it hears of it.
     pub fn mark_left(&mut self, uri: &str, now: Now) -> bool {
-        let known = self
-            .members
-            .claim(uri)
-            .filter(|claim| claim.status != Status::Left);
-        let (Some(claim), true) = (known, self.me.uri.is_some()) else {
+        let Some(member) = self.members.get(uri) else {
             return false;
         };
-        let claim = claim.with(Status::Left);
-        self.apply(
-            &Event {
-                uri,
-                claim,
-                payload: None,
-                ttl: 0.0,
-            },
-            now,
-        );
+        if member.claim.status == Status::Left || self.me.uri.is_none() {
+            return false;
+        }
+        let (uri, claim) = (member.uri.clone(), member.claim.with(Status::Left));
+        self.apply(&Event::local(&uri, claim), now);
         self.timers.set(Timer::Gossip, now.monotonic);
         true
     }
@@ -206,7 +181,7 @@ impl Swim {
         };
         self.apply(
             &Event {
-                uri,
+                uri: uri.into(),
                 claim,
                 payload,
                 ttl: 0.0,

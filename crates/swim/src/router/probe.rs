@@ -216,15 +216,7 @@ impl Swim {
                     self.suspect_self(now);
                 } else {
                     self.stats.suspicions += 1;
-                    self.apply(
-                        &Event {
-                            uri: &dst,
-                            claim: suspicion,
-                            payload: None,
-                            ttl: 0.0,
-                        },
-                        now,
-                    );
+                    self.apply(&Event::local(&dst, suspicion), now);
                     self.withhold_if_isolated(&dst);
                 }
             }

@@ -45,7 +45,7 @@ impl Swim {
         }
         let opened = self.seal().open(datagram)?;
         let message = opened.message()?;
-        let sender = Uri::from_wire(message.sender).expect("checked when decoded");
+        let sender = message.sender.to_uri();
         self.admit(&sender, &message, opened.sealed, source, now)?;
         self.stats
             .received
@@ -182,7 +182,7 @@ impl Swim {
     /// Notes whether the sender says of itself that it is suspect.
     fn note_doubt(&mut self, sender: &Uri, message: &Message<'_>) {
         let doubts =
-            |event: &&Event<'_>| event.claim.status == Status::Suspect && event.uri == &**sender;
+            |event: &&Event<'_>| event.claim.status == Status::Suspect && *event.uri == **sender;
         let doubt = message.events.iter().find(doubts);
         if let Some(doubt) = doubt
             && let Some(evidence) = self.members.evidence(sender)
@@ -212,7 +212,7 @@ impl Swim {
             Body::Ping(_) | Body::Ack(_) | Body::Leave => &[],
         };
         for event in message.events.iter().chain(records) {
-            self.members.acquaint(event.uri, Acquaintance::Introduced);
+            self.members.acquaint(&event.uri, Acquaintance::Introduced);
         }
     }
 
@@ -257,26 +257,16 @@ impl Swim {
 
     /// What came from the address of `uri` could not be decoded. If it is dead, that is why.
     pub fn handle_undecodable(&mut self, uri: &str, now: Now) {
-        let Some(member) = self
-            .members
-            .get(uri)
-            .filter(|m| m.claim.status == Status::Dead)
-        else {
+        let Some(member) = self.members.get(uri) else {
             return;
         };
+        if member.claim.status != Status::Dead {
+            return;
+        }
+        let uri = member.uri.clone();
         let claim = member.claim.with(Status::NonDecryptable);
-        self.report(LogEvent::Undecryptable {
-            uri: member.uri.clone(),
-        });
-        self.apply(
-            &Event {
-                uri,
-                claim,
-                payload: None,
-                ttl: 0.0,
-            },
-            now,
-        );
+        self.report(LogEvent::Undecryptable { uri: uri.clone() });
+        self.apply(&Event::local(&uri, claim), now);
     }
 
     /// Nothing could be sent to `uri`: its name does not resolve, or the system refuses.

@@ -70,7 +70,7 @@ impl Swim {
         }
         let known: IndexMap<&str, Claim> = records
             .iter()
-            .map(|record| (record.uri, record.claim))
+            .map(|record| (record.uri.as_str(), record.claim))
             .collect();
         let news = |member: &Member| {
             member.uri != *partner && member.claim.overrides(known.get(&*member.uri).copied())
@@ -146,7 +146,7 @@ impl Swim {
         if self.takes_for_tombstone(record, now) {
             return None;
         }
-        let held = self.members.claim(record.uri);
+        let held = self.members.claim(&record.uri);
         let lives = held.is_some_and(|held| held.status.is_live());
         let claim = match record.claim.status {
             // It was dead where the record comes from, which may have been cut off from it. If it
@@ -158,10 +158,10 @@ impl Swim {
         let wrong = self.apply_one(&Event { claim, ..*record }, now);
         // A newcomer learns what all others know, and need not pass it on.
         if held.is_none() && self.anti_entropy.digest.is_joining() {
-            self.rumors.stop(record.uri);
+            self.rumors.stop(&record.uri);
         }
         if news && claim.status == Status::Suspect && suspect.is_none() {
-            *suspect = Uri::from_wire(record.uri);
+            *suspect = Some(record.uri.to_uri());
         }
         wrong
     }
@@ -273,8 +273,10 @@ impl Swim {
             return;
         }
         self.stats.repairs_answered += 1;
-        let known: IndexMap<&str, &Event<'_>> =
-            records.iter().map(|record| (record.uri, record)).collect();
+        let known: IndexMap<&str, &Event<'_>> = records
+            .iter()
+            .map(|record| (record.uri.as_str(), record))
+            .collect();
         let better = |member: &Member| {
             let Some(theirs) = known.get(&*member.uri) else {
                 return true;

@@ -56,12 +56,7 @@ impl Swim {
     }
 
     fn bury_one(&mut self, uri: &Uri, suspicion: Claim, now: Now) {
-        let death = Event {
-            uri,
-            claim: suspicion.with(Status::Dead),
-            payload: None,
-            ttl: 0.0,
-        };
+        let death = Event::local(uri, suspicion.with(Status::Dead));
         self.apply(&death, now);
         self.withhold_if_isolated(uri);
         // If it is alive after all, it is to hear of this at once, and refute.

@@ -12,7 +12,7 @@ impl Members {
     pub fn tombstones_against(&self, records: &[Event<'_>], partner: &Uri) -> Vec<Member> {
         let mut mistaken = Vec::new();
         for record in records {
-            if let Some(tombstone) = self.tombstone(record.uri)
+            if let Some(tombstone) = self.tombstone(&record.uri)
                 && record.claim.status.is_live()
                 && tombstone.claim > record.claim
                 && tombstone.uri != *partner
@@ -68,7 +68,7 @@ impl Members {
             .tombstones
             .absorb(record, now, capacity, &mut self.digest);
         if !is_known {
-            let uri = Uri::from_wire(record.uri).expect("checked when decoded");
+            let uri = record.uri.to_uri();
             let payload = admit(record.payload, None);
             let member = Member::new(uri, record.claim, now);
             self.tombstones

@@ -113,7 +113,7 @@ impl Members {
 
     /// Applies an event about another member. At most `capacity` members are remembered.
     pub fn apply(&mut self, event: &Event<'_>, now: Micros, capacity: usize) -> Applied {
-        let Some((index, _uri, member)) = self.table.get_full(event.uri) else {
+        let Some((index, _uri, member)) = self.table.get_full(event.uri.as_str()) else {
             if self
                 .tombstones
                 .absorb(event, now, capacity, &mut self.digest)
@@ -123,8 +123,8 @@ impl Members {
             if self.len() >= capacity {
                 return Applied::Refused;
             }
-            self.tombstones.remove(event.uri, &mut self.digest);
-            let uri = Uri::from_wire(event.uri).expect("checked when decoded");
+            self.tombstones.remove(&event.uri, &mut self.digest);
+            let uri = event.uri.to_uri();
             let place = self.put(&uri, event.claim, admit(event.payload, None), now);
             return Applied::News {
                 place,
@@ -381,6 +381,7 @@ const fn index(status: Status) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identity::uri::UriRef;
     use crate::table::changelog::Position;
     use crate::table::claim::Incarnation;
     use rand::SeedableRng;
@@ -388,7 +389,7 @@ mod tests {
     fn event<'a>(incarnation: u64, status: Status, payload: Option<&'a [u8]>) -> Event<'a> {
         let incarnation = Incarnation::from_wire(incarnation).unwrap();
         Event {
-            uri: "a:1",
+            uri: UriRef::from_wire("a:1").unwrap(),
             claim: Claim {
                 incarnation,
                 status,
@@ -510,7 +511,7 @@ mod tests {
         let mut members = Members::default();
         let _ = members.apply(&event(1, Status::Alive, None), Micros(0), 1);
         let stranger = Event {
-            uri: "b:1",
+            uri: UriRef::from_wire("b:1").unwrap(),
             ..event(1, Status::Alive, None)
         };
         assert_eq!(members.apply(&stranger, Micros(0), 1), Applied::Refused);

@@ -73,7 +73,7 @@ impl Tombstones {
         capacity: usize,
         digest: &mut Digest,
     ) -> bool {
-        let Some(tombstone) = self.get(event.uri) else {
+        let Some(tombstone) = self.get(&event.uri) else {
             return false;
         };
         let mut tombstone = tombstone.clone();

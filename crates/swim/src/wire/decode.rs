@@ -3,7 +3,7 @@
 use core::str;
 
 use super::{CHECKSUM_SIZE, MessageType, TRUE, Trailer, checked};
-use crate::identity::uri::is_identity;
+use crate::identity::uri::{Uri, UriRef};
 use crate::table::claim::{Claim, Incarnation, Status};
 use crate::table::payload::is_table;
 use crate::wire::msgpack::{Head, NotMsgpack, Number, Reader};
@@ -12,7 +12,7 @@ use crate::wire::msgpack::{Head, NotMsgpack, Number, Reader};
 #[derive(Debug)]
 pub struct Message<'a> {
     /// Where to answer to.
-    pub sender: &'a str,
+    pub sender: UriRef<'a>,
     /// What the sender wants.
     pub body: Body<'a>,
     /// What it tells on the way.
@@ -42,7 +42,7 @@ pub enum Body<'a> {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Event<'a> {
     /// The member that it is about.
-    pub uri: &'a str,
+    pub uri: UriRef<'a>,
     /// What is said.
     pub claim: Claim,
     /// The member's payload, a map or array, when the teller knows it.
@@ -50,6 +50,18 @@ pub struct Event<'a> {
     /// How often the teller wants it repeated. May be negative, and was `-inf` in the first datagram
     /// of every peer on membership 2.x; native members count for themselves, so it is not read.
     pub ttl: f64,
+}
+
+impl<'a> Event<'a> {
+    /// An event that the local node makes up, without a payload.
+    pub fn local(uri: &'a Uri, claim: Claim) -> Self {
+        Self {
+            uri: uri.into(),
+            claim,
+            payload: None,
+            ttl: 0.0,
+        }
+    }
 }
 
 /// The data of a PING and its ACK, which comes back as it was sent.
@@ -335,8 +347,8 @@ fn echo(raw: &[u8]) -> Option<PingData<'_>> {
         match text(key) {
             Some("ts") => echo.ts = number(value).and_then(Number::unsigned),
             Some("ats") => echo.ats = number(value).map(Number::float),
-            Some("src") => echo.src = identity(value),
-            Some("dst") => echo.dst = identity(value),
+            Some("src") => echo.src = identity(value).map(UriRef::as_str),
+            Some("dst") => echo.dst = identity(value).map(UriRef::as_str),
             Some("c") => echo.cookie = number(value).and_then(Number::unsigned),
             Some("clk") => echo.wants_clock = value == TRUE,
             _ => {}
@@ -349,7 +361,7 @@ fn text(value: &[u8]) -> Option<&str> {
     next_text(&mut Reader::new(value))
 }
 
-fn identity(value: &[u8]) -> Option<&str> {
+fn identity(value: &[u8]) -> Option<UriRef<'_>> {
     next_identity(&mut Reader::new(value))
 }
 
@@ -364,8 +376,8 @@ fn next_text<'a>(reader: &mut Reader<'a>) -> Option<&'a str> {
     str::from_utf8(bytes).ok()
 }
 
-fn next_identity<'a>(reader: &mut Reader<'a>) -> Option<&'a str> {
-    next_text(reader).filter(|text| is_identity(text))
+fn next_identity<'a>(reader: &mut Reader<'a>) -> Option<UriRef<'a>> {
+    UriRef::from_wire(next_text(reader)?)
 }
 
 fn next_number(reader: &mut Reader<'_>) -> Option<Number> {
@@ -397,7 +409,7 @@ mod tests {
         let seen: Vec<_> = message
             .events
             .iter()
-            .map(|e| (e.uri, e.claim.incarnation.get(), e.payload))
+            .map(|e| (e.uri.as_str(), e.claim.incarnation.get(), e.payload))
             .collect();
         assert_eq!(seen, [("b:1", 5, None), ("e:1", 1, None), ("f:1", 7, None)]);
         assert_eq!(message.skipped, 4);
