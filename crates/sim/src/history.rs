@@ -58,12 +58,7 @@ impl History {
             (tag << 32 | u64::from(id.0)).to_be_bytes(),
         ];
         self.hash = xxh3_64_with_seed(head.as_flattened(), self.hash);
-        match bytes {
-            Bytes::Raw(bytes) => self.hash = xxh3_64_with_seed(bytes, self.hash),
-            Bytes::Text(report) => {
-                self.hash = xxh3_64_with_seed(report.to_string().as_bytes(), self.hash);
-            }
-        }
+        self.hash = xxh3_64_with_seed(bytes, self.hash);
         if let Some(reader) = &mut self.reader {
             let seconds = (time.0 / 1_000_000, time.0 % 1_000_000);
             reader(&format!("{:>6}.{:06} {what}", seconds.0, seconds.1));
@@ -71,21 +66,17 @@ impl History {
     }
 }
 
-enum Bytes<'a> {
-    Raw(&'a [u8]),
-    Text(&'a LogEvent),
-}
-
 impl<'a> Happening<'a> {
-    fn parts(self) -> (u64, Id, Bytes<'a>) {
+    /// What the hash is made of: what happens, and not what that is called.
+    fn parts(self) -> (u64, Id, &'a [u8]) {
         match self {
-            Self::Sent(id, _to, datagram) => (1, id, Bytes::Raw(datagram)),
-            Self::Lost(id, datagram) => (2, id, Bytes::Raw(datagram)),
-            Self::Arrived(id, datagram) => (3, id, Bytes::Raw(datagram)),
-            Self::Woke(id) => (4, id, Bytes::Raw(&[])),
-            Self::Reported(id, report) => (5, id, Bytes::Text(report)),
-            Self::Done(id, what) => (6, id, Bytes::Raw(what.as_bytes())),
-            Self::Became(what) => (7, Id(0), Bytes::Raw(what.as_bytes())),
+            Self::Sent(id, _to, datagram) => (1, id, datagram),
+            Self::Lost(id, datagram) => (2, id, datagram),
+            Self::Arrived(id, datagram) => (3, id, datagram),
+            Self::Woke(id) => (4, id, &[]),
+            Self::Reported(id, report) => (5, id, report.level().name().as_bytes()),
+            Self::Done(id, _what) => (6, id, &[]),
+            Self::Became(_what) => (7, Id(0), &[]),
         }
     }
 }

@@ -304,7 +304,7 @@ fn a_suspicion_in_a_ping_is_refuted_in_the_answer() {
         let ack = heard.expect("it runs");
         let message = decode(&ack.datagram).expect("it is native");
         assert!(matches!(message.body, Body::Ack(_)));
-        let refutes = |event: &&Event<'_>| *event.uri == **to && event.claim.status == Alive;
+        let refutes = |event: &&Event<'_>| *event.uri == *to && event.claim.status == Alive;
         let refutation = message.events.iter().find(refutes).expect("a refutation");
         assert_eq!(refutation.claim.incarnation.get(), 2);
     });
