@@ -1,12 +1,12 @@
 --- One member of a group that is measured: a Tarantool without box.cfg that uses membership's public functions only.
 -- usage: tarantool instance.lua HOST PORT member|bystander; a bystander has the module and takes no part
 -- Reads commands from stdin, a line each, and writes what it sees to stdout, a JSON object a line. Ends when stdin is
--- closed, so it cannot outlive whoever started it.
+-- closed, so it cannot outlive the process that started it.
 --
--- It does nothing by itself: whoever watches the table more often than it changes measures his own watching.
+-- It does nothing by itself: reading the table more often than it changes would be measured, too.
 
 package.path = arg[0]:gsub('[^/]*$', '?.lua;') .. package.path
-require('table.clear') -- the Lua rock needs it, and Tarantool 2.6.0 does not load it by itself
+require('table.clear') -- membership 2.x needs it, and Tarantool 2.6.0 does not load it by itself
 
 local clock = require('clock')
 local fiber = require('fiber')
@@ -28,7 +28,7 @@ end
 
 local known = {}
 
---- Reports who has another status or another payload than before, all in one line.
+--- Reports the members with another status or payload than before, all in one line.
 local function look()
     local changes = {}
     for uri, member in membership.pairs() do
@@ -45,15 +45,15 @@ local function look()
 end
 
 local changed = membership.subscribe()
-local patience -- nil: for as long as nothing happens
+local timeout -- nil: until something changes
 
 local function watch()
     while true do
         look()
-        if patience == nil then
+        if timeout == nil then
             changed:wait()
         else
-            changed:wait(patience)
+            changed:wait(timeout)
         end
     end
 end
@@ -75,7 +75,7 @@ end
 
 --- Looks at the table at least so often too, so that what lasts for a moment is seen.
 function commands.look_every(seconds)
-    patience = tonumber(seconds)
+    timeout = tonumber(seconds)
     changed:broadcast()
 end
 

@@ -12,7 +12,7 @@ local events = require('membership.events')
 require('log').info = function() end
 
 local HOST, PORT = '127.0.0.1', 39901
-local FIRST_PORT = 40000 -- nobody has these
+local FIRST_PORT = 40000 -- no process has these
 local ALIVE = 1
 local BATCHES = 5
 

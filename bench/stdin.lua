@@ -1,4 +1,4 @@
---- Commands from whoever started this process: a line of stdin each. It ends when stdin is closed.
+--- Reads commands from the process that started this one: a line of stdin each. Ends when stdin is closed.
 
 local ffi = require('ffi')
 local socket = require('socket')

@@ -83,7 +83,7 @@ class Instance:
         self.process.stdin.write(command.encode() + b"\n")
 
     def seen_since(self, at, statuses=("suspect", "dead")):
-        """(at, uri, status) of whoever got one of these statuses since then."""
+        """Returns (at, uri, status) of each member that got one of these statuses since then."""
         return [seen for seen in self.history if seen[0] >= at and seen[2] in statuses]
 
     def status_of(self, uri):

@@ -1,4 +1,4 @@
-"""What the kernel counts, and a network of one's own."""
+"""Counters of the kernel, and a network namespace for the measurement."""
 
 import os
 import shutil
@@ -59,8 +59,8 @@ def _may(*command):
 def enter_own_network():
     """Starts this program again in a network namespace of its own, which goes when its last process does.
 
-    There nobody else's traffic is counted, no port is taken, and datagrams can be lost. Who may not do that goes on
-    where he is, and `is_own_network` says so.
+    There no other traffic is counted, no port is taken, and datagrams can be lost. Without the right to do that the
+    program goes on where it is, and `is_own_network` returns False.
     """
     if INSIDE in os.environ:
         return

@@ -1,15 +1,15 @@
-"""The figures of all runs, beside those of others."""
+"""The figures of all runs, beside those of other programs."""
 
 import math
 import statistics
 from dataclasses import dataclass, field
 
-NEVER = math.inf  # how long that takes which did not happen in time
+NEVER = math.inf  # the time of an event that did not happen
 
 
 @dataclass
 class Figure:
-    """What one row was measured to be, in all runs."""
+    """The samples of one row, of all runs."""
 
     samples: list = field(default_factory=list)
 
@@ -29,25 +29,25 @@ def _is_number(value):
     return isinstance(value, (int, float)) and math.isfinite(value)
 
 
-def ratio(old, ours):
-    """How many times as much the old is."""
-    if not _is_number(old) or not _is_number(ours):
+def ratio(legacy, native):
+    """The figure of membership 2.x divided by that of this module."""
+    if not _is_number(legacy) or not _is_number(native):
         return None
-    if ours == 0:
-        return NEVER if old > 0 else 1.0
-    return old / ours
+    if native == 0:
+        return NEVER if legacy > 0 else 1.0
+    return legacy / native
 
 
-def compose(rows, figures, old_figures, skipped):
-    """What the table shows, row by row, as plain values."""
+def compose(rows, figures, legacy_figures, skipped):
+    """Returns the rows of the table as plain values."""
     composed = []
     for row in rows:
         key = row["key"]
         if key not in figures and key not in skipped:
             continue
         figure = figures.get(key, Figure())
-        old_figure = old_figures.get(key)
-        old = old_figure.median if old_figure else row.get("lua")
+        legacy_figure = legacy_figures.get(key)
+        legacy = legacy_figure.median if legacy_figure else row.get("lua")
         reached = None
         if figure.samples and "goal" in row:
             reached = figure.median <= row["goal"]
@@ -55,14 +55,14 @@ def compose(rows, figures, old_figures, skipped):
             "key": key, "what": row["what"], "unit": row["unit"],
             "median": figure.median, "spread": figure.spread, "samples": figure.samples,
             "goal": row.get("goal"), "reached": reached,
-            "lua": old, "lua_measured": old_figure is not None, "serf": row.get("serf"),
-            "ratio": ratio(old, figure.median), "skipped": skipped.get(key),
+            "lua": legacy, "lua_measured": legacy_figure is not None, "serf": row.get("serf"),
+            "ratio": ratio(legacy, figure.median), "skipped": skipped.get(key),
         })
     return composed
 
 
 def plain(value):
-    """The same for JSON, which has no infinity."""
+    """Replaces infinity, which JSON does not have."""
     if isinstance(value, float) and math.isinf(value):
         return "never"
     if isinstance(value, dict):
@@ -102,7 +102,7 @@ def _cells(row):
 
 
 def table(composed):
-    heads = ["", "unit", "median", "spread (samples)", "goal", "", "Lua rock", "serf", "Lua/ours"]
+    heads = ["", "unit", "median", "spread (samples)", "goal", "", "2.x", "serf", "2.x/this"]
     lines = [heads] + [_cells(row) for row in composed]
     widths = [max(len(line[i]) for line in lines) for i in range(len(heads))]
     text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines]

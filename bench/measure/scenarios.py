@@ -61,7 +61,7 @@ async def idle(rocks):
 
 
 async def bystanders(rocks):
-    """Nothing happens, and nobody takes part: what does Tarantool cost by itself?"""
+    """Nothing happens, and no instance takes part: what does Tarantool cost by itself?"""
     async with Group(rocks, 40, role="bystander") as group:
         await asyncio.sleep(SETTLE_SECONDS)
         cost = await _cost(group, "bystander")
@@ -114,7 +114,7 @@ async def _with_loss(rocks, percent):
                 member.tell("look_every 0.05")
             started = time.monotonic()
             await asyncio.sleep(seconds)
-            # Nobody is in trouble: each of these is false.
+            # No member is disturbed: each of these is false.
             seen = [status for _, _, status in group.seen_since(started)]
             rate = len(group.members) * seconds / 60
             figures[f"suspected_loss_{percent}"] = [seen.count("suspect") / rate]

@@ -1,4 +1,4 @@
-"""Trouble, heap after heap, and what must hold after each: the tables agree, nothing grows, no error is logged."""
+"""Faults, batch after batch, and what must hold after each: tables agree, nothing grows, no error is logged."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ AGREE_SECONDS_MAX = 120
 LOOK_SECONDS = 0.5
 HOLD_SECONDS = 3  # for which they have to go on agreeing: an accusation may be on its way still
 HEAP_SECONDS = 10  # within which all of a heap begins
-STEP_SECONDS = 0.5  # between two steps of a rotation: they need no pause, but trouble may come in between
+STEP_SECONDS = 0.5  # between two steps of a rotation: they need no pause, but faults may come in between
 GROWTH_RATIO_MAX = 1.2
 GROWTH_BYTES_MAX = 4 << 20
 GROWTH_DESCRIPTORS_MAX = 2
@@ -75,20 +75,20 @@ class Soak:
         return f"soak-{self.seed}-{number}"
 
     async def _heap(self):
-        """All is drawn before any begins: what is done depends on the seed alone, when on the machine as well."""
-        rng, trouble = self.rng, []
+        """Draws all faults before any begins: the seed alone decides them; their times depend on the machine, too."""
+        rng, faults = self.rng, []
         for _ in range(rng.randint(2, max(4, len(self.all)))):
             kind = rng.choices(list(KINDS), list(KINDS.values()))[0]
-            whom = rng.choice(self.all if kind in ("stop", "reload", "mark") else self.all[len(self.elders):])
+            victim = rng.choice(self.all if kind in ("stop", "reload", "mark") else self.all[len(self.elders):])
             length = rng.choice([rng.uniform(0, 1), rng.uniform(0, 12)])
-            trouble.append(self._later(rng.uniform(0, HEAP_SECONDS), self._afflict, kind, whom, length))
+            faults.append(self._later(rng.uniform(0, HEAP_SECONDS), self._afflict, kind, victim, length))
         if rng.random() < 0.4:
-            trouble.append(self._later(rng.uniform(0, HEAP_SECONDS), self._rotate))
+            faults.append(self._later(rng.uniform(0, HEAP_SECONDS), self._rotate))
         percent, length = rng.choice([5, 20, 40]), rng.uniform(2, 10)
         if rng.random() < 0.4 and machine.is_own_network():
-            trouble.append(self._later(rng.uniform(0, HEAP_SECONDS), self._lose, percent, length))
+            faults.append(self._later(rng.uniform(0, HEAP_SECONDS), self._lose, percent, length))
         async with asyncio.TaskGroup() as tasks:
-            for one in trouble:
+            for one in faults:
                 tasks.create_task(one)
 
     @staticmethod
@@ -100,29 +100,29 @@ class Soak:
         self.counts[kind] += 1
         self.done.append(f"  {time.monotonic() - self.began:8.2f} s  {kind} {what}")
 
-    async def _afflict(self, kind, whom, length):
-        async with whom.busy:
-            self._note(kind, f"{whom.uri} ({length:.1f} s)" if kind in ("kill", "stop", "leave") else whom.uri)
+    async def _afflict(self, kind, victim, length):
+        async with victim.busy:
+            self._note(kind, f"{victim.uri} ({length:.1f} s)" if kind in ("kill", "stop", "leave") else victim.uri)
             if kind == "kill":
-                await whom.kill()
+                await victim.kill()
                 await asyncio.sleep(length)
-                await whom.start(CIPHER, self.keys, self.seeds)
+                await victim.start(CIPHER, self.keys, self.seeds)
             elif kind == "stop":
-                whom.stop()
+                victim.stop()
                 await asyncio.sleep(length)
-                whom.resume()
+                victim.resume()
             elif kind == "leave":
-                await whom.ask("leave")
+                await victim.ask("leave")
                 await asyncio.sleep(length)
-                await whom.ask("enter", {"seeds": self.seeds, "mark": whom.mark})
+                await victim.ask("enter", {"seeds": self.seeds, "mark": victim.mark})
             elif kind == "mark":
-                whom.mark = f"mark {self.counts['mark']}"
-                await whom.ask("mark", whom.mark)
+                victim.mark = f"mark {self.counts['mark']}"
+                await victim.ask("mark", victim.mark)
             else:
-                await whom.ask("reload")
+                await victim.ask("reload")
 
     async def _rotate(self):
-        """As SECURITY.md says: each step on all before the next one begins; who is restarted meanwhile is given the list."""
+        """As in SECURITY.md: each step on all before the next one begins. A process that is restarted meanwhile gets the list."""
         old, new = self.keys[0], self._key(self.counts["rotation"] + 1)
         self._note("rotation", f"to {new}")
         for command, key, keys in (("add_key", new, [old, new]), ("use_key", new, [new, old]), ("remove_key", old, [new])):
@@ -142,7 +142,7 @@ class Soak:
     async def _quiet_spell(self):
         took = await self._agree()
         self.agreed_after.append(took)
-        self.tell(f"{time.monotonic() - self.began:6.0f} s: {len(self.done)} troubles, agreed after {took:.1f} s")
+        self.tell(f"{time.monotonic() - self.began:6.0f} s: {len(self.done)} faults, agreed after {took:.1f} s")
         errors = [f"  {one.port} | {line}" for one in self.all for line in one.new_errors()]
         if errors:
             raise Failure("errors were logged:\n" + "\n".join(errors + self.done))
@@ -164,7 +164,7 @@ class Soak:
         return since - started
 
     def _disagreements(self, tables):
-        """By URI: what is held of it, and by whom, where that is not the same for all or not as it should be."""
+        """Maps each URI on which views differ or are wrong to its views, and those to the instances that hold them."""
         wrong = {}
         marks = {one.uri: json.dumps({"mark": one.mark}) for one in self.all}
         for uri in set(marks).union(*tables.values()):
@@ -213,7 +213,7 @@ class Soak:
                 raise Failure(f"descriptors of {pid} grew from {descriptors_then} to {descriptors}: {self.samples[pid]}")
 
     def summary(self):
-        names = {"heap": "heaps of trouble", "kill": "kill -9 and restarts", "stop": "SIGSTOPs", "reload": "hot reloads",
+        names = {"heap": "batches of faults", "kill": "kill -9 and restarts", "stop": "SIGSTOPs", "reload": "hot reloads",
                  "leave": "leave and init", "mark": "payloads", "rotation": "key rotations", "loss": "times of loss"}
         rows = [(what, self.counts[kind]) for kind, what in names.items()]
         if self.agreed_after:

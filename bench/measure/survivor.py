@@ -1,4 +1,4 @@
-"""One instance of the soak: the processes that it lives in, one after the other."""
+"""One instance of the soak: its processes, one after the other."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
 
 
 class Failure(Exception):
-    """What must not be, with the evidence."""
+    """A requirement that does not hold, with the evidence."""
 
 
 class Survivor:
@@ -24,7 +24,7 @@ class Survivor:
         self.port = port
         self.rocks = rocks
         self.log = directory / f"{port}.log"
-        # Whoever does something to it holds this until it is up and in the group again.
+        # Held by a fault until the instance is up and in the group again.
         self.busy = asyncio.Lock()
         self.process = None
         self.keys = []
@@ -38,7 +38,7 @@ class Survivor:
                 "tarantool", str(PROGRAM), HOST, str(self.port),
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=log,
                 env=environment(self.rocks), cwd=self.log.parent, limit=LINE_SIZE_MAX,
-                start_new_session=True,  # a Ctrl-C is for us: they are ended, and do not end by themselves
+                start_new_session=True,  # Ctrl-C goes to the soak only, which then ends them
             )
         await self.ask("start", {"cipher": cipher, "keys": self.keys, "seeds": seeds, "mark": self.mark})
 

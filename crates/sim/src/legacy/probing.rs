@@ -2,7 +2,7 @@
 
 use rand::seq::SliceRandom;
 
-use super::{Legacy, Record};
+use super::Legacy;
 use swim::identity::uri::Uri;
 use swim::log_event::LogEvent;
 use swim::table::claim::Status;
@@ -112,14 +112,14 @@ impl Legacy {
             _ => return,
         };
         self.step.phase = Phase::Idle;
-        let dead = |record: &Record| record.claim.status >= Status::Dead;
-        let Some(myself) = self
-            .myself
-            .clone()
-            .filter(|_| !self.members.get(uri).is_some_and(dead))
-        else {
+        let Some(myself) = self.myself.clone() else {
             return;
         };
+        if let Some(record) = self.members.get(uri)
+            && record.claim.status >= Status::Dead
+        {
+            return;
+        }
         let relays = self.choose_relays([&myself, uri], self.options.relays);
         for relay in &relays {
             self.send_with_gossip(MessageType::Ping, &ping_data(ts, &myself, uri, None), relay);
@@ -163,9 +163,11 @@ impl Legacy {
         let Phase::Indirect { uri, relays, .. } = core::mem::take(&mut self.step.phase) else {
             return;
         };
-        let status = |uri: &Uri| self.members.get(uri).map(|record| record.claim.status);
-        let own = self.myself.as_ref().and_then(status);
-        if status(&uri) != Some(Status::Alive) || own != Some(Status::Alive) {
+        let is_alive = |uri: &Uri| match self.members.get(uri) {
+            Some(record) => record.claim.status == Status::Alive,
+            None => false,
+        };
+        if !is_alive(&uri) || !self.myself.as_ref().is_some_and(is_alive) {
             return;
         }
         if !self.options.suspiciousness {

@@ -58,22 +58,25 @@ impl Legacy {
         let Some(myself) = self.myself.clone() else {
             return;
         };
-        let own = self.members.get(&myself).cloned();
-        let held = own.as_ref().map(|own| own.claim.incarnation);
         let Claim {
             incarnation,
             status,
         } = event.claim;
-        let contradicted = status != Status::Alive && held.is_none_or(|held| incarnation >= held);
-        if !contradicted && held.is_some_and(|held| incarnation <= held) {
-            return;
+        let (mut is_accused, mut payload) = (status != Status::Alive, None);
+        if let Some(own) = self.members.get(&myself) {
+            let held = own.claim.incarnation;
+            is_accused = is_accused && incarnation >= held;
+            if !is_accused && incarnation <= held {
+                return;
+            }
+            payload = own.payload.clone();
         }
-        if contradicted {
+        if is_accused {
             self.reports.push_back(LogEvent::Refuted { rumor: status });
         }
         let rumor = Rumor {
             claim: Claim::alive(incarnation.next()),
-            payload: own.and_then(|own| own.payload),
+            payload,
             ttl: self.members.len() as f64,
         };
         self.apply(myself, rumor, now);
@@ -97,19 +100,23 @@ impl Legacy {
 
     /// ⌊log2 N⌋ + 2; minus infinity for the very first rumor.
     pub(super) fn new_ttl(&self) -> f64 {
-        let digits = self.members.len().checked_ilog2();
-        digits.map_or(f64::NEG_INFINITY, |digits| f64::from(digits) + 2.0)
+        match self.members.len().checked_ilog2() {
+            Some(digits) => f64::from(digits) + 2.0,
+            None => f64::NEG_INFINITY,
+        }
     }
 
     /// Puts a claim into the table, and gossips it.
     pub(super) fn apply(&mut self, uri: Uri, rumor: Rumor, now: Now) {
-        let old = self
-            .members
-            .get(&uri)
-            .and_then(|record| record.payload.clone());
+        let mut payload = rumor.payload.clone();
+        if payload.is_none()
+            && let Some(record) = self.members.get(&uri)
+        {
+            payload.clone_from(&record.payload);
+        }
         let record = Record {
             claim: rumor.claim,
-            payload: rumor.payload.clone().or(old),
+            payload,
             since: now.monotonic,
         };
         if rumor.claim.status == Status::Suspect {
