@@ -112,7 +112,7 @@ impl Survey {
                 1 => "there is no other view to compare it with",
                 _ => "they agree",
             };
-            let tally = output::tally(self.views[0].members.iter());
+            let tally = output::tally(&self.views[0].members);
             writeln!(out, "\n{}: {tally}", styled(RIGHT, verdict))?;
         } else {
             writeln!(

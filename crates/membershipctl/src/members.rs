@@ -130,7 +130,7 @@ fn print_table(
     writeln!(
         out,
         "\n{}, as {} sees them",
-        output::tally(view.members.iter()),
+        output::tally(&view.members),
         view.name
     )
 }

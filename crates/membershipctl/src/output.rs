@@ -48,14 +48,11 @@ pub struct Columns {
 impl Columns {
     /// Begins a table with these headings.
     pub fn new(headings: &[&str]) -> Self {
-        let mut columns = Self::default();
-        columns.row(
-            headings
-                .iter()
-                .map(|text| (HEADING, (*text).to_owned()))
-                .collect(),
-        );
-        columns
+        let mut row = Vec::with_capacity(headings.len());
+        for text in headings {
+            row.push((HEADING, (*text).to_owned()));
+        }
+        Self { rows: vec![row] }
     }
 
     /// Adds a row.
@@ -65,10 +62,13 @@ impl Columns {
 
     /// Returns the table; each row ends with a line break.
     pub fn render(&self) -> String {
-        let count = self.rows.iter().map(Vec::len).max().unwrap_or(0);
-        let cells = |column: usize| self.rows.iter().filter_map(move |row| row.get(column));
-        let width = |column| cells(column).map(|(_, text)| text.chars().count()).max();
-        let widths: Vec<_> = (0..count).filter_map(width).collect();
+        let mut widths: Vec<usize> = Vec::new();
+        for row in &self.rows {
+            widths.resize(widths.len().max(row.len()), 0);
+            for (width, (_, text)) in widths.iter_mut().zip(row) {
+                *width = (*width).max(text.chars().count());
+            }
+        }
         let mut out = String::new();
         for row in &self.rows {
             for (column, (style, text)) in row.iter().enumerate() {
@@ -84,20 +84,16 @@ impl Columns {
 }
 
 /// Counts members by status: `3 members: 2 alive, 1 dead`.
-pub fn tally<'a>(members: impl Iterator<Item = &'a Member> + Clone) -> String {
-    let count = members.clone().count();
-    let of = |status| {
-        members
-            .clone()
-            .filter(|member| member.claim.status == status)
-            .count()
-    };
-    let parts = Status::ALL.map(|status| (of(status), status));
-    let parts: Vec<_> = parts
-        .into_iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, status)| format!("{count} {}", styled(style(status), status)))
-        .collect();
+pub fn tally(members: &[Member]) -> String {
+    let mut parts = Vec::new();
+    for status in Status::ALL {
+        let with_status = members.iter().filter(|one| one.claim.status == status);
+        let count = with_status.count();
+        if count > 0 {
+            parts.push(format!("{count} {}", styled(style(status), status)));
+        }
+    }
+    let count = members.len();
     let plural = if count == 1 { "" } else { "s" };
     format!("{count} member{plural}: {}", parts.join(", "))
 }
@@ -109,12 +105,14 @@ pub fn milliseconds(time: Duration) -> f64 {
 
 /// The payload of a member as JSON. As for Lua programs, it is an empty map if none is known.
 pub fn payload(member: &Member) -> Value {
-    let payload = member.payload.as_ref();
-    let value = payload.and_then(|payload| to_json(&mut Reader::new(payload.bytes()), NESTING_MAX));
-    let is_empty = |value: &Value| value.as_array().is_some_and(Vec::is_empty);
-    value
-        .filter(|value| !is_empty(value))
-        .unwrap_or_else(|| json!({}))
+    let Some(payload) = &member.payload else {
+        return json!({});
+    };
+    match to_json(&mut Reader::new(payload.bytes()), NESTING_MAX) {
+        Some(Value::Array(values)) if values.is_empty() => json!({}),
+        Some(value) => value,
+        None => json!({}),
+    }
 }
 
 /// A member as JSON shows it.

@@ -57,7 +57,7 @@ pub enum PingEvent {
         sequence: u32,
         /// How long it took.
         round_trip: Duration,
-        /// How far its clock is ahead of ours, in µs.
+        /// How far its clock is ahead of the one of this machine, in µs.
         clock_delta: Option<f64>,
     },
     /// A ping was not answered.

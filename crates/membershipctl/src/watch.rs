@@ -120,7 +120,7 @@ impl<W: Write> Watcher<'_, W> {
             self.known.insert(member.uri.clone(), member.clone());
         }
         if !self.json {
-            let tally = output::tally(view.members.iter());
+            let tally = output::tally(&view.members);
             writeln!(
                 self.out,
                 "{tally}, as {} sees them; Ctrl-C ends this",
