@@ -4,12 +4,13 @@
 //! | file | part |
 //! |---|---|
 //! | `args`, `error` | the command line; what can go wrong |
-//! | `client`, `crypto` | sockets and deadlines; keys |
+//! | `client`, `address`, `crypto` | sockets and deadlines; addresses; keys |
 //! | `table`, `ping_session` | queries: for a table, or an answer to a ping; without socket or clock |
 //! | `members`, `watch`, `ping`, `diff` | the commands |
 //! | `views` | where views differ |
 //! | `output` | colors, columns, JSON |
 
+mod address;
 mod args;
 mod client;
 mod crypto;
