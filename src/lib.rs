@@ -25,15 +25,16 @@ mod stats;
 mod table;
 
 use std::fmt::Display;
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::Arc;
 use std::time::Duration;
 
-use mlua::{BString, FromLua, FromLuaMulti, IntoLua, Lua, Table, Value};
+use mlua::{BString, FromLua, FromLuaMulti, IntoLua, IntoLuaMulti, Lua, Table, Value};
 use zeroize::Zeroizing;
 
 use node::clock::LuaTime;
 use node::net::interfaces::interfaces;
-use node::node;
+use node::{Waker, node};
 use swim::identity::uri::{Uri, UriError};
 use swim::security::seal::keyring::BadKey;
 use swim::table::claim::{Incarnation, Status};
@@ -101,11 +102,11 @@ fn export<A, R>(
 ) -> mlua::Result<()>
 where
     A: FromLuaMulti + 'static,
-    R: IntoLua + 'static,
+    R: IntoLuaMulti + 'static,
 {
     let function = lua.create_function(move |lua, arguments: A| match call(lua, arguments) {
-        Ok(value) => Ok((value.into_lua(lua)?, None)),
-        Err(message) => Ok((Value::Nil, Some(message))),
+        Ok(values) => values.into_lua_multi(lua),
+        Err(message) => (Value::Nil, message).into_lua_multi(lua),
     })?;
     core.set(name, function)
 }
@@ -272,35 +273,38 @@ fn change_keys(change: impl FnOnce(&mut Swim) -> Result<(), BadKey>) -> Answer<O
 }
 
 /// The waker of a Lua state. It is closed with the state.
-struct Waker(RawFd);
+struct OwnWaker(Arc<Waker>);
 
-impl Drop for Waker {
+impl Drop for OwnWaker {
     fn drop(&mut self) {
-        node().close_waker(self.0);
+        node().close_waker(&self.0);
     }
+}
+
+fn own_waker(lua: &Lua) -> Answer<Arc<Waker>> {
+    if let Some(own) = lua.app_data_ref::<OwnWaker>() {
+        return Ok(Arc::clone(&own.0));
+    }
+    let waker = node().open_waker().map_err(message)?;
+    lua.set_app_data(OwnWaker(Arc::clone(&waker)));
+    Ok(waker)
 }
 
 /// Returns the descriptor that becomes readable when there are changes or lines.
 fn waker(lua: &Lua, (): ()) -> Answer<RawFd> {
-    if let Some(waker) = lua.app_data_ref::<Waker>() {
-        return Ok(waker.0);
-    }
-    let descriptor = node().open_waker().map_err(message)?;
-    lua.set_app_data(Waker(descriptor));
-    Ok(descriptor)
+    Ok(own_waker(lua)?.as_raw_fd())
 }
 
 /// Tells the node that Lua is running and what its clock shows, if that is known, and resets the waker.
-/// Returns the lines to be logged, see [`blob::lines`], or nil.
-// The waker is reset first: an event after that wakes Lua again.
-fn heartbeat(_: &Lua, (waker, shown, lag): (RawFd, Option<f64>, f64)) -> Answer<Option<BString>> {
-    node().quiet_waker(waker);
-    node().heartbeat(lua_time(shown, lag));
-    let (lines, left_out) = node().take_lines();
-    if lines.is_empty() && left_out == 0 {
-        return node().view(|_| None).map_err(message);
+/// Returns whether the node takes part in a group, and the lines to be logged, see [`blob::lines`], or nil.
+fn heartbeat(lua: &Lua, (shown, lag): (Option<f64>, f64)) -> Answer<(bool, Option<BString>)> {
+    let waker = own_waker(lua)?;
+    let turn = node().heartbeat(&waker, lua_time(shown, lag));
+    if turn.lines.is_empty() && turn.left_out == 0 {
+        return Ok((turn.is_initialized, None));
     }
-    Ok(Some(blob::lines(&lines, left_out).into()))
+    let lines = blob::lines(&turn.lines, turn.left_out).into();
+    Ok((turn.is_initialized, Some(lines)))
 }
 
 /// Tells the node that no heartbeats will come, although Lua is running.

@@ -234,8 +234,8 @@ mod tests {
         let node = Node::new();
         node.init("127.0.0.1", 33_010, None).unwrap();
         let waker = node.open_waker().unwrap();
-        node.quiet_waker(waker);
-        node.shared.lock().sabotaged = true;
+        waker.hush();
+        node.shared.manage(|state| state.sabotaged = true);
         // Nobody calls the node: the engine finds out by itself, at its next deadline.
         eventually("the version says so", || {
             node.progress().version() == Progress::FAILED
@@ -256,8 +256,8 @@ mod tests {
         node.init("127.0.0.1", 33_011, None).unwrap();
         // By its own count: however slow the machine, it takes no more turns.
         let count = || {
-            let state = node.shared.lock();
-            (state.swim.stats().probes, state.turns)
+            node.shared
+                .manage(|state| (state.swim.stats().probes, state.turns))
         };
         eventually("it has probed itself", || count().0 >= 1);
         let before = count();
@@ -273,10 +273,8 @@ mod tests {
     fn a_bell_that_could_not_be_rung_is_rung_later_and_the_log_says_why() {
         let node = Node::new();
         node.init("127.0.0.1", 33_012, None).unwrap();
-        let number = node.open_waker().unwrap();
-        node.quiet_waker(number);
-        node.heartbeat(None);
-        let waker = Arc::clone(&node.shared.lock().wakers[0]);
+        let waker = node.open_waker().unwrap();
+        node.heartbeat(&waker, None);
         waker.faults.store(12, Ordering::Relaxed);
         let is_rung = || {
             let mut fds = [PollFd::from_borrowed_fd(waker.fd(), PollFlags::IN)];
@@ -301,15 +299,15 @@ mod tests {
                 .unwrap();
         }
         node.init("127.0.0.1", 33_013, None).unwrap();
-        let waker = node.shared.lock().waker.clone().unwrap();
-        eventually("it sleeps", || node.shared.lock().turns > 0);
+        let waker = node.waker().unwrap();
+        eventually("it sleeps", || node.shared.manage(|state| state.turns) > 0);
         waker.faults.store(u32::MAX, Ordering::Relaxed);
         // It has to look anew at when to wake, and would sleep for an hour.
         let soon = swim::config::Setting::Number(0.1);
         node.with_swim(|swim, now| swim.assign("PROTOCOL_PERIOD_SECONDS", soon, now))
             .unwrap()
             .unwrap();
-        let probes = || node.shared.lock().swim.stats().probes;
+        let probes = || node.shared.manage(|state| state.swim.stats().probes);
         let before = probes();
         eventually("it probes itself", || probes() > before + 5);
     }
@@ -320,9 +318,10 @@ mod tests {
         node.init("127.0.0.1", 36_010, None).unwrap();
         let closed = Uri::new("127.0.0.1", 36_011).unwrap();
         let count = || {
-            let state = node.shared.lock();
-            let sent = state.swim.stats().sent.of(MessageType::Ping).0;
-            (sent, state.turns)
+            node.shared.manage(|state| {
+                let sent = state.swim.stats().sent.of(MessageType::Ping).0;
+                (sent, state.turns)
+            })
         };
         let before = count();
         for _ in 0..1000 {

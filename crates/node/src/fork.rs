@@ -45,8 +45,7 @@ thread_local! {
 
 extern "C" fn prepare() {
     let Some(node) = NODE.get() else { return };
-    let engine = node.shared.engine();
-    let mut state = node.shared.lock();
+    let (engine, mut state) = node.shared.hold_for_fork();
     if state.socket.is_some() {
         state.lineage.prepare();
     }

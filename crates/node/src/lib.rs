@@ -29,7 +29,6 @@ mod threads;
 
 use core::net::{SocketAddr, SocketAddrV4};
 use core::time::Duration;
-use std::os::fd::{AsRawFd, RawFd};
 use std::ptr;
 use std::sync::{Arc, OnceLock};
 
@@ -40,7 +39,7 @@ use net::binding::address_to_bind;
 use net::interfaces::{Interface, interfaces};
 pub use net::socket::Family;
 pub use notify::log_queue::{Line, LogQueue};
-use notify::waker::Waker;
+pub use notify::waker::Waker;
 use shared::{Progress, Shared};
 use state::State;
 use swim::config::Config;
@@ -131,7 +130,7 @@ impl Node {
 
     /// Waits until no child has the socket any more that this process gives up.
     fn send_away_children(&self) {
-        let farewell = self.shared.lock().lineage.leave();
+        let farewell = self.shared.manage(|state| state.lineage.leave());
         if let Some(farewell) = farewell {
             farewell.wait();
         }
@@ -180,7 +179,8 @@ impl Node {
     ///
     /// A probe that is not answered in time was not even sent then.
     pub fn is_resolving(&self, uri: &str) -> bool {
-        self.shared.lock().addresses.is_resolving(uri)
+        self.shared
+            .manage(|state| state.addresses.is_resolving(uri))
     }
 
     /// How far the member table has got, read without the lock.
@@ -193,46 +193,52 @@ impl Node {
         std::ptr::from_ref(self.progress()).addr()
     }
 
-    /// Makes a waker for one Lua state: a descriptor that turns readable when there is something to
-    /// see. It is the node's: close it with [`Self::close_waker`] only.
-    pub fn open_waker(&self) -> Result<RawFd, Error> {
-        let waker = Waker::new().map_err(|error| Error::system("cannot make a waker", &error))?;
-        let number = waker.as_raw_fd();
-        self.shared.lock().wakers.push(Arc::new(waker));
-        Ok(number)
+    /// Makes a waker for one Lua state: its descriptor turns readable when there is something to see,
+    /// until [`Self::close_waker`].
+    pub fn open_waker(&self) -> Result<Arc<Waker>, Error> {
+        let waker = match Waker::new() {
+            Ok(waker) => Arc::new(waker),
+            Err(error) => return Err(Error::system("cannot make a waker", &error)),
+        };
+        self.shared
+            .manage(|state| state.wakers.push(Arc::clone(&waker)));
+        Ok(waker)
     }
 
-    /// Makes the waker quiet until it is rung again. To be called *before* looking what is new.
-    pub fn quiet_waker(&self, waker: RawFd) {
-        let state = self.shared.lock();
-        let found = state
-            .wakers
-            .iter()
-            .find(|known| known.as_raw_fd() == waker)
-            .cloned();
-        drop(state);
-        found.iter().for_each(|waker| waker.hush());
+    /// Forgets a waker whose Lua state goes away.
+    pub fn close_waker(&self, waker: &Arc<Waker>) {
+        self.shared
+            .manage(|state| state.wakers.retain(|known| !Arc::ptr_eq(known, waker)));
     }
 
-    /// Closes a waker whose Lua state goes away.
-    pub fn close_waker(&self, waker: RawFd) {
-        let mut state = self.shared.lock();
-        let index = state
-            .wakers
-            .iter()
-            .position(|known| known.as_raw_fd() == waker);
-        let closed = index.map(|index| state.wakers.swap_remove(index));
-        drop(state);
-        drop(closed);
-    }
-
-    /// Tells the node that Lua is running, and what its clock, `fiber.time64()`, shows.
+    /// A turn of the fiber that waits for `waker`: tells the node that Lua runs, and what its clock,
+    /// `fiber.time64()`, shows; and returns what that fiber has to see to. Takes the lock once.
     ///
-    /// To be called on the thread that Lua runs on. Once it has beaten, it is expected to do so
-    /// whenever its waker rings: see `TX_STALL_TIMEOUT_SECONDS`, [`Config::tx_stall_timeout`].
-    pub fn heartbeat(&self, lua_time: Option<LuaTime>) {
-        // After a failure nobody counts the beats.
-        let _ = self.shared.run(|state, now| state.heartbeat(lua_time, now));
+    /// To be called on the thread that Lua runs on. From the first call on, the node expects one
+    /// whenever it has woken the fiber: see `TX_STALL_TIMEOUT_SECONDS`, [`Config::tx_stall_timeout`].
+    pub fn heartbeat(&self, waker: &Waker, lua_time: Option<LuaTime>) -> Turn {
+        // Quiet before looking: what happens in between wakes the fiber again.
+        waker.hush();
+        let turn = self.shared.run(|state, now| {
+            state.heartbeat(lua_time, now);
+            state.collect_log_lines(now.monotonic);
+            let is_initialized = state.swim.myself().is_some();
+            let (lines, left_out) = state.lines.take();
+            Turn {
+                lines,
+                left_out,
+                is_initialized,
+            }
+        });
+        turn.unwrap_or_else(|_failed| {
+            // The failure itself is among the lines.
+            let (lines, left_out) = self.take_lines();
+            Turn {
+                lines,
+                left_out,
+                is_initialized: false,
+            }
+        })
     }
 
     /// Tells the node what Lua's clock shows, before something that depends on it.
@@ -247,8 +253,19 @@ impl Node {
 
     /// Takes the lines that are to be logged, and the number of those that found no room.
     pub fn take_lines(&self) -> (Vec<Line>, u64) {
-        self.shared.lock().lines.take()
+        self.shared.manage(|state| state.lines.take())
     }
+}
+
+/// What the fiber `membership.main` has to see to in one turn.
+#[derive(Debug)]
+pub struct Turn {
+    /// What it is to log, oldest first.
+    pub lines: Vec<Line>,
+    /// How many lines found no room since the last turn.
+    pub left_out: u64,
+    /// Whether the node takes part in a group: if not, the fiber ends.
+    pub is_initialized: bool,
 }
 
 /// A datagram for everybody in a network.

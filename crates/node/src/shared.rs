@@ -66,11 +66,23 @@ impl Shared {
         }
     }
 
-    /// Takes the lock.
-    pub fn lock(&self) -> MutexGuard<'_, State> {
-        // Panics are caught below, and mark the node as failed. One in between leaves nothing half
-        // done: nothing else is done under the lock.
+    /// Takes the lock. Private: each door above or below says what for.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // `enter` catches panics and marks the node as failed. What the other doors run changes one
+        // field at a time, so a panic there leaves nothing half done.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes what belongs to the node rather than to the protocol: its socket, its wakers, its log
+    /// queue. Nothing is sent, and a node that has failed can still be closed and read this way.
+    pub fn manage<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
+        act(&mut self.lock())
+    }
+
+    /// Takes both locks for the time of a `fork`, in their order.
+    pub fn hold_for_fork(&self) -> (MutexGuard<'_, Option<Engine>>, MutexGuard<'_, State>) {
+        let engine = self.engine();
+        (engine, self.lock())
     }
 
     /// Takes the right to start and stop the engine.

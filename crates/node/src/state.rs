@@ -255,15 +255,7 @@ impl State {
     /// Drains the protocol after whatever was done to it. What is left to do needs no lock.
     pub fn collect_effects(&mut self, caller: Caller, now: Now) -> Effects {
         self.drain(now.monotonic);
-        while let Some(report) = self.swim.poll_report() {
-            let (topic, level) = (Topic::from(&report), report.level());
-            self.lines.tell(topic, level, report, now.monotonic);
-        }
-        while let Some(warning) = self.addresses.poll_warning() {
-            self.lines
-                .tell(Topic::Resolver, Level::Warn, warning, now.monotonic);
-        }
-        self.lines.poll(now.monotonic);
+        self.collect_log_lines(now.monotonic);
         let mut effects = Effects::default();
         while let Some(question) = self.addresses.poll_question() {
             effects.questions.push(question);
@@ -292,6 +284,18 @@ impl State {
             effects.waker = self.waker.clone();
         }
         effects
+    }
+
+    /// Moves what the protocol and the address book have to say to the log queue.
+    pub fn collect_log_lines(&mut self, now: Micros) {
+        while let Some(report) = self.swim.poll_report() {
+            let (topic, level) = (Topic::from(&report), report.level());
+            self.lines.tell(topic, level, report, now);
+        }
+        while let Some(warning) = self.addresses.poll_warning() {
+            self.lines.tell(Topic::Resolver, Level::Warn, warning, now);
+        }
+        self.lines.poll(now);
     }
 
     /// Ends everything but the way to tell Lua of it.

@@ -7,12 +7,11 @@
 use std::env;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::UdpSocket;
-use std::os::fd::{BorrowedFd, RawFd};
 use std::process::{self, Child, ChildStdin, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use node::{Node, clock, node};
+use node::{Node, Waker, clock, node};
 use rustix::event::{PollFd, PollFlags, poll};
 use swim::config::Setting;
 use swim::identity::uri::Uri;
@@ -84,7 +83,7 @@ fn go_to_the_background(port: u16) {
     let waker = node().open_waker().unwrap();
     fork_and_exit();
     let observer = uri(OBSERVER_PORT);
-    until_rung(waker, || {
+    until_rung(&waker, || {
         payload_of(&observer).as_deref() == Some(b"\x91\x01")
     });
     // It has a resolver again.
@@ -93,7 +92,7 @@ fn go_to_the_background(port: u16) {
         .with_swim(|swim, now| swim.probe(&nobody, now))
         .unwrap()
         .unwrap();
-    until_rung(waker, || {
+    until_rung(&waker, || {
         node().view(|swim| swim.outcome(ticket)) == Ok(PingOutcome::Unsent)
     });
     let payload = [&[0x91, 0xce][..], &process::id().to_be_bytes()].concat();
@@ -384,18 +383,16 @@ fn probed(observer: &Node, member: &Uri) -> PingOutcome {
     outcome()
 }
 
-fn until_rung(waker: RawFd, holds: impl Fn() -> bool) {
-    // SAFETY: the node is there for ever, and its wakers with it.
-    let descriptor = unsafe { BorrowedFd::borrow_raw(waker) };
+fn until_rung(waker: &Waker, holds: impl Fn() -> bool) {
     while !holds() {
-        let mut fds = [PollFd::from_borrowed_fd(descriptor, PollFlags::IN)];
+        let mut fds = [PollFd::from_borrowed_fd(waker.fd(), PollFlags::IN)];
         let patience = Duration::from_secs(30).try_into().unwrap();
         assert_eq!(
             poll(&mut fds, Some(&patience)).unwrap(),
             1,
             "nobody has rung"
         );
-        node().quiet_waker(waker);
+        waker.hush();
     }
 }
 

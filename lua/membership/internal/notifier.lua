@@ -64,8 +64,8 @@ end
 
 -- One turn of the fiber. Returns whether there is to be another, and whether something is left to do at once. The fiber
 -- calls it through `state`, so that after a reload it goes on with the new function.
-function state.turn(descriptor)
-    local blob, err = core.heartbeat(descriptor, time.read())
+function state.turn()
+    local is_initialized, blob = core.heartbeat(time.read())
     local complete = notifier.notify()
     state.decided:broadcast()
     if blob ~= nil then
@@ -73,13 +73,13 @@ function state.turn(descriptor)
     else
         log_writer.write({}, 0)
     end
-    return err == nil and core.myself() ~= nil, not complete
+    return is_initialized, not complete
 end
 
 local function run()
     local descriptor = assert(core.waker())
     while true do
-        local goes_on, is_something_left = state.turn(descriptor)
+        local goes_on, is_something_left = state.turn()
         if not goes_on then
             return
         end

@@ -20,12 +20,11 @@ impl Node {
         bound: SocketAddr,
     ) -> Result<(), Error> {
         let waker = self.waker()?;
-        let in_the_way = |old: &Arc<Socket>| old.is_in_the_way_of(bound);
         match Socket::open(bound) {
             Ok(socket) => self.serve(engine, socket, &waker),
             Err(error)
                 if error.kind() == io::ErrorKind::AddrInUse
-                    && self.shared.lock().socket.as_ref().is_some_and(in_the_way) =>
+                    && self.own_socket_is_in_the_way_of(bound) =>
             {
                 self.rebind_own_port(engine, bound, &waker)
             }
@@ -45,7 +44,7 @@ impl Node {
         if let Some(engine) = engine.take() {
             engine.stop();
         }
-        let old = self.shared.lock().socket.take();
+        let old = self.shared.manage(|state| state.socket.take());
         let before = old.as_ref().map(|old| old.bound());
         old.into_iter().for_each(socket::close);
         self.send_away_children();
@@ -62,16 +61,13 @@ impl Node {
 
     /// What wakes the engine, made when it is first wanted.
     pub(crate) fn waker(&self) -> Result<Arc<Waker>, Error> {
-        let waker = self.shared.lock().waker.clone();
-        waker.map_or_else(
-            || {
-                let waker = Waker::new();
-                waker
-                    .map(Arc::new)
-                    .map_err(|error| Error::system("cannot make a waker", &error))
-            },
-            Ok,
-        )
+        if let Some(waker) = self.shared.manage(|state| state.waker.clone()) {
+            return Ok(waker);
+        }
+        match Waker::new() {
+            Ok(waker) => Ok(Arc::new(waker)),
+            Err(error) => Err(Error::system("cannot make a waker", &error)),
+        }
     }
 
     /// Goes on at `socket`, whatever it was that an engine served before.
@@ -85,19 +81,31 @@ impl Node {
         if let Some(engine) = engine.take() {
             engine.stop();
         }
-        let mut state = self.shared.lock();
-        state.addresses.serve(Family::of(socket.bound().ip()));
-        state.waker = Some(Arc::clone(waker));
-        let old = state.socket.replace(Arc::clone(&socket));
-        let _children = state.lineage.leave();
-        drop(state);
-        drop(old);
-        let started = Engine::start(&self.shared, &socket, waker);
-        *engine = Some(started.map_err(|error| {
-            self.shared.lock().socket = None;
-            Error::system("cannot start a thread", &error)
-        })?);
-        Ok(())
+        let replaced = self.shared.manage(|state| {
+            state.addresses.serve(Family::of(socket.bound().ip()));
+            state.waker = Some(Arc::clone(waker));
+            let old = state.socket.replace(Arc::clone(&socket));
+            (old, state.lineage.leave())
+        });
+        // Closed here, where the lock is not held.
+        drop(replaced);
+        match Engine::start(&self.shared, &socket, waker) {
+            Ok(started) => {
+                *engine = Some(started);
+                Ok(())
+            }
+            Err(error) => {
+                drop(self.shared.manage(|state| state.socket.take()));
+                Err(Error::system("cannot start a thread", &error))
+            }
+        }
+    }
+
+    fn own_socket_is_in_the_way_of(&self, bound: SocketAddr) -> bool {
+        self.shared.manage(|state| match &state.socket {
+            Some(own) => own.is_in_the_way_of(bound),
+            None => false,
+        })
     }
 
     fn cannot_bind(&self, bound: SocketAddr, error: &io::Error) -> Error {
@@ -106,7 +114,8 @@ impl Node {
             port: bound.port(),
             reason,
         };
-        self.shared.lock().lines.push(Level::Error, &failure);
+        self.shared
+            .manage(|state| state.lines.push(Level::Error, &failure));
         failure
     }
 }

@@ -143,8 +143,8 @@ fn after_a_panic_every_call_fails_the_port_is_silent_and_one_line_says_why() {
         before.to_bits(),
         "who compares versions is to look"
     );
-    assert!(is_rung(waker, Duration::ZERO));
-    node.quiet_waker(waker);
+    assert!(is_rung(&waker, Duration::ZERO));
+    waker.hush();
     let failures = [
         node.with_swim(|_, _| ()).unwrap_err(),
         node.view(|_| ()).unwrap_err(),
@@ -154,12 +154,13 @@ fn after_a_panic_every_call_fails_the_port_is_silent_and_one_line_says_why() {
     for failure in failures {
         assert_eq!(failure.to_string(), text);
     }
-    node.heartbeat(None);
     let line = Line {
         level: Level::Error,
         text: text.into(),
     };
-    assert_eq!(node.take_lines(), (vec![line], 0));
+    let turn = node.heartbeat(&waker, None);
+    assert_eq!((turn.lines, turn.left_out), (vec![line], 0));
+    assert!(!turn.is_initialized, "the fiber is to end");
     eventually("the socket is closed", || is_free(33_220));
 }
 

@@ -12,7 +12,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::thread;
 use std::time::Duration;
 
-use node::{Node, clock};
+use node::{Node, Waker, clock};
 use rustix::event::{PollFd, PollFlags, poll};
 use swim::PingOutcome;
 use swim::identity::uri::Uri;
@@ -79,9 +79,7 @@ fn is_free(port: u16) -> bool {
     UdpSocket::bind(("0.0.0.0", port)).is_ok()
 }
 
-fn is_rung(waker: i32, patience: Duration) -> bool {
-    // SAFETY: the node that owns it outlives the call.
-    let waker = unsafe { std::os::fd::BorrowedFd::borrow_raw(waker) };
-    let mut fds = [PollFd::from_borrowed_fd(waker, PollFlags::IN)];
+fn is_rung(waker: &Waker, patience: Duration) -> bool {
+    let mut fds = [PollFd::from_borrowed_fd(waker.fd(), PollFlags::IN)];
     poll(&mut fds, Some(&patience.try_into().unwrap())).unwrap() == 1
 }

@@ -27,15 +27,15 @@ fn one_that_hangs_says_so_dies_and_is_back_with_the_next_beat() {
     let before = claim(&other, &myself);
 
     assign(&node, TIMEOUT, 0.25);
-    node.heartbeat(None);
+    let waker = node.open_waker().unwrap();
+    node.heartbeat(&waker, None);
     sees(&other, &myself, Status::Dead);
     assert_eq!(claim(&node, &myself), before.with(Status::Suspect));
-    node.heartbeat(None);
+    let lines = node.heartbeat(&waker, None).lines;
     eventually("it is back", || {
         let now = claim(&other, &myself);
         now.status == Status::Alive && now.incarnation > before.incarnation
     });
-    let (lines, _) = node.take_lines();
     let (start, end) = (
         "Tarantool's thread did not respond for ",
         " s: announced myself suspect",
@@ -59,20 +59,21 @@ fn stalls_in_a_while(node: &Node) -> u64 {
 fn who_is_not_expected_to_beat_does_not_hang() {
     let node = started(36_032);
     assert_eq!(stalls_in_a_while(&node), 0, "it has never beaten");
+    let waker = node.open_waker().unwrap();
 
     assign(&node, TIMEOUT, 60.0);
-    node.heartbeat(None);
+    node.heartbeat(&waker, None);
     node.end_heartbeats();
     assert_eq!(stalls_in_a_while(&node), 0, "it has said that it will not");
 
     assign(&node, TIMEOUT, 60.0);
-    node.heartbeat(None);
+    assert!(node.heartbeat(&waker, None).is_initialized);
     node.leave().unwrap();
-    node.heartbeat(None);
+    assert!(!node.heartbeat(&waker, None).is_initialized);
     node.init("127.0.0.1", 36_032, None).unwrap();
     assert_eq!(stalls_in_a_while(&node), 0, "it has left in between");
 
-    node.heartbeat(None);
+    node.heartbeat(&waker, None);
     eventually("it hangs once it has beaten again", || {
         stalls_in_a_while(&node) == 1
     });

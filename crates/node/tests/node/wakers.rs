@@ -12,9 +12,8 @@ fn a_bell_is_rung_for_news_and_for_a_probe() {
     let (node, other) = (started(33_200), started(33_201));
     let member = uri("127.0.0.1", 33_201);
     let wakers = [node.open_waker().unwrap(), node.open_waker().unwrap()];
-    let hush = |waker| node.quiet_waker(waker);
     add(&node, &member);
-    for waker in wakers {
+    for waker in &wakers {
         assert!(is_rung(waker, Duration::from_secs(30)));
     }
     let ticket = node
@@ -24,13 +23,13 @@ fn a_bell_is_rung_for_news_and_for_a_probe() {
     let outcome = || node.view(|swim| swim.outcome(ticket)).unwrap();
     while outcome() == PingOutcome::Waiting {
         assert!(
-            is_rung(wakers[0], Duration::from_secs(30)),
+            is_rung(&wakers[0], Duration::from_secs(30)),
             "nobody says that it was answered"
         );
-        hush(wakers[0]);
+        wakers[0].hush();
     }
     assert_eq!(outcome(), PingOutcome::Answered);
-    node.close_waker(wakers[1]);
+    node.close_waker(&wakers[1]);
     other
         .with_swim(|swim, now| swim.set_payload(b"\x91\x01", now))
         .unwrap()
@@ -41,10 +40,10 @@ fn a_bell_is_rung_for_news_and_for_a_probe() {
     };
     while payload().is_none_or(|payload| payload.bytes() != b"\x91\x01") {
         assert!(
-            is_rung(wakers[0], Duration::from_secs(30)),
+            is_rung(&wakers[0], Duration::from_secs(30)),
             "nobody tells of the payload"
         );
-        hush(wakers[0]);
+        wakers[0].hush();
     }
 }
 
@@ -55,9 +54,9 @@ fn a_bell_is_rung_without_an_engine_too() {
     for port in 33_211..33_215 {
         add(&node, &uri("127.0.0.1", port));
         assert!(
-            is_rung(waker, Duration::ZERO),
+            is_rung(&waker, Duration::ZERO),
             "nobody comes back to ring later"
         );
-        node.quiet_waker(waker);
+        waker.hush();
     }
 }
