@@ -16,7 +16,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use criterion::{BatchSize, Criterion};
-use rustix::time::{ClockId, clock_gettime};
+use nix::time::{ClockId, clock_gettime};
 use swim::Swim;
 use swim::security::seal::aead::{PacketNumber, SESSION_SIZE, SealedHeader};
 use swim::security::seal::keyring::Keyring;
@@ -253,8 +253,8 @@ fn timed(act: impl FnOnce()) -> Duration {
 /// Measures the CPU time of this thread only, as other load of the machine must not count.
 fn cpu_timed(act: impl FnOnce()) -> Duration {
     let now = || {
-        let time = clock_gettime(ClockId::ThreadCPUTime);
-        Duration::try_from(time).expect("time does not run backwards")
+        let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID);
+        Duration::from(time.expect("each thread has such a clock"))
     };
     let start = now();
     act();

@@ -12,7 +12,7 @@ use std::time::Duration;
 use arbitrary::{Result, Unstructured};
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use rustix::time::{ClockId, clock_gettime};
+use nix::time::{ClockId, clock_gettime};
 use swim::Swim;
 use swim::config::{Config, Setting};
 use swim::identity::uri::Uri;
@@ -108,8 +108,8 @@ fn drain(swim: &mut Swim) -> usize {
 /// The CPU time of this thread.
 fn cost(act: impl FnOnce()) -> Duration {
     let now = || {
-        let time = clock_gettime(ClockId::ThreadCPUTime);
-        Duration::try_from(time).expect("time does not run backwards")
+        let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID);
+        Duration::from(time.expect("each thread has such a clock"))
     };
     let start = now();
     act();

@@ -9,8 +9,8 @@ use std::os::fd::AsFd;
 use std::thread;
 
 use node::clock::{self, Clock};
+use node::net::poll::{Errno, PollFd, PollFlags, poll};
 use node::net::socket::{Family, Filled, Inbox, Socket};
-use rustix::event::{PollFd, PollFlags, poll};
 use swim::identity::uri::Uri;
 use swim::time::{Micros, Now};
 use swim::wire::{Body, Extension, Message, MessageBuilder, MessageType, ack_data, ping_data};
@@ -305,19 +305,15 @@ fn wait_for_any<T: Query>(
 ) -> io::Result<Vec<usize>> {
     let mut fds = Vec::with_capacity(queries.len());
     for (connection, _query) in queries {
-        fds.push(PollFd::from_borrowed_fd(
-            connection.socket.as_fd(),
-            PollFlags::IN,
-        ));
+        fds.push(PollFd::new(connection.socket.as_fd(), PollFlags::POLLIN));
     }
-    let timeout = timeout.try_into().map_err(io::Error::other)?;
-    match poll(&mut fds, Some(&timeout)) {
-        Ok(_) | Err(rustix::io::Errno::INTR) => {}
+    match poll(&mut fds, timeout) {
+        Ok(_) | Err(Errno::EINTR) => {}
         Err(error) => return Err(error.into()),
     }
     let mut ready = Vec::new();
     for (index, fd) in fds.iter().enumerate() {
-        if !fd.revents().is_empty() {
+        if fd.any() != Some(false) {
             ready.push(index);
         }
     }

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use rustix::time::{ClockId, Timespec, clock_gettime};
+use nix::time::ClockId;
 
 use swim::time::{Micros, Now};
 
@@ -48,13 +48,13 @@ impl Clock {
 
     /// The wall clock alone.
     pub fn wall(&self) -> Micros {
-        let system = micros(clock_gettime(ClockId::Realtime));
+        let system = read(ClockId::CLOCK_REALTIME);
         Micros(system.0.saturating_add_signed(self.offset))
     }
 
     /// Lua's clock shows `lua`.
     pub fn follow(&mut self, lua: LuaTime) {
-        self.compare(lua, micros(clock_gettime(ClockId::Realtime)));
+        self.compare(lua, read(ClockId::CLOCK_REALTIME));
     }
 
     /// A fiber that computes for long leaves the clock of the event loop behind. A program that has
@@ -71,21 +71,22 @@ impl Clock {
 
 /// The monotonic clock alone.
 pub fn monotonic() -> Micros {
-    micros(clock_gettime(ClockId::Monotonic))
+    read(ClockId::CLOCK_MONOTONIC)
 }
 
 /// For how long a thread has run. It is not asked itself, so it need not run for that.
 #[derive(Clone, Copy, Debug)]
-pub struct ThreadClock(libc::clockid_t);
+pub struct ThreadClock(ClockId);
 
 impl ThreadClock {
     /// That of the thread that calls; `None` where the system has no such clocks.
     #[cfg(any(target_os = "linux", target_os = "freebsd"))]
     pub fn of_this_thread() -> Option<Self> {
         let mut id = 0;
-        // SAFETY: the thread exists, since it calls; `id` is written to by this call only.
+        // SAFETY: the calling thread exists, and `id` is valid for the time of the call. glibc makes the
+        // number from the thread's; the kernel refuses to read it once the thread has ended.
         let code = unsafe { libc::pthread_getcpuclockid(libc::pthread_self(), &raw mut id) };
-        (code == 0).then_some(Self(id))
+        (code == 0).then_some(Self(ClockId::from_raw(id)))
     }
 
     /// That of the thread that calls; `None` where the system has no such clocks.
@@ -96,21 +97,14 @@ impl ThreadClock {
 
     /// `None` once the thread has ended.
     pub fn ran(self) -> Option<Duration> {
-        let mut time = libc::timespec {
-            tv_sec: 0,
-            tv_nsec: 0,
-        };
-        // SAFETY: a clock that is not there is an error; `time` is written to by this call only.
-        let code = unsafe { libc::clock_gettime(self.0, &raw mut time) };
-        let seconds = u64::try_from(time.tv_sec).ok()?;
-        let nanos = u32::try_from(time.tv_nsec).ok()?;
-        (code == 0).then(|| Duration::new(seconds, nanos))
+        Some(self.0.now().ok()?.into())
     }
 }
 
-fn micros(time: Timespec) -> Micros {
-    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
-    let nanos = u64::try_from(time.tv_nsec).unwrap_or(0);
+fn read(clock: ClockId) -> Micros {
+    let time = clock.now().expect("every system has these two clocks");
+    let seconds = u64::try_from(time.tv_sec()).unwrap_or(0);
+    let nanos = u64::try_from(time.tv_nsec()).unwrap_or(0);
     Micros(seconds * 1_000_000 + nanos / 1000)
 }
 

@@ -2,16 +2,16 @@
 
 use core::time::Duration;
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
-use rustix::event::{PollFd, PollFlags, poll};
-
 use crate::error::Error;
 use crate::lineage::Heritage;
+use crate::net::poll::{self, PollFd, PollFlags, poll};
 use crate::net::socket::{Filled, Inbox, Socket};
 use crate::notify::waker::Waker;
 use crate::shared::Shared;
@@ -132,11 +132,13 @@ impl Driver {
 
     fn wait_for_end(&self, lines: &[Arc<UnixStream>], until: Micros) {
         let waker = self.waker.fd();
-        let mut fds = vec![PollFd::from_borrowed_fd(waker, PollFlags::IN)];
-        fds.extend(lines.iter().map(|line| PollFd::new(&**line, PollFlags::IN)));
+        let mut fds = vec![PollFd::new(waker, PollFlags::POLLIN)];
+        for line in lines {
+            fds.push(PollFd::new(line.as_fd(), PollFlags::POLLIN));
+        }
         let patience = until.since(clock::monotonic()).max(Self::WAIT_MIN);
-        let _ = poll(&mut fds, patience.try_into().ok().as_ref());
-        if !fds[0].revents().is_empty() {
+        let _ = poll(&mut fds, patience);
+        if !poll::events(&fds[0]).is_empty() {
             self.waker.hush();
         }
     }
@@ -163,7 +165,7 @@ impl Driver {
             let filled = if ready.is_empty() {
                 Filled::Dry
             } else {
-                inbox.fill(&self.socket, ready != PollFlags::IN)
+                inbox.fill(&self.socket, ready != PollFlags::POLLIN)
             };
             full_inboxes = if filled == Filled::Full {
                 full_inboxes + 1
@@ -191,11 +193,9 @@ impl Driver {
             Some(until) => until.since(clock::monotonic()).max(Self::WAIT_MIN),
             None => Self::SLEEP_MAX,
         };
-        let patience = patience.min(Self::SLEEP_MAX).try_into().ok();
-        let waker = self.waker.fd();
         let mut fds = [
-            PollFd::from_borrowed_fd(waker, PollFlags::IN),
-            PollFd::new(&*self.socket, PollFlags::IN),
+            PollFd::new(self.waker.fd(), PollFlags::POLLIN),
+            PollFd::new(self.socket.as_fd(), PollFlags::POLLIN),
         ];
         let fds = if wait.listening {
             &mut fds[..]
@@ -203,11 +203,14 @@ impl Driver {
             &mut fds[..1]
         };
         // Interrupted, or refused for want of memory: the next turn will see.
-        let _ = poll(fds, patience.as_ref());
-        if !fds[0].revents().is_empty() {
+        let _ = poll(fds, patience.min(Self::SLEEP_MAX));
+        if !poll::events(&fds[0]).is_empty() {
             self.waker.hush();
         }
-        fds.get(1).map_or(PollFlags::empty(), PollFd::revents)
+        match fds.get(1) {
+            Some(socket) => poll::events(socket),
+            None => PollFlags::empty(),
+        }
     }
 }
 
@@ -277,8 +280,8 @@ mod tests {
         node.heartbeat(&waker, None);
         waker.faults.store(12, Ordering::Relaxed);
         let is_rung = || {
-            let mut fds = [PollFd::from_borrowed_fd(waker.fd(), PollFlags::IN)];
-            poll(&mut fds, Some(&rustix::time::Timespec::default())).unwrap() == 1
+            let mut fds = [PollFd::new(waker.fd(), PollFlags::POLLIN)];
+            poll(&mut fds, Duration::ZERO).unwrap() == 1
         };
         assert!(!is_rung());
         // No call reaches the node: it wants a beat, and finds out by itself that there is none.

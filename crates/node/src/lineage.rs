@@ -11,9 +11,9 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
-use rustix::event::{PollFd, PollFlags, poll};
-use rustix::time::Timespec;
+use nix::sys::socket::{MsgFlags, recv};
 
+use crate::net::poll::{self, PollFd, PollFlags, poll};
 use swim::time::Micros;
 
 /// Who goes into the background ends soon after the fork. A child beside which its parent goes on for
@@ -134,15 +134,12 @@ pub struct Farewell(OwnedFd);
 
 impl Farewell {
     /// They take no longer than to be woken. One that is stopped keeps the port.
-    const PATIENCE: Timespec = Timespec {
-        tv_sec: 0,
-        tv_nsec: 100_000_000,
-    };
+    const PATIENCE: Duration = Duration::from_millis(100);
 
     /// Waits until all have closed it.
     pub fn wait(self) {
-        let mut fds = [PollFd::new(&self.0, PollFlags::empty())];
-        let _ = poll(&mut fds, Some(&Self::PATIENCE));
+        let mut fds = [PollFd::new(self.0.as_fd(), PollFlags::empty())];
+        let _ = poll(&mut fds, Self::PATIENCE);
     }
 }
 
@@ -156,15 +153,15 @@ enum Fate {
 }
 
 fn fate(ancestor: &UnixStream) -> Fate {
-    let mut fds = [PollFd::from_borrowed_fd(ancestor.as_fd(), PollFlags::IN)];
-    if poll(&mut fds, Some(&Timespec::default())).is_err() {
+    let mut fds = [PollFd::new(ancestor.as_fd(), PollFlags::POLLIN)];
+    if poll(&mut fds, Duration::ZERO).is_err() {
         return Fate::Lives;
     }
-    let seen = fds[0].revents();
+    let seen = poll::events(&fds[0]);
     // What was written before the end is still there: it is only peeked at, so that all children see it.
     if is_written(ancestor) {
         Fate::Left
-    } else if seen.contains(PollFlags::HUP) {
+    } else if seen.contains(PollFlags::POLLHUP) {
         Fate::Ended
     } else {
         Fate::Lives
@@ -173,10 +170,8 @@ fn fate(ancestor: &UnixStream) -> Fate {
 
 fn is_written(ancestor: &UnixStream) -> bool {
     let mut byte = [0_u8];
-    let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
-    // SAFETY: the descriptor is open, and the buffer has one byte.
-    let size = unsafe { libc::recv(ancestor.as_raw_fd(), byte.as_mut_ptr().cast(), 1, flags) };
-    size == 1
+    let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
+    recv(ancestor.as_raw_fd(), &mut byte, flags) == Ok(1)
 }
 
 #[cfg(test)]

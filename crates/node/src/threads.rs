@@ -1,9 +1,9 @@
 //! Threads that have a name, and leave the signals to Tarantool.
 
 use std::io;
-use std::mem::MaybeUninit;
-use std::ptr;
 use std::thread::{Builder, JoinHandle};
+
+use nix::sys::signal::{SigSet, SigmaskHow};
 
 /// Ample for the engine, whose recursion is bounded, and for what name services load into
 /// `getaddrinfo`. Memory is taken up only as it is touched.
@@ -13,7 +13,7 @@ const STACK_SIZE: usize = 1 << 20;
 pub fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
     // A thread starts with the mask of the one that made it: blocking them from within the thread
     // would leave an instant in which it could be hit.
-    let _blocked = SignalsBlocked::new();
+    let _blocked = SignalsBlocked::new()?;
     Builder::new()
         .name(name.into())
         .stack_size(STACK_SIZE)
@@ -22,30 +22,20 @@ pub fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<Joi
 
 /// While it lives, the current thread receives no signals.
 struct SignalsBlocked {
-    before: libc::sigset_t,
+    before: SigSet,
 }
 
 impl SignalsBlocked {
-    fn new() -> Self {
-        let mut all = MaybeUninit::uninit();
-        let mut before = MaybeUninit::uninit();
-        // SAFETY: both point to sets that live long enough. `sigfillset` fills the first, and
-        // `pthread_sigmask`, which fails only for an unknown first argument, the second.
-        let before = unsafe {
-            libc::sigfillset(all.as_mut_ptr());
-            libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
-            before.assume_init()
-        };
-        Self { before }
+    fn new() -> io::Result<Self> {
+        let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
+        Ok(Self { before })
     }
 }
 
 impl Drop for SignalsBlocked {
     fn drop(&mut self) {
-        // SAFETY: `before` is an initialized set, and no old one is asked for.
-        unsafe {
-            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.before, ptr::null_mut())
-        };
+        // It fails only for an unknown operation.
+        let _ = self.before.thread_set_mask();
     }
 }
 

@@ -11,8 +11,8 @@ use std::process::{self, Child, ChildStdin, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use node::net::poll::{PollFd, PollFlags, poll};
 use node::{Node, Waker, clock, node};
-use rustix::event::{PollFd, PollFlags, poll};
 use swim::config::Setting;
 use swim::identity::uri::Uri;
 use swim::table::claim::Status;
@@ -385,13 +385,9 @@ fn probed(observer: &Node, member: &Uri) -> PingOutcome {
 
 fn until_rung(waker: &Waker, holds: impl Fn() -> bool) {
     while !holds() {
-        let mut fds = [PollFd::from_borrowed_fd(waker.fd(), PollFlags::IN)];
-        let patience = Duration::from_secs(30).try_into().unwrap();
-        assert_eq!(
-            poll(&mut fds, Some(&patience)).unwrap(),
-            1,
-            "nobody has rung"
-        );
+        let mut fds = [PollFd::new(waker.fd(), PollFlags::POLLIN)];
+        let patience = Duration::from_secs(30);
+        assert_eq!(poll(&mut fds, patience).unwrap(), 1, "nobody has rung");
         waker.hush();
     }
 }

@@ -23,7 +23,6 @@ pub enum Word {
 
 #[cfg(target_os = "linux")]
 mod linux {
-    use core::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
     use std::os::fd::{AsFd, AsRawFd};
 
     use nix::errno::Errno;
@@ -34,6 +33,7 @@ mod linux {
 
     use super::Word;
     use crate::net::socket::Family;
+    use crate::resolve::getaddrinfo::socket_address;
 
     /// Asks for word of what is sent from `socket`.
     ///
@@ -65,18 +65,11 @@ mod linux {
             }
             _ => false,
         });
-        refused.then_some(Word::Refused(recipient(word.address.as_ref()?)?))
+        refused.then_some(Word::Refused(socket_address(word.address.as_ref()?)?))
     }
 
     fn is_refusal(error: &libc::sock_extended_err) -> bool {
         i32::try_from(error.ee_errno) == Ok(Errno::ECONNREFUSED as i32)
-    }
-
-    fn recipient(address: &SockaddrStorage) -> Option<SocketAddr> {
-        let v4 = address.as_sockaddr_in();
-        let v6 = address.as_sockaddr_in6();
-        v4.map(|v4| SocketAddrV4::from(*v4).into())
-            .or(v6.map(|v6| SocketAddrV6::from(*v6).into()))
     }
 }
 

@@ -6,10 +6,12 @@
 //! | `binding` | the address of the socket, and its change |
 //! | `icmp` | ICMP errors that come back for datagrams |
 //! | `ingress_limit` | how much is taken in, and from which senders |
+//! | [`poll`] | waiting for descriptors |
 //! | [`interfaces`] | the networks of this machine |
 
 pub mod binding;
 pub mod icmp;
 pub mod ingress_limit;
 pub mod interfaces;
+pub mod poll;
 pub mod socket;

@@ -10,10 +10,10 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd};
 use std::sync::Arc;
 use std::thread;
 
-use rustix::event::{PollFd, PollFlags, poll};
 use socket2::{Domain, Protocol, Type};
 
 use crate::net::icmp::{Word, ask_for_word, take_word};
+use crate::net::poll::{PollFd, PollFlags, poll};
 use crate::{Micros, clock};
 
 /// How much may wait to be received: the datagrams of a second from a thousand members that all
@@ -57,15 +57,15 @@ impl Socket {
         })
     }
 
-    /// The same socket, with no other owner.
+    /// Takes the socket out of its `Arc`, whatever other references there are.
     ///
     /// # Safety
-    /// No other reference to it is ever used, or dropped.
+    /// No other reference is ever used or dropped.
     pub unsafe fn reclaimed(self: Arc<Self>) -> Self {
         let bound = self.bound;
         let descriptor = self.udp.as_raw_fd();
         mem::forget(self);
-        // SAFETY: it is open, and as promised nothing else closes it.
+        // SAFETY: the descriptor is open, and the caller promises that nothing else closes it.
         let udp = unsafe { UdpSocket::from_raw_fd(descriptor) };
         Self { udp, bound }
     }
@@ -111,8 +111,8 @@ impl Socket {
     }
 
     fn wait_for_room(&self, patience: Duration) {
-        let mut fds = [PollFd::new(&self.udp, PollFlags::OUT)];
-        let _ = poll(&mut fds, patience.try_into().ok().as_ref());
+        let mut fds = [PollFd::new(self.udp.as_fd(), PollFlags::POLLOUT)];
+        let _ = poll(&mut fds, patience);
     }
 }
 
@@ -279,6 +279,8 @@ impl Inbox {
 
 #[cfg(test)]
 mod tests {
+    use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+
     use super::*;
 
     fn pair(one: u16, other: u16) -> [Socket; 2] {
@@ -290,8 +292,8 @@ mod tests {
         let [socket, other] = pair(33_000, 33_001);
         let taken = Socket::open(socket.bound()).unwrap_err();
         assert_eq!(taken.kind(), ErrorKind::AddrInUse);
-        let flags = rustix::io::fcntl_getfd(&other).unwrap();
-        assert!(flags.contains(rustix::io::FdFlags::CLOEXEC));
+        let flags = fcntl(&other, FcntlArg::F_GETFD).unwrap();
+        assert_eq!(flags, FdFlag::FD_CLOEXEC.bits());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::io::{FdFlags, fcntl_setfd};
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
 use swim::time::Micros;
 
@@ -120,9 +120,10 @@ impl AsRawFd for Waker {
 
 /// Gives the number of `stale` to what `fresh` is.
 fn replace(fresh: &UnixStream, stale: &UnixStream) {
-    // SAFETY: both descriptors are ours and stay open; the call touches no memory.
+    // SAFETY: the call touches no memory. The kernel replaces what the number means in one step, so the
+    // number stays open, and `stale` goes on owning it: an end of a socket pair before and after.
     unsafe { libc::dup2(fresh.as_raw_fd(), stale.as_raw_fd()) };
-    let _ = fcntl_setfd(stale, FdFlags::CLOEXEC);
+    let _ = fcntl(stale, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC));
 }
 
 /// When to ring for Lua: at once for what somebody waits for, at most ten times a second for news.
@@ -188,13 +189,15 @@ impl WakeThrottle {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::poll::{PollFd, PollFlags, poll};
 
     fn readable(waker: &Waker) -> bool {
-        let mut fds = [rustix::event::PollFd::from_borrowed_fd(
-            waker.fd(),
-            rustix::event::PollFlags::IN,
-        )];
-        rustix::event::poll(&mut fds, Some(&rustix::time::Timespec::default())).unwrap() == 1
+        turns_readable(waker, Duration::ZERO)
+    }
+
+    fn turns_readable(waker: &Waker, patience: Duration) -> bool {
+        let mut fds = [PollFd::new(waker.fd(), PollFlags::POLLIN)];
+        poll(&mut fds, patience).unwrap() == 1
     }
 
     #[test]
@@ -224,16 +227,8 @@ mod tests {
             });
             let mut heard = 0;
             while heard < 200_000 {
-                let mut fds = [rustix::event::PollFd::from_borrowed_fd(
-                    waker.fd(),
-                    rustix::event::PollFlags::IN,
-                )];
-                let patience = rustix::time::Timespec {
-                    tv_sec: 10,
-                    tv_nsec: 0,
-                };
-                let woken = rustix::event::poll(&mut fds, Some(&patience)).unwrap();
-                assert_eq!(woken, 1, "slept on with {heard} of {said:?} heard");
+                let woken = turns_readable(&waker, Duration::from_secs(10));
+                assert!(woken, "slept on with {heard} of {said:?} heard");
                 waker.hush();
                 heard = said.load(Ordering::Relaxed);
             }
@@ -267,11 +262,8 @@ mod tests {
         assert!(!readable(&waker));
         waker.ring().unwrap();
         assert!(readable(&waker));
-        assert!(
-            rustix::io::fcntl_getfd(waker.fd())
-                .unwrap()
-                .contains(FdFlags::CLOEXEC)
-        );
+        let flags = fcntl(waker.fd(), FcntlArg::F_GETFD).unwrap();
+        assert_eq!(flags, FdFlag::FD_CLOEXEC.bits());
     }
 
     #[test]

@@ -1,69 +1,67 @@
 //! The name resolver of the system.
 
 use core::ffi::CStr;
-use core::mem;
-use core::net::SocketAddr;
+use core::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
 use core::ptr;
 use std::ffi::CString;
 use std::io;
 
-use socket2::SockAddr;
+use nix::sys::socket::{SockaddrLike, SockaddrStorage};
 
 use crate::error::system_text;
 use crate::net::socket::Family;
 
-/// The first address of `host` that is of this kind, with port 0; else the system's own words.
-/// Takes as long as it takes.
+/// Looks up the first address of `host` that is of this family. Returns it with port 0, or the text of
+/// the system that says why there is none. Blocks until the resolver answers or gives up.
 pub fn getaddrinfo(host: &str, family: Family) -> Result<SocketAddr, String> {
     let host = CString::new(host).map_err(|_| unknown_name())?;
-    let family = match family {
-        Family::V4 => libc::AF_INET,
-        Family::V6 => libc::AF_INET6,
+    let hints = libc::addrinfo {
+        ai_flags: 0,
+        ai_family: match family {
+            Family::V4 => libc::AF_INET,
+            Family::V6 => libc::AF_INET6,
+        },
+        ai_socktype: libc::SOCK_DGRAM,
+        ai_protocol: 0,
+        ai_addrlen: 0,
+        ai_addr: ptr::null_mut(),
+        ai_canonname: ptr::null_mut(),
+        ai_next: ptr::null_mut(),
     };
-    // SAFETY: all zeroes is how the hints are to be initialized, and null pointers are among them.
-    let mut hints: libc::addrinfo = unsafe { mem::zeroed() };
-    hints.ai_family = family;
-    hints.ai_socktype = libc::SOCK_DGRAM;
     let mut list = ptr::null_mut();
-    // SAFETY: `host` is a C string, a service is not asked for, hints and list are valid.
+    // SAFETY: `host` is a C string, a null service means none, and `hints` and `list` are valid for the
+    // time of the call. POSIX promises that several threads may call it at once.
     let code =
         unsafe { libc::getaddrinfo(host.as_ptr(), ptr::null(), &raw const hints, &raw mut list) };
     if code != 0 {
         return Err(reason(code));
     }
-    // SAFETY: the call has succeeded, so `list` has one entry at least.
-    let address = unsafe { first(list) };
-    // SAFETY: `list` was made by `getaddrinfo`, and is not used any more.
+    // SAFETY: POSIX promises that a call that succeeds returns a list of at least one entry, whose address
+    // is valid until `freeaddrinfo`. nix copies it, and rejects a length that does not fit its family.
+    let address = unsafe { SockaddrStorage::from_raw((*list).ai_addr, Some((*list).ai_addrlen)) };
+    // SAFETY: `list` was made by `getaddrinfo`, and nothing refers to it any more.
     unsafe { libc::freeaddrinfo(list) };
-    address.ok_or_else(unknown_name)
+    match address {
+        Some(address) => socket_address(&address).ok_or_else(unknown_name),
+        None => Err(unknown_name()),
+    }
 }
 
-/// # Safety
-/// `list` was returned by `getaddrinfo`.
-unsafe fn first(list: *const libc::addrinfo) -> Option<SocketAddr> {
-    // SAFETY: as promised.
-    let (address, length) = unsafe { ((*list).ai_addr, (*list).ai_addrlen) };
-    if length as usize > size_of::<socket2::SockAddrStorage>() {
-        return None;
+/// `address`, if it is one of IPv4 or IPv6.
+pub fn socket_address(address: &SockaddrStorage) -> Option<SocketAddr> {
+    if let Some(v4) = address.as_sockaddr_in() {
+        return Some(SocketAddrV4::from(*v4).into());
     }
-    let copy = |storage: *mut socket2::SockAddrStorage, size: *mut libc::socklen_t| {
-        // SAFETY: `address` has `length` bytes, and the storage is no smaller.
-        unsafe {
-            ptr::copy_nonoverlapping(address.cast::<u8>(), storage.cast::<u8>(), length as usize);
-            size.write(length);
-        }
-        Ok(())
-    };
-    // SAFETY: `copy` puts an address of its length into the storage.
-    let ((), address) = unsafe { SockAddr::try_init(copy) }.ok()?;
-    address.as_socket()
+    let v6 = address.as_sockaddr_in6()?;
+    Some(SocketAddrV6::from(*v6).into())
 }
 
 fn reason(code: libc::c_int) -> String {
     if code == libc::EAI_SYSTEM {
         return system_text(&io::Error::last_os_error());
     }
-    // SAFETY: it returns a C string that is never freed, for every number.
+    // SAFETY: POSIX promises a C string for every number. In glibc it is a constant, or its translation
+    // in a catalogue of messages that stays mapped.
     let text = unsafe { CStr::from_ptr(libc::gai_strerror(code)) };
     text.to_string_lossy().into_owned()
 }

@@ -12,8 +12,8 @@ use std::net::{SocketAddr, UdpSocket};
 use std::thread;
 use std::time::Duration;
 
+use node::net::poll::{PollFd, PollFlags, poll};
 use node::{Node, Waker, clock};
-use rustix::event::{PollFd, PollFlags, poll};
 use swim::PingOutcome;
 use swim::identity::uri::Uri;
 use swim::table::claim::Status;
@@ -80,6 +80,6 @@ fn is_free(port: u16) -> bool {
 }
 
 fn is_rung(waker: &Waker, patience: Duration) -> bool {
-    let mut fds = [PollFd::from_borrowed_fd(waker.fd(), PollFlags::IN)];
-    poll(&mut fds, Some(&patience.try_into().unwrap())).unwrap() == 1
+    let mut fds = [PollFd::new(waker.fd(), PollFlags::POLLIN)];
+    poll(&mut fds, patience).unwrap() == 1
 }
