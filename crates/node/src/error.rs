@@ -1,6 +1,5 @@
 //! Why a call failed, in words for the user.
 
-use core::fmt;
 use std::any::Any;
 use std::io;
 use std::sync::Arc;
@@ -8,87 +7,72 @@ use std::sync::Arc;
 use swim::Refused;
 
 /// Why a call failed. `Display` is the text for the user.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// Nothing that could be looked up.
+    /// The host cannot be looked up: it is no name and no address.
+    #[error("bad host '{0}': a name, an IPv4 address, or an IPv6 address in brackets expected")]
     BadHost(String),
-    /// Not in 1..=65535.
+    /// The port is not in 1..=65535.
+    #[error("bad port {0}: 1..65535 expected")]
     BadPort(u16),
-    /// No address, or not of the kind that the host is.
+    /// The address to bind is none, or not of the host's family.
+    #[error("bad address to bind '{0}': an IPv4 or IPv6 address of the host's kind expected")]
     BadBind(String),
-    /// The system does not let us have the socket.
+    /// The system refuses the socket.
+    #[error("Socket bind error ({port}/udp): {reason}")]
     Bind {
         /// The port that was asked for.
         port: u16,
-        /// The system's own words.
+        /// The text of the system.
         reason: String,
     },
-    /// Only who takes part can do that.
+    /// The call needs a node that takes part in a group.
+    #[error("{}", Refused::NotInitialized)]
     NotInitialized,
     /// The system has run out of something.
+    #[error("{action}: {reason}")]
     System {
-        /// What we wanted to do.
+        /// What was attempted.
         action: &'static str,
-        /// The system's own words.
+        /// The text of the system.
         reason: String,
     },
-    /// A mistake of ours: the engine has stopped for good, with this message.
+    /// A bug of this program: the engine has stopped for good, with this message.
+    #[error("membership engine failed: {0}")]
     Engine(Arc<str>),
 }
 
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::BadHost(host) => {
-                write!(
-                    f,
-                    "bad host '{host}': a name, an IPv4 address, or an IPv6 address in brackets expected"
-                )
-            }
-            Self::BadPort(port) => write!(f, "bad port {port}: 1..65535 expected"),
-            Self::BadBind(bind) => {
-                write!(
-                    f,
-                    "bad address to bind '{bind}': an IPv4 or IPv6 address of the host's kind expected"
-                )
-            }
-            Self::Bind { port, reason } => write!(f, "Socket bind error ({port}/udp): {reason}"),
-            Self::NotInitialized => Refused::NotInitialized.fmt(f),
-            Self::System { action, reason } => write!(f, "{action}: {reason}"),
-            Self::Engine(message) => write!(f, "membership engine failed: {message}"),
-        }
-    }
-}
-
-impl std::error::Error for Error {}
-
 impl Error {
     /// `action` failed with `error`.
-    pub(super) fn system(action: &'static str, error: &io::Error) -> Self {
+    pub(crate) fn system(action: &'static str, error: &io::Error) -> Self {
         Self::System {
             action,
             reason: system_text(error),
         }
     }
 
-    /// What a panic left behind.
-    pub(super) fn panicked(panic: &(dyn Any + Send)) -> Self {
-        let message = panic.downcast_ref::<&str>().copied();
-        let message = message.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-        Self::Engine(message.unwrap_or("unknown reason").into())
+    /// The engine failed with the message of a panic.
+    pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Self {
+        let message = if let Some(text) = panic.downcast_ref::<&str>() {
+            text
+        } else if let Some(text) = panic.downcast_ref::<String>() {
+            text
+        } else {
+            "unknown reason"
+        };
+        Self::Engine(message.into())
     }
 }
 
-/// The text of `strerror`, which people know, without the number that Rust adds.
+/// The text of `strerror`, which operators know, without the number that Rust adds.
 pub fn system_text(error: &io::Error) -> String {
     let text = error.to_string();
-    match error.raw_os_error() {
-        Some(number) => text
-            .strip_suffix(&format!(" (os error {number})"))
-            .unwrap_or(&text)
-            .into(),
-        None => text,
+    if let Some(number) = error.raw_os_error()
+        && let Some(bare) = text.strip_suffix(&format!(" (os error {number})"))
+    {
+        return bare.into();
     }
+    text
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! What was wrong with datagrams to and from members lately: for those who look for the sick one.
 
-use core::fmt;
 use core::time::Duration;
 
 use crate::resolve::cache::Cache;
@@ -20,29 +19,25 @@ pub struct DeliveryErrors {
     last: Cache<Uri, Option<(DeliveryError, Micros)>>,
 }
 
-/// What was wrong with a datagram.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Why a datagram to or from a member was lost.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DeliveryError {
-    /// The system did not send it, and said why.
+    /// The system did not send it, for this reason.
+    #[error("the system sends nothing to it: {0}")]
     Unsent(String),
-    /// Nobody has the port that it went to.
+    /// The host answered that no process has the port.
+    #[error("its port is closed: no process has it")]
     Refused,
     /// It came from the member's address, and was dropped.
+    #[error("{}", explain(*.0))]
     Dropped(DropReason),
 }
 
-impl fmt::Display for DeliveryError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unsent(reason) => write!(f, "the system sends nothing to it: {reason}"),
-            Self::Refused => write!(f, "its port is closed: no process has it"),
-            Self::Dropped(why) => match why.explanation() {
-                Some(advice) => write!(f, "what comes from its address is {advice}"),
-                None => write!(
-                    f,
-                    "what comes from its address cannot be decoded: has it another encryption key?"
-                ),
-            },
+fn explain(reason: DropReason) -> String {
+    match reason.explanation() {
+        Some(explanation) => format!("what comes from its address is {explanation}"),
+        None => {
+            "what comes from its address cannot be decoded: has it another encryption key?".into()
         }
     }
 }
