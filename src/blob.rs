@@ -3,7 +3,7 @@
 use rmp::encode as msgpack;
 
 use node::net::interfaces::Interface;
-use node::{Greeting, Line};
+use node::{BroadcastPing, Line};
 use swim::config::{Config, Setting};
 use swim::table::member::Member;
 use swim::{Changes, Part};
@@ -105,17 +105,17 @@ pub fn interfaces(interfaces: &[Interface]) -> Vec<u8> {
 }
 
 /// `[[[address, why it was not sent or nil], …], why there are none or nil]`.
-pub fn greetings(greetings: &Result<Vec<Greeting>, String>) -> Vec<u8> {
+pub fn broadcast_pings(pings: &Result<Vec<BroadcastPing>, String>) -> Vec<u8> {
     let mut blob = Vec::new();
-    let sent = greetings.as_deref().unwrap_or_default();
+    let sent = pings.as_deref().unwrap_or_default();
     array(&mut blob, 2);
     array(&mut blob, sent.len());
-    for greeting in sent {
+    for ping in sent {
         array(&mut blob, 2);
-        text(&mut blob, greeting.to.to_string().as_bytes());
-        text_or_nil(&mut blob, greeting.sent.as_ref().err());
+        text(&mut blob, ping.to.to_string().as_bytes());
+        text_or_nil(&mut blob, ping.sent.as_ref().err());
     }
-    text_or_nil(&mut blob, greetings.as_ref().err());
+    text_or_nil(&mut blob, pings.as_ref().err());
     blob
 }
 

@@ -214,10 +214,10 @@ fn is_resolving(_: &Lua, uri: BString) -> Answer<bool> {
     Ok(node().is_resolving(&uri))
 }
 
-/// Asks all members that broadcasts reach to ping the local node. See [`blob::greetings`].
+/// Asks all members that broadcasts reach to ping the local node. See [`blob::broadcast_pings`].
 fn broadcast(_: &Lua, port: u16) -> Answer<BString> {
-    let greetings = node().broadcast(port).map_err(message)?;
-    Ok(blob::greetings(&greetings).into())
+    let pings = node().broadcast(port).map_err(message)?;
+    Ok(blob::broadcast_pings(&pings).into())
 }
 
 /// Returns the networks of this machine, see [`blob::interfaces`].

@@ -285,7 +285,10 @@ impl Client {
         loop {
             // The kernel reports a closed port as an error of the socket. Asking costs little.
             let filled = inbox.fill(&connection.socket, true);
-            if inbox.refusals().any(|refused| refused == connection.node) {
+            if inbox
+                .closed_ports()
+                .any(|refused| refused == connection.node)
+            {
                 query.handle_error(QueryError::Closed);
             }
             for (datagram, source) in inbox.iter() {

@@ -1,4 +1,4 @@
-//! The two clocks. Nothing else in the crate finds out what time it is.
+//! The two clocks. Nothing else in the crate reads the time.
 
 use core::time::Duration;
 
@@ -6,15 +6,15 @@ use nix::time::ClockId;
 
 use swim::time::{Micros, Now};
 
-/// Two readings of one clock are this far apart at most.
+/// Two readings of one clock differ by less than this.
 const TOLERANCE: Duration = Duration::from_millis(50);
 
 /// What Lua programs see as the time: `fiber.time64()`, which a program may replace.
 #[derive(Clone, Copy, Debug)]
 pub struct LuaTime {
-    /// What it shows.
+    /// The time that it shows.
     pub shown: Micros,
-    /// For how long the clock of the event loop has stood still: it does between two turns of the loop.
+    /// How long ago the event loop updated its clock: it does once in each turn of the loop.
     pub lag: Duration,
 }
 
@@ -35,9 +35,9 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// Both clocks.
+    /// Reads both clocks.
     ///
-    /// To be read under the lock that guards the protocol: time must not go back from one input to
+    /// To be called under the lock that guards the protocol: time must not go back from one input to
     /// the next.
     pub fn now(&self) -> Now {
         Now {
@@ -46,19 +46,19 @@ impl Clock {
         }
     }
 
-    /// The wall clock alone.
+    /// Reads the wall clock.
     pub fn wall(&self) -> Micros {
         let system = read(ClockId::CLOCK_REALTIME);
         Micros(system.0.saturating_add_signed(self.offset))
     }
 
-    /// Lua's clock shows `lua`.
+    /// Follows Lua's clock, which shows `lua`.
     pub fn follow(&mut self, lua: LuaTime) {
         self.compare(lua, read(ClockId::CLOCK_REALTIME));
     }
 
-    /// A fiber that computes for long leaves the clock of the event loop behind. A program that has
-    /// replaced Lua's clock may have one that does not lag: either way it shows what it showed before.
+    /// While a fiber computes, the clock of the event loop lags behind. A clock that a program has put in
+    /// place of Lua's may not. If the offset is the same in either case, nothing has changed.
     fn compare(&mut self, lua: LuaTime, system: Micros) {
         let lagging = difference(lua.shown, system);
         let steady = difference(lua.shown + lua.lag, system);
@@ -69,17 +69,17 @@ impl Clock {
     }
 }
 
-/// The monotonic clock alone.
+/// Reads the monotonic clock.
 pub fn monotonic() -> Micros {
     read(ClockId::CLOCK_MONOTONIC)
 }
 
-/// For how long a thread has run. It is not asked itself, so it need not run for that.
+/// Tells how long a thread has run, without the help of that thread.
 #[derive(Clone, Copy, Debug)]
 pub struct ThreadClock(ClockId);
 
 impl ThreadClock {
-    /// That of the thread that calls; `None` where the system has no such clocks.
+    /// The clock of the calling thread; `None` where the system has no such clocks.
     #[cfg(any(target_os = "linux", target_os = "freebsd"))]
     pub fn of_this_thread() -> Option<Self> {
         let mut id = 0;
@@ -89,14 +89,14 @@ impl ThreadClock {
         (code == 0).then_some(Self(ClockId::from_raw(id)))
     }
 
-    /// That of the thread that calls; `None` where the system has no such clocks.
+    /// The clock of the calling thread; `None` where the system has no such clocks.
     #[cfg(not(any(target_os = "linux", target_os = "freebsd")))]
     pub fn of_this_thread() -> Option<Self> {
         None
     }
 
-    /// `None` once the thread has ended.
-    pub fn ran(self) -> Option<Duration> {
+    /// Returns `None` once the thread has ended.
+    pub fn cpu_time(self) -> Option<Duration> {
         Some(self.0.now().ok()?.into())
     }
 }
@@ -135,7 +135,7 @@ mod tests {
         clock.compare(lua(100 * SECOND - 49_000, 0), Micros(100 * SECOND));
         clock.compare(lua(100 * SECOND, 3 * SECOND), Micros(103 * SECOND));
         assert_eq!(clock.offset, 0);
-        // Also that of a clock that was set, and where the clock that was set does not lag.
+        // So is that of a clock that was set. A clock that was set may also not lag.
         clock.compare(lua(105 * SECOND, 0), Micros(100 * SECOND));
         clock.compare(lua(106 * SECOND, 2 * SECOND), Micros(103 * SECOND));
         clock.compare(lua(109 * SECOND, 2 * SECOND), Micros(104 * SECOND));
@@ -154,29 +154,29 @@ mod tests {
     }
 
     #[test]
-    fn the_clock_of_a_thread_shows_how_long_it_has_computed_and_not_how_long_it_has_slept() {
+    fn the_clock_of_a_thread_shows_how_long_it_computed_but_not_how_long_it_slept() {
         use std::sync::mpsc::channel;
-        let (tell, told) = channel();
-        let (compute, asked) = channel();
+        let (reply, replies) = channel();
+        let (compute, requests) = channel();
         std::thread::scope(|scope| {
             scope.spawn(move || {
                 let clock = ThreadClock::of_this_thread().unwrap();
-                tell.send(clock).unwrap();
-                for time in asked {
-                    let enough = clock.ran().unwrap() + time;
-                    while clock.ran().unwrap() < enough {}
-                    tell.send(clock).unwrap();
+                reply.send(clock).unwrap();
+                for time in requests {
+                    let enough = clock.cpu_time().unwrap() + time;
+                    while clock.cpu_time().unwrap() < enough {}
+                    reply.send(clock).unwrap();
                 }
             });
-            let clock = told.recv().unwrap();
+            let clock = replies.recv().unwrap();
             let (time, started) = (Duration::from_millis(30), monotonic());
             while monotonic().since(started) < 10 * time {
                 std::thread::sleep(time);
             }
-            let slept = clock.ran().unwrap();
+            let slept = clock.cpu_time().unwrap();
             assert!(slept < time, "{slept:?} while it waited");
             compute.send(time).unwrap();
-            let ran = told.recv().unwrap().ran().unwrap() - slept;
+            let ran = replies.recv().unwrap().cpu_time().unwrap() - slept;
             assert!(ran >= time, "{ran:?}");
             drop(compute);
         });

@@ -1,4 +1,4 @@
-//! What is left to do once the lock is released: the system calls.
+//! The system calls that are left to do once the lock is released.
 
 use core::net::SocketAddr;
 use std::io;
@@ -11,69 +11,69 @@ use swim::Transmit;
 use swim::identity::uri::Uri;
 use swim::time::Micros;
 
-/// What came of a turn at the protocol.
+/// What a turn with the state leads to.
 #[derive(Default)]
-#[must_use = "datagrams are to be sent, and sleepers to be woken"]
+#[must_use = "datagrams are to be sent, and threads to be woken"]
 pub struct Effects {
     /// Datagrams, and where they go.
     pub sends: Vec<(SocketAddr, Transmit)>,
-    /// From where.
+    /// The socket to send them with.
     pub socket: Option<Arc<Socket>>,
     /// Names that are to be resolved.
     pub questions: Vec<Question>,
-    /// By whom.
-    pub desk: Option<Arc<ResolverHandle>>,
-    /// Lua is to look.
-    pub wakers: Vec<Arc<Waker>>,
-    /// The engine sleeps too long.
-    pub waker: Option<Arc<Waker>>,
+    /// The resolver to ask.
+    pub resolver: Option<Arc<ResolverHandle>>,
+    /// The wakers of Lua states that have something to see.
+    pub lua_wakers: Vec<Arc<Waker>>,
+    /// The waker of the engine, if it would sleep for too long.
+    pub engine_waker: Option<Arc<Waker>>,
     /// When something is to be done next.
     pub deadline: Option<Micros>,
 }
 
 /// What the system refused to do.
 #[derive(Debug, Default)]
-#[must_use = "those who wait are to be told"]
-pub struct Refused {
-    /// Datagrams that were not sent: to whom, and why not.
+#[must_use = "the protocol is to be told"]
+pub struct Failures {
+    /// Datagrams that were not sent: their recipients, and why.
     pub sends: Vec<(Uri, io::Error)>,
     /// Why Tarantool's thread was not woken.
-    pub waker: Option<io::Error>,
+    pub wake: Option<io::Error>,
 }
 
-impl Refused {
-    /// Whether there is nothing.
+impl Failures {
+    /// Whether nothing failed.
     pub const fn is_empty(&self) -> bool {
-        self.sends.is_empty() && self.waker.is_none()
+        self.sends.is_empty() && self.wake.is_none()
     }
 }
 
 impl Effects {
-    /// Does them, and returns what could not be done. Waits for room in the send buffer until `give_up`
-    /// at most.
-    pub fn perform(self, give_up: Micros) -> Refused {
-        let mut refused = Refused::default();
+    /// Makes the system calls, and returns which of them failed. Waits for room in the send buffer until
+    /// `give_up`.
+    pub fn perform(self, give_up: Micros) -> Failures {
+        let mut failures = Failures::default();
         if let Some(socket) = self.socket {
             for (address, Transmit { to, datagram, .. }) in self.sends {
                 if let Err(error) = socket.send(&datagram, address, give_up) {
-                    refused.sends.push((to, error));
+                    failures.sends.push((to, error));
                 }
             }
         }
-        if let Some(desk) = self.desk {
-            self.questions
-                .into_iter()
-                .for_each(|question| desk.ask(question));
-        }
-        for waker in &self.wakers {
-            if let Err(error) = waker.ring() {
-                refused.waker = Some(error);
+        if let Some(resolver) = self.resolver {
+            for question in self.questions {
+                resolver.ask(question);
             }
         }
-        if let Some(waker) = self.waker {
-            // The engine sleeps for `Driver::SLEEP_MAX` at most: it is late, and no more than that.
-            let _ = waker.ring();
+        for waker in &self.lua_wakers {
+            if let Err(error) = waker.wake() {
+                failures.wake = Some(error);
+            }
         }
-        refused
+        if let Some(waker) = self.engine_waker {
+            // If that fails, the engine wakes by itself, `Driver::SLEEP_MAX` later at most.
+            let _ = waker.wake();
+        }
+        failures
     }
 }

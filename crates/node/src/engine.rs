@@ -1,4 +1,4 @@
-//! The thread that receives datagrams and keeps the deadlines.
+//! The thread that receives datagrams and serves the deadlines.
 
 use core::time::Duration;
 use std::io;
@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use crate::error::Error;
-use crate::lineage::Heritage;
+use crate::handover::SocketOwner;
 use crate::net::poll::{self, PollFd, PollFlags, poll};
 use crate::net::socket::{Filled, Inbox, Socket};
 use crate::notify::waker::Waker;
@@ -26,7 +26,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Starts it.
+    /// Starts the thread.
     pub fn start(
         shared: &Arc<Shared>,
         socket: &Arc<Socket>,
@@ -47,18 +47,18 @@ impl Engine {
         })
     }
 
-    /// Stops it, and waits until it has let go of the socket. That takes no longer than a turn of
-    /// its loop, which never blocks.
+    /// Stops the thread, and waits until it has released the socket. That takes no longer than a turn of its
+    /// loop, which never blocks.
     pub fn stop(self) {
         self.stop.store(true, Ordering::Release);
-        // Where that fails, it takes up to `Driver::SLEEP_MAX`.
-        let _ = self.waker.ring();
-        // It catches its own panics.
+        // If that fails, the thread wakes by itself, `Driver::SLEEP_MAX` later at most.
+        let _ = self.waker.wake();
+        // The thread catches its own panics.
         let _ = self.thread.join();
     }
 }
 
-/// What the thread has.
+/// What the thread works with.
 struct Driver {
     shared: Arc<Shared>,
     socket: Arc<Socket>,
@@ -66,62 +66,60 @@ struct Driver {
     stop: Arc<AtomicBool>,
 }
 
-/// What the thread waits for, besides being woken.
+/// What the thread waits for next, besides being woken.
 #[derive(Clone, Copy, Debug)]
 pub struct Wait {
-    /// The time.
+    /// The time, if there is something to be done.
     pub until: Option<Micros>,
-    /// A datagram.
-    pub listening: bool,
-    /// How large it may be: what is larger is not taken in.
+    /// The size of the largest datagram that is accepted.
     pub size_max: usize,
 }
 
 impl Driver {
-    /// With so many full inboxes in a row, time passes all the same: whoever floods us shall not
+    /// After so many full inboxes in a row, timers are served although datagrams wait: an overload must not
     /// stop the clock.
     const FULL_INBOXES_MAX: u32 = 16;
 
-    /// How long to leave a socket alone that returns errors we know nothing about.
+    /// How long to leave a socket alone that returns unknown errors.
     const BROKEN_PAUSE: Duration = Duration::from_millis(10);
 
-    /// Deadlines are kept this precisely. Should one not move although it was served, the thread
-    /// must not spin.
+    /// The shortest wait for a deadline: should one not move although it was served, the thread must not
+    /// spin.
     const WAIT_MIN: Duration = Duration::from_millis(1);
 
-    /// It looks this often at least: so much later it finds out, should the system have refused to wake it.
+    /// The longest wait: it finds out so late at most that the system has failed to wake it.
     const SLEEP_MAX: Duration = Duration::from_secs(1);
 
     fn run(self) {
-        let mut lines = Vec::new();
+        let mut life_lines = Vec::new();
         let done = catch_unwind(AssertUnwindSafe(|| {
-            if self.inherit(&mut lines) {
+            if self.wait_for_ownership(&mut life_lines) {
                 self.turn_until_stopped();
             }
         }));
         if let Err(panic) = done {
             self.shared.fail(Error::panicked(&*panic));
         }
-        // In this order: a parent that leaves waits for the lines to close.
+        // In this order: a parent that leaves waits for the life lines to close.
         drop(self.socket);
-        drop(lines);
+        drop(life_lines);
     }
 
-    /// Waits until the socket is ours: after a fork, until the parent has ended. False if there is nothing
-    /// to wait for. The lines that were watched last are to be closed after the socket then.
-    fn inherit(&self, lines: &mut Vec<Arc<UnixStream>>) -> bool {
+    /// Waits until this process may use the socket: after a fork, until the parent has ended. Returns false if
+    /// that will not be. `life_lines` then has those that are to be closed after the socket.
+    fn wait_for_ownership(&self, life_lines: &mut Vec<Arc<UnixStream>>) -> bool {
         while !self.stop.load(Ordering::Acquire) {
-            match self.shared.look_for_heritage() {
-                Ok(Heritage::Ours) => {
-                    lines.clear();
+            match self.shared.find_socket_owner() {
+                Ok(SocketOwner::Us) => {
+                    life_lines.clear();
                     return true;
                 }
-                Ok(Heritage::Theirs(watched, until)) => {
-                    *lines = watched;
-                    self.wait_for_end(lines, until);
+                Ok(SocketOwner::Ancestor(watched, until)) => {
+                    *life_lines = watched;
+                    self.wait_for_end(life_lines, until);
                 }
-                Ok(Heritage::Lost(watched)) => {
-                    lines.extend(watched);
+                Ok(SocketOwner::AncestorForGood(watched)) => {
+                    life_lines.extend(watched);
                     return false;
                 }
                 Err(_) => return false,
@@ -130,17 +128,14 @@ impl Driver {
         false
     }
 
-    fn wait_for_end(&self, lines: &[Arc<UnixStream>], until: Micros) {
-        let waker = self.waker.fd();
-        let mut fds = vec![PollFd::new(waker, PollFlags::POLLIN)];
-        for line in lines {
+    /// Waits until one of the life lines closes, or until a time.
+    fn wait_for_end(&self, life_lines: &[Arc<UnixStream>], until: Micros) {
+        let mut fds = vec![PollFd::new(self.waker.fd(), PollFlags::POLLIN)];
+        for line in life_lines {
             fds.push(PollFd::new(line.as_fd(), PollFlags::POLLIN));
         }
         let patience = until.since(clock::monotonic()).max(Self::WAIT_MIN);
-        let _ = poll(&mut fds, patience);
-        if !poll::events(&fds[0]).is_empty() {
-            self.waker.hush();
-        }
+        self.wait(&mut fds, patience);
     }
 
     fn turn_until_stopped(&self) {
@@ -153,63 +148,45 @@ impl Driver {
             };
             inbox.clear();
             inbox.set_size_max(wait.size_max);
-            let wait = if full_inboxes > 0 {
-                Wait {
-                    until: Some(Micros(0)),
-                    ..wait
-                }
-            } else {
-                wait
+            let patience = match wait.until {
+                // More datagrams may wait.
+                _ if full_inboxes > 0 => Duration::ZERO,
+                Some(until) => until.since(clock::monotonic()).max(Self::WAIT_MIN),
+                None => Self::SLEEP_MAX,
             };
-            let ready = self.wait(wait, full_inboxes > 0);
-            let filled = if ready.is_empty() {
+            let events = self.wait_for_socket(patience.min(Self::SLEEP_MAX));
+            let filled = if events.is_empty() {
                 Filled::Dry
             } else {
-                inbox.fill(&self.socket, ready != PollFlags::POLLIN)
+                inbox.fill(&self.socket, events != PollFlags::POLLIN)
             };
-            full_inboxes = if filled == Filled::Full {
-                full_inboxes + 1
-            } else {
-                0
+            full_inboxes = match filled {
+                Filled::Full => full_inboxes + 1,
+                Filled::Dry | Filled::Broken => 0,
             };
             if filled == Filled::Broken {
-                let until = Some(clock::monotonic() + Self::BROKEN_PAUSE);
-                self.wait(
-                    Wait {
-                        until,
-                        listening: false,
-                        ..wait
-                    },
-                    false,
-                );
+                let mut only_waker = [PollFd::new(self.waker.fd(), PollFlags::POLLIN)];
+                self.wait(&mut only_waker, Self::BROKEN_PAUSE);
             }
         }
     }
 
-    /// Waits, and says what there is at the socket: datagrams, trouble, both or nothing.
-    fn wait(&self, wait: Wait, hurried: bool) -> PollFlags {
-        let patience = match wait.until {
-            Some(until) if hurried => until.since(clock::monotonic()),
-            Some(until) => until.since(clock::monotonic()).max(Self::WAIT_MIN),
-            None => Self::SLEEP_MAX,
-        };
+    /// Waits, and returns what there is at the socket: datagrams, an error, both or nothing.
+    fn wait_for_socket(&self, patience: Duration) -> PollFlags {
         let mut fds = [
             PollFd::new(self.waker.fd(), PollFlags::POLLIN),
             PollFd::new(self.socket.as_fd(), PollFlags::POLLIN),
         ];
-        let fds = if wait.listening {
-            &mut fds[..]
-        } else {
-            &mut fds[..1]
-        };
-        // Interrupted, or refused for want of memory: the next turn will see.
-        let _ = poll(fds, patience.min(Self::SLEEP_MAX));
+        self.wait(&mut fds, patience);
+        poll::events(&fds[1])
+    }
+
+    /// Waits for one of `fds`, of which the first is the waker's.
+    fn wait(&self, fds: &mut [PollFd<'_>], patience: Duration) {
+        // It fails if a signal comes, or without memory: then the next turn will see what there is.
+        let _ = poll(fds, patience);
         if !poll::events(&fds[0]).is_empty() {
-            self.waker.hush();
-        }
-        match fds.get(1) {
-            Some(socket) => poll::events(socket),
-            None => PollFlags::empty(),
+            self.waker.clear();
         }
     }
 }
@@ -233,13 +210,13 @@ mod tests {
     }
 
     #[test]
-    fn its_panic_does_not_go_unseen_and_does_not_keep_the_port() {
+    fn a_panic_of_the_engine_is_logged_and_frees_the_port() {
         let node = Node::new();
         node.init("127.0.0.1", 33_010, None).unwrap();
         let waker = node.open_waker().unwrap();
-        waker.hush();
+        waker.clear();
         node.shared.manage(|state| state.sabotaged = true);
-        // Nobody calls the node: the engine finds out by itself, at its next deadline.
+        // No call reaches the node: the engine finds out by itself, at its next deadline.
         eventually("the version says so", || {
             node.progress().version() == Progress::FAILED
         });
@@ -273,27 +250,27 @@ mod tests {
     }
 
     #[test]
-    fn a_bell_that_could_not_be_rung_is_rung_later_and_the_log_says_why() {
+    fn a_fiber_that_could_not_be_woken_is_woken_later_and_the_log_says_why() {
         let node = Node::new();
         node.init("127.0.0.1", 33_012, None).unwrap();
         let waker = node.open_waker().unwrap();
         node.heartbeat(&waker, None);
         waker.faults.store(12, Ordering::Relaxed);
-        let is_rung = || {
+        let is_woken = || {
             let mut fds = [PollFd::new(waker.fd(), PollFlags::POLLIN)];
             poll(&mut fds, Duration::ZERO).unwrap() == 1
         };
-        assert!(!is_rung());
-        // No call reaches the node: it wants a beat, and finds out by itself that there is none.
-        eventually("the waker is rung all the same", is_rung);
+        assert!(!is_woken());
+        // No call reaches the node: it asks for a heartbeat, and finds out by itself that none comes.
+        eventually("the fiber is woken all the same", is_woken);
         let text = "Could not wake Tarantool's thread: No buffer space available";
         let (lines, _) = node.take_lines();
-        let told = |line: &crate::Line| line.text.starts_with(text);
-        assert!(lines.iter().any(told), "{lines:?}");
+        let is_told = |line: &crate::Line| line.text.starts_with(text);
+        assert!(lines.iter().any(is_told), "{lines:?}");
     }
 
     #[test]
-    fn an_engine_that_could_not_be_woken_is_late_and_no_more() {
+    fn an_engine_that_could_not_be_woken_is_only_late() {
         let node = Node::new();
         let an_hour = swim::config::Setting::Number(3600.0);
         for name in ["PROTOCOL_PERIOD_SECONDS", "ANTI_ENTROPY_PERIOD_SECONDS"] {
@@ -302,10 +279,10 @@ mod tests {
                 .unwrap();
         }
         node.init("127.0.0.1", 33_013, None).unwrap();
-        let waker = node.waker().unwrap();
+        let waker = node.engine_waker().unwrap();
         eventually("it sleeps", || node.shared.manage(|state| state.turns) > 0);
         waker.faults.store(u32::MAX, Ordering::Relaxed);
-        // It has to look anew at when to wake, and would sleep for an hour.
+        // The deadline has moved, and the engine would sleep for an hour.
         let soon = swim::config::Setting::Number(0.1);
         node.with_swim(|swim, now| swim.assign("PROTOCOL_PERIOD_SECONDS", soon, now))
             .unwrap()
@@ -316,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn it_sleeps_when_there_is_trouble_with_the_socket_too() {
+    fn it_sleeps_although_the_socket_has_errors() {
         let node = Node::new();
         node.init("127.0.0.1", 36_010, None).unwrap();
         let closed = Uri::new("127.0.0.1", 36_011).unwrap();

@@ -1,18 +1,18 @@
-//! What nobody can guess: datagrams are sealed with numbers that must never be drawn twice.
+//! Random numbers of the system: datagrams are sealed with numbers that must not be guessed or repeated.
 
 use std::io;
 
 use crate::error::Error;
 use swim::Seed;
 
-/// A seed from the system.
+/// Draws a seed for the protocol.
 pub fn seed() -> Result<Seed, Error> {
     let mut seed = Seed([0; 32]);
     fill(&mut seed.0)?;
     Ok(seed)
 }
 
-/// A number that no copy of this process draws as well. Never blocks, since a seed was drawn before.
+/// Draws a number that no copy of this process draws, too. Never blocks, because a seed was drawn before.
 pub fn salt() -> Result<u64, Error> {
     let mut salt = [0; 8];
     fill(&mut salt)?;

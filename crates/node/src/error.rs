@@ -1,4 +1,4 @@
-//! Why a call failed, in words for the user.
+//! Why a call failed, in a text for the user.
 
 use std::any::Any;
 use std::io;

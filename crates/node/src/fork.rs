@@ -1,11 +1,17 @@
 //! What happens to the node when the process forks.
 //!
-//! Of all threads only the one that forks goes on in the child. So both locks are taken before, and
-//! the child has them held by its only thread. The parent goes on as if nothing had happened.
+//! Only the thread that forks goes on in the child. So it takes both locks before the fork: then no other
+//! thread holds them at that moment, and the child can release them. The parent goes on as if nothing had
+//! happened.
 //!
-//! The child does nothing with the socket as long as the parent lives. When the parent ends, as it does
-//! for `box.cfg{background = true}` and whatever else goes into the background, the child goes on over
-//! the same socket and state, and the group notices nothing. See `lineage`.
+//! The child leaves the socket alone as long as the parent lives. When the parent ends, as it does for
+//! `box.cfg{background = true}`, the child goes on with the same socket and state, and the group notices
+//! nothing. See `handover`.
+//!
+//! POSIX allows the child of a process with threads no more than async-signal-safe calls until it calls
+//! `exec`. The handler for the child does more: it allocates memory and starts a thread. That relies on
+//! glibc, whose `fork` holds the locks of `malloc` meanwhile and releases them in the child, and resets the
+//! list and the stacks of threads, both before it runs the handlers.
 
 use core::cell::Cell;
 use core::net::SocketAddr;
@@ -14,20 +20,20 @@ use std::sync::{Arc, MutexGuard, Once};
 
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::lineage::Heritage;
+use crate::handover::SocketOwner;
 use crate::state::State;
 use crate::{NODE, Node, clock, entropy};
 use swim::identity::uri::Uri;
 use swim::time::Now;
 
-/// Makes the node of this process survive its forks.
+/// Makes the node of this process survive forks.
 pub fn register() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        // SAFETY: the three are functions without arguments, which are never unmapped: the library
-        // is linked with `nodelete`.
+        // SAFETY: the handlers take no arguments, and stay mapped: the library is linked with `nodelete`.
+        // POSIX promises to call them on the thread that forks.
         let code = unsafe { libc::pthread_atfork(Some(prepare), Some(parent), Some(child)) };
-        // It fails for want of memory only, and then so does everything else.
+        // It fails only without memory, and then so does everything else.
         assert_eq!(code, 0, "cannot register what to do at a fork");
     });
 }
@@ -39,7 +45,7 @@ struct Held {
 }
 
 thread_local! {
-    /// Of the thread that forks: the only one that is the same in the child.
+    /// Of the thread that forks, the only one that goes on in the child.
     static HELD: Cell<Option<Held>> = const { Cell::new(None) };
 }
 
@@ -47,7 +53,7 @@ extern "C" fn prepare() {
     let Some(node) = NODE.get() else { return };
     let (engine, mut state) = node.shared.hold_for_fork();
     if state.socket.is_some() {
-        state.lineage.prepare();
+        state.handover.prepare_fork();
     }
     HELD.set(Some(Held { engine, state }));
 }
@@ -61,18 +67,22 @@ extern "C" fn child() {
         return;
     };
     let state = &mut *held.state;
-    let wakers = state.waker.iter().chain(&state.wakers);
-    wakers.for_each(|waker| waker.renew());
-    state.watchdog.excuse(clock::monotonic());
-    state.engine_watch.dismiss();
-    // Their threads are gone, one perhaps while it held a lock: not even dropping them is safe.
+    if let Some(waker) = &state.engine_waker {
+        waker.renew();
+    }
+    for waker in &state.lua_wakers {
+        waker.renew();
+    }
+    state.watchdog.excuse_pause(clock::monotonic());
+    state.engine_watch.stop();
+    // Their threads are not in the child, and one may have held a lock: even to drop them is not safe.
     mem::forget(state.close_resolver());
     mem::forget(held.engine.take());
-    // The parent goes on, and no number may be used twice with a key.
+    // The parent goes on with the old seed, and no packet number may be used twice with a key.
     match entropy::seed() {
         Ok(seed) => {
             state.swim.reseed_after_fork(seed);
-            held.expect_heritage(node);
+            held.wait_for_parent(node);
         }
         Err(failure) => {
             drop(held);
@@ -82,17 +92,18 @@ extern "C" fn child() {
 }
 
 impl Held {
-    /// Has an engine wait for the end of the parent.
-    fn expect_heritage(mut self, node: &'static Node) {
+    /// Starts an engine that waits for the parent to end.
+    fn wait_for_parent(mut self, node: &'static Node) {
         let state = &mut *self.state;
-        let (Some(socket), Some(waker)) = (state.socket.take(), &state.waker) else {
+        let (Some(socket), Some(waker)) = (state.socket.take(), &state.engine_waker) else {
             return;
         };
-        // SAFETY: the others who use it are threads that are not in this process, and so is what they
-        // have. This one is in `fork`, and has no other.
+        // SAFETY: the other references belong to threads of the parent, which the kernel does not copy into
+        // the child, and to their engine and resolver, which were forgotten. This thread is in `fork`,
+        // which the node never calls, and so has no other.
         let socket = Arc::new(unsafe { socket.reclaimed() });
         state.socket = Some(Arc::clone(&socket));
-        state.lineage.descend(clock::monotonic());
+        state.handover.become_child(clock::monotonic());
         match Engine::start(&node.shared, &socket, waker) {
             Ok(engine) => *self.engine = Some(engine),
             Err(error) => {
@@ -105,48 +116,49 @@ impl Held {
 }
 
 impl State {
-    /// Looks whose the socket is. What was to be sent meanwhile is sent once it is ours.
-    pub fn look_for_heritage(&mut self, now: Now) -> Heritage {
+    /// Looks which process may use the socket. Once this one may, it sends what it had to keep back.
+    pub fn find_socket_owner(&mut self, now: Now) -> SocketOwner {
         if self.socket.is_none() {
-            return Heritage::Lost(Vec::new());
+            return SocketOwner::AncestorForGood(Vec::new());
         }
-        if !self.lineage.is_heir() {
-            return Heritage::Ours;
+        if !self.handover.is_waiting() {
+            return SocketOwner::Us;
         }
-        let heritage = self.lineage.look(now.monotonic);
-        match heritage {
-            Heritage::Ours => self.watchdog.excuse(now.monotonic),
-            Heritage::Lost(_) => self.let_go(),
-            Heritage::Theirs(..) => {}
+        let owner = self.handover.find_owner(now.monotonic);
+        match owner {
+            SocketOwner::Us => self.watchdog.excuse_pause(now.monotonic),
+            SocketOwner::AncestorForGood(_) => self.abandon_socket(),
+            SocketOwner::Ancestor(..) => {}
         }
-        heritage
+        owner
     }
 
-    /// Whether `bound` is where this process listens, or will once its parent has ended. An heir that is
-    /// to go by another URI does not take over from its parent.
+    /// Whether this process listens at `bound`, or will once its parent has ended. A child that is to have
+    /// another URI or address abandons the socket of its parent.
     pub fn serves(&mut self, bound: SocketAddr, uri: &Uri) -> bool {
-        let heir = self.lineage.is_heir();
-        if heir && self.swim.myself() != Some(uri) {
-            self.let_go();
+        let Some(socket) = &self.socket else {
+            return false;
+        };
+        let is_same_address = socket.bound() == bound;
+        let is_same_member = self.swim.myself() == Some(uri);
+        if self.handover.is_waiting() && !(is_same_address && is_same_member) {
+            self.abandon_socket();
+            return false;
         }
-        let here = self.socket.as_ref().map(|socket| socket.bound());
-        if heir && here.is_some() && here != Some(bound) {
-            self.let_go();
-        }
-        here == Some(bound) && self.socket.is_some()
+        is_same_address
     }
 
-    /// Leaves the socket to the process that it is from, and with that the group, without a word.
-    pub fn let_go(&mut self) {
+    /// Leaves the socket to the parent, and the group without telling it.
+    pub fn abandon_socket(&mut self) {
         self.swim.leave();
         while self.swim.poll_transmit().is_some() {}
-        self.held.clear();
-        self.watchdog.dismiss();
+        self.kept_back.clear();
+        self.watchdog.stop();
         self.socket = None;
-        self.lineage.renounce();
-        // The engine waits for the end of the parent, and has the socket as well.
-        if let Some(waker) = &self.waker {
-            let _ = waker.ring();
+        self.handover.renounce();
+        // The engine waits for the parent to end, and has to close the socket, too.
+        if let Some(waker) = &self.engine_waker {
+            let _ = waker.wake();
         }
     }
 }

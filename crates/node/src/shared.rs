@@ -1,4 +1,5 @@
-//! The one door to the protocol, for the engine and for everybody else.
+//! The only way to the state, for the engine and for all other threads: each function that takes the lock says
+//! what for.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,26 +9,26 @@ use crate::clock;
 use crate::effects::Effects;
 use crate::engine::{Engine, Wait};
 use crate::error::Error;
-use crate::lineage::Heritage;
+use crate::handover::SocketOwner;
 use crate::net::socket::Inbox;
 use crate::state::{Caller, State};
 use swim::time::{Micros, Now};
 
 /// What a node and its engine share.
 pub struct Shared {
-    /// The lock. It is held for microseconds and never over a system call that could take longer,
-    /// nor while a Lua value is touched: the collector may run a finalizer that calls us.
-    // One of `std`: it is a number in itself, so that `fork` can hand it over to the child.
-    // Whoever parks threads in a global table would leave that to the child as it happened to be.
+    /// The lock. It is held for microseconds: never over a system call that could take longer, nor while a
+    /// Lua value is touched, because the collector may run a finalizer that calls the node.
+    // A mutex of `std` is a number in itself, so `fork` can hand it over to the child. A library that parks
+    // threads in a global table, such as parking_lot, would leave that table to the child as it was.
     state: Mutex<State>,
-    /// Who may start and stop the engine: held over `init`, `leave` and `fork`, taken before the
-    /// lock and never by the engine.
+    /// The right to start and stop the engine: held over `init`, `leave` and `fork`, taken before the lock,
+    /// and never by the engine.
     engine: Mutex<Option<Engine>>,
     progress: Progress,
 }
 
-/// How far the member table has got, to be read without the lock, and by Lua without a call: the bits of
-/// two doubles, of which each is [`Progress::FAILED`] after a failure.
+/// The versions of the member table, to be read without the lock, and by Lua without a call: the bits of two
+/// doubles. Both are [`Progress::FAILED`] after a failure.
 #[derive(Debug, Default)]
 #[repr(C)]
 pub struct Progress {
@@ -38,7 +39,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// No version that was ever read, so that whoever compares finds out.
+    /// Differs from each version, so that a reader that compares calls the node, and gets the error.
     pub const FAILED: f64 = -1.0;
 
     /// See [`swim::Swim::version`].
@@ -58,6 +59,10 @@ impl Progress {
 }
 
 impl Shared {
+    /// How often the protocol is told of datagrams that were not sent, which may lead to more of them. After
+    /// that they are given up.
+    const RETRIES_MAX: usize = 4;
+
     pub fn new(state: State) -> Self {
         Self {
             state: Mutex::new(state),
@@ -66,41 +71,22 @@ impl Shared {
         }
     }
 
-    /// Takes the lock. Private: each door above or below says what for.
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // `enter` catches panics and marks the node as failed. What the other doors run changes one
-        // field at a time, so a panic there leaves nothing half done.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Changes what belongs to the node rather than to the protocol: its socket, its wakers, its log
-    /// queue. Nothing is sent, and a node that has failed can still be closed and read this way.
-    pub fn manage<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
-        act(&mut self.lock())
-    }
-
-    /// Takes both locks for the time of a `fork`, in their order.
-    pub fn hold_for_fork(&self) -> (MutexGuard<'_, Option<Engine>>, MutexGuard<'_, State>) {
-        let engine = self.engine();
-        (engine, self.lock())
-    }
-
     /// Takes the right to start and stop the engine.
     pub fn engine(&self) -> MutexGuard<'_, Option<Engine>> {
         self.engine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How far the member table has got.
+    /// The versions of the member table.
     pub const fn progress(&self) -> &Progress {
         &self.progress
     }
 
-    /// Runs `act` under the lock, and does what came of it.
+    /// Runs `act` under the lock, then performs its effects: for calls of the application.
     pub fn run<T>(&self, act: impl FnOnce(&mut State, Now) -> T) -> Result<T, Error> {
         self.run_until(Micros(0), act)
     }
 
-    /// Like [`Self::run`], and waits for room in the send buffer until `give_up`.
+    /// Like [`Self::run`], and waits for room in the send buffer until `give_up`: for `leave`.
     pub fn run_until<T>(
         &self,
         give_up: Micros,
@@ -111,7 +97,7 @@ impl Shared {
         result
     }
 
-    /// Looks at the state under the lock.
+    /// Looks at the state under the lock: for views. Nothing is sent.
     pub fn look<T>(&self, look: impl FnOnce(&State) -> T) -> Result<T, Error> {
         let mut state = self.lock();
         if let Some(failure) = &state.failure {
@@ -123,37 +109,55 @@ impl Shared {
         Ok(seen)
     }
 
-    /// A turn of the engine: what has come, what is due, and what to wait for next. Fails when it
-    /// is to end.
+    /// Runs `act` under the lock on what belongs to the node rather than to the protocol: its socket, wakers
+    /// and log queue. Nothing is sent. Works on a node that has failed, which is to be logged and closed.
+    pub fn manage<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
+        act(&mut self.lock())
+    }
+
+    /// Takes a turn of the engine: handles what has arrived and what is due. Returns what to wait for next, or
+    /// an error if the engine has to end.
     pub fn turn(&self, inbox: &Inbox, timers: bool) -> Result<Wait, Error> {
         let (result, effects) = self.enter(Caller::Engine, |state, now| {
-            state.take_in(inbox, timers, now);
+            state.handle_inbox(inbox, timers, now);
             state.swim.config().datagram_size_max()
         });
         let until = effects.deadline;
         self.perform(effects, Micros(0));
-        result.map(|size_max| Wait {
+        Ok(Wait {
             until,
-            listening: true,
-            size_max,
+            size_max: result?,
         })
     }
 
     /// Looks whether the engine may use the socket, or has to wait for another process to end.
-    pub fn look_for_heritage(&self) -> Result<Heritage, Error> {
-        let (result, effects) = self.enter(Caller::Engine, State::look_for_heritage);
+    pub fn find_socket_owner(&self) -> Result<SocketOwner, Error> {
+        let (result, effects) = self.enter(Caller::Engine, State::find_socket_owner);
         self.perform(effects, Micros(0));
         result
     }
 
-    /// Stops everything for good, and says why.
+    /// Stops everything for good, with this error for all later calls.
     pub fn fail(&self, failure: Error) {
         let effects = self.mark_failed(&mut self.lock(), failure);
         self.perform(effects, Micros(0));
     }
 
-    /// The clock is read under the lock, so that two threads cannot show the protocol a time that
-    /// runs backwards.
+    /// Takes both locks for the time of a `fork`, in their order.
+    pub fn hold_for_fork(&self) -> (MutexGuard<'_, Option<Engine>>, MutexGuard<'_, State>) {
+        let engine = self.engine();
+        (engine, self.lock())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A poisoned lock is no reason to fail: `enter` catches panics and marks the node as failed, and what
+        // the other functions run changes one field at a time.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs `act` under the lock, and returns its effects, to be performed without it.
+    ///
+    /// Reads the clock under the lock, so that two threads cannot show the protocol a time that goes back.
     fn enter<T>(
         &self,
         caller: Caller,
@@ -163,8 +167,8 @@ impl Shared {
         if let Some(failure) = &state.failure {
             return (Err(failure.clone()), Effects::default());
         }
-        // The salt after the time: what a copy of this process says from here on, it says with another
-        // salt, or it is the same to the last byte.
+        // The salt is drawn after the time is read. So if the process is copied, the copy either draws another
+        // salt, or says at the same time the same thing.
         let now = state.clock.now();
         if let Err(failure) = state.refresh_salt() {
             let effects = self.mark_failed(&mut state, failure.clone());
@@ -172,7 +176,7 @@ impl Shared {
         }
         let done = catch_unwind(AssertUnwindSafe(|| {
             if caller == Caller::External {
-                let _ = state.look_for_heritage(now);
+                let _ = state.find_socket_owner(now);
             }
             let answer = act(&mut state, now);
             let effects = state.collect_effects(caller, now);
@@ -186,7 +190,7 @@ impl Shared {
                 (Ok(answer), effects)
             }
             Err(panic) => {
-                // Half a state is not to be gone on with.
+                // The state may be half changed, and must not be used.
                 let failure = Error::panicked(&*panic);
                 let effects = self.mark_failed(&mut state, failure.clone());
                 (Err(failure), effects)
@@ -202,18 +206,15 @@ impl Shared {
         state.fail(failure)
     }
 
-    /// What the protocol does about datagrams that cannot be sent may lead to more of them: so many
-    /// times, then it is left at that.
-    const RETRIES_MAX: usize = 4;
-
     fn perform(&self, mut effects: Effects, give_up: Micros) {
         for _ in 0..Self::RETRIES_MAX {
-            let refused = effects.perform(give_up);
-            if refused.is_empty() {
+            let failures = effects.perform(give_up);
+            if failures.is_empty() {
                 return;
             }
-            let tell = |state: &mut State, now: Now| state.handle_refused(&refused, now);
-            (_, effects) = self.enter(Caller::External, tell);
+            (_, effects) = self.enter(Caller::External, |state, now| {
+                state.handle_failures(&failures, now);
+            });
         }
         let _given_up = effects.perform(give_up);
     }

@@ -1,20 +1,19 @@
-//! What the lock guards.
+//! The state that the lock guards.
 
-use core::iter;
 use core::mem;
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::sync::Arc;
 
 use crate::clock::{self, Clock, ThreadClock};
-use crate::effects::{Effects, Refused};
+use crate::effects::{Effects, Failures};
 use crate::entropy;
 use crate::error::{Error, system_text};
-use crate::lineage::Lineage;
+use crate::handover::Handover;
 use crate::net::ingress_limit::IngressLimit;
-use crate::net::socket::{Family, Inbox, Socket};
+use crate::net::socket::{Family, Socket};
 use crate::notify::log_queue::{LogQueue, Topic};
-use crate::notify::waker::{Noise, WakeThrottle, Waker};
+use crate::notify::waker::{Activity, WakeThrottle, Waker};
 use crate::notify::watchdog::{EngineWatch, Watchdog};
 use crate::observe::delivery_errors::{DeliveryError, DeliveryErrors};
 use crate::resolve::address_book::{AddressBook, Route};
@@ -22,10 +21,9 @@ use crate::resolve::resolver::{Lookup, Resolver};
 use swim::identity::uri::Uri;
 use swim::log_event::Level;
 use swim::time::{Micros, Now};
-use swim::wire::DropReason;
 use swim::{Swim, Transmit};
 
-/// The protocol, and what it takes to serve it. Makes no system call that could wait.
+/// The protocol, and what it takes to run it. Makes no system call that could wait.
 pub struct State {
     pub swim: Swim,
     pub clock: Clock,
@@ -35,56 +33,56 @@ pub struct State {
     pub addresses: AddressBook,
     pub resolver: Option<Resolver>,
     lookup: Lookup,
-    /// Wakes the engine. Made by the first `init`.
-    pub waker: Option<Arc<Waker>>,
-    /// Wake Lua, each its own state of it.
-    pub wakers: Vec<Arc<Waker>>,
+    /// Wakes the engine. Kept from the first `init` on.
+    pub engine_waker: Option<Arc<Waker>>,
+    /// Wake the fibers `membership.main`, one for each Lua state.
+    pub lua_wakers: Vec<Arc<Waker>>,
     wake_throttle: WakeThrottle,
-    pub lines: LogQueue,
+    pub log_queue: LogQueue,
     pub watchdog: Watchdog,
     pub engine_watch: EngineWatch,
-    /// Of the thread that beats.
-    pub beater: Option<ThreadClock>,
-    /// Whose the socket is, after a fork.
-    pub lineage: Lineage,
-    /// What an heir has to send once the socket is its own.
-    pub held: Vec<Transmit>,
-    /// Until when the engine sleeps, if nothing wakes it; `None` is for ever.
+    /// The clock of the thread that sent the last heartbeat.
+    pub tx_clock: Option<ThreadClock>,
+    /// Which process may use the socket, after a fork.
+    pub handover: Handover,
+    /// Datagrams that a child keeps until it may use the socket.
+    pub kept_back: Vec<Transmit>,
+    /// Until when the engine sleeps, if nothing wakes it; `None`: without limit.
     sleeps_until: Option<Micros>,
-    /// What was wrong with members of late.
+    /// Why datagrams were lost lately.
     pub delivery_errors: DeliveryErrors,
-    /// Datagrams that the system refused to send.
+    /// How many datagrams the system refused to send.
     pub send_errors: u64,
-    /// The longest time for which the lock was held.
+    /// The longest time that the lock was held.
     pub longest_hold: Duration,
-    /// Why nothing works any more.
+    /// Why the node has failed for good, if it has.
     pub failure: Option<Error>,
     /// Datagrams that are ready to be sent.
     outbox: Vec<(SocketAddr, Transmit)>,
-    /// Whom something could not be sent to, and the protocol does not know yet.
-    stuck: Vec<Uri>,
+    /// Members without an address, of which the protocol has not been told.
+    unroutable: Vec<Uri>,
     #[cfg(test)]
     pub sabotaged: bool,
     #[cfg(test)]
     pub turns: u64,
 }
 
-/// On whose thread something is done.
+/// The thread on which the state is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Caller {
-    /// The engine's, which looks at the deadlines itself before it sleeps.
+    /// The engine, which looks at the deadlines itself before it sleeps.
     Engine,
-    /// Somebody else's: the engine may sleep.
+    /// Another thread: the engine may sleep.
     External,
 }
 
 impl State {
-    /// What the protocol does when its datagrams cannot be sent may lead to datagrams that cannot
-    /// be sent. So often per turn; the rest comes with the next one.
+    /// How often in one turn the protocol is told of datagrams that cannot be sent: that may lead to more of
+    /// them. The rest waits for the next turn.
     const ROUNDS_MAX: usize = 4;
 
-    /// How many datagrams an heir keeps: what a program may say between a fork and the parent's end.
-    const HELD_MAX: usize = 1024;
+    /// How many datagrams a child keeps back: what a program sends between a fork and the parent's end.
+    const KEPT_BACK_MAX: usize = 1024;
 
     pub fn new(swim: Swim, lookup: Lookup) -> Self {
         Self {
@@ -95,22 +93,22 @@ impl State {
             addresses: AddressBook::new(Family::V4),
             resolver: None,
             lookup,
-            waker: None,
-            wakers: Vec::new(),
+            engine_waker: None,
+            lua_wakers: Vec::new(),
             wake_throttle: WakeThrottle::default(),
-            lines: LogQueue::default(),
+            log_queue: LogQueue::default(),
             watchdog: Watchdog::default(),
             engine_watch: EngineWatch::default(),
-            beater: None,
-            lineage: Lineage::default(),
-            held: Vec::new(),
+            tx_clock: None,
+            handover: Handover::default(),
+            kept_back: Vec::new(),
             sleeps_until: None,
             delivery_errors: DeliveryErrors::default(),
             send_errors: 0,
             longest_hold: Duration::ZERO,
             failure: None,
             outbox: Vec::new(),
-            stuck: Vec::new(),
+            unroutable: Vec::new(),
             #[cfg(test)]
             sabotaged: false,
             #[cfg(test)]
@@ -118,94 +116,8 @@ impl State {
         }
     }
 
-    /// Takes in what has come, then lets time pass unless more is waiting: an answer that came in
-    /// time must be heard before it is missed.
-    pub fn take_in(&mut self, inbox: &Inbox, timers: bool, now: Now) {
-        #[cfg(test)]
-        {
-            assert!(!self.sabotaged, "sabotage");
-            self.turns += 1;
-        }
-        while let Some(answer) = self.resolver.as_ref().and_then(Resolver::poll_answer) {
-            let how_known = |uri: &Uri| self.swim.acquaintance(uri);
-            let routes = self
-                .addresses
-                .handle_answer(answer, &how_known, now.monotonic);
-            routes.into_iter().for_each(|route| self.dispatch(route));
-        }
-        let turned_away = self.ingress.turned_away();
-        for (datagram, source) in inbox.iter() {
-            let (is_neighbour, size) = (self.is_neighbour(source), datagram.len());
-            if !self
-                .ingress
-                .admits(source, is_neighbour, size, now.monotonic)
-            {
-                continue;
-            }
-            let sent = self.swim.stats().sent.bytes();
-            let taken = self.swim.handle_datagram(datagram, source, now);
-            let sent = self.swim.stats().sent.bytes() - sent;
-            self.ingress.charge(source, sent);
-            if let Err(why) = taken {
-                self.handle_dropped(source, why, now);
-            }
-            if let Some(advice) = taken.err().and_then(DropReason::explanation) {
-                let line = format!("Ignoring datagrams from {source}: {advice}");
-                self.lines
-                    .tell(Topic::Stranger, Level::Warn, line, now.monotonic);
-            }
-        }
-        if self.ingress.turned_away() > turned_away {
-            let line = "Receive overload: dropping datagrams, those of unknown senders first";
-            self.lines
-                .tell(Topic::Flood, Level::Warn, line, now.monotonic);
-        }
-        for recipient in inbox.refusals() {
-            for uri in self.addresses.residents(recipient) {
-                self.delivery_errors
-                    .note(&uri, DeliveryError::Refused, now.monotonic);
-                self.swim.handle_refused(&uri, now);
-            }
-        }
-        let (timeout, ran) = (self.swim.config().tx_stall_timeout, self.ran());
-        self.watchdog.look(timeout, ran, now.monotonic);
-        self.swim.set_stalled(self.watchdog.is_stalled(), now);
-        let due = self
-            .swim
-            .next_deadline()
-            .is_some_and(|deadline| deadline <= now.monotonic);
-        if timers && due {
-            self.swim.handle_timeout(now);
-        }
-    }
-
-    /// Whether a live member has answered a ping from `source`.
-    fn is_neighbour(&self, source: SocketAddr) -> bool {
-        let residents = self.addresses.residents(source);
-        let members = self.swim.members();
-        residents
-            .iter()
-            .any(|uri| members.validated_at(uri) == Some(source))
-    }
-
-    /// A datagram was dropped. Where that has to do with a key or a label, whoever has the address is
-    /// told of, and perhaps it is why it is dead.
-    fn handle_dropped(&mut self, source: SocketAddr, why: DropReason, now: Now) {
-        let explains = why.may_be_wrong_key() || why.explanation().is_some();
-        if !explains {
-            return;
-        }
-        for uri in self.addresses.residents(source) {
-            let trouble = DeliveryError::Dropped(why);
-            self.delivery_errors.note(&uri, trouble, now.monotonic);
-            if why.may_be_wrong_key() {
-                self.swim.handle_undecodable(&uri, now);
-            }
-        }
-    }
-
-    /// Draws what the datagrams of this turn are sealed with. A copy of this process, be it made while the
-    /// turn lasts, has the same only if it says the same.
+    /// Draws the salt that the datagrams of this turn are sealed with. If the process is copied during the
+    /// turn, the copy has the same salt only for the same datagrams.
     pub fn refresh_salt(&mut self) -> Result<(), Error> {
         if self.swim.needs_salt() {
             self.swim.set_salt(entropy::salt()?);
@@ -213,37 +125,38 @@ impl State {
         Ok(())
     }
 
-    /// The system has refused to do this.
-    pub fn handle_refused(&mut self, refused: &Refused, now: Now) {
-        self.send_errors += refused.sends.len() as u64;
-        for (uri, error) in &refused.sends {
-            let trouble = DeliveryError::Unsent(system_text(error));
-            self.delivery_errors.note(uri, trouble, now.monotonic);
+    /// Tells the protocol and the log what the system refused to do.
+    pub fn handle_failures(&mut self, failures: &Failures, now: Now) {
+        self.send_errors += failures.sends.len() as u64;
+        for (uri, error) in &failures.sends {
+            let error = DeliveryError::Unsent(system_text(error));
+            self.delivery_errors.note(uri, error, now.monotonic);
             self.swim.handle_unsent(uri);
         }
-        if let Some(error) = &refused.waker {
-            // The watchdog rings again, until there is a beat; then this is read as well.
+        if let Some(error) = &failures.wake {
+            // The watchdog wakes the fiber again until there is a heartbeat, and then this is logged, too.
             let line = format!("Could not wake Tarantool's thread: {}", system_text(error));
-            self.lines
-                .tell(Topic::Waker, Level::Warn, line, now.monotonic);
+            self.log_queue
+                .push_limited(Topic::Waker, Level::Warn, line, now.monotonic);
         }
     }
 
-    /// The lock is held since `began`, and about to be released.
+    /// Notes how long the lock was held: since `began`.
     pub fn note_hold(&mut self, began: Micros) {
         let held = clock::monotonic().since(began);
         self.longest_hold = self.longest_hold.max(held);
     }
 
-    /// Says good-bye to those whose addresses are known: there is no time to resolve any.
-    pub fn say_goodbye(&mut self) -> bool {
-        if self.lineage.is_heir() {
-            self.let_go();
+    /// Leaves the group, and tells the members whose addresses are known: there is no time to resolve names.
+    /// Returns false if there was no group to leave.
+    pub fn leave(&mut self) -> bool {
+        if self.handover.is_waiting() {
+            self.abandon_socket();
             return true;
         }
         let left = self.swim.leave();
-        self.watchdog.dismiss();
-        self.lines.release_all();
+        self.watchdog.stop();
+        self.log_queue.release_all();
         while let Some(transmit) = self.swim.poll_transmit() {
             if let Some(address) = self.addresses.address(&transmit.to) {
                 self.outbox.push((address, transmit));
@@ -252,7 +165,7 @@ impl State {
         left
     }
 
-    /// Drains the protocol after whatever was done to it. What is left to do needs no lock.
+    /// Drains the protocol after anything was done to it. What is left to do needs no lock.
     pub fn collect_effects(&mut self, caller: Caller, now: Now) -> Effects {
         self.drain(now.monotonic);
         self.collect_log_lines(now.monotonic);
@@ -260,90 +173,93 @@ impl State {
         while let Some(question) = self.addresses.poll_question() {
             effects.questions.push(question);
         }
-        if !effects.questions.is_empty() {
-            effects.desk = self.open_resolver().map(Resolver::desk);
+        if !effects.questions.is_empty()
+            && let Some(resolver) = self.open_resolver()
+        {
+            effects.resolver = Some(resolver.handle());
         }
         if !self.outbox.is_empty() {
             effects.sends = mem::take(&mut self.outbox);
             effects.socket = self.socket.clone();
         }
-        // All of them are told that it rings.
-        let asks_for_clock = self.swim.poll_clock_request();
-        if self.strikes(now.monotonic) | self.watchdog.poll_question() | asks_for_clock {
-            effects.wakers = self.wakers.clone();
+        if self.should_wake_lua(now.monotonic) {
+            effects.lua_wakers = self.lua_wakers.clone();
         }
         effects.deadline = self.next_deadline();
         if caller == Caller::Engine {
-            // An heir has turns to take only later.
-            if !self.lineage.is_heir() {
+            // While it waits for the parent to end, the engine takes no turns.
+            if !self.handover.is_waiting() {
                 self.engine_watch.turn(now.monotonic);
             }
             self.sleeps_until = effects.deadline;
-        } else if self.sleeps_too_long(effects.deadline) || self.is_engine_missing(now.monotonic) {
+        } else if self.sleeps_too_long(effects.deadline) || self.is_engine_overdue(now.monotonic) {
             self.sleeps_until = effects.deadline;
-            effects.waker = self.waker.clone();
+            effects.engine_waker = self.engine_waker.clone();
         }
         effects
     }
 
-    /// Moves what the protocol and the address book have to say to the log queue.
+    /// Moves the messages of the protocol and of the address book to the log queue.
     pub fn collect_log_lines(&mut self, now: Micros) {
-        while let Some(report) = self.swim.poll_report() {
-            let (topic, level) = (Topic::from(&report), report.level());
-            self.lines.tell(topic, level, report, now);
+        while let Some(event) = self.swim.poll_report() {
+            let (topic, level) = (Topic::from(&event), event.level());
+            self.log_queue.push_limited(topic, level, event, now);
         }
         while let Some(warning) = self.addresses.poll_warning() {
-            self.lines.tell(Topic::Resolver, Level::Warn, warning, now);
+            self.log_queue
+                .push_limited(Topic::Resolver, Level::Warn, warning, now);
         }
-        self.lines.poll(now);
+        self.log_queue.release_due(now);
     }
 
-    /// Ends everything but the way to tell Lua of it.
+    /// Ends everything but the log, and wakes Lua to write it.
     pub fn fail(&mut self, failure: Error) -> Effects {
         self.socket = None;
-        let _ = self.lineage.leave();
+        let _ = self.handover.dismiss_children();
         self.outbox.clear();
-        self.lines.release_all();
-        self.lines.push(Level::Error, &failure);
+        self.log_queue.release_all();
+        self.log_queue.push(Level::Error, &failure);
         self.failure = Some(failure);
         Effects {
-            wakers: self.wakers.clone(),
-            waker: self.waker.clone(),
+            lua_wakers: self.lua_wakers.clone(),
+            engine_waker: self.engine_waker.clone(),
             ..Effects::default()
         }
     }
 
-    /// Forgets the resolver, and what was asked of it.
+    /// Forgets the resolver and its open questions. Returns it, to be dropped where the lock is not held.
     pub fn close_resolver(&mut self) -> Option<Resolver> {
         self.addresses.forget_questions();
         self.resolver.take()
     }
 
+    /// Takes the datagrams out of the protocol, and finds out where they go.
     fn drain(&mut self, now: Micros) {
-        if self.lineage.is_heir() {
-            let room = Self::HELD_MAX.saturating_sub(self.held.len());
-            let new = iter::from_fn(|| self.swim.poll_transmit());
-            self.held.extend(new.take(room));
-            while self.swim.poll_transmit().is_some() {}
+        if self.handover.is_waiting() {
+            while let Some(transmit) = self.swim.poll_transmit() {
+                if self.kept_back.len() < Self::KEPT_BACK_MAX {
+                    self.kept_back.push(transmit);
+                }
+            }
             return;
         }
-        for transmit in mem::take(&mut self.held) {
-            self.send(transmit, now);
+        for transmit in mem::take(&mut self.kept_back) {
+            self.route(transmit, now);
         }
         for _ in 0..Self::ROUNDS_MAX {
             while let Some(transmit) = self.swim.poll_transmit() {
-                self.send(transmit, now);
+                self.route(transmit, now);
             }
-            if self.stuck.is_empty() {
+            if self.unroutable.is_empty() {
                 break;
             }
-            for uri in mem::take(&mut self.stuck) {
+            for uri in mem::take(&mut self.unroutable) {
                 self.swim.handle_unsent(&uri);
             }
         }
     }
 
-    fn send(&mut self, transmit: Transmit, now: Micros) {
+    fn route(&mut self, transmit: Transmit, now: Micros) {
         if self.socket.is_some() {
             let how_known = |uri: &Uri| self.swim.acquaintance(uri);
             let route = self.addresses.route(transmit, &how_known, now);
@@ -351,54 +267,62 @@ impl State {
         }
     }
 
-    fn dispatch(&mut self, route: Route) {
+    /// Puts a datagram where its route leads.
+    pub fn dispatch(&mut self, route: Route) {
         match route {
             Route::To(address, transmit) => self.outbox.push((address, transmit)),
             Route::Waits => {}
-            Route::Nowhere(uri) => self.stuck.push(uri),
+            Route::Nowhere(uri) => self.unroutable.push(uri),
         }
     }
 
     fn open_resolver(&mut self) -> Option<&Resolver> {
         if self.resolver.is_none() {
-            let waker = Arc::clone(self.waker.as_ref()?);
+            let waker = Arc::clone(self.engine_waker.as_ref()?);
             self.resolver = Some(Resolver::new(Arc::clone(&self.lookup), waker));
         }
         self.resolver.as_ref()
     }
 
-    fn strikes(&mut self, now: Micros) -> bool {
-        let noise = Noise {
+    fn should_wake_lua(&mut self, now: Micros) -> bool {
+        let activity = Activity {
             news: self.swim.news(),
             decided: self.swim.decided(),
-            lines: self.lines.written(),
+            log_lines: self.log_queue.written(),
         };
-        // Only the engine comes back for what has been held back.
-        if self.socket.is_some() {
-            self.wake_throttle.strike(noise, now)
+        // Only the engine comes back for what was held back.
+        let has_news = if self.socket.is_some() {
+            self.wake_throttle.should_wake(activity, now)
         } else {
-            self.wake_throttle.strike_at_once(noise, now)
-        }
+            self.wake_throttle.should_wake_without_engine(activity, now)
+        };
+        // Both are asked in any case, because being asked is what resets them.
+        let wants_heartbeat = self.watchdog.poll_wake();
+        let wants_clock = self.swim.poll_clock_request();
+        has_news || wants_heartbeat || wants_clock
     }
 
     fn next_deadline(&self) -> Option<Micros> {
-        if self.lineage.is_heir() {
+        if self.handover.is_waiting() {
             return None;
         }
-        let watch = self.watchdog.next_look(self.swim.config().tx_stall_timeout);
-        [
+        let watchdog = self
+            .watchdog
+            .next_check(self.swim.config().tx_stall_timeout);
+        let deadlines = [
             self.swim.next_deadline(),
             self.wake_throttle.next_deadline(),
-            self.lines.next_deadline(),
-            watch,
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+            self.log_queue.next_deadline(),
+            watchdog,
+        ];
+        deadlines.into_iter().flatten().min()
     }
 
     fn sleeps_too_long(&self, deadline: Option<Micros>) -> bool {
-        let sleeps_until = self.sleeps_until.unwrap_or(Micros(u64::MAX));
-        deadline.is_some_and(|deadline| deadline < sleeps_until)
+        match (deadline, self.sleeps_until) {
+            (Some(deadline), Some(sleeps_until)) => deadline < sleeps_until,
+            (Some(_), None) => true,
+            (None, _) => false,
+        }
     }
 }

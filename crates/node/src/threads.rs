@@ -1,18 +1,18 @@
-//! Threads that have a name, and leave the signals to Tarantool.
+//! Starts threads that have a name, and that leave the signals to Tarantool.
 
 use std::io;
 use std::thread::{Builder, JoinHandle};
 
 use nix::sys::signal::{SigSet, SigmaskHow};
 
-/// Ample for the engine, whose recursion is bounded, and for what name services load into
-/// `getaddrinfo`. Memory is taken up only as it is touched.
+/// Ample for the engine, whose recursion is bounded, and for the name services that `getaddrinfo` loads.
+/// The system provides the memory only as it is touched.
 const STACK_SIZE: usize = 1 << 20;
 
-/// Starts a thread that no signal is ever delivered to. Names may have 15 bytes.
+/// Starts a thread that never receives a signal. A name may have 15 bytes.
 pub fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
-    // A thread starts with the mask of the one that made it: blocking them from within the thread
-    // would leave an instant in which it could be hit.
+    // POSIX promises that a thread starts with the signal mask of its creator. Were the signals blocked in
+    // the thread itself, one could arrive before that.
     let _blocked = SignalsBlocked::new()?;
     Builder::new()
         .name(name.into())
@@ -20,7 +20,7 @@ pub fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<Joi
         .spawn(body)
 }
 
-/// While it lives, the current thread receives no signals.
+/// As long as this exists, the current thread receives no signals.
 struct SignalsBlocked {
     before: SigSet,
 }
@@ -56,17 +56,18 @@ mod tests {
     #[test]
     fn a_thread_blocks_every_signal_that_can_be_blocked() {
         let before = blocked();
-        let (say, hear) = std::sync::mpsc::channel();
-        let thread = super::spawn("membership-test", move || say.send(blocked()).unwrap()).unwrap();
-        let inside = hear.recv().unwrap();
+        let (reply, replies) = std::sync::mpsc::channel();
+        let thread =
+            super::spawn("membership-test", move || reply.send(blocked()).unwrap()).unwrap();
+        let inside = replies.recv().unwrap();
         thread.join().unwrap();
-        // SIGKILL and SIGSTOP cannot be, and glibc keeps two (32, 33) to itself.
+        // SIGKILL and SIGSTOP cannot be blocked, and glibc keeps two (32, 33) to itself.
         let exempt = [libc::SIGKILL, libc::SIGSTOP, 32, 33].map(|signal| 1 << (signal - 1));
         assert_eq!(inside | exempt.iter().sum::<u64>(), u64::MAX);
         assert_eq!(
             blocked(),
             before,
-            "the thread that starts another keeps its own mask"
+            "the creator of the thread keeps its own mask"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! A program that takes part, and then forks: to go on in the background, as
+//! A program that is a member, and then forks: to go on in the background, as
 //! `box.cfg{background = true}` does, or to run something else.
 //!
 //! A program of its own, which runs itself in these two roles: nothing of a test harness is to be
@@ -33,7 +33,7 @@ fn main() {
             the_group_does_not_notice_that_a_member_goes_to_the_background();
             a_member_that_forks_to_run_something_else_stays();
             a_child_that_lives_on_has_no_part_in_what_its_parent_does();
-            a_child_takes_over_what_it_was_told_while_its_parent_lived();
+            a_child_sends_what_it_was_given_while_its_parent_lived();
         }
     }
 }
@@ -48,12 +48,12 @@ fn the_group_does_not_notice_that_a_member_goes_to_the_background() {
         parent.process.wait().unwrap().success(),
         "the parent has exited"
     );
-    // The child waits for this on a bell that it has from its parent.
+    // The child waits for this with a waker that it has from its parent.
     observer
         .with_swim(|swim, now| swim.set_payload(b"\x91\x01", now))
         .unwrap()
         .unwrap();
-    eventually("it has said who it is", || {
+    eventually("the payload shows its pid", || {
         seen(&observer, &member)
             .and_then(|member| pid(&member))
             .is_some()
@@ -77,22 +77,22 @@ fn the_group_does_not_notice_that_a_member_goes_to_the_background() {
     println!("ok - the group does not notice that a member goes to the background");
 }
 
-/// What such a member does.
+/// The program of that member.
 fn go_to_the_background(port: u16) {
     join(port);
     let waker = node().open_waker().unwrap();
     fork_and_exit();
     let observer = uri(OBSERVER_PORT);
-    until_rung(&waker, || {
+    until_woken(&waker, || {
         payload_of(&observer).as_deref() == Some(b"\x91\x01")
     });
     // It has a resolver again.
-    let nobody = Uri::new("no..such..name", 1).unwrap();
+    let unresolvable = Uri::new("no..such..name", 1).unwrap();
     let ticket = node()
-        .with_swim(|swim, now| swim.probe(&nobody, now))
+        .with_swim(|swim, now| swim.probe(&unresolvable, now))
         .unwrap()
         .unwrap();
-    until_rung(&waker, || {
+    until_woken(&waker, || {
         node().view(|swim| swim.outcome(ticket)) == Ok(PingOutcome::Unsent)
     });
     let payload = [&[0x91, 0xce][..], &process::id().to_be_bytes()].concat();
@@ -128,7 +128,7 @@ fn a_member_that_forks_to_run_something_else_stays() {
     println!("ok - a member that forks to run something else stays");
 }
 
-/// What such a member does.
+/// The program of that member.
 fn run_a_helper(port: u16) {
     join(port);
     // SAFETY: the child replaces itself before it touches anything.
@@ -137,7 +137,7 @@ fn run_a_helper(port: u16) {
         let arguments = [c"true".as_ptr(), std::ptr::null()];
         // SAFETY: the arguments end with a null pointer.
         unsafe { libc::execvp(arguments[0], arguments.as_ptr()) };
-        // SAFETY: nobody is left to be harmed.
+        // SAFETY: the process ends without running any handler.
         unsafe { libc::_exit(1) };
     }
     let mut status = 0;
@@ -163,7 +163,7 @@ fn a_child_that_lives_on_has_no_part_in_what_its_parent_does() {
 
     role.end();
     assert_eq!(lines.next().unwrap().unwrap(), "left");
-    // The worker lives: it holds the output open until it is told to end.
+    // The worker lives: it holds the output open until it reads that it has to end.
     UdpSocket::bind(("0.0.0.0", 33_303)).expect("the port is free at once");
     eventually("it has left", || {
         seen(&observer, &member).unwrap().claim.status == Status::Left
@@ -176,14 +176,14 @@ fn a_child_that_lives_on_has_no_part_in_what_its_parent_does() {
     println!("ok - a child that lives on has no part in what its parent does");
 }
 
-/// What such a member does.
+/// The program of that member.
 fn fork_workers(port: u16) {
     join(port);
     for _ in 0..100 {
         // SAFETY: the child ends before it touches anything.
         let child = unsafe { libc::fork() };
         if child == 0 {
-            // SAFETY: nothing is left to be harmed.
+            // SAFETY: the process ends without running any handler.
             unsafe { libc::_exit(0) };
         }
         let mut status = 0;
@@ -191,13 +191,13 @@ fn fork_workers(port: u16) {
         assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
         thread::sleep(Duration::from_millis(10));
     }
-    let (mut told, mut tell) = io::pipe().unwrap();
+    let (mut reader, mut writer) = io::pipe().unwrap();
     // SAFETY: only our threads are there besides this one, and they are what is tested.
     if unsafe { libc::fork() } == 0 {
-        drop(tell);
-        // Neither is it to be heard, nor to spoil anything.
+        drop(writer);
+        // The payload must not be sent, and must do no harm.
         let _ = node().with_swim(|swim, now| swim.set_payload(b"\x91\x02", now));
-        told.read_to_end(&mut Vec::new()).unwrap();
+        reader.read_to_end(&mut Vec::new()).unwrap();
         eventually("it has let go", || {
             node().view(|swim| swim.myself().is_none()).unwrap()
         });
@@ -210,10 +210,10 @@ fn fork_workers(port: u16) {
     io::stdin().read_to_end(&mut Vec::new()).unwrap();
     assert_eq!(node().leave(), Ok(true));
     println!("left");
-    tell.write_all(b"x").unwrap();
+    writer.write_all(b"x").unwrap();
 }
 
-fn a_child_takes_over_what_it_was_told_while_its_parent_lived() {
+fn a_child_sends_what_it_was_given_while_its_parent_lived() {
     let observer = observer();
     let mut parent = Role::start("late", 33_304);
     let member = uri(33_304);
@@ -223,7 +223,7 @@ fn a_child_takes_over_what_it_was_told_while_its_parent_lived() {
     assert_eq!(seen(&observer, &member).as_ref().and_then(pid), None);
     parent.end();
     assert!(parent.process.wait().unwrap().success());
-    eventually("the grandchild has said who it is", || {
+    eventually("the payload shows the pid of the grandchild", || {
         seen(&observer, &member).as_ref().and_then(pid).is_some()
     });
     let claim = seen(&observer, &member).unwrap().claim;
@@ -235,10 +235,10 @@ fn a_child_takes_over_what_it_was_told_while_its_parent_lived() {
         .unwrap()
         .unwrap();
     assert_eq!(lines.next().unwrap().unwrap(), "the end");
-    println!("ok - a child takes over what it was told while its parent lived");
+    println!("ok - a child sends what it was given while its parent lived");
 }
 
-/// What such a member does: forks twice, and ends only when its input does.
+/// The program of that member: forks twice, and ends only when its input does.
 fn go_to_the_background_late(port: u16) {
     join(port);
     // SAFETY: only our threads are there besides this one, and they are what is tested.
@@ -323,7 +323,7 @@ fn be_patient(node: &Node) {
 /// This program in another role, until its input ends.
 struct Role {
     process: Child,
-    // Apart, since `Child::wait` would close it.
+    // Not in `process`, because `Child::wait` would close it.
     input: Option<ChildStdin>,
 }
 
@@ -367,7 +367,7 @@ fn seen(observer: &Node, member: &Uri) -> Option<Member> {
     observer.view(|swim| swim.member(member).cloned()).unwrap()
 }
 
-/// Whom a member says it is.
+/// The pid that a member has in its payload.
 fn pid(member: &Member) -> Option<u32> {
     let pid = member.payload.as_ref()?.bytes().strip_prefix(b"\x91\xce")?;
     Some(u32::from_be_bytes(pid.try_into().ok()?))
@@ -383,12 +383,12 @@ fn probed(observer: &Node, member: &Uri) -> PingOutcome {
     outcome()
 }
 
-fn until_rung(waker: &Waker, holds: impl Fn() -> bool) {
+fn until_woken(waker: &Waker, holds: impl Fn() -> bool) {
     while !holds() {
         let mut fds = [PollFd::new(waker.fd(), PollFlags::POLLIN)];
         let patience = Duration::from_secs(30);
-        assert_eq!(poll(&mut fds, patience).unwrap(), 1, "nobody has rung");
-        waker.hush();
+        assert_eq!(poll(&mut fds, patience).unwrap(), 1, "not woken");
+        waker.clear();
     }
 }
 

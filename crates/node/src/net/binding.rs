@@ -1,4 +1,4 @@
-//! Which address the socket is bound to, and how it moves to another without a gap.
+//! The address that the socket is bound to, and its change without a gap.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::io;
@@ -13,13 +13,13 @@ use swim::identity::uri::Uri;
 use swim::log_event::Level;
 
 impl Node {
-    /// Listens at `bound` from now on. If that fails, all is as it was.
+    /// Moves the socket to `bound`. If that fails, nothing has changed.
     pub(crate) fn rebind(
         &self,
         engine: &mut Option<Engine>,
         bound: SocketAddr,
     ) -> Result<(), Error> {
-        let waker = self.waker()?;
+        let waker = self.engine_waker()?;
         match Socket::open(bound) {
             Ok(socket) => self.serve(engine, socket, &waker),
             Err(error)
@@ -32,9 +32,9 @@ impl Node {
         }
     }
 
-    /// Goes from one address to all of them, or back, at the same port: the system does not let the
-    /// two have it at a time, even for a moment. When it refuses the new one, the old one is opened
-    /// again.
+    /// Moves the socket from one address to all addresses, or back, at the same port. The system does not
+    /// let both have the port at a time, so the old one is closed first. If the system then refuses the new
+    /// one, opens the old one again.
     fn rebind_own_port(
         &self,
         engine: &mut Option<Engine>,
@@ -44,24 +44,28 @@ impl Node {
         if let Some(engine) = engine.take() {
             engine.stop();
         }
-        let old = self.shared.manage(|state| state.socket.take());
-        let before = old.as_ref().map(|old| old.bound());
-        old.into_iter().for_each(socket::close);
-        self.send_away_children();
+        let mut before = None;
+        if let Some(old) = self.shared.manage(|state| state.socket.take()) {
+            before = Some(old.bound());
+            socket::close(old);
+        }
+        self.wait_for_children();
         let failure = match Socket::open(bound) {
             Ok(socket) => return self.serve(engine, socket, waker),
             Err(error) => self.cannot_bind(bound, &error),
         };
         if let Some(before) = before {
-            let old = Socket::open(before).map_err(|error| self.cannot_bind(before, &error))?;
-            self.serve(engine, old, waker)?;
+            match Socket::open(before) {
+                Ok(old) => self.serve(engine, old, waker)?,
+                Err(error) => return Err(self.cannot_bind(before, &error)),
+            }
         }
         Err(failure)
     }
 
-    /// What wakes the engine, made when it is first wanted.
-    pub(crate) fn waker(&self) -> Result<Arc<Waker>, Error> {
-        if let Some(waker) = self.shared.manage(|state| state.waker.clone()) {
+    /// Returns what wakes the engine: made on first use, and kept once an engine has started.
+    pub(crate) fn engine_waker(&self) -> Result<Arc<Waker>, Error> {
+        if let Some(waker) = self.shared.manage(|state| state.engine_waker.clone()) {
             return Ok(waker);
         }
         match Waker::new() {
@@ -70,7 +74,7 @@ impl Node {
         }
     }
 
-    /// Goes on at `socket`, whatever it was that an engine served before.
+    /// Starts an engine for `socket`, in place of the one that runs.
     fn serve(
         &self,
         engine: &mut Option<Engine>,
@@ -83,11 +87,11 @@ impl Node {
         }
         let replaced = self.shared.manage(|state| {
             state.addresses.serve(Family::of(socket.bound().ip()));
-            state.waker = Some(Arc::clone(waker));
+            state.engine_waker = Some(Arc::clone(waker));
             let old = state.socket.replace(Arc::clone(&socket));
-            (old, state.lineage.leave())
+            (old, state.handover.dismiss_children())
         });
-        // Closed here, where the lock is not held.
+        // Closes the old socket, where the lock is not held.
         drop(replaced);
         match Engine::start(&self.shared, &socket, waker) {
             Ok(started) => {
@@ -109,39 +113,48 @@ impl Node {
     }
 
     fn cannot_bind(&self, bound: SocketAddr, error: &io::Error) -> Error {
-        let reason = system_text(error);
         let failure = Error::Bind {
             port: bound.port(),
-            reason,
+            reason: system_text(error),
         };
         self.shared
-            .manage(|state| state.lines.push(Level::Error, &failure));
+            .manage(|state| state.log_queue.push(Level::Error, &failure));
         failure
     }
 }
 
-/// The address to bind: `bind`, or all of the kind that the host is. A name is looked up as the
-/// kind that is bound.
+/// Returns the address to bind: `bind`, or all addresses of the host's family. If the host is a name, the
+/// family of the socket decides as which it is looked up.
 pub(crate) fn address_to_bind(uri: &Uri, bind: Option<&str>) -> Result<IpAddr, Error> {
-    let literal = uri
-        .host()
-        .parse()
-        .ok()
-        .map(Family::of)
-        .or(uri.is_ipv6().then_some(Family::V6));
+    let family = family_of_host(uri);
     let Some(bind) = bind else {
-        return Ok(match literal {
+        return Ok(match family {
             Some(Family::V6) => Ipv6Addr::UNSPECIFIED.into(),
             Some(Family::V4) | None => Ipv4Addr::UNSPECIFIED.into(),
         });
     };
-    let bare = bind
-        .strip_prefix('[')
-        .and_then(|bind| bind.strip_suffix(']'))
-        .unwrap_or(bind);
-    let address: Option<IpAddr> = bare.parse().ok();
-    let fits = |address: &IpAddr| literal.is_none_or(|kind| kind == Family::of(*address));
-    address
-        .filter(fits)
-        .ok_or_else(|| Error::BadBind(bind.into()))
+    match without_brackets(bind).parse() {
+        Ok(address) if family.is_none_or(|family| family == Family::of(address)) => Ok(address),
+        _ => Err(Error::BadBind(bind.into())),
+    }
+}
+
+/// The family of a host that is an address; `None` if it is a name.
+fn family_of_host(uri: &Uri) -> Option<Family> {
+    if uri.is_ipv6() {
+        return Some(Family::V6);
+    }
+    match uri.host().parse() {
+        Ok(address) => Some(Family::of(address)),
+        Err(_) => None,
+    }
+}
+
+fn without_brackets(bind: &str) -> &str {
+    if let Some(rest) = bind.strip_prefix('[')
+        && let Some(bare) = rest.strip_suffix(']')
+    {
+        return bare;
+    }
+    bind
 }

@@ -1,24 +1,25 @@
-//! What has become of datagrams that were not delivered: hosts on their way send word of them
-//! (ICMP), and Linux passes it on where it is asked to. Elsewhere nothing is ever heard.
+//! ICMP errors: a host that cannot deliver a datagram says so, and Linux passes that on to the sender if it
+//! is asked to. On other systems there are no such errors.
 
 use core::net::SocketAddr;
 
 #[cfg(target_os = "linux")]
-pub use linux::{ask_for_word, take_word};
+pub use linux::{enable_icmp_errors, take_icmp_error};
 #[cfg(not(target_os = "linux"))]
-pub use nowhere::{ask_for_word, take_word};
+pub use unsupported::{enable_icmp_errors, take_icmp_error};
 
-/// Word of a datagram that was not delivered.
+/// Why an earlier datagram was not delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(
     not(target_os = "linux"),
-    expect(dead_code, reason = "nothing is heard there")
+    expect(dead_code, reason = "there are no errors on other systems")
 )]
-pub enum Word {
-    /// Nobody has the port that it was sent to.
-    Refused(SocketAddr),
-    /// There is no way to the host, or not for a datagram of that size: nothing about the recipient.
-    Astray,
+pub enum IcmpError {
+    /// No process has the port at this address, to which the datagram was sent.
+    PortClosed(SocketAddr),
+    /// There is no route to the host, or not for a datagram of that size. That says nothing about the
+    /// recipient.
+    Undelivered,
 }
 
 #[cfg(target_os = "linux")]
@@ -31,62 +32,61 @@ mod linux {
         ControlMessageOwned, MsgFlags, RecvMsg, SockaddrStorage, recvmsg, setsockopt,
     };
 
-    use super::Word;
+    use super::IcmpError;
     use crate::net::socket::Family;
     use crate::resolve::getaddrinfo::socket_address;
 
-    /// Asks for word of what is sent from `socket`.
+    /// Asks the system for the errors of datagrams that `socket` sends.
     ///
-    /// From then on a call to send or receive may fail with what an *earlier* datagram has met with.
-    pub fn ask_for_word(socket: &impl AsFd, family: Family) -> nix::Result<()> {
+    /// From then on a call to send or receive may fail with the error of an *earlier* datagram.
+    pub fn enable_icmp_errors(socket: &impl AsFd, family: Family) -> nix::Result<()> {
         match family {
             Family::V4 => setsockopt(socket, Ipv4RecvErr, &true),
             Family::V6 => setsockopt(socket, Ipv6RecvErr, &true),
         }
     }
 
-    /// Takes the next word there is.
-    pub fn take_word(socket: &impl AsFd) -> Option<Word> {
-        // What was sent comes with it, but nobody wants to know.
+    /// Takes the next error, if there is one.
+    pub fn take_icmp_error(socket: &impl AsFd) -> Option<IcmpError> {
+        // The datagram itself comes with the error, and is not needed.
         let (mut nothing, flags) = ([], MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT);
         let mut room = nix::cmsg_space!(libc::sock_extended_err, libc::sockaddr_in6);
         let fd = socket.as_fd().as_raw_fd();
-        let word = recvmsg::<SockaddrStorage>(fd, &mut nothing, Some(&mut room), flags);
-        Some(read(&word.ok()?).unwrap_or(Word::Astray))
+        let message = recvmsg::<SockaddrStorage>(fd, &mut nothing, Some(&mut room), flags).ok()?;
+        Some(read(&message).unwrap_or(IcmpError::Undelivered))
     }
 
-    fn read(word: &RecvMsg<'_, '_, SockaddrStorage>) -> Option<Word> {
-        let refused = word.cmsgs().ok()?.any(|message| match message {
-            ControlMessageOwned::Ipv4RecvErr(error, _) => {
-                error.ee_origin == libc::SO_EE_ORIGIN_ICMP && is_refusal(&error)
+    fn read(message: &RecvMsg<'_, '_, SockaddrStorage>) -> Option<IcmpError> {
+        for part in message.cmsgs().ok()? {
+            let (error, origin) = match part {
+                ControlMessageOwned::Ipv4RecvErr(error, _) => (error, libc::SO_EE_ORIGIN_ICMP),
+                ControlMessageOwned::Ipv6RecvErr(error, _) => (error, libc::SO_EE_ORIGIN_ICMP6),
+                _ => continue,
+            };
+            let is_refusal = i32::try_from(error.ee_errno) == Ok(Errno::ECONNREFUSED as i32);
+            if error.ee_origin == origin && is_refusal {
+                let recipient = message.address.as_ref()?;
+                return Some(IcmpError::PortClosed(socket_address(recipient)?));
             }
-            ControlMessageOwned::Ipv6RecvErr(error, _) => {
-                error.ee_origin == libc::SO_EE_ORIGIN_ICMP6 && is_refusal(&error)
-            }
-            _ => false,
-        });
-        refused.then_some(Word::Refused(socket_address(word.address.as_ref()?)?))
-    }
-
-    fn is_refusal(error: &libc::sock_extended_err) -> bool {
-        i32::try_from(error.ee_errno) == Ok(Errno::ECONNREFUSED as i32)
+        }
+        None
     }
 }
 
 #[cfg(not(target_os = "linux"))]
-mod nowhere {
+mod unsupported {
     use std::os::fd::AsFd;
 
-    use crate::Word;
+    use super::IcmpError;
     use crate::net::socket::Family;
 
-    /// Does nothing: there is nobody to ask.
-    pub fn ask_for_word(_: &impl AsFd, _: Family) -> std::io::Result<()> {
+    /// Does nothing.
+    pub fn enable_icmp_errors(_: &impl AsFd, _: Family) -> std::io::Result<()> {
         Ok(())
     }
 
-    /// There is none.
-    pub fn take_word(_: &impl AsFd) -> Option<Word> {
+    /// There is no error.
+    pub fn take_icmp_error(_: &impl AsFd) -> Option<IcmpError> {
         None
     }
 }

@@ -8,25 +8,25 @@ use nix::sys::socket::SockaddrStorage;
 
 use crate::error::system_text;
 
-/// An address of IPv4 that this machine has.
+/// An IPv4 address of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interface {
     /// The system's name for the interface.
     pub name: String,
     /// The address.
     pub address: Ipv4Addr,
-    /// The one that reaches all neighbours, where there is one.
+    /// The address that reaches all hosts of the network, if it has one.
     pub broadcast: Option<Ipv4Addr>,
 }
 
 impl Interface {
-    /// Whom to send to for all that this address can reach: at least ourselves.
-    pub fn everybody(&self) -> Ipv4Addr {
+    /// The address that reaches as many hosts of the network as can be reached: at least this one.
+    pub fn widest_address(&self) -> Ipv4Addr {
         self.broadcast.unwrap_or(self.address)
     }
 }
 
-/// The addresses of IPv4 whose interfaces are up, in the order of the system; or its own words.
+/// The IPv4 addresses of the interfaces that are up, in the order of the system; or its error.
 pub fn interfaces() -> Result<Vec<Interface>, String> {
     let all = getifaddrs().map_err(|number| system_text(&number.into()))?;
     Ok(all.filter_map(|entry| read(&entry)).collect())
@@ -37,7 +37,7 @@ fn read(entry: &InterfaceAddress) -> Option<Interface> {
     entry.flags.contains(up).then_some(Interface {
         name: entry.interface_name.clone(),
         address: v4(entry.address.as_ref())?,
-        // Some tools have it filled in with zeroes.
+        // Some tools fill it with zeroes.
         broadcast: v4(entry.broadcast.as_ref()).filter(|address| !address.is_unspecified()),
     })
 }
@@ -68,16 +68,16 @@ mod tests {
     }
 
     #[test]
-    fn an_interface_that_is_up_reaches_its_neighbours_or_at_least_itself() {
+    fn an_interface_that_is_up_reaches_its_network_or_at_least_itself() {
         let up = InterfaceFlags::IFF_UP | InterfaceFlags::IFF_RUNNING;
-        let everybody = |broadcast| {
+        let widest = |broadcast| {
             let interface = read(&entry(up, [10, 0, 0, 1], broadcast));
-            interface.unwrap().everybody().octets()
+            interface.unwrap().widest_address().octets()
         };
-        assert_eq!(everybody(Some([10, 0, 0, 255])), [10, 0, 0, 255]);
-        assert_eq!(everybody(None), [10, 0, 0, 1]);
-        assert_eq!(everybody(Some([0; 4])), [10, 0, 0, 1]);
-        // The cable is unplugged.
+        assert_eq!(widest(Some([10, 0, 0, 255])), [10, 0, 0, 255]);
+        assert_eq!(widest(None), [10, 0, 0, 1]);
+        assert_eq!(widest(Some([0; 4])), [10, 0, 0, 1]);
+        // Its cable is unplugged.
         assert_eq!(
             read(&entry(InterfaceFlags::IFF_UP, [10, 0, 0, 1], None)),
             None
@@ -88,6 +88,6 @@ mod tests {
     fn this_machine_has_a_loopback_interface() {
         let all = interfaces().unwrap();
         let loopback = all.iter().find(|it| it.address == Ipv4Addr::LOCALHOST);
-        assert_eq!(loopback.unwrap().everybody(), Ipv4Addr::LOCALHOST);
+        assert_eq!(loopback.unwrap().widest_address(), Ipv4Addr::LOCALHOST);
     }
 }

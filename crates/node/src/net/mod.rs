@@ -2,10 +2,10 @@
 //!
 //! | file | subject |
 //! |---|---|
-//! | [`socket`] | the UDP socket, its inbox and outbox |
+//! | [`socket`] | the UDP socket, and the datagrams that it has received |
 //! | `binding` | the address of the socket, and its change |
 //! | `icmp` | ICMP errors that come back for datagrams |
-//! | `ingress_limit` | how much is taken in, and from which senders |
+//! | `ingress_limit` | how much may be received, and from which senders |
 //! | [`poll`] | waiting for descriptors |
 //! | [`interfaces`] | the networks of this machine |
 

@@ -12,15 +12,15 @@ use std::thread;
 
 use socket2::{Domain, Protocol, Type};
 
-use crate::net::icmp::{Word, ask_for_word, take_word};
+use crate::net::icmp::{IcmpError, enable_icmp_errors, take_icmp_error};
 use crate::net::poll::{PollFd, PollFlags, poll};
 use crate::{Micros, clock};
 
-/// How much may wait to be received: the datagrams of a second from a thousand members that all
-/// have something to tell. The system may grant less.
+/// How many bytes may wait to be received: the datagrams of a second from a thousand members that all have
+/// news. The system may grant less.
 const RECEIVE_BUFFER_SIZE: usize = 4 << 20;
 
-/// How much may wait to be sent: a good-bye to some thousand members.
+/// How many bytes may wait to be sent: those of `leave` to some thousand members.
 const SEND_BUFFER_SIZE: usize = 1 << 20;
 
 /// A bound UDP socket that never blocks.
@@ -31,25 +31,25 @@ pub struct Socket {
 }
 
 impl Socket {
-    /// How often a datagram is offered. What an earlier one has met with is told to whoever calls
-    /// next, once; and the engine may be told of a further one in between.
+    /// How often a datagram is offered to the system. A call may fail with the ICMP error of an earlier
+    /// datagram, once for each, and there may be two: one of another thread.
     const OFFERS_MAX: u32 = 3;
 
-    /// Opens one at `bound`. An address that somebody else has is not shared with him.
+    /// Opens a socket at `bound`. Fails if another process has the address.
     pub fn open(bound: SocketAddr) -> io::Result<Self> {
         let socket =
             socket2::Socket::new(Domain::for_address(bound), Type::DGRAM, Some(Protocol::UDP))?;
         socket.set_nonblocking(true)?;
         socket.set_broadcast(true)?;
         if bound.is_ipv6() {
-            // Who wants IPv4 as well has another instance at the same port of it.
+            // Another instance may have the same port of IPv4.
             socket.set_only_v6(true)?;
         }
-        // Best effort: with less, a flood drowns more.
+        // Best effort: with smaller buffers, more datagrams are lost in an overload.
         let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER_SIZE);
         let _ = socket.set_send_buffer_size(SEND_BUFFER_SIZE);
-        // Best effort too: without it, a closed port is found out like one where nobody answers.
-        let _ = ask_for_word(&socket, Family::of(bound.ip()));
+        // Best effort, too: without it, a closed port looks like a host that does not answer.
+        let _ = enable_icmp_errors(&socket, Family::of(bound.ip()));
         socket.bind(&bound.into())?;
         Ok(Self {
             udp: socket.into(),
@@ -70,21 +70,21 @@ impl Socket {
         Self { udp, bound }
     }
 
-    /// Where it was to be bound.
+    /// The address that it was bound to.
     pub const fn bound(&self) -> SocketAddr {
         self.bound
     }
 
-    /// Whether one at `bound` cannot be opened as long as this one is open.
+    /// Whether a socket at `bound` cannot be opened as long as this one is open.
     pub const fn is_in_the_way_of(&self, bound: SocketAddr) -> bool {
         let overlap = self.bound.ip().is_unspecified() || bound.ip().is_unspecified();
-        // The IPv6 ones leave IPv4 alone.
-        let same_kind = self.bound.is_ipv4() == bound.is_ipv4();
-        self.bound.port() == bound.port() && same_kind && overlap
+        // An IPv6 socket leaves IPv4 alone.
+        let same_family = self.bound.is_ipv4() == bound.is_ipv4();
+        self.bound.port() == bound.port() && same_family && overlap
     }
 
-    /// Hands a datagram to the kernel. When the buffer is full, waits for room until `give_up`, by
-    /// the monotonic clock; the datagram is then lost, as it could be anywhere further on.
+    /// Hands a datagram to the kernel. If the send buffer is full, waits for room until `give_up`, by the
+    /// monotonic clock. If there is none by then, the datagram is lost, as it may be on its way.
     pub fn send(&self, datagram: &[u8], to: SocketAddr, give_up: Micros) -> io::Result<()> {
         let mut refused_offers = 0;
         loop {
@@ -122,8 +122,9 @@ impl AsFd for Socket {
     }
 }
 
-/// Closes a socket and gives back its port, once nobody sends by it any more. That takes no longer
-/// than a datagram, as sending does not block; who is not done by then keeps the port.
+/// Closes a socket as soon as no other thread sends with it, so that its port is free. That takes no longer
+/// than sending one datagram, which does not block. If a thread takes longer, the port stays taken until it
+/// is done.
 pub fn close(socket: Arc<Socket>) {
     const PATIENCE: Duration = Duration::from_millis(200);
     let give_up = clock::monotonic() + PATIENCE;
@@ -132,17 +133,17 @@ pub fn close(socket: Arc<Socket>) {
     }
 }
 
-/// Which kind of addresses a socket can reach.
+/// The family of addresses that a socket can reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
-    /// Those of IPv4.
+    /// IPv4.
     V4,
-    /// Those of IPv6.
+    /// IPv6.
     V6,
 }
 
 impl Family {
-    /// The kind of `address`.
+    /// The family of `address`.
     pub const fn of(address: IpAddr) -> Self {
         if address.is_ipv4() {
             Self::V4
@@ -152,23 +153,23 @@ impl Family {
     }
 }
 
-/// What was received together.
+/// The datagrams that were received together.
 pub struct Inbox {
     buffer: Box<[u8]>,
     datagrams: Vec<(Range<usize>, SocketAddr)>,
-    refusals: Vec<SocketAddr>,
+    closed_ports: Vec<SocketAddr>,
     size_max: usize,
 }
 
-/// Why an inbox was not filled any further.
+/// Why an inbox was not filled further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Filled {
-    /// Nothing more has come.
+    /// No more datagrams wait.
     Dry,
-    /// There is no more room; more may be waiting.
+    /// There is no more room; datagrams may wait.
     Full,
-    /// The system refuses to say.
+    /// The system returns errors.
     Broken,
 }
 
@@ -179,60 +180,61 @@ impl Default for Inbox {
 }
 
 impl Inbox {
-    /// How many datagrams are handled at a time, under one hold of the lock: some hundred µs.
+    /// How many datagrams are handled while the lock is held once: for some hundred µs.
     pub const DATAGRAMS_MAX: usize = 32;
 
-    /// How much word of undelivered datagrams is taken at a time.
-    const WORDS_MAX: usize = 64;
+    /// How many ICMP errors are taken at a time.
+    const ICMP_ERRORS_MAX: usize = 64;
 
-    /// How often in a row the system may refuse to hand out a datagram. What earlier ones have met
-    /// with is such a refusal, told once.
+    /// How often in a row the system may return an error in place of a datagram. Each ICMP error is returned
+    /// so, once.
     const ERRORS_MAX: usize = 4;
 
-    /// What the largest datagram of UDP takes.
+    /// The room that the largest datagram of UDP takes.
     const DATAGRAM_SIZE_MAX: usize = 1 << 16;
 
-    /// An empty one. It is large: make one and reuse it.
+    /// Makes an empty inbox. It is large: make one and reuse it.
     pub fn new() -> Self {
-        // Room for the usual datagrams, and for one of any size after them.
+        // There is room for the usual datagrams, and for one of any size after them.
         let size = Self::DATAGRAM_SIZE_MAX + Self::DATAGRAMS_MAX * 2048;
         Self {
             buffer: vec![0; size].into(),
             datagrams: Vec::with_capacity(Self::DATAGRAMS_MAX),
-            refusals: Vec::new(),
+            closed_ports: Vec::new(),
             size_max: Self::DATAGRAM_SIZE_MAX - 1,
         }
     }
 
-    /// Reads no more of each datagram from now on than shows that it is longer than `size`.
+    /// From now on, reads one byte more than `size` of each datagram: enough to see that it is too long.
     pub fn set_size_max(&mut self, size: usize) {
         self.size_max = size.min(Self::DATAGRAM_SIZE_MAX - 1);
     }
 
-    /// Replaces the contents by what has come; and if there is `trouble` with the socket, looks what.
-    pub fn fill(&mut self, socket: &Socket, trouble: bool) -> Filled {
+    /// Replaces the contents by the datagrams that wait, and, if the socket `has_error`, by ICMP errors.
+    pub fn fill(&mut self, socket: &Socket, has_error: bool) -> Filled {
         self.clear();
-        let explained = trouble && self.take_words(socket);
+        let explained = has_error && self.take_icmp_errors(socket);
         let filled = self.take_datagrams(socket);
-        match filled {
-            // Waiting for it again would be to spin.
-            Filled::Dry if trouble && !explained && self.datagrams.is_empty() => Filled::Broken,
-            filled => filled,
+        let found_nothing = filled == Filled::Dry && self.datagrams.is_empty();
+        if has_error && !explained && found_nothing {
+            // The socket would be ready again at once, and the engine would spin.
+            return Filled::Broken;
         }
+        filled
     }
 
-    /// Says whether there was any.
-    fn take_words(&mut self, socket: &Socket) -> bool {
-        let mut words = 0;
-        while words < Self::WORDS_MAX
-            && let Some(word) = take_word(socket)
+    /// Returns whether there was an error.
+    fn take_icmp_errors(&mut self, socket: &Socket) -> bool {
+        let mut count = 0;
+        while count < Self::ICMP_ERRORS_MAX
+            && let Some(error) = take_icmp_error(socket)
         {
-            words += 1;
-            if let Word::Refused(recipient) = word {
-                self.refusals.push(recipient);
+            count += 1;
+            if let IcmpError::PortClosed(recipient) = error {
+                self.closed_ports.push(recipient);
             }
         }
-        words > 0
+        count > 0
     }
 
     fn take_datagrams(&mut self, socket: &Socket) -> Filled {
@@ -241,13 +243,13 @@ impl Inbox {
             let Some(room) = self.buffer.get_mut(free..=free + self.size_max) else {
                 return Filled::Full;
             };
-            match socket.udp.recv_from(room).map_err(|error| error.kind()) {
+            match socket.udp.recv_from(room) {
                 Ok((size, source)) => {
                     self.datagrams.push((free..free + size, source));
                     free += size;
                     errors = 0;
                 }
-                Err(ErrorKind::WouldBlock) => return Filled::Dry,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Filled::Dry,
                 Err(_) => errors += 1,
             }
         }
@@ -258,22 +260,22 @@ impl Inbox {
         }
     }
 
-    /// Leaves nothing in it.
+    /// Empties the inbox.
     pub fn clear(&mut self) {
         self.datagrams.clear();
-        self.refusals.clear();
+        self.closed_ports.clear();
     }
 
-    /// The datagrams that have come, and from where.
+    /// The datagrams, and their senders.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], SocketAddr)> {
         self.datagrams
             .iter()
             .map(|(range, source)| (&self.buffer[range.clone()], *source))
     }
 
-    /// Where datagrams of ours have found the port closed.
-    pub fn refusals(&self) -> impl Iterator<Item = SocketAddr> {
-        self.refusals.iter().copied()
+    /// The addresses of recipients whose port was closed.
+    pub fn closed_ports(&self) -> impl Iterator<Item = SocketAddr> {
+        self.closed_ports.iter().copied()
     }
 }
 
@@ -341,14 +343,14 @@ mod tests {
         assert_eq!(inbox.iter().count(), 1);
     }
 
-    /// Word of a closed port comes at once where the port is on this machine.
+    /// If the port is on this machine, the ICMP error comes at once.
     #[cfg(target_os = "linux")]
     fn refused(socket: &Socket, closed: SocketAddr, times: usize) -> usize {
         let mut inbox = Inbox::new();
         let mut refusals = 0;
         while inbox.fill(socket, true) != Filled::Broken {
-            assert!(inbox.refusals().all(|recipient| recipient == closed));
-            refusals += inbox.refusals().count();
+            assert!(inbox.closed_ports().all(|recipient| recipient == closed));
+            refusals += inbox.closed_ports().count();
             assert!(refusals <= times, "{refusals} of {times}");
         }
         refusals
@@ -356,7 +358,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn who_refuses_a_datagram_is_told_in_portions_and_nobody_else_pays_for_it() {
+    fn closed_ports_are_found_in_portions_and_no_other_datagram_is_lost_to_them() {
         for host in ["127.0.0.1", "::1"] {
             let at = |port| SocketAddr::new(host.parse().unwrap(), port);
             let (sender, receiver) = (
@@ -365,28 +367,35 @@ mod tests {
             );
             let closed = at(36_002);
             let mut inbox = Inbox::new();
-            for _ in 0..Inbox::WORDS_MAX {
-                // The third of these would be told what the second has met with.
+            for _ in 0..Inbox::ICMP_ERRORS_MAX {
+                // Sending the third of these may fail with the error of the second.
                 for to in [closed, closed, receiver.bound()] {
                     sender.send(b"x", to, Micros(0)).unwrap();
                 }
                 assert_eq!(inbox.fill(&receiver, false), Filled::Dry);
                 assert_eq!(inbox.iter().count(), 1);
             }
-            // So would whoever receives.
+            // So may the call that receives.
             receiver.send(b"x", sender.bound(), Micros(0)).unwrap();
             assert_eq!(inbox.fill(&sender, true), Filled::Dry);
             assert_eq!(inbox.iter().count(), 1);
-            assert_eq!(inbox.refusals().count(), Inbox::WORDS_MAX, "and no more");
-            assert_eq!(refused(&sender, closed, Inbox::WORDS_MAX), Inbox::WORDS_MAX);
+            assert_eq!(
+                inbox.closed_ports().count(),
+                Inbox::ICMP_ERRORS_MAX,
+                "and no more"
+            );
+            assert_eq!(
+                refused(&sender, closed, Inbox::ICMP_ERRORS_MAX),
+                Inbox::ICMP_ERRORS_MAX
+            );
         }
     }
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn what_cannot_be_sent_fails_and_was_refused_by_nobody() {
+    fn what_cannot_be_sent_fails_and_shows_no_closed_port() {
         let [socket, _] = pair(36_003, 36_004);
-        // A socket that is bound to the loopback interface gets nowhere else.
+        // A socket that is bound to the loopback interface reaches no other.
         let away = SocketAddr::from(([192, 0, 2, 1], 36_003));
         assert!(socket.send(b"x", away, Micros(0)).is_err());
         assert_eq!(refused(&socket, away, 0), 0);

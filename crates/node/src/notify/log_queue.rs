@@ -1,7 +1,8 @@
-//! LogQueue for the log, kept until Lua writes them: no other thread may call Tarantool's `say`.
+//! Lines for the log, kept until Lua writes them: only Tarantool's own thread may call its `say`.
 //!
-//! What one datagram can make us say, a thousand can. Of lines that may recur so, a few are told as
-//! they come; then one a second, with the number of those that it stands for.
+//! One datagram can cause a line, and so a thousand datagrams a thousand lines. Of the lines about a topic
+//! that may recur, a few are added as they come, then one a second, with the number of those that it stands
+//! for.
 
 use core::fmt;
 use core::mem;
@@ -14,88 +15,88 @@ use swim::time::Micros;
 /// A line for the log, to be written by Lua.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// How loudly.
+    /// The level to write it at.
     pub level: Level,
     /// What it says.
     pub text: String,
 }
 
-/// What a line is about. Each has an allowance of its own, so that none drowns another.
+/// What a line is about. Each topic has a limit of its own, so that one does not crowd out another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Topic {
-    /// That nobody at all is heard.
-    Deafness,
-    /// A member that does not answer, and is suspected.
+    /// This node receives no datagrams.
+    Isolation,
+    /// A member does not answer, and is suspected.
     Suspicion,
-    /// A member that does not answer, of which nothing is concluded.
+    /// A member does not answer, which has no consequence.
     Silence,
-    /// A member that is dead.
+    /// A member is dead.
     Death,
-    /// A member that is not wanted.
+    /// A member is not allowed.
     Removal,
-    /// A member that is not understood.
-    Gibberish,
-    /// Somebody who is not of this group.
-    Stranger,
-    /// More datagrams than there is time for.
-    Flood,
-    /// A name that does not resolve.
+    /// Datagrams of a member cannot be decrypted.
+    Undecryptable,
+    /// Datagrams come from a sender outside of this group.
+    UnknownSender,
+    /// More datagrams come than there is time for.
+    Overload,
+    /// A name does not resolve.
     Resolver,
-    /// What was said of this node.
+    /// A rumor about this node was refuted.
     Refutation,
-    /// A thread that was not woken, or did not come.
+    /// A thread was not woken, or did not run when it was.
     Waker,
 }
 
 impl Topic {
     const ALL: [Self; 11] = [
-        Self::Deafness,
+        Self::Isolation,
         Self::Suspicion,
         Self::Silence,
         Self::Death,
         Self::Removal,
-        Self::Gibberish,
-        Self::Stranger,
-        Self::Flood,
+        Self::Undecryptable,
+        Self::UnknownSender,
+        Self::Overload,
         Self::Resolver,
         Self::Refutation,
         Self::Waker,
     ];
 
-    /// How many lines are told as they come, after a quiet time.
+    /// How many lines are added as they come, after a quiet time.
     const fn burst(self) -> u32 {
         match self {
-            // There is one only, and a flood may be a short one that comes again and again.
-            Self::Flood | Self::Waker => 1,
-            // There are few different ones, and strangers send as many datagrams as they like.
-            Self::Refutation | Self::Stranger => 5,
-            // Each names another member: when a rack loses power, people want to know who was in it.
+            // All lines are alike, and a short overload may recur.
+            Self::Overload | Self::Waker => 1,
+            // There are few different lines, and unknown senders can cause any number of them.
+            Self::Refutation | Self::UnknownSender => 5,
+            // Each names another member: when a rack loses power, an operator wants to see all of them.
             _ => 100,
         }
     }
 }
 
 impl From<&LogEvent> for Topic {
-    fn from(report: &LogEvent) -> Self {
-        match report {
+    fn from(event: &LogEvent) -> Self {
+        match event {
             LogEvent::Suspected { .. } => Self::Suspicion,
             LogEvent::Ignored { .. } | LogEvent::Doubted { .. } => Self::Silence,
-            LogEvent::Deaf => Self::Deafness,
+            LogEvent::Deaf => Self::Isolation,
             LogEvent::TimedOut { .. } => Self::Death,
             LogEvent::Unwanted { .. } => Self::Removal,
-            LogEvent::Undecryptable { .. } => Self::Gibberish,
+            LogEvent::Undecryptable { .. } => Self::Undecryptable,
             LogEvent::Refuted { .. } => Self::Refutation,
         }
     }
 }
 
-/// What is to be logged. Bounded, since Lua may be busy for as long as it likes.
+/// The lines that Lua has to write. Bounded, because Lua may be busy for any time.
 #[derive(Debug, Default)]
 pub struct LogQueue {
     queue: VecDeque<Line>,
     left_out: u64,
     written: u64,
-    restraints: [Restraint; Topic::ALL.len()],
+    limits: [RateLimit; Topic::ALL.len()],
 }
 
 impl LogQueue {
@@ -108,52 +109,54 @@ impl LogQueue {
         self.add(Line { level, text }, 1);
     }
 
-    /// Adds a line; or holds it back, when there were many about this of late.
-    pub fn tell(&mut self, topic: Topic, level: Level, text: impl fmt::Display, now: Micros) {
+    /// Adds a line, or holds it back if there were many about its topic lately.
+    pub fn push_limited(
+        &mut self,
+        topic: Topic,
+        level: Level,
+        text: impl fmt::Display,
+        now: Micros,
+    ) {
         let text = text.to_string();
-        self.restraints[topic as usize].hold(Line { level, text });
+        self.limits[topic as usize].hold(Line { level, text });
         self.release(topic, now);
     }
 
     /// Adds the lines that have been held back for long enough.
-    pub fn poll(&mut self, now: Micros) {
+    pub fn release_due(&mut self, now: Micros) {
         for topic in Topic::ALL {
             self.release(topic, now);
         }
     }
 
-    /// Adds all lines that have been held back: nobody will ask again.
+    /// Adds all lines that have been held back, because [`Self::release_due`] will not be called again.
     pub fn release_all(&mut self) {
         for topic in Topic::ALL {
-            if let Some(held) = self.restraints[topic as usize].held.take() {
+            if let Some(held) = self.limits[topic as usize].held.take() {
                 self.add_held(held);
             }
         }
     }
 
-    /// When there is a line to be added by [`Self::poll`].
+    /// When [`Self::release_due`] has a line to add.
     pub fn next_deadline(&self) -> Option<Micros> {
-        let deadlines = Topic::ALL
-            .into_iter()
-            .filter_map(|topic| self.restraints[topic as usize].deadline(topic.burst()));
-        deadlines.min()
+        let deadline = |topic: Topic| self.limits[topic as usize].deadline(topic.burst());
+        Topic::ALL.into_iter().filter_map(deadline).min()
     }
 
-    /// Takes the lines, oldest first, and the number of those left out since the last time.
+    /// Takes the lines, oldest first, and the number of those left out since the last call.
     pub fn take(&mut self) -> (Vec<Line>, u64) {
-        (
-            mem::take(&mut self.queue).into(),
-            mem::take(&mut self.left_out),
-        )
+        let lines = mem::take(&mut self.queue);
+        (lines.into(), mem::take(&mut self.left_out))
     }
 
-    /// Rises with every line.
+    /// The number of all lines so far.
     pub const fn written(&self) -> u64 {
         self.written
     }
 
     fn release(&mut self, topic: Topic, now: Micros) {
-        if let Some(held) = self.restraints[topic as usize].release(topic.burst(), now) {
+        if let Some(held) = self.limits[topic as usize].release(topic.burst(), now) {
             self.add_held(held);
         }
     }
@@ -163,8 +166,8 @@ impl LogQueue {
         self.add(held.into_line(), count);
     }
 
-    /// Adds a line that stands for `count`, or counts them when there is no room. Debug lines are not
-    /// counted: most logs do not take them anyway.
+    /// Adds a line that stands for `count` lines. If there is no room, counts them as left out, but for debug
+    /// lines, which most logs do not show anyway.
     fn add(&mut self, line: Line, count: u64) {
         self.written += 1;
         if self.queue.len() < Self::MAX {
@@ -175,66 +178,62 @@ impl LogQueue {
     }
 }
 
-/// Keeps the lines about one topic from being too many.
+/// Limits how often a line about one topic is added.
 #[derive(Debug, Default)]
-struct Restraint {
-    /// Each line uses up [`Self::PAUSE`], and time pays for it: up to here it is used up.
+struct RateLimit {
+    /// Each line uses up [`Self::PAUSE`] of time; it is used up until here.
     used_up: Micros,
     held: Option<Held>,
 }
 
-/// LogQueue that wait to be told in one: the last of them, and their number.
+/// Lines that wait to be added as one: the last of them, and their number.
 #[derive(Debug)]
 struct Held {
     line: Line,
     count: u64,
-    alike: bool,
+    are_equal: bool,
 }
 
-impl Restraint {
-    /// Between two lines, once the burst is over.
+impl RateLimit {
+    /// The time between two lines, once the burst is over.
     const PAUSE: Duration = Duration::from_secs(1);
 
     fn hold(&mut self, line: Line) {
-        match &mut self.held {
-            None => {
-                self.held = Some(Held {
-                    line,
-                    count: 1,
-                    alike: true,
-                });
-            }
-            Some(held) => {
-                held.count += 1;
-                held.alike &= held.line == line;
-                held.line = line;
-            }
+        if let Some(held) = &mut self.held {
+            held.count += 1;
+            held.are_equal &= held.line == line;
+            held.line = line;
+        } else {
+            self.held = Some(Held {
+                line,
+                count: 1,
+                are_equal: true,
+            });
         }
     }
 
     fn release(&mut self, burst: u32, now: Micros) -> Option<Held> {
-        self.deadline(burst).filter(|deadline| *deadline <= now)?;
+        if self.deadline(burst)? > now {
+            return None;
+        }
         self.used_up = self.used_up.max(now) + Self::PAUSE;
         self.held.take()
     }
 
+    /// When the lines that are held may be added.
     fn deadline(&self, burst: u32) -> Option<Micros> {
-        let ready = self.used_up + Self::PAUSE - Self::PAUSE * burst;
-        self.held.as_ref().map(|_| ready)
+        self.held.as_ref()?;
+        Some(self.used_up + Self::PAUSE - Self::PAUSE * burst)
     }
 }
 
 impl Held {
     fn into_line(self) -> Line {
-        let Self {
-            line: Line { level, text },
-            count,
-            alike,
-        } = self;
-        let text = match (count, alike) {
+        let Line { level, text } = self.line;
+        let text = match (self.count, self.are_equal) {
             (1, _) => text,
-            (_, true) => format!("{text} ({count} more times)"),
-            (_, false) => format!("{text} (and {} more)", count - 1),
+            (count, true) => format!("{text} ({count} more times)"),
+            (count, false) => format!("{text} (and {} more)", count - 1),
         };
         Line { level, text }
     }
@@ -253,13 +252,13 @@ mod tests {
     }
 
     #[test]
-    fn what_finds_no_room_is_counted() {
+    fn lines_without_room_are_counted() {
         let mut lines = LogQueue::default();
         for number in 0..LogQueue::MAX + 5 {
             lines.push(Level::Info, number);
         }
         for _ in 0..25 {
-            lines.tell(Topic::Refutation, Level::Info, "refuted", at(0));
+            lines.push_limited(Topic::Refutation, Level::Info, "refuted", at(0));
         }
         lines.push(Level::Debug, "of use to few");
         lines.release_all();
@@ -276,42 +275,42 @@ mod tests {
     }
 
     #[test]
-    fn of_a_flood_some_are_told_then_one_a_second_with_their_number() {
+    fn many_lines_are_added_as_a_few_then_one_a_second_with_their_number() {
         let mut lines = LogQueue::default();
         let burst = Topic::Refutation.burst() as usize;
         // A thousand a second, for two seconds and a half.
         for ms in 0..2500 {
-            lines.tell(Topic::Refutation, Level::Info, "refuted", at(ms));
+            lines.push_limited(Topic::Refutation, Level::Info, "refuted", at(ms));
         }
         let mut expected = vec!["refuted".to_owned(); burst];
         expected.push(format!("refuted ({} more times)", 1001 - burst));
         expected.push("refuted (1000 more times)".into());
         assert_eq!(texts(&mut lines), expected);
-        // Nobody has said anything since, but the rest is told all the same.
+        // No line has come since, but the rest is added all the same.
         assert_eq!(lines.next_deadline(), Some(at(3000)));
-        lines.poll(at(2999));
+        lines.release_due(at(2999));
         assert!(texts(&mut lines).is_empty());
-        lines.poll(at(3000));
+        lines.release_due(at(3000));
         assert_eq!(texts(&mut lines), ["refuted (499 more times)"]);
         assert_eq!(lines.next_deadline(), None);
-        // As many as before are told as they come only after as many seconds.
+        // A burst of the same size is allowed again only after as many seconds.
         for _ in 0..burst {
-            lines.tell(Topic::Refutation, Level::Info, "refuted", at(5000));
+            lines.push_limited(Topic::Refutation, Level::Info, "refuted", at(5000));
         }
         assert_eq!(texts(&mut lines), ["refuted"; 2]);
-        lines.poll(at(6000));
+        lines.release_due(at(6000));
         assert_eq!(texts(&mut lines), ["refuted (3 more times)"]);
     }
 
     #[test]
-    fn deaths_are_told_one_by_one_or_counted_and_drown_nothing_else() {
+    fn deaths_are_added_one_by_one_or_counted_and_crowd_out_no_other_topic() {
         let mut lines = LogQueue::default();
         let burst = u64::from(Topic::Death.burst());
         for member in 0..burst + 30 {
             let text = format!("{member} is dead");
-            lines.tell(Topic::Death, Level::Info, text, at(0));
+            lines.push_limited(Topic::Death, Level::Info, text, at(0));
         }
-        lines.tell(Topic::Suspicion, Level::Info, "x is suspect", at(0));
+        lines.push_limited(Topic::Suspicion, Level::Info, "x is suspect", at(0));
         let mut expected: Vec<_> = (0..burst).map(|it| format!("{it} is dead")).collect();
         expected.push("x is suspect".into());
         assert_eq!(texts(&mut lines), expected);

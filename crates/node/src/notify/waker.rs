@@ -1,4 +1,4 @@
-//! Waking a thread that waits for a descriptor: Lua's fiber, and the engine.
+//! Waking a thread that waits for a descriptor: the fiber `membership.main`, and the engine.
 
 use core::time::Duration;
 use std::io::{self, ErrorKind, Read, Write};
@@ -12,13 +12,13 @@ use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
 use swim::time::Micros;
 
-/// A descriptor that turns readable when rung, and stays so until hushed.
+/// A descriptor that turns readable when woken, and stays so until cleared.
 #[derive(Debug)]
 pub struct Waker {
-    button: UnixStream,
-    gong: UnixStream,
+    sender: UnixStream,
+    receiver: UnixStream,
     /// A byte is on its way, or waits to be read.
-    rung: AtomicBool,
+    is_woken: AtomicBool,
     /// How many of the next writes fail.
     #[cfg(test)]
     pub faults: AtomicU32,
@@ -28,35 +28,35 @@ impl Waker {
     /// How often in a row a write is tried. The system may be short of memory for a moment.
     const TRIES_MAX: u32 = 3;
 
-    /// A silent one. Its descriptors are closed on exec.
+    /// Makes one that is not woken. Its descriptors are closed on exec.
     pub fn new() -> io::Result<Self> {
-        let (button, gong) = UnixStream::pair()?;
-        button.set_nonblocking(true)?;
-        gong.set_nonblocking(true)?;
+        let (sender, receiver) = UnixStream::pair()?;
+        sender.set_nonblocking(true)?;
+        receiver.set_nonblocking(true)?;
         Ok(Self {
-            button,
-            gong,
-            rung: AtomicBool::new(false),
+            sender,
+            receiver,
+            is_woken: AtomicBool::new(false),
             #[cfg(test)]
             faults: AtomicU32::new(0),
         })
     }
 
-    /// Makes the descriptor readable. However often it is rung, one byte is in it.
+    /// Makes the descriptor readable. It holds one byte, however often this is called.
     ///
-    /// Where that fails, the next call tries again: it is for the caller to see to it that there is one.
-    pub fn ring(&self) -> io::Result<()> {
-        if self.rung.swap(true, Ordering::AcqRel) {
+    /// If that fails, the next call tries again: the caller has to make sure that there is one.
+    pub fn wake(&self) -> io::Result<()> {
+        if self.is_woken.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
         let mut tries = 1;
-        while let Err(error) = self.press() {
-            // Full: then the descriptor is readable, and that is all that is wanted.
+        while let Err(error) = self.write_byte() {
+            // Full: then the descriptor is readable, as it is to be.
             if error.kind() == ErrorKind::WouldBlock {
                 break;
             }
             if tries == Self::TRIES_MAX {
-                self.rung.store(false, Ordering::Release);
+                self.is_woken.store(false, Ordering::Release);
                 return Err(error);
             }
             tries += 1;
@@ -64,7 +64,7 @@ impl Waker {
         Ok(())
     }
 
-    fn press(&self) -> io::Result<usize> {
+    fn write_byte(&self) -> io::Result<usize> {
         #[cfg(test)]
         {
             let less = |faults: u32| faults.checked_sub(1);
@@ -75,50 +75,54 @@ impl Waker {
                 return Err(io::Error::from_raw_os_error(libc::ENOBUFS));
             }
         }
-        (&self.button).write(&[0])
+        (&self.sender).write(&[0])
     }
 
-    /// Makes the descriptor unreadable until it is rung again.
+    /// Makes the descriptor unreadable until the next [`Self::wake`].
     ///
-    /// What the ringing was about is to be looked at *afterwards*: then nothing is missed, since a
-    /// ring that comes too late to be heard on its own comes before that look.
-    pub fn hush(&self) {
+    /// Look for news *after* this call. Then none is missed: a wake that comes too late to make the
+    /// descriptor readable again comes before that look.
+    pub fn clear(&self) {
         let mut bytes = [0; 16];
-        while let Err(ErrorKind::Interrupted) = (&self.gong).read(&mut bytes).map_err(|e| e.kind())
-        {
+        loop {
+            match (&self.receiver).read(&mut bytes) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                _ => break,
+            }
         }
-        // Not before reading: a byte written in between would be read, and never missed again.
-        self.rung.swap(false, Ordering::AcqRel);
+        // Only after the read: else a byte written in between would be read, with `is_woken` still set, and
+        // no later wake would write another.
+        self.is_woken.swap(false, Ordering::AcqRel);
     }
 
-    /// What to wait for.
+    /// The descriptor to wait for.
     pub fn fd(&self) -> BorrowedFd<'_> {
-        self.gong.as_fd()
+        self.receiver.as_fd()
     }
 
-    /// Lets go of the descriptors that are shared with the parent of this process, and keeps their
-    /// numbers. Rings, in case that the parent has heard what was meant for us.
+    /// Replaces the descriptors that this process shares with its parent, and keeps their numbers. Wakes,
+    /// because the parent may have read a byte that was meant for this process.
     ///
-    /// To be called while no other thread runs. When the system has no descriptors left, the old
-    /// ones do as long as the parent does not listen.
+    /// To be called while no other thread runs. If the system has no descriptors left, the old ones serve
+    /// as long as the parent does not use them.
     pub fn renew(&self) {
         if let Ok(fresh) = Self::new() {
-            replace(&fresh.button, &self.button);
-            replace(&fresh.gong, &self.gong);
-            self.rung.store(false, Ordering::Release);
+            replace(&fresh.sender, &self.sender);
+            replace(&fresh.receiver, &self.receiver);
+            self.is_woken.store(false, Ordering::Release);
         }
-        // The engine looks soon in any case, and asks those who wait for the others.
-        let _ = self.ring();
+        // If it fails: the engine looks within a second, and then asks Lua for a heartbeat.
+        let _ = self.wake();
     }
 }
 
 impl AsRawFd for Waker {
     fn as_raw_fd(&self) -> RawFd {
-        self.gong.as_raw_fd()
+        self.receiver.as_raw_fd()
     }
 }
 
-/// Gives the number of `stale` to what `fresh` is.
+/// Gives the number of `stale` to the socket of `fresh`.
 fn replace(fresh: &UnixStream, stale: &UnixStream) {
     // SAFETY: the call touches no memory. The kernel replaces what the number means in one step, so the
     // number stays open, and `stale` goes on owning it: an end of a socket pair before and after.
@@ -126,58 +130,62 @@ fn replace(fresh: &UnixStream, stale: &UnixStream) {
     let _ = fcntl(stale, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC));
 }
 
-/// When to ring for Lua: at once for what somebody waits for, at most ten times a second for news.
+/// Decides when to wake Lua: at once if the outcome of a ping is known, since a fiber waits for it, and at
+/// most ten times a second for news.
 #[derive(Debug, Default)]
 pub struct WakeThrottle {
-    told: Noise,
-    /// When it was rung last.
+    /// What Lua was last woken for.
+    reported: Activity,
+    /// When it was last woken.
     last: Option<Micros>,
-    /// When to ring for what has been held back.
+    /// When to wake it for what is held back.
     due: Option<Micros>,
 }
 
-/// Counters; each rises when there is something to see.
+/// Counters. Each rises when there is something for Lua to see.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Noise {
+pub struct Activity {
     /// [`swim::Swim::news`].
     pub news: u64,
     /// [`swim::Swim::decided`].
     pub decided: u64,
-    /// LogQueue for the log.
-    pub lines: u64,
+    /// Lines in the log queue.
+    pub log_lines: u64,
 }
 
 impl WakeThrottle {
     /// Waking Lua costs it some 20 µs, and a subscriber may recompute the failover of a cluster.
     pub const PAUSE: Duration = Duration::from_millis(100);
 
-    /// Whether to ring now.
-    pub fn strike(&mut self, noise: Noise, now: Micros) -> bool {
-        if noise.decided == self.told.decided {
-            if noise == self.told {
-                return false;
-            }
-            let quiet_until = self.last.map_or(Micros(0), |last| last + Self::PAUSE);
-            if now < quiet_until {
-                self.due = Some(quiet_until);
-                return false;
-            }
+    /// Whether to wake Lua now. If it is too early, [`Self::next_deadline`] says when to ask again.
+    pub fn should_wake(&mut self, activity: Activity, now: Micros) -> bool {
+        if activity == self.reported {
+            return false;
         }
-        self.sound(noise, now)
-    }
-
-    /// Whether to ring now, when there is nobody to ask again later.
-    pub fn strike_at_once(&mut self, noise: Noise, now: Micros) -> bool {
-        noise != self.told && self.sound(noise, now)
-    }
-
-    fn sound(&mut self, noise: Noise, now: Micros) -> bool {
-        *self = Self {
-            told: noise,
-            last: Some(now),
-            due: None,
-        };
+        if activity.decided == self.reported.decided
+            && let Some(last) = self.last
+            && now < last + Self::PAUSE
+        {
+            self.due = Some(last + Self::PAUSE);
+            return false;
+        }
+        self.report(activity, now);
         true
+    }
+
+    /// Like [`Self::should_wake`], where no engine runs that could ask again later.
+    pub fn should_wake_without_engine(&mut self, activity: Activity, now: Micros) -> bool {
+        if activity == self.reported {
+            return false;
+        }
+        self.report(activity, now);
+        true
+    }
+
+    fn report(&mut self, activity: Activity, now: Micros) {
+        self.reported = activity;
+        self.last = Some(now);
+        self.due = None;
     }
 
     /// When to ask again.
@@ -201,115 +209,118 @@ mod tests {
     }
 
     #[test]
-    fn a_bell_sounds_until_hushed_and_can_be_rung_again() {
+    fn a_waker_is_readable_until_cleared_and_can_be_woken_again() {
         let waker = Waker::new().unwrap();
         assert!(!readable(&waker));
         for _ in 0..3 {
             for _ in 0..100_000 {
-                waker.ring().unwrap();
+                waker.wake().unwrap();
             }
             assert!(readable(&waker));
-            waker.hush();
-            assert!(!readable(&waker), "one byte, however often it was rung");
+            waker.clear();
+            assert!(!readable(&waker), "one byte, however often it was woken");
         }
     }
 
     #[test]
-    fn a_ring_is_never_lost_to_a_hush_at_the_same_time() {
+    fn a_wake_is_never_lost_to_a_clear_at_the_same_time() {
         use std::sync::atomic::AtomicU64;
-        let (waker, said) = (Waker::new().unwrap(), AtomicU64::new(0));
+        let (waker, sent) = (Waker::new().unwrap(), AtomicU64::new(0));
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 for _ in 0..200_000 {
-                    said.fetch_add(1, Ordering::Relaxed);
-                    waker.ring().unwrap();
+                    sent.fetch_add(1, Ordering::Relaxed);
+                    waker.wake().unwrap();
                 }
             });
-            let mut heard = 0;
-            while heard < 200_000 {
+            let mut seen = 0;
+            while seen < 200_000 {
                 let woken = turns_readable(&waker, Duration::from_secs(10));
-                assert!(woken, "slept on with {heard} of {said:?} heard");
-                waker.hush();
-                heard = said.load(Ordering::Relaxed);
+                assert!(woken, "not woken, with {seen} of {sent:?} seen");
+                waker.clear();
+                seen = sent.load(Ordering::Relaxed);
             }
         });
     }
 
     #[test]
-    fn a_write_that_fails_is_tried_again_and_never_mutes_the_bell() {
+    fn a_write_that_fails_is_tried_again_and_does_not_keep_later_ones_from_being_tried() {
         let waker = Waker::new().unwrap();
         waker.faults.store(Waker::TRIES_MAX - 1, Ordering::Relaxed);
-        waker.ring().unwrap();
+        waker.wake().unwrap();
         assert!(readable(&waker), "the last try has succeeded");
-        waker.hush();
+        waker.clear();
 
         waker.faults.store(Waker::TRIES_MAX, Ordering::Relaxed);
-        let error = waker.ring().unwrap_err();
+        let error = waker.wake().unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::ENOBUFS));
         assert!(!readable(&waker));
-        waker.ring().unwrap();
-        assert!(readable(&waker), "the next ring is heard");
+        waker.wake().unwrap();
+        assert!(readable(&waker), "the next wake succeeds");
     }
 
     #[test]
-    fn a_renewed_bell_keeps_its_number_and_sounds() {
+    fn a_renewed_waker_keeps_its_number_and_is_woken() {
         let waker = Waker::new().unwrap();
         let number = waker.as_raw_fd();
         waker.renew();
         assert_eq!(waker.as_raw_fd(), number);
         assert!(readable(&waker));
-        waker.hush();
+        waker.clear();
         assert!(!readable(&waker));
-        waker.ring().unwrap();
+        waker.wake().unwrap();
         assert!(readable(&waker));
         let flags = fcntl(waker.fd(), FcntlArg::F_GETFD).unwrap();
         assert_eq!(flags, FdFlag::FD_CLOEXEC.bits());
     }
 
     #[test]
-    fn the_first_news_ring_at_once_and_the_next_are_gathered() {
+    fn the_first_news_wakes_at_once_and_the_next_is_gathered() {
         let at = |ms: u64| Micros(ms * 1000);
-        let mut noise = Noise::default();
+        let mut activity = Activity::default();
         let mut wake_throttle = WakeThrottle::default();
         assert!(
-            !wake_throttle.strike(noise, at(1000)),
+            !wake_throttle.should_wake(activity, at(1000)),
             "nothing has happened"
         );
-        noise.news = 1;
-        assert!(wake_throttle.strike(noise, at(1000)));
-        assert!(!wake_throttle.strike(noise, at(1001)), "told already");
-        noise.news = 2;
-        noise.lines = 1;
-        assert!(!wake_throttle.strike(noise, at(1010)));
+        activity.news = 1;
+        assert!(wake_throttle.should_wake(activity, at(1000)));
+        assert!(
+            !wake_throttle.should_wake(activity, at(1001)),
+            "Lua was woken for that"
+        );
+        activity.news = 2;
+        activity.log_lines = 1;
+        assert!(!wake_throttle.should_wake(activity, at(1010)));
         assert_eq!(wake_throttle.next_deadline(), Some(at(1100)));
-        noise.news = 3;
-        assert!(!wake_throttle.strike(noise, at(1099)));
-        assert!(wake_throttle.strike(noise, at(1100)));
+        activity.news = 3;
+        assert!(!wake_throttle.should_wake(activity, at(1099)));
+        assert!(wake_throttle.should_wake(activity, at(1100)));
         assert_eq!(wake_throttle.next_deadline(), None);
     }
 
     #[test]
-    fn a_decided_probe_rings_at_once() {
+    fn the_outcome_of_a_ping_wakes_at_once() {
         let mut wake_throttle = WakeThrottle::default();
-        assert!(wake_throttle.strike(
-            Noise {
+        assert!(wake_throttle.should_wake(
+            Activity {
                 news: 1,
-                ..Noise::default()
+                ..Activity::default()
             },
             Micros(1000)
         ));
-        assert!(!wake_throttle.strike(
-            Noise {
+        assert!(!wake_throttle.should_wake(
+            Activity {
                 news: 2,
-                ..Noise::default()
+                ..Activity::default()
             },
             Micros(2000)
         ));
-        assert!(wake_throttle.strike(
-            Noise {
+        assert!(wake_throttle.should_wake(
+            Activity {
                 news: 2,
                 decided: 1,
-                ..Noise::default()
+                ..Activity::default()
             },
             Micros(3000)
         ));

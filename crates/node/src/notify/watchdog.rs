@@ -1,10 +1,11 @@
-//! Whether Tarantool's thread runs. The engine answers pings while it does not, but a member that
-//! does nothing else is of no use to anybody, and others rely on such a one being called dead.
+//! Whether Tarantool's thread runs. The engine answers pings although it does not, but a member that does
+//! nothing else is of no use to others, and they rely on such a member being declared dead.
 //!
-//! It is asked by ringing its bell, and a beat is its answer. To be woken is nearly all that this
-//! costs it, up to 0.1 ms each time. So a thread that has nothing to do is seldom asked: how long it
-//! has run tells that, and wakes nobody.
+//! The engine asks for a heartbeat by waking the fiber `membership.main`. That costs Tarantool's thread up
+//! to 0.1 ms each time, so the engine seldom asks a thread that has nothing to do. The CPU time of the
+//! thread tells whether it has, and can be read without waking it.
 
+use core::mem;
 use core::time::Duration;
 
 use crate::clock::{LuaTime, ThreadClock};
@@ -13,59 +14,61 @@ use swim::detector::self_check::LATENESS_MAX;
 use swim::log_event::Level;
 use swim::time::{Micros, Now};
 
-/// How often to look, at least, whether the thread works. A stall is noticed that much later.
-const LOOK: Duration = Duration::from_millis(350);
+/// The longest time between two checks whether the thread works. A stall is noticed that much later.
+const CHECK_PAUSE: Duration = Duration::from_millis(350);
 
-/// How often a thread that has nothing to do is asked, unless a stall is to be noticed sooner.
+/// How often a thread that has nothing to do is asked, unless the timeout requires it sooner.
 const QUIET_MAX: Duration = Duration::from_secs(1);
 
-/// A thread works if it has run for longer than this since its last beat. One that waits for a disk
-/// does not run, and is found when it is asked.
+/// A thread that has run for longer than this since its last heartbeat is at work. One that waits for a
+/// disk does not run, and is found when it is asked.
 const IDLE_MAX: Duration = Duration::from_millis(20);
 
-/// In how many looks a timeout is divided, at least. A pause that no look falls into is not noticed,
-/// and leaves that much less time to beat.
-const LOOKS: u32 = 4;
+/// How many checks there are in a timeout, at least. A pause of the process between two checks is not
+/// noticed, and leaves that much less time for the heartbeat.
+const CHECKS_PER_TIMEOUT: u32 = 4;
 
-/// For how long Tarantool's thread has run, if the system tells.
-pub type Ran = Option<Duration>;
+/// How long Tarantool's thread has run, if the system tells.
+pub type CpuTime = Option<Duration>;
 
-/// Watches the beats of Lua. What is late counts from the question, or from the end of a pause: the
-/// thread hung by then, and for how long before does not matter.
+/// Watches the heartbeats of Lua. A heartbeat is late by the time since it was asked for, or since a pause
+/// of the process ended: the thread hung at that moment, and for how long before does not matter.
 #[derive(Debug, Default)]
 pub struct Watchdog {
-    /// The last beat; `None` while nobody beats.
-    beaten: Option<Micros>,
-    /// How long the thread had run by then.
-    ran: Ran,
-    /// Since when a beat is owed.
+    /// The last heartbeat; `None` while none is expected.
+    last_heartbeat: Option<Micros>,
+    /// The CPU time of the thread at that time.
+    cpu_time: CpuTime,
+    /// Since when a heartbeat is due.
     asked: Option<Micros>,
-    /// The waker is to be rung for it.
-    rings: bool,
-    /// When it was to be rung last.
-    rung: Micros,
-    /// When it looked last.
-    looked: Micros,
+    /// The fiber is to be woken for it.
+    wants_wake: bool,
+    /// When the fiber was last to be woken.
+    last_wake: Micros,
+    last_check: Micros,
     stalled: bool,
     /// The longest stall that has ended.
     longest: Duration,
 }
 
 impl Watchdog {
-    /// Lua runs. Returns how long it did not, if that was a stall.
-    pub fn heartbeat(&mut self, ran: Ran, now: Micros) -> Option<Duration> {
-        (self.beaten, self.ran) = (Some(now), ran);
-        self.looked = now;
-        self.rings = false;
+    /// Takes a heartbeat. Returns how long the thread hung, if that was a stall.
+    pub fn heartbeat(&mut self, cpu_time: CpuTime, now: Micros) -> Option<Duration> {
+        self.last_heartbeat = Some(now);
+        self.cpu_time = cpu_time;
+        self.last_check = now;
+        self.wants_wake = false;
         let asked = self.asked.take();
-        let ended = core::mem::take(&mut self.stalled);
-        let stall = asked.filter(|_| ended).map(|asked| now.since(asked));
-        self.longest = self.longest.max(stall.unwrap_or_default());
-        stall
+        if !mem::take(&mut self.stalled) {
+            return None;
+        }
+        let stall = now.since(asked?);
+        self.longest = self.longest.max(stall);
+        Some(stall)
     }
 
-    /// Nobody beats any more: that proves nothing from here on.
-    pub fn dismiss(&mut self) {
+    /// Expects no heartbeat until the next one.
+    pub fn stop(&mut self) {
         *self = Self {
             longest: self.longest,
             ..Self::default()
@@ -77,57 +80,64 @@ impl Watchdog {
         self.longest
     }
 
-    /// The process was not running, or is not expected to, before `now`.
-    pub fn excuse(&mut self, now: Micros) {
+    /// The process did not run until `now`, or was not expected to.
+    pub fn excuse_pause(&mut self, now: Micros) {
         self.asked = self.asked.map(|asked| asked.max(now));
-        self.looked = now;
+        self.last_check = now;
     }
 
-    /// Looks whether it is time to ask, and whether a beat is overdue. Without a timeout, none ever
-    /// is.
-    pub fn look(&mut self, timeout: Duration, ran: Ran, now: Micros) {
+    /// Checks whether it is time to ask for a heartbeat, and whether one is overdue. With a timeout of
+    /// zero, none ever is.
+    pub fn check(&mut self, timeout: Duration, cpu_time: CpuTime, now: Micros) {
         if timeout.is_zero() {
             self.stalled = false;
         }
-        let Some(due) = self.next_look(timeout) else {
+        let Some(due) = self.next_check(timeout) else {
             return;
         };
         if !self.stalled && now.since(due) > LATENESS_MAX {
-            self.excuse(now);
+            self.excuse_pause(now);
         }
-        self.looked = now;
-        if self.asked.is_none() && self.doubts(timeout, ran, now) {
+        self.last_check = now;
+        if self.asked.is_none() && self.should_ask(timeout, cpu_time, now) {
             self.asked = Some(now);
-            self.ring(now);
+            self.request_wake(now);
         }
-        // The system may have failed to ring it. Where it has not, to ring again costs nothing.
-        if self.asked.is_some() && now.since(self.rung) >= LOOK {
-            self.ring(now);
+        // The system may have failed to wake the fiber. If it has not, another wake costs nothing.
+        if self.asked.is_some() && now.since(self.last_wake) >= CHECK_PAUSE {
+            self.request_wake(now);
         }
-        let overdue = |deadline| deadline <= now;
-        self.stalled |= self.deadline(timeout).is_some_and(overdue);
+        if let Some(deadline) = self.deadline(timeout)
+            && deadline <= now
+        {
+            self.stalled = true;
+        }
     }
 
-    fn ring(&mut self, now: Micros) {
-        (self.rings, self.rung) = (true, now);
+    fn request_wake(&mut self, now: Micros) {
+        self.wants_wake = true;
+        self.last_wake = now;
     }
 
-    /// When to look next.
-    pub fn next_look(&self, timeout: Duration) -> Option<Micros> {
-        let beaten = self.beaten?;
+    /// When to check next; `None` while no heartbeat is expected.
+    pub fn next_check(&self, timeout: Duration) -> Option<Micros> {
+        let last_heartbeat = self.last_heartbeat?;
         if self.stalled || timeout.is_zero() && self.asked.is_some() {
-            return Some(self.rung + QUIET_MAX);
+            return Some(self.last_wake + QUIET_MAX);
         }
         if timeout.is_zero() {
-            return Some(beaten + quiet(timeout));
+            return Some(last_heartbeat + quiet(timeout));
         }
-        let look = self.looked + LOOK.min(timeout / LOOKS);
-        Some(self.deadline(timeout).map_or(look, |due| due.min(look)))
+        let next = self.last_check + CHECK_PAUSE.min(timeout / CHECKS_PER_TIMEOUT);
+        match self.deadline(timeout) {
+            Some(deadline) => Some(deadline.min(next)),
+            None => Some(next),
+        }
     }
 
-    /// Whether to ring for a beat. Says so once for each time.
-    pub fn poll_question(&mut self) -> bool {
-        core::mem::take(&mut self.rings)
+    /// Whether to wake the fiber for a heartbeat. Says so once for each time.
+    pub fn poll_wake(&mut self) -> bool {
+        mem::take(&mut self.wants_wake)
     }
 
     /// Whether Tarantool's thread hangs.
@@ -135,132 +145,133 @@ impl Watchdog {
         self.stalled
     }
 
-    /// Whether it is time to ask.
-    fn doubts(&self, timeout: Duration, ran: Ran, now: Micros) -> bool {
-        let Some(beaten) = self.beaten else {
+    fn should_ask(&self, timeout: Duration, cpu_time: CpuTime, now: Micros) -> bool {
+        let Some(last_heartbeat) = self.last_heartbeat else {
             return false;
         };
-        let quiet_for = now.since(beaten);
-        match (ran, self.ran) {
-            (Some(ran), Some(before)) => {
-                ran.saturating_sub(before) > IDLE_MAX || quiet_for >= quiet(timeout)
-            }
-            _ => quiet_for >= LOOK,
-        }
+        let quiet_for = now.since(last_heartbeat);
+        let (Some(ran), Some(had_run)) = (cpu_time, self.cpu_time) else {
+            return quiet_for >= CHECK_PAUSE;
+        };
+        ran.saturating_sub(had_run) > IDLE_MAX || quiet_for >= quiet(timeout)
     }
 
-    /// When a beat is overdue.
+    /// When the heartbeat that was asked for is overdue.
     fn deadline(&self, timeout: Duration) -> Option<Micros> {
-        Some(self.asked.filter(|_| !timeout.is_zero())? + timeout)
+        if timeout.is_zero() {
+            return None;
+        }
+        Some(self.asked? + timeout)
     }
 }
 
-/// For how long to leave a thread alone that has nothing to do.
+/// How long to leave a thread alone that has nothing to do.
 fn quiet(timeout: Duration) -> Duration {
     if timeout.is_zero() {
         QUIET_MAX
     } else {
-        (timeout / 3).clamp(LOOK, QUIET_MAX)
+        (timeout / 3).clamp(CHECK_PAUSE, QUIET_MAX)
     }
 }
 
-/// How long after its last turn the engine is overdue: it looks once a second at least.
+/// How long after its last turn the engine is overdue: it takes one a second at least.
 const ENGINE_LATE: Duration = Duration::from_secs(3);
 
-/// How long it has to come once it was woken. After a pause of the process it needs a moment.
-const ENGINE_PATIENCE: Duration = Duration::from_secs(1);
+/// How long an overdue engine has once it was woken. After a pause of the process it needs a moment.
+const ENGINE_WAKE_MAX: Duration = Duration::from_secs(1);
 
-/// Whether the engine comes when it is woken, as the threads see that call the node meanwhile.
+/// Whether the engine runs when it is woken, as seen by the threads that call the node meanwhile.
 #[derive(Debug, Default)]
 pub struct EngineWatch {
-    /// Its last turn; `None` while there is none to wait for.
-    turned: Option<Micros>,
-    /// Since when it is known to be overdue.
-    missed: Option<Micros>,
-    told: bool,
+    /// The last turn of the engine; `None` while there is no engine to watch.
+    last_turn: Option<Micros>,
+    /// Since when the engine is known to be overdue.
+    overdue_since: Option<Micros>,
+    has_warned: bool,
 }
 
 impl EngineWatch {
     /// The engine takes a turn.
     pub fn turn(&mut self, now: Micros) {
         *self = Self {
-            turned: Some(now),
+            last_turn: Some(now),
             ..Self::default()
         };
     }
 
     /// The engine was stopped.
-    pub fn dismiss(&mut self) {
+    pub fn stop(&mut self) {
         *self = Self::default();
     }
 
-    /// Another thread is here: says whether the engine is overdue, and is to be woken.
+    /// Says, on another thread, whether the engine is overdue and has to be woken.
     pub fn is_overdue(&mut self, now: Micros) -> bool {
-        let late = |turned: Micros| now.since(turned) >= ENGINE_LATE;
-        if !self.turned.is_some_and(late) {
-            return false;
+        match self.last_turn {
+            Some(last_turn) if now.since(last_turn) >= ENGINE_LATE => {
+                self.overdue_since.get_or_insert(now);
+                true
+            }
+            _ => false,
         }
-        self.missed.get_or_insert(now);
-        true
     }
 
-    /// For how long the engine has not come although it was woken. Says so once.
-    pub fn poll_complaint(&mut self, now: Micros) -> Option<Duration> {
-        let missed = self.missed.filter(|_| !self.told)?;
-        if now.since(missed) < ENGINE_PATIENCE {
+    /// How long the engine has not run although it was woken. Says so once.
+    pub fn poll_warning(&mut self, now: Micros) -> Option<Duration> {
+        let since = self.overdue_since?;
+        if self.has_warned || now.since(since) < ENGINE_WAKE_MAX {
             return None;
         }
-        self.told = true;
-        self.turned.map(|turned| now.since(turned))
+        self.has_warned = true;
+        Some(now.since(self.last_turn?))
     }
 }
 
 impl State {
-    /// Lua runs, on the thread that calls, and its clock shows `lua_time`.
+    /// Lua runs, on the calling thread, and its clock shows `lua_time`.
     pub fn heartbeat(&mut self, lua_time: Option<LuaTime>, now: Now) {
         if let Some(lua_time) = lua_time {
             self.clock.follow(lua_time);
         }
-        // Who has left beats once more, and then not until he is back.
-        if self.swim.myself().is_some() {
-            self.beater = ThreadClock::of_this_thread();
-            if let Some(stall) = self.watchdog.heartbeat(self.ran(), now.monotonic) {
-                let seconds = stall.as_secs_f64();
-                let line = format!(
-                    "Tarantool's thread did not respond for {seconds:.1} s: announced myself suspect"
-                );
-                self.lines.push(Level::Warn, line);
-            }
-            self.swim.set_stalled(self.watchdog.is_stalled(), now);
-            let wall = self.clock.wall();
-            self.swim.note_clock(Now { wall, ..now });
+        // After `leave` one more heartbeat comes, and the next only after another `init`.
+        if self.swim.myself().is_none() {
+            return;
         }
+        self.tx_clock = ThreadClock::of_this_thread();
+        if let Some(stall) = self.watchdog.heartbeat(self.tx_cpu_time(), now.monotonic) {
+            let seconds = stall.as_secs_f64();
+            let line = format!(
+                "Tarantool's thread did not respond for {seconds:.1} s: announced myself suspect"
+            );
+            self.log_queue.push(Level::Warn, line);
+        }
+        self.swim.set_stalled(self.watchdog.is_stalled(), now);
+        let wall = self.clock.wall();
+        self.swim.note_clock(Now { wall, ..now });
     }
 
-    /// Lua runs, but is not going to beat any more.
+    /// Lua runs, but no heartbeat follows.
     pub fn end_heartbeats(&mut self, now: Now) {
-        self.watchdog.dismiss();
+        self.watchdog.stop();
         self.swim.set_stalled(false, now);
         self.swim.forget_clock(now);
     }
 
-    /// Whether the engine should have come by itself. If it does not do so when it is woken, that is
-    /// worth a line.
-    pub fn is_engine_missing(&mut self, now: Micros) -> bool {
-        let missing = self.engine_watch.is_overdue(now);
-        if let Some(time) = self.engine_watch.poll_complaint(now) {
+    /// Whether the engine is overdue and has to be woken. If that does not help, logs it.
+    pub fn is_engine_overdue(&mut self, now: Micros) -> bool {
+        let is_overdue = self.engine_watch.is_overdue(now);
+        if let Some(time) = self.engine_watch.poll_warning(now) {
+            let seconds = time.as_secs_f64();
             let line = format!(
-                "The thread membership has not run for {:.1} s: no ping is answered",
-                time.as_secs_f64()
+                "The thread membership has not run for {seconds:.1} s: no ping is answered"
             );
-            self.lines.push(Level::Warn, line);
+            self.log_queue.push(Level::Warn, line);
         }
-        missing
+        is_overdue
     }
 
-    /// For how long the thread that beats has run.
-    pub fn ran(&self) -> Ran {
-        self.beater.and_then(ThreadClock::ran)
+    /// How long the thread of the last heartbeat has run.
+    pub fn tx_cpu_time(&self) -> CpuTime {
+        self.tx_clock?.cpu_time()
     }
 }
 
@@ -275,46 +286,54 @@ mod tests {
     }
 
     /// A thread that has nothing to do, or waits for a disk.
-    fn never_runs(_: Micros) -> Ran {
+    fn never_runs(_: Micros) -> CpuTime {
         Some(Duration::from_millis(5))
     }
 
     /// A thread that computes since `began`.
-    fn runs_since(began: u64) -> impl Fn(Micros) -> Ran {
+    fn runs_since(began: u64) -> impl Fn(Micros) -> CpuTime {
         move |now| Some(now.since(at(began)))
     }
 
-    /// One that has beaten at the beginning.
-    fn watchdog(ran: impl Fn(Micros) -> Ran) -> Watchdog {
+    /// A watchdog whose thread has sent a heartbeat at time 0.
+    fn watchdog(cpu_time: impl Fn(Micros) -> CpuTime) -> Watchdog {
         let mut dog = Watchdog::default();
-        assert_eq!(dog.heartbeat(ran(at(0)), at(0)), None);
+        assert_eq!(dog.heartbeat(cpu_time(at(0)), at(0)), None);
         dog
     }
 
-    /// Looks whenever it asks for that, until `until`. Returns when it found a stall.
-    fn watch(dog: &mut Watchdog, ran: impl Fn(Micros) -> Ran, until: Micros) -> Option<Micros> {
-        while let Some(look) = dog.next_look(TIMEOUT)
-            && look < until
+    /// Checks whenever the watchdog asks for that, until `until`. Returns when it found a stall.
+    fn watch(
+        dog: &mut Watchdog,
+        cpu_time: impl Fn(Micros) -> CpuTime,
+        until: Micros,
+    ) -> Option<Micros> {
+        while let Some(check) = dog.next_check(TIMEOUT)
+            && check < until
         {
-            dog.look(TIMEOUT, ran(look), look);
+            dog.check(TIMEOUT, cpu_time(check), check);
             if dog.is_stalled() {
-                return Some(look);
+                return Some(check);
             }
         }
         None
     }
 
-    /// When it asks, if each question is answered at once, in ms.
-    fn questions(dog: &mut Watchdog, ran: impl Fn(Micros) -> Ran, until: Micros) -> Vec<u64> {
+    /// When it asks, in ms, if each question is answered at once.
+    fn questions(
+        dog: &mut Watchdog,
+        cpu_time: impl Fn(Micros) -> CpuTime,
+        until: Micros,
+    ) -> Vec<u64> {
         let mut asked = Vec::new();
-        while let Some(look) = dog.next_look(TIMEOUT)
-            && look < until
+        while let Some(check) = dog.next_check(TIMEOUT)
+            && check < until
         {
-            dog.look(TIMEOUT, ran(look), look);
-            if dog.poll_question() {
-                assert!(!dog.poll_question(), "once");
-                assert_eq!(dog.heartbeat(ran(look), look), None);
-                asked.push(look.0 / 1000);
+            dog.check(TIMEOUT, cpu_time(check), check);
+            if dog.poll_wake() {
+                assert!(!dog.poll_wake(), "once");
+                assert_eq!(dog.heartbeat(cpu_time(check), check), None);
+                asked.push(check.0 / 1000);
             }
         }
         asked
@@ -331,12 +350,12 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_that_computes_for_less_than_the_timeout_is_not_missed_and_for_longer_it_is() {
+    fn a_thread_hangs_if_it_computes_for_longer_than_the_timeout_and_not_before() {
         for began in [0, 1, 340, 349, 350, 600, 1049] {
             let mut dog = watchdog(runs_since(began));
             let found = watch(&mut dog, runs_since(began), at(100_000)).unwrap();
             let after = found.since(at(began));
-            let most = TIMEOUT + LOOK + IDLE_MAX;
+            let most = TIMEOUT + CHECK_PAUSE + IDLE_MAX;
             assert!(TIMEOUT <= after && after <= most, "{began}: {after:?}");
 
             let back = found + Duration::from_secs(10);
@@ -347,24 +366,24 @@ mod tests {
     }
 
     #[test]
-    fn who_does_not_come_is_rung_again_and_again_until_it_does() {
+    fn a_thread_that_does_not_answer_is_woken_again_and_again() {
         for timeout in [TIMEOUT, Duration::ZERO] {
             let mut dog = watchdog(never_runs);
-            let mut rings = Vec::new();
-            while let Some(look) = dog.next_look(timeout)
-                && look < at(8000)
+            let mut wakes = Vec::new();
+            while let Some(check) = dog.next_check(timeout)
+                && check < at(8000)
             {
-                dog.look(timeout, never_runs(look), look);
-                if dog.poll_question() {
-                    rings.push(look);
+                dog.check(timeout, never_runs(check), check);
+                if dog.poll_wake() {
+                    wakes.push(check);
                 }
             }
-            let pauses = rings.windows(2).map(|pair| pair[1].since(pair[0]));
-            assert!(pauses.max().unwrap() <= Duration::from_secs(1), "{rings:?}");
-            assert!(rings.last() >= Some(&at(7000)), "{rings:?}");
+            let pauses = wakes.windows(2).map(|pair| pair[1].since(pair[0]));
+            assert!(pauses.max().unwrap() <= Duration::from_secs(1), "{wakes:?}");
+            assert!(wakes.last() >= Some(&at(7000)), "{wakes:?}");
             assert_eq!(dog.is_stalled(), timeout == TIMEOUT);
             dog.heartbeat(never_runs(at(8000)), at(8000));
-            assert!(!dog.poll_question() && !dog.is_stalled());
+            assert!(!dog.poll_wake() && !dog.is_stalled());
         }
     }
 
@@ -372,59 +391,59 @@ mod tests {
     fn a_pause_in_the_middle_of_a_stall_does_not_end_it() {
         let mut dog = watchdog(never_runs);
         assert!(watch(&mut dog, never_runs, at(100_000)).is_some());
-        dog.look(TIMEOUT, never_runs(at(60_000)), at(60_000));
-        assert!(dog.is_stalled(), "no beat has come since");
+        dog.check(TIMEOUT, never_runs(at(60_000)), at(60_000));
+        assert!(dog.is_stalled(), "no heartbeat has come since");
     }
 
     #[test]
-    fn an_engine_that_does_not_come_is_complained_of_once_and_one_that_was_paused_is_not() {
+    fn an_engine_that_does_not_run_is_reported_once_and_one_that_was_paused_is_not() {
         let mut engine = EngineWatch::default();
-        assert!(!engine.is_overdue(at(60_000)), "there is none yet");
+        assert!(!engine.is_overdue(at(60_000)), "there is no engine yet");
         engine.turn(at(60_000));
         assert!(!engine.is_overdue(at(62_999)));
-        // After a pause of the process another thread is back first.
+        // After a pause of the process another thread runs first.
         assert!(engine.is_overdue(at(90_000)));
-        assert_eq!(engine.poll_complaint(at(90_500)), None);
+        assert_eq!(engine.poll_warning(at(90_500)), None);
         engine.turn(at(90_600));
         assert!(!engine.is_overdue(at(91_000)));
-        assert_eq!(engine.poll_complaint(at(92_000)), None);
+        assert_eq!(engine.poll_warning(at(92_000)), None);
 
         assert!(engine.is_overdue(at(93_600)));
         let missing = Some(Duration::from_secs(4));
-        assert_eq!(engine.poll_complaint(at(94_600)), missing);
+        assert_eq!(engine.poll_warning(at(94_600)), missing);
         assert!(
             engine.is_overdue(at(99_600)),
-            "and is to be woken all the same"
+            "and has to be woken all the same"
         );
-        assert_eq!(engine.poll_complaint(at(99_600)), None);
+        assert_eq!(engine.poll_warning(at(99_600)), None);
     }
 
     #[test]
-    fn a_thread_that_waits_for_a_disk_is_missed_when_it_does_not_answer() {
+    fn a_thread_that_waits_for_a_disk_hangs_when_it_does_not_answer() {
         let found = watch(&mut watchdog(never_runs), never_runs, at(100_000));
         assert_eq!(found, Some(at(1050 + 3000)));
     }
 
     #[test]
-    fn who_never_beats_and_who_has_stopped_beating_is_not_watched() {
+    fn without_a_heartbeat_and_after_the_last_one_nothing_is_watched() {
         let mut dog = Watchdog::default();
-        dog.look(TIMEOUT, None, at(10_000));
-        assert_eq!((dog.is_stalled(), dog.next_look(TIMEOUT)), (false, None));
+        dog.check(TIMEOUT, None, at(10_000));
+        assert_eq!((dog.is_stalled(), dog.next_check(TIMEOUT)), (false, None));
         dog.heartbeat(None, at(10_000));
-        dog.dismiss();
-        dog.look(TIMEOUT, None, at(20_000));
-        assert_eq!((dog.is_stalled(), dog.next_look(TIMEOUT)), (false, None));
-        assert!(!dog.poll_question());
+        dog.stop();
+        dog.check(TIMEOUT, None, at(20_000));
+        assert_eq!((dog.is_stalled(), dog.next_check(TIMEOUT)), (false, None));
+        assert!(!dog.poll_wake());
         dog.heartbeat(None, at(20_000));
         assert!(watch(&mut dog, |_| None, at(100_000)).is_some(), "again");
     }
 
     #[test]
-    fn a_pause_of_the_process_is_no_stall_and_leaves_a_whole_timeout_to_beat() {
+    fn a_pause_of_the_process_is_no_stall_and_leaves_a_whole_timeout_to_answer() {
         for paused_after in [0, 100, 349, 350, 2000, 3300] {
             let mut dog = watchdog(|_| None);
             assert_eq!(watch(&mut dog, |_| None, at(paused_after)), None);
-            dog.look(TIMEOUT, None, at(60_000));
+            dog.check(TIMEOUT, None, at(60_000));
             assert!(!dog.is_stalled(), "paused after {paused_after} ms");
             let found = watch(&mut dog, |_| None, at(100_000));
             assert_eq!(found, Some(at(60_000 + 3000)));
@@ -434,10 +453,10 @@ mod tests {
     #[test]
     fn a_pause_too_short_to_be_noticed_leaves_most_of_the_timeout() {
         let mut dog = watchdog(|_| None);
-        dog.look(TIMEOUT, None, at(350));
-        assert!(dog.poll_question());
-        // Until just before it counts: one look, and how late that may be.
-        dog.look(TIMEOUT, None, at(350 + 350 + 200));
+        dog.check(TIMEOUT, None, at(350));
+        assert!(dog.poll_wake());
+        // Until just before it counts as a pause: one check, and how late that may be.
+        dog.check(TIMEOUT, None, at(350 + 350 + 200));
         let left = watch(&mut dog, |_| None, at(100_000)).unwrap();
         assert_eq!(left.since(at(900)), Duration::from_millis(2450));
     }
@@ -445,15 +464,15 @@ mod tests {
     #[test]
     fn without_a_timeout_nothing_is_a_stall() {
         let mut dog = watchdog(|_| None);
-        let look = dog.next_look(Duration::ZERO);
-        assert_eq!(look, Some(at(1000)), "a beat tells the time, too");
-        dog.look(Duration::ZERO, None, at(1000));
-        assert!(dog.poll_question());
-        dog.look(Duration::ZERO, None, at(100_000));
+        let check = dog.next_check(Duration::ZERO);
+        assert_eq!(check, Some(at(1000)), "a heartbeat tells the time, too");
+        dog.check(Duration::ZERO, None, at(1000));
+        assert!(dog.poll_wake());
+        dog.check(Duration::ZERO, None, at(100_000));
         assert!(!dog.is_stalled());
         dog.heartbeat(None, at(100_000));
         assert!(watch(&mut dog, |_| None, at(200_000)).is_some());
-        dog.look(Duration::ZERO, None, at(200_001));
+        dog.check(Duration::ZERO, None, at(200_001));
         assert!(!dog.is_stalled(), "the option was changed");
     }
 }

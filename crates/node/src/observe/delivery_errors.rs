@@ -1,4 +1,4 @@
-//! What was wrong with datagrams to and from members lately: for those who look for the sick one.
+//! Why datagrams to and from members were lost lately, to explain to an operator why a member fails.
 
 use core::time::Duration;
 
@@ -7,13 +7,13 @@ use swim::identity::uri::Uri;
 use swim::time::Micros;
 use swim::wire::DropReason;
 
-/// Of how many members something is remembered.
+/// How many members are remembered.
 const ENTRIES_MAX: usize = 1024;
 
-/// What is older says nothing of how things are.
-const LIFE: Duration = Duration::from_secs(60);
+/// An error that is older says nothing about the present.
+const AGE_MAX: Duration = Duration::from_secs(60);
 
-/// The last trouble with each member.
+/// The last error of each member.
 #[derive(Debug)]
 pub struct DeliveryErrors {
     last: Cache<Uri, Option<(DeliveryError, Micros)>>,
@@ -51,17 +51,23 @@ impl Default for DeliveryErrors {
 }
 
 impl DeliveryErrors {
-    /// Notes what was wrong.
-    pub fn note(&mut self, uri: &Uri, trouble: DeliveryError, now: Micros) {
-        *self.last.entry(uri) = Some((trouble, now));
+    /// Notes an error.
+    pub fn note(&mut self, uri: &Uri, error: DeliveryError, now: Micros) {
+        *self.last.entry(uri) = Some((error, now));
     }
 
-    /// What was wrong with `uri` of late, unless it has answered since.
+    /// Returns the last error of `uri`, unless it is old, or `uri` has answered since: `silence` ago.
     pub fn of(&self, uri: &Uri, silence: Option<Duration>, now: Micros) -> Option<&DeliveryError> {
-        let (trouble, when) = self.last.peek(uri)?.as_ref()?;
+        let (error, when) = self.last.peek(uri)?.as_ref()?;
         let age = now.since(*when);
-        let answered_since = silence.is_some_and(|silence| silence <= age);
-        (age < LIFE && !answered_since).then_some(trouble)
+        let has_answered_since = match silence {
+            Some(silence) => silence <= age,
+            None => false,
+        };
+        if age >= AGE_MAX || has_answered_since {
+            return None;
+        }
+        Some(error)
     }
 }
 
@@ -70,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_over_is_not_told() {
+    fn an_error_is_forgotten_after_an_answer_or_a_minute() {
         let uri = Uri::new("a", 1).unwrap();
         let mut delivery_errors = DeliveryErrors::default();
         let at = |seconds: u64| Micros(seconds * 1_000_000);
@@ -88,7 +94,7 @@ mod tests {
         assert_eq!(
             delivery_errors.of(&uri, silent_for(5), at(20)),
             None,
-            "it answers"
+            "it has answered"
         );
         assert_eq!(delivery_errors.of(&uri, None, at(70)), None, "long ago");
     }

@@ -1,4 +1,4 @@
-//! Who is sick, as far as this node can tell: the protocol's evidence, and the machine's.
+//! Why a member fails, as far as this node can tell: from the protocol and from the machine.
 
 use crate::Node;
 use crate::error::Error;
@@ -7,28 +7,31 @@ use swim::diagnosis::Diagnosis;
 use swim::identity::uri::Uri;
 use swim::time::Now;
 
-/// How many members are looked at under one hold of the lock: some 100 µs.
+/// How many members are diagnosed while the lock is held once: for some 100 µs.
 const MEMBERS_AT_A_TIME: usize = 256;
 
 impl Node {
-    /// What is known of `uri`.
+    /// Diagnoses `uri`; returns `None` if it is not known.
     pub fn diagnose(&self, uri: &str) -> Result<Option<Diagnosis>, Error> {
-        let look = |state: &State| diagnose(state, uri, state.clock.now());
-        self.shared.look(look)
+        self.shared
+            .look(|state| diagnose(state, uri, state.clock.now()))
     }
 
-    /// What is known of everybody.
+    /// Diagnoses all members.
     pub fn diagnose_all(&self) -> Result<Vec<Diagnosis>, Error> {
-        let uris = |state: &State| {
-            let members = state.swim.members().from(0);
-            members.map(|member| member.uri.clone()).collect()
-        };
-        let uris: Vec<Uri> = self.shared.look(uris)?;
+        let mut uris: Vec<Uri> = Vec::new();
+        self.shared.look(|state| {
+            for member in state.swim.members().from(0) {
+                uris.push(member.uri.clone());
+            }
+        })?;
         let mut all = Vec::with_capacity(uris.len());
         for some in uris.chunks(MEMBERS_AT_A_TIME) {
             self.shared.look(|state| {
                 let now = state.clock.now();
-                all.extend(some.iter().filter_map(|uri| diagnose(state, uri, now)));
+                for uri in some {
+                    all.extend(diagnose(state, uri, now));
+                }
             })?;
         }
         Ok(all)
@@ -38,12 +41,13 @@ impl Node {
 fn diagnose(state: &State, uri: &str, now: Now) -> Option<Diagnosis> {
     let mut diagnosis = state.swim.diagnose(uri, now)?;
     let (uri, silence) = (&diagnosis.uri, diagnosis.silence);
-    let name = state.addresses.trouble(uri);
-    let trouble = state.delivery_errors.of(uri, silence, now.monotonic);
-    let trouble = trouble.map(ToString::to_string);
-    // What the machine has seen explains the rest.
-    diagnosis
-        .hints
-        .splice(0..0, name.into_iter().chain(trouble));
+    let mut hints = Vec::new();
+    hints.extend(state.addresses.problem(uri));
+    if let Some(error) = state.delivery_errors.of(uri, silence, now.monotonic) {
+        hints.push(error.to_string());
+    }
+    // First, because what the machine has seen explains what the protocol has.
+    hints.append(&mut diagnosis.hints);
+    diagnosis.hints = hints;
     Some(diagnosis)
 }

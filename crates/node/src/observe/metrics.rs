@@ -1,4 +1,4 @@
-//! What those who watch this node are shown of it.
+//! The counters and gauges that operators see.
 
 use core::time::Duration;
 
@@ -12,17 +12,17 @@ use swim::stats::{Gauges, Stats};
 pub struct Metrics {
     /// The counters of the protocol.
     pub stats: Stats,
-    /// Its gauges.
+    /// The gauges of the protocol.
     pub gauges: Gauges,
-    /// What the resolver was asked.
+    /// The questions to the resolver.
     pub lookups: Lookups,
     /// Datagrams that the system refused to send.
     pub send_errors: u64,
-    /// Datagrams that were not taken in: too many came.
+    /// Datagrams that were dropped because too many came.
     pub turned_away: u64,
-    /// The longest time for which Tarantool's thread did not respond, of those that counted.
+    /// The longest time that Tarantool's thread did not respond, of those that counted as a stall.
     pub longest_stall: Duration,
-    /// The longest time for which the lock was held.
+    /// The longest time that the lock was held.
     pub longest_hold: Duration,
 }
 
@@ -31,16 +31,16 @@ pub struct Metrics {
 pub struct Lookups {
     /// How many there were.
     pub queries: u64,
-    /// How many were not asked, since too many names of members that are not known came at once.
+    /// How many were not asked, because too many names of unknown senders came at once.
     pub refused: u64,
-    /// To how many of them it had no address to tell.
+    /// How many had no address for an answer.
     pub failures: u64,
-    /// How long the slowest answer took, waiting in the queue included.
+    /// How long the slowest answer took, with its time in the queue.
     pub longest: Duration,
 }
 
 impl Lookups {
-    /// An answer has come.
+    /// Counts an answer.
     pub fn note_answer(&mut self, found: bool, took: Duration) {
         self.failures += u64::from(!found);
         self.longest = self.longest.max(took);
@@ -62,7 +62,7 @@ impl Metrics {
 }
 
 impl Node {
-    /// The counters and gauges, as they are.
+    /// Returns the counters and gauges.
     pub fn metrics(&self) -> Result<Metrics, Error> {
         self.shared.look(Metrics::of)
     }

@@ -1,9 +1,9 @@
-//! What operators are shown.
+//! What operators see of a node.
 //!
 //! | file | subject |
 //! |---|---|
 //! | [`metrics`] | counters and gauges of the machine |
-//! | `delivery_errors` | why datagrams to a member were not sent |
+//! | `delivery_errors` | why datagrams to and from a member were lost |
 //! | `diagnosis` | hints about one member |
 
 pub mod delivery_errors;

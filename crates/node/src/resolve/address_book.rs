@@ -1,5 +1,5 @@
-//! Which address a member has: what the resolver said, for how long to believe it, and what waits
-//! for it to answer. Asks nobody itself.
+//! The addresses of the members: the answers of the resolver, how long they hold, and the datagrams that wait
+//! for one. Makes no system call: the caller asks the resolver.
 
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
@@ -8,33 +8,33 @@ use std::collections::VecDeque;
 use crate::net::socket::Family;
 use crate::observe::metrics::Lookups;
 use crate::resolve::cache::Cache;
+use crate::resolve::quota::{Limits, Quota};
 use crate::resolve::resolver::{Answer, Question};
-use crate::resolve::shares::{Limits, Share};
 use swim::Transmit;
 use swim::identity::uri::Uri;
 use swim::security::acquaintance::Acquaintance;
 use swim::time::Micros;
 
-/// How many hosts, and how many addresses, are remembered: as many as there may be members. With
-/// the longest of names it comes to some 30 MiB. Names come from strangers.
+/// How many hosts, and how many addresses, are remembered: as many as there may be members. With the longest
+/// names, which unknown senders may choose, that takes some 30 MiB.
 const ENTRIES_MAX: usize = 65_536;
 
-/// After this an address is looked up again, while the old one goes on being used.
+/// After this time a host is looked up again. Its old address is used meanwhile.
 const TIME_TO_LIVE: Duration = Duration::from_secs(30);
 
-/// An answer younger than this is not doubted, whatever the member does.
+/// An answer that is younger than this is believed, even if the member does not answer.
 const TIME_TO_TRUST: Duration = Duration::from_secs(1);
 
-/// After a first failure a name is tried again after this, and each time after twice as long.
+/// The pause after the first failure of a name. It doubles with each further failure.
 const RETRY_PAUSE_MIN: Duration = Duration::from_secs(1);
 
-/// The longest pause between two tries.
+/// The longest pause after a failure.
 const RETRY_PAUSE_MAX: Duration = Duration::from_secs(30);
 
-/// For how many ports of a host a failure is reported. No machine has that many instances.
-const REPORTED_PORTS_MAX: usize = 64;
+/// For how many ports of a host a failure is logged. No machine has that many instances.
+const LOGGED_PORTS_MAX: usize = 64;
 
-/// How many members may be met at one address: under its name, its number, and old names of it.
+/// How many members may be known at one address: under its name, its number, and old names of it.
 const NAMES_PER_ADDRESS_MAX: usize = 4;
 
 /// The addresses of the members, for a socket of one [`Family`].
@@ -44,12 +44,12 @@ const NAMES_PER_ADDRESS_MAX: usize = 4;
 #[derive(Debug)]
 pub struct AddressBook {
     family: Family,
-    /// By host: instances that share one share the answer.
+    /// By host: instances on the same host share the answer.
     hosts: Cache<String, Host>,
-    /// Who has been sent something at an address.
-    residents: Cache<SocketAddr, Vec<Uri>>,
+    /// The members to which datagrams were sent at an address.
+    members_by_address: Cache<SocketAddr, Vec<Uri>>,
     /// By [`Acquaintance`].
-    shares: [Share; Acquaintance::COUNT],
+    quotas: [Quota; Acquaintance::COUNT],
     questions: VecDeque<Question>,
     warnings: VecDeque<String>,
     lookups: Lookups,
@@ -58,21 +58,21 @@ pub struct AddressBook {
 /// What is known of a host that has a name.
 #[derive(Debug, Default)]
 struct Host {
-    /// The address last heard of; kept when a later question fails. Its port means nothing.
+    /// The last address; kept when a later question fails. Its port has no meaning.
     address: Option<SocketAddr>,
-    /// A question is under way, in this share.
+    /// The quota that its open question belongs to, if there is one.
     asking: Option<Acquaintance>,
-    /// When the last one was asked.
+    /// When the last question was asked.
     asked: Micros,
-    /// When the last question was answered, and how long that answer holds.
+    /// When the last question was answered, and how long the answer holds.
     answered: Option<(Micros, Duration)>,
     /// Why the last question failed, if it did.
     failure: Option<String>,
-    /// The ports under which that has been reported.
-    reported: Vec<u16>,
+    /// The ports for which the failure has been logged.
+    logged_ports: Vec<u16>,
 }
 
-/// Tells how well a member is known.
+/// A function that tells how well a member is known.
 pub type HowKnown<'a> = &'a dyn Fn(&Uri) -> Acquaintance;
 
 /// Where a datagram goes.
@@ -81,95 +81,104 @@ pub type HowKnown<'a> = &'a dyn Fn(&Uri) -> Acquaintance;
 pub enum Route {
     /// To this address.
     To(SocketAddr, Transmit),
-    /// Nowhere yet: its recipient's name is being resolved.
+    /// Nowhere yet: the name of the recipient is being resolved.
     Waits,
-    /// Nowhere at all: its recipient has no address that we could reach.
+    /// Nowhere: the recipient has no address that the socket could reach.
     Nowhere(Uri),
 }
 
 impl AddressBook {
-    /// An empty one.
+    /// Makes an empty book.
     pub fn new(family: Family) -> Self {
         Self {
             family,
             hosts: Cache::new(ENTRIES_MAX),
-            residents: Cache::new(ENTRIES_MAX),
-            shares: Acquaintance::ALL.map(|kind| Share::new(Limits::of(kind))),
+            members_by_address: Cache::new(ENTRIES_MAX),
+            quotas: Acquaintance::ALL.map(|kind| Quota::new(Limits::of(kind))),
             questions: VecDeque::new(),
             warnings: VecDeque::new(),
             lookups: Lookups::default(),
         }
     }
 
-    /// What was asked so far.
+    /// The number of questions so far, and what came of them.
     pub const fn lookups(&self) -> Lookups {
         self.lookups
     }
 
-    /// Serves a socket of this family from now on.
+    /// Prepares for a socket of this family.
     pub fn serve(&mut self, family: Family) {
         if self.family != family {
             self.family = family;
             self.hosts = Cache::new(ENTRIES_MAX);
-            self.residents = Cache::new(ENTRIES_MAX);
-            self.shares.iter_mut().for_each(Share::forget_waiting);
+            self.members_by_address = Cache::new(ENTRIES_MAX);
+            for quota in &mut self.quotas {
+                quota.forget_waiting();
+            }
         }
     }
 
-    /// Finds out where a datagram goes. Should its recipient's name have to be looked up for that, how
-    /// well that is known decides what there is for it.
+    /// Finds out where a datagram goes. If the name of the recipient has to be looked up for that, how well
+    /// the recipient is known decides which quota that is charged to.
     pub fn route(&mut self, transmit: Transmit, how_known: HowKnown<'_>, now: Micros) -> Route {
         let to = &transmit.to;
         if let Some(address) = literal(to) {
             if Family::of(address.ip()) != self.family {
                 return Route::Nowhere(transmit.to);
             }
-            self.move_in(address, to);
+            self.note_member_at(address, to);
             return Route::To(address, transmit);
         }
-        let outdated = |host: &Host| host.is_outdated(transmit.anew, now);
-        if self.hosts.peek(to.host()).is_none_or(outdated) {
+        let is_outdated = match self.hosts.peek(to.host()) {
+            Some(host) => host.is_outdated(transmit.anew, now),
+            None => true,
+        };
+        if is_outdated {
             self.ask(to, how_known(to), now);
         }
+        // Without an entry the question was refused. `entry` would make one, in the place of a member's.
         if self.hosts.peek(to.host()).is_none() {
             return Route::Nowhere(transmit.to);
         }
         let host = self.hosts.entry(to.host());
         if let Some(address) = host.address_of(to) {
-            self.move_in(address, to);
+            self.note_member_at(address, to);
             return Route::To(address, transmit);
         }
-        if let Some(share) = host.asking {
-            self.shares[share as usize].wait(transmit, now);
+        if let Some(acquaintance) = host.asking {
+            self.quotas[acquaintance as usize].wait(transmit, now);
             return Route::Waits;
         }
-        self.warnings.extend(host.complaint(to));
+        self.warnings.extend(host.poll_warning(to));
         Route::Nowhere(transmit.to)
     }
 
-    /// Has a name looked up; unless it is already, or there is no room for one that is not known better.
+    /// Asks for the address of a host, unless a question of a kind that is known as well is open, or the quota
+    /// is used up.
     fn ask(&mut self, about: &Uri, known: Acquaintance, now: Micros) {
-        let asking = self.hosts.peek(about.host()).and_then(|host| host.asking);
-        // Behind those of strangers a question may wait for long.
-        if asking.is_some_and(|share| share >= known) {
+        // A question for an unknown sender may wait for long, and so does not do for a member.
+        if let Some(host) = self.hosts.peek(about.host())
+            && let Some(asking) = host.asking
+            && asking >= known
+        {
             return;
         }
-        if !self.shares[known as usize].begin_question(now) {
+        if !self.quotas[known as usize].try_begin_question(now) {
             self.lookups.refused += 1;
             return;
         }
-        // Only now, or strangers would have the hosts of members forgotten.
+        // Only now: else unknown senders could fill the cache, and the hosts of members would be forgotten.
         let host = self.hosts.entry(about.host());
         (host.asking, host.asked) = (Some(known), now);
         self.lookups.queries += 1;
         self.questions.push_back(Question {
             about: about.clone(),
             family: self.family,
-            share: known,
+            acquaintance: known,
         });
     }
 
-    /// Takes what the resolver has found out, and says where the datagrams go that waited for it.
+    /// Takes an answer of the resolver. Returns where the datagrams go that waited for it.
     pub fn handle_answer(
         &mut self,
         answer: Answer,
@@ -178,7 +187,7 @@ impl AddressBook {
     ) -> Vec<Route> {
         let Answer { question, result } = answer;
         let about = question.about;
-        self.shares[question.share as usize].end_question();
+        self.quotas[question.acquaintance as usize].end_question();
         if question.family != self.family {
             return Vec::new();
         }
@@ -186,38 +195,38 @@ impl AddressBook {
             let took = now.since(host.asked);
             self.lookups.note_answer(result.is_ok(), took);
             host.learn(result, now);
-            self.warnings.extend(host.complaint(&about));
+            self.warnings.extend(host.poll_warning(&about));
         }
         let mut routes = Vec::new();
-        for share in Acquaintance::ALL {
-            for transmit in self.shares[share as usize].take_waiting(about.host(), now) {
+        for kind in Acquaintance::ALL {
+            for transmit in self.quotas[kind as usize].take_waiting(about.host(), now) {
                 routes.push(self.route(transmit, how_known, now));
             }
         }
         routes
     }
 
-    /// The next question for the resolver.
+    /// Returns the next question for the resolver.
     pub fn poll_question(&mut self) -> Option<Question> {
         self.questions.pop_front()
     }
 
-    /// The next line for the log.
+    /// Returns the next line for the log.
     pub fn poll_warning(&mut self) -> Option<String> {
         self.warnings.pop_front()
     }
 
-    /// Where `to` is, if that is known. Asks nothing.
+    /// Returns the address of `to`, if it is known. Asks no question.
     pub fn address(&self, to: &Uri) -> Option<SocketAddr> {
-        let ours = |address: &SocketAddr| Family::of(address.ip()) == self.family;
         match literal(to) {
-            Some(address) => Some(address).filter(ours),
+            Some(address) if Family::of(address.ip()) == self.family => Some(address),
+            Some(_) => None,
             None => self.hosts.peek(to.host())?.address_of(to),
         }
     }
 
-    /// Why nothing can be sent to `to`, in words, if that is so.
-    pub fn trouble(&self, to: &Uri) -> Option<String> {
+    /// Explains why no datagram can be sent to `to`, if that is so.
+    pub fn problem(&self, to: &Uri) -> Option<String> {
         match literal(to) {
             Some(address) if Family::of(address.ip()) != self.family => {
                 Some("it has an address of the other kind, IPv4 or IPv6".into())
@@ -230,38 +239,47 @@ impl AddressBook {
         }
     }
 
-    /// Whether something waits for the address of `uri`.
+    /// Whether a datagram waits for the address of `uri`.
     pub fn is_resolving(&self, uri: &str) -> bool {
-        self.shares.iter().any(|share| share.is_resolving(uri))
+        self.quotas.iter().any(|quota| quota.is_resolving(uri))
     }
 
-    /// Who has this address.
-    pub fn residents(&self, address: SocketAddr) -> Vec<Uri> {
-        let former = self.residents.peek(&address).into_iter().flatten();
-        former
-            .filter(|uri| self.address(uri) == Some(address))
-            .cloned()
-            .collect()
+    /// Returns the members that have this address.
+    pub fn members_at(&self, address: SocketAddr) -> Vec<Uri> {
+        let mut members = Vec::new();
+        if let Some(known) = self.members_by_address.peek(&address) {
+            for uri in known {
+                // Some may have moved since.
+                if self.address(uri) == Some(address) {
+                    members.push(uri.clone());
+                }
+            }
+        }
+        members
     }
 
-    /// Forgets all questions and what waits for them: there will be no answers.
+    /// Forgets all questions and the datagrams that wait for them: there will be no answers.
     pub fn forget_questions(&mut self) {
-        self.hosts.values_mut().for_each(|host| host.asking = None);
-        self.shares.iter_mut().for_each(Share::forget_questions);
+        for host in self.hosts.values_mut() {
+            host.asking = None;
+        }
+        for quota in &mut self.quotas {
+            quota.forget_questions();
+        }
         self.questions.clear();
     }
 
-    fn move_in(&mut self, address: SocketAddr, uri: &Uri) {
-        let residents = self.residents.entry(&address);
-        if !residents.contains(uri) {
-            residents.truncate(NAMES_PER_ADDRESS_MAX - 1);
-            residents.insert(0, uri.clone());
+    fn note_member_at(&mut self, address: SocketAddr, uri: &Uri) {
+        let members = self.members_by_address.entry(&address);
+        if !members.contains(uri) {
+            members.truncate(NAMES_PER_ADDRESS_MAX - 1);
+            members.insert(0, uri.clone());
         }
     }
 }
 
 impl Host {
-    /// Whether the last answer is not to be relied on any more, if there was one.
+    /// Whether there is no answer that still holds.
     fn is_outdated(&self, anew: bool, now: Micros) -> bool {
         let Some((answered, holds)) = self.answered else {
             return true;
@@ -277,17 +295,13 @@ impl Host {
             Ok(address) => {
                 self.address = Some(address);
                 self.failure = None;
-                self.reported.clear();
+                self.logged_ports.clear();
                 TIME_TO_LIVE
             }
-            Err(reason) => {
-                let pause = self
-                    .answered
-                    .filter(|_| self.failure.is_some())
-                    .map(|(_, pause)| pause * 2);
-                self.failure = Some(reason);
-                pause.map_or(RETRY_PAUSE_MIN, |pause| pause.min(RETRY_PAUSE_MAX))
-            }
+            Err(reason) => match (self.failure.replace(reason), self.answered) {
+                (Some(_), Some((_, pause))) => RETRY_PAUSE_MAX.min(pause * 2),
+                _ => RETRY_PAUSE_MIN,
+            },
         };
         self.answered = Some((now, holds));
     }
@@ -298,18 +312,18 @@ impl Host {
         Some(address)
     }
 
-    /// The line that says why `uri` does not resolve, unless that is known.
-    fn complaint(&mut self, uri: &Uri) -> Option<String> {
+    /// Returns the line that says why `uri` does not resolve, once for each failure.
+    fn poll_warning(&mut self, uri: &Uri) -> Option<String> {
         let reason = self.failure.as_ref()?;
-        if self.reported.contains(&uri.port()) || self.reported.len() == REPORTED_PORTS_MAX {
+        if self.logged_ports.contains(&uri.port()) || self.logged_ports.len() == LOGGED_PORTS_MAX {
             return None;
         }
-        self.reported.push(uri.port());
+        self.logged_ports.push(uri.port());
         Some(format!("getaddrinfo: {reason} ({uri})"))
     }
 }
 
-/// The address of one whose host is a number.
+/// The address of a member whose host is an address.
 fn literal(uri: &Uri) -> Option<SocketAddr> {
     let ip: IpAddr = uri.host().parse().ok()?;
     Some(SocketAddr::new(ip, uri.port()))
@@ -342,7 +356,7 @@ mod tests {
         AddressBook::new(Family::V4)
     }
 
-    /// Members, all of them.
+    /// All are members.
     fn known(_: &Uri) -> Acquaintance {
         Acquaintance::Known
     }
@@ -355,7 +369,7 @@ mod tests {
         let question = Question {
             about: uri(about),
             family: Family::V4,
-            share: Acquaintance::Known,
+            acquaintance: Acquaintance::Known,
         };
         let result = result.map(|ip| SocketAddr::new(ip.parse().unwrap(), 0));
         Answer {
@@ -364,8 +378,8 @@ mod tests {
         }
     }
 
-    /// A book that has learnt at second 100 what `result` says about host `a`.
-    fn taught(result: Result<&str, &str>) -> AddressBook {
+    /// A book that was given this answer for host `a` at second 100.
+    fn informed(result: Result<&str, &str>) -> AddressBook {
         let mut book = book();
         assert_eq!(
             book.route(to("a:1", false), &known, Micros(100 * SECOND)),
@@ -377,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_need_no_resolver() {
+    fn addresses_need_no_resolver() {
         let mut book = book();
         let transmit = to("127.0.0.1:3301", true);
         let route = book.route(transmit.clone(), &known, Micros(0));
@@ -386,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_of_the_other_kind_is_out_of_reach() {
+    fn an_address_of_the_other_family_cannot_be_reached() {
         let mut book = book();
         assert_eq!(
             book.route(to("[::1]:1", false), &known, Micros(0)),
@@ -426,8 +440,8 @@ mod tests {
     }
 
     #[test]
-    fn an_old_address_is_used_while_it_is_asked_for_again() {
-        let mut book = taught(Ok("127.0.0.1"));
+    fn an_old_address_is_used_while_its_host_is_looked_up_again() {
+        let mut book = informed(Ok("127.0.0.1"));
         let old = Route::To(address("127.0.0.1:1"), to("a:1", false));
         assert_eq!(
             book.route(to("a:1", false), &known, Micros(129 * SECOND)),
@@ -453,21 +467,21 @@ mod tests {
     }
 
     #[test]
-    fn a_member_that_may_have_moved_is_asked_for_once_a_second() {
-        let mut book = taught(Ok("127.0.0.1"));
+    fn a_member_that_may_have_moved_is_looked_up_once_a_second() {
+        let mut book = informed(Ok("127.0.0.1"));
         let _ = book.route(to("a:1", true), &known, Micros(101 * SECOND - 1));
         assert_eq!(book.poll_question(), None);
         let route = book.route(to("a:1", true), &known, Micros(101 * SECOND));
         assert!(
             matches!(route, Route::To(..)),
-            "the old address does meanwhile"
+            "the old address is used meanwhile"
         );
         assert!(book.poll_question().is_some());
     }
 
     #[test]
-    fn a_name_that_fails_is_tried_more_and_more_rarely() {
-        let mut book = taught(Err("no"));
+    fn a_name_that_fails_is_tried_after_longer_and_longer_pauses() {
+        let mut book = informed(Err("no"));
         let mut now = 100;
         for pause in [1, 2, 4, 8, 16, 30, 30] {
             let early = book.route(to("a:1", true), &known, Micros((now + pause) * SECOND - 1));
@@ -480,17 +494,13 @@ mod tests {
             );
             assert!(book.poll_question().is_some());
             let waited = book.handle_answer(answer("a:1", Err("no")), &known, Micros(now * SECOND));
-            assert_eq!(
-                waited,
-                [Route::Nowhere(uri("a:1"))],
-                "whoever waited is told"
-            );
+            assert_eq!(waited, [Route::Nowhere(uri("a:1"))], "the sender is told");
         }
     }
 
     #[test]
-    fn a_failure_is_reported_once_for_each_member_until_it_resolves() {
-        let mut book = taught(Err("Name or service not known"));
+    fn a_failure_is_logged_once_for_each_member_until_its_name_resolves() {
+        let mut book = informed(Err("Name or service not known"));
         let _ = book.route(to("a:2", false), &known, Micros(100 * SECOND));
         let _ = book.route(to("a:2", false), &known, Micros(100 * SECOND));
         let _ = book.route(to("a:2", false), &known, Micros(102 * SECOND));
@@ -509,7 +519,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_is_bounded_in_number_and_age() {
+    fn waiting_datagrams_are_bounded_in_number_and_age() {
         let (mut book, limits) = (book(), Limits::of(Acquaintance::Known));
         for number in 0..10 {
             let datagram = vec![number];
@@ -545,7 +555,7 @@ mod tests {
     }
 
     #[test]
-    fn questions_are_bounded_and_those_beyond_fail() {
+    fn questions_are_bounded_and_further_names_fail() {
         let mut book = book();
         for number in 0..Limits::of(Acquaintance::Known).questions {
             assert_eq!(
@@ -565,11 +575,11 @@ mod tests {
     }
 
     #[test]
-    fn names_of_strangers_keep_no_name_of_a_member_waiting() {
-        let mut book = taught(Ok("127.0.0.1"));
+    fn names_of_unknown_senders_keep_no_name_of_a_member_waiting() {
+        let mut book = informed(Ok("127.0.0.1"));
         let _ = book.route(to("member:1", false), &known, Micros(100 * SECOND));
         assert!(book.poll_question().is_some());
-        // 3,000 a second for 30 seconds, and no name server answers. More than are remembered.
+        // 3,000 a second for 30 seconds, more than are remembered, while no name server answers.
         for number in 0..90_000 {
             let now = Micros(101 * SECOND + number * SECOND / 3000);
             let name = format!("x{number}.attacker.example:1");
@@ -592,7 +602,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_strangers_that_are_answered_at_once_are_ten_a_second() {
+    fn ten_names_of_unknown_senders_are_looked_up_in_a_second() {
         let mut book = book();
         let mut asked = 0;
         for number in 0..36_000 {
@@ -608,17 +618,17 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_waits_among_those_of_strangers_is_asked_for_again_for_a_user() {
+    fn a_name_that_waits_for_an_unknown_sender_is_looked_up_again_for_a_user() {
         let mut book = book();
         let now = Micros(100 * SECOND);
         assert_eq!(book.route(to("a:1", false), &stranger, now), Route::Waits);
         let first = book.poll_question().unwrap();
-        assert_eq!(first.share, Acquaintance::Stranger);
+        assert_eq!(first.acquaintance, Acquaintance::Stranger);
         for _ in 0..2 {
             assert_eq!(book.route(to("a:1", false), &known, now), Route::Waits);
         }
         let second = book.poll_question().unwrap();
-        assert_eq!(second.share, Acquaintance::Known);
+        assert_eq!(second.acquaintance, Acquaintance::Known);
         assert_eq!(book.poll_question(), None, "once");
         let result = Ok(address("127.0.0.1:0"));
         let answer = Answer {
@@ -626,7 +636,7 @@ mod tests {
             result,
         };
         let sent = book.handle_answer(answer, &known, now);
-        assert_eq!(sent.len(), 3, "in whatever share they waited");
+        assert_eq!(sent.len(), 3, "those of both quotas");
         let result = Err("no answer".into());
         let late = Answer {
             question: first,
@@ -637,24 +647,24 @@ mod tests {
     }
 
     #[test]
-    fn an_address_leads_back_to_those_who_have_it() {
-        let mut book = taught(Ok("127.0.0.1"));
+    fn the_members_at_an_address_are_found() {
+        let mut book = informed(Ok("127.0.0.1"));
         for member in ["127.0.0.1:1", "127.0.0.1:2", "a:1"] {
             let _ = book.route(to(member, false), &known, Micros(100 * SECOND));
         }
-        let mut residents = book.residents(address("127.0.0.1:1"));
-        residents.sort();
-        assert_eq!(residents, [uri("127.0.0.1:1"), uri("a:1")]);
+        let mut members = book.members_at(address("127.0.0.1:1"));
+        members.sort();
+        assert_eq!(members, [uri("127.0.0.1:1"), uri("a:1")]);
         let _ = book.handle_answer(answer("a:1", Ok("127.0.0.9")), &known, Micros(101 * SECOND));
         assert_eq!(
-            book.residents(address("127.0.0.1:1")),
+            book.members_at(address("127.0.0.1:1")),
             [uri("127.0.0.1:1")],
             "a has moved"
         );
     }
 
     #[test]
-    fn without_answers_to_come_every_name_is_asked_for_anew() {
+    fn after_questions_were_forgotten_each_name_is_looked_up_again() {
         let mut book = book();
         let _ = book.route(to("a:1", false), &known, Micros(0));
         book.forget_questions();

@@ -1,16 +1,19 @@
-//! A map that has a limit, and forgets what is not used.
+//! A map of limited size, which forgets what is not used.
 
 use core::borrow::Borrow;
 use core::hash::Hash;
 
 use indexmap::{Equivalent, IndexMap};
 
-/// Holds a limited number of entries. A new one takes the place of one that was not used lately
-/// ("second chance", the clock algorithm), at constant cost.
+/// Holds a limited number of entries. A new one replaces one that was not used lately, at constant cost:
+/// the clock algorithm, also called "second chance".
 #[derive(Debug)]
 pub struct Cache<K, V> {
+    /// With the hasher of `std`, SipHash with keys from the system: unknown senders choose the keys, and the
+    /// table is too large for a weaker one.
     entries: IndexMap<K, Slot<V>>,
     limit: usize,
+    /// The entry that is next to be replaced if it was not used: the hand of the clock.
     hand: usize,
 }
 
@@ -21,10 +24,10 @@ struct Slot<V> {
 }
 
 impl<K: Hash + Eq, V: Default> Cache<K, V> {
-    /// How many entries are given a second chance before one has to go all the same.
+    /// How many entries in a row get a second chance, before one is replaced although it was used.
     const CHANCES: usize = 64;
 
-    /// An empty one for `limit` entries, which is not 0.
+    /// Makes an empty cache for `limit` entries, which must not be 0.
     pub fn new(limit: usize) -> Self {
         assert!(limit > 0, "an entry must fit");
         Self {
@@ -34,12 +37,12 @@ impl<K: Hash + Eq, V: Default> Cache<K, V> {
         }
     }
 
-    /// What is held under `key`, without that counting as use.
+    /// Returns the entry of `key`, without marking it as used.
     pub fn peek<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) -> Option<&V> {
         self.entries.get(key).map(|slot| &slot.value)
     }
 
-    /// What is held under `key`; if there is nothing, a default is.
+    /// Returns the entry of `key`, and makes one if there is none.
     pub fn entry<Q>(&mut self, key: &Q) -> &mut V
     where
         Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
@@ -61,12 +64,12 @@ impl<K: Hash + Eq, V: Default> Cache<K, V> {
         &mut slot.value
     }
 
-    /// What is held under `key`, to be changed, without that counting as use.
+    /// Returns the entry of `key` to be changed, without marking it as used.
     pub fn get_mut<Q: Hash + Equivalent<K> + ?Sized>(&mut self, key: &Q) -> Option<&mut V> {
         self.entries.get_mut(key).map(|slot| &mut slot.value)
     }
 
-    /// Everything that is held.
+    /// All entries.
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
         self.entries.values_mut().map(|slot| &mut slot.value)
     }
@@ -90,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_limit_holds_and_what_is_used_stays() {
+    fn the_limit_holds_and_an_entry_that_is_used_stays() {
         let mut cache: Cache<String, u32> = Cache::new(10);
         *cache.entry("mine") = 42;
         for number in 0..1000 {
@@ -104,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn room_is_made_even_when_everything_is_in_use() {
+    fn an_entry_is_replaced_even_if_all_are_in_use() {
         let mut cache: Cache<u32, u32> = Cache::new(1000);
         (0..1000).for_each(|key| *cache.entry(&key) = key);
         *cache.entry(&1000) = 1000;

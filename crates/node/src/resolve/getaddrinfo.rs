@@ -102,8 +102,8 @@ mod tests {
 
     #[cfg(target_env = "gnu")]
     #[test]
-    fn a_name_that_is_none_fails_with_the_words_of_the_system() {
-        // The name is refused before anybody is asked.
+    fn an_invalid_name_fails_with_the_error_of_the_system() {
+        // The name is refused before a name server is asked.
         let failure = getaddrinfo("a..b", Family::V4).unwrap_err();
         assert_eq!(failure, "Name or service not known");
     }

@@ -1,4 +1,4 @@
-//! Names are resolved on threads of their own: nobody else waits for a resolver that hangs.
+//! Resolves names on threads of its own, so that no other thread waits for a name server.
 
 use core::net::SocketAddr;
 use std::collections::VecDeque;
@@ -9,60 +9,59 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use crate::error::system_text;
 use crate::net::socket::Family;
 use crate::notify::waker::Waker;
-use crate::resolve::shares::Limits;
+use crate::resolve::quota::Limits;
 use crate::threads;
 use swim::identity::uri::Uri;
 use swim::security::acquaintance::Acquaintance;
 
-/// Turns a host into an address of this kind, or says why not. May take as long as it likes.
+/// Turns a host into an address of this family, or says why not. May block.
 pub type Lookup = Arc<dyn Fn(&str, Family) -> Result<SocketAddr, String> + Send + Sync>;
 
-/// What is asked.
+/// A question for the address of a host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
-    /// Whose host.
+    /// The member whose host it is.
     pub about: Uri,
-    /// Which kind of address would be of use.
+    /// The family that the address must have.
     pub family: Family,
-    /// Whose threads are to ask.
-    pub share: Acquaintance,
+    /// How well the member is known: each kind has threads of its own.
+    pub acquaintance: Acquaintance,
 }
 
-/// What the resolver said.
+/// The answer to a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// What was asked.
+    /// The question.
     pub question: Question,
-    /// An address, its port meaning nothing; or the system's own words.
+    /// An address, whose port has no meaning; or the error of the system.
     pub result: Result<SocketAddr, String>,
 }
 
-/// Answers questions. Starts its threads as they are needed; they end some time after it is
-/// dropped.
+/// Answers questions. Starts threads as they are needed; they end some time after the resolver is dropped.
 pub struct Resolver {
-    desk: Arc<ResolverHandle>,
+    handle: Arc<ResolverHandle>,
     answers: Receiver<Answer>,
 }
 
-/// What its threads share. They know neither the node nor its lock.
+/// Asks the resolver. Its threads share this; they do not know the node or its lock.
 pub struct ResolverHandle {
     lookup: Lookup,
-    /// By [`Acquaintance`]: each has threads of its own.
-    counters: [Counter; Acquaintance::COUNT],
+    /// By [`Acquaintance`].
+    pools: [Pool; Acquaintance::COUNT],
     answers: Sender<Answer>,
     waker: Arc<Waker>,
 }
 
-/// Where the questions of one share queue.
+/// The threads for the names of one kind, and the questions that wait for them.
 #[derive(Default)]
-struct Counter {
+struct Pool {
     queue: Mutex<Queue>,
     arrived: Condvar,
 }
 
 #[derive(Default)]
 struct Queue {
-    // Bounded by the address book, which counts the questions that are under way.
+    // Bounded by the address book, which counts the open questions.
     questions: VecDeque<Question>,
     threads: usize,
     idle: usize,
@@ -70,24 +69,24 @@ struct Queue {
 }
 
 impl Resolver {
-    /// One that rings `waker` when there is an answer.
+    /// Makes a resolver without threads. It wakes `waker` when there is an answer.
     pub fn new(lookup: Lookup, waker: Arc<Waker>) -> Self {
         let (sender, answers) = mpsc::channel();
-        let desk = ResolverHandle {
+        let handle = ResolverHandle {
             lookup,
-            counters: Default::default(),
+            pools: Default::default(),
             answers: sender,
             waker,
         };
         Self {
-            desk: Arc::new(desk),
+            handle: Arc::new(handle),
             answers,
         }
     }
 
-    /// Where to ask.
-    pub fn desk(&self) -> Arc<ResolverHandle> {
-        Arc::clone(&self.desk)
+    /// Returns what to ask with.
+    pub fn handle(&self) -> Arc<ResolverHandle> {
+        Arc::clone(&self.handle)
     }
 
     /// The next answer.
@@ -98,34 +97,35 @@ impl Resolver {
 
 impl Drop for Resolver {
     fn drop(&mut self) {
-        for counter in &self.desk.counters {
-            let mut queue = counter.lock();
+        for pool in &self.handle.pools {
+            let mut queue = pool.lock();
             queue.closed = true;
             queue.questions.clear();
-            counter.arrived.notify_all();
+            pool.arrived.notify_all();
         }
     }
 }
 
 impl ResolverHandle {
-    /// Asks. Does not wait for anything but a thread to be made.
+    /// Asks. Waits for nothing, but may start a thread.
     pub fn ask(self: &Arc<Self>, question: Question) {
-        let share = question.share;
-        let counter = &self.counters[share as usize];
-        let mut queue = counter.lock();
+        let kind = question.acquaintance;
+        let pool = &self.pools[kind as usize];
+        let mut queue = pool.lock();
         queue.questions.push_back(question);
-        let enough = queue.threads == Limits::of(share).threads;
-        if queue.questions.len() <= queue.idle || enough {
-            counter.arrived.notify_one();
+        let has_all_threads = queue.threads == Limits::of(kind).threads;
+        if queue.questions.len() <= queue.idle || has_all_threads {
+            pool.arrived.notify_one();
             return;
         }
-        let desk = Arc::clone(self);
-        match threads::spawn("membership-dns", move || desk.work(share)) {
+        let handle = Arc::clone(self);
+        match threads::spawn("membership-dns", move || handle.work(kind)) {
             Ok(_detached) => queue.threads += 1,
+            // The threads that run will come to it.
             Err(_) if queue.threads > 0 => {}
             Err(error) => {
                 for question in queue.questions.drain(..) {
-                    self.say(Answer {
+                    self.answer(Answer {
                         question,
                         result: Err(system_text(&error)),
                     });
@@ -134,26 +134,29 @@ impl ResolverHandle {
         }
     }
 
-    /// What a thread does.
-    fn work(&self, share: Acquaintance) {
-        while let Some(question) = self.counters[share as usize].next() {
+    /// Runs on each thread, until the resolver is dropped.
+    fn work(&self, kind: Acquaintance) {
+        while let Some(question) = self.pools[kind as usize].next() {
             let lookup = || (self.lookup)(question.about.host(), question.family);
-            let result = catch_unwind(AssertUnwindSafe(lookup));
-            let result = result.unwrap_or_else(|_panic| Err("the resolver has panicked".into()));
-            self.say(Answer { question, result });
+            let result = match catch_unwind(AssertUnwindSafe(lookup)) {
+                Ok(result) => result,
+                Err(_panic) => Err("the resolver has panicked".into()),
+            };
+            self.answer(Answer { question, result });
         }
     }
 
-    fn say(&self, answer: Answer) {
-        // Nobody listens any more once the node has left.
+    fn answer(&self, answer: Answer) {
+        // After `leave` there is no receiver.
         if self.answers.send(answer).is_ok() {
-            // Where that fails, the engine finds the answer when it looks next.
-            let _ = self.waker.ring();
+            // If that fails, the engine finds the answer when it looks next.
+            let _ = self.waker.wake();
         }
     }
 }
 
-impl Counter {
+impl Pool {
+    /// Waits for the next question. Returns `None` when there will be none.
     fn next(&self) -> Option<Question> {
         let mut queue = self.lock();
         loop {
@@ -201,16 +204,16 @@ mod tests {
         ask_for(Acquaintance::Known, resolver, host);
     }
 
-    fn ask_for(share: Acquaintance, resolver: &Resolver, host: &str) {
+    fn ask_for(acquaintance: Acquaintance, resolver: &Resolver, host: &str) {
         let about = Uri::new(host, 1).unwrap();
-        resolver.desk().ask(Question {
+        resolver.handle().ask(Question {
             about,
             family: Family::V4,
-            share,
+            acquaintance,
         });
     }
 
-    /// The next answer, once the waker has been rung for it.
+    /// The next answer, once the waker has been woken for it.
     fn answer(resolver: &Resolver, waker: &Waker) -> (String, Result<SocketAddr, String>) {
         loop {
             if let Some(answer) = resolver.poll_answer() {
@@ -219,12 +222,12 @@ mod tests {
             let mut fds = [PollFd::new(waker.fd(), PollFlags::POLLIN)];
             let woken = poll(&mut fds, Duration::from_secs(10));
             assert_eq!(woken, Ok(1), "no answer");
-            waker.hush();
+            waker.clear();
         }
     }
 
     #[test]
-    fn a_name_that_hangs_holds_up_no_other() {
+    fn a_name_that_hangs_does_not_delay_others() {
         let (release, hold) = mpsc::channel::<()>();
         let hold = Mutex::new(hold);
         let (resolver, waker) = resolver(move |host| {
@@ -244,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_strangers_that_hang_hold_up_no_member() {
+    fn names_of_unknown_senders_that_hang_do_not_delay_members() {
         let (release, hold) = mpsc::channel::<()>();
         let hold = Mutex::new(hold);
         let (resolver, waker) = resolver(move |host| {
@@ -276,17 +279,17 @@ mod tests {
     }
 
     #[test]
-    fn its_threads_end_when_it_is_dropped() {
+    fn threads_end_when_the_resolver_is_dropped() {
         let (resolver, waker) = resolver(|_| Ok(LOCALHOST));
         ask(&resolver, "host");
         answer(&resolver, &waker).1.unwrap();
-        let desk = Arc::downgrade(&resolver.desk);
+        let handle = Arc::downgrade(&resolver.handle);
         drop(resolver);
         let give_up = crate::clock::monotonic() + Duration::from_secs(10);
-        while desk.upgrade().is_some() {
+        while handle.upgrade().is_some() {
             assert!(
                 crate::clock::monotonic() < give_up,
-                "a thread still holds the desk"
+                "a thread still holds the handle"
             );
             std::thread::yield_now();
         }

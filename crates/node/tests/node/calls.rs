@@ -9,7 +9,7 @@ use swim::identity::uri::Uri;
 use swim::log_event::Level;
 use swim::table::claim::Status;
 
-use crate::{add, eventually, is_free, is_rung, outcome, sees, started, status, uri};
+use crate::{add, eventually, is_free, outcome, sees, started, status, turns_readable, uri};
 
 #[test]
 fn bad_arguments_are_named() {
@@ -30,7 +30,7 @@ fn bad_arguments_are_named() {
 }
 
 #[test]
-fn a_busy_port_is_reported_and_the_node_stays_what_it_is() {
+fn a_busy_port_is_reported_and_nothing_changes() {
     let (node, other) = (started(33_130), started(33_131));
     let busy = UdpSocket::bind("0.0.0.0:33132").unwrap();
     let text = "Socket bind error (33132/udp): Address already in use";
@@ -74,7 +74,7 @@ fn a_busy_port_is_reported_and_the_node_stays_what_it_is() {
     );
 }
 
-/// At `bind`, with a payload and a member that it knows to be alive.
+/// A node at `bind` that has a payload and sees `member` alive.
 fn settled(port: u16, member: &Uri, bind: Option<&str>) -> Node {
     let node = Node::new();
     node.init("127.0.0.1", port, bind).unwrap();
@@ -96,7 +96,7 @@ fn has_lost_nothing(node: &Node, myself: &Uri, member: &Node, other: &Uri) {
 }
 
 #[test]
-fn the_port_it_has_can_be_bound_more_narrowly_and_more_widely() {
+fn the_own_port_can_be_bound_more_narrowly_and_more_widely() {
     let other = started(36_041);
     let [myself, member] = [36_040, 36_041].map(|port| uri("127.0.0.1", port));
     let node = settled(36_040, &member, None);
@@ -110,7 +110,7 @@ fn the_port_it_has_can_be_bound_more_narrowly_and_more_widely() {
 }
 
 #[test]
-fn a_port_that_others_have_too_leaves_it_where_it_was() {
+fn if_another_process_has_the_port_the_node_stays_where_it_was() {
     let other = started(36_043);
     let [myself, member] = [36_042, 36_043].map(|port| uri("127.0.0.1", port));
     let node = settled(36_042, &member, Some("127.0.0.1"));
@@ -131,7 +131,7 @@ fn a_port_that_others_have_too_leaves_it_where_it_was() {
 }
 
 #[test]
-fn after_a_panic_every_call_fails_the_port_is_silent_and_one_line_says_why() {
+fn after_a_panic_each_call_fails_the_port_is_closed_and_one_line_says_why() {
     let node = started(33_220);
     let waker = node.open_waker().unwrap();
     let before = node.progress().version();
@@ -141,10 +141,10 @@ fn after_a_panic_every_call_fails_the_port_is_silent_and_one_line_says_why() {
     assert_ne!(
         node.progress().version().to_bits(),
         before.to_bits(),
-        "who compares versions is to look"
+        "a reader that compares versions calls the node"
     );
-    assert!(is_rung(&waker, Duration::ZERO));
-    waker.hush();
+    assert!(turns_readable(&waker, Duration::ZERO));
+    waker.clear();
     let failures = [
         node.with_swim(|_, _| ()).unwrap_err(),
         node.view(|_| ()).unwrap_err(),
@@ -165,7 +165,7 @@ fn after_a_panic_every_call_fails_the_port_is_silent_and_one_line_says_why() {
 }
 
 #[test]
-fn log_lines_are_bounded_while_nobody_takes_them() {
+fn log_lines_are_bounded_while_none_are_taken() {
     let node = Node::new();
     let _busy = UdpSocket::bind("0.0.0.0:33230").unwrap();
     for _ in 0..LogQueue::MAX + 7 {

@@ -1,4 +1,4 @@
-//! What members know of one another.
+//! What the members of a group know of each other.
 
 use std::net::UdpSocket;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +10,7 @@ use swim::wire::DropReason;
 use crate::{add, assign, eventually, is_free, sees, started, status, uri};
 
 #[test]
-fn nodes_find_one_another_and_see_payloads_deaths_and_good_byes() {
+fn nodes_find_each_other_and_see_payloads_deaths_and_leaves() {
     let [a, b, c] = [33_100, 33_101, 33_102].map(started);
     let [ua, ub, uc] = [33_100, 33_101, 33_102].map(|port| uri("127.0.0.1", port));
     add(&a, &ub);
@@ -41,7 +41,7 @@ fn nodes_find_one_another_and_see_payloads_deaths_and_good_byes() {
 }
 
 #[test]
-fn the_kernel_has_the_good_byes_when_leave_returns() {
+fn the_kernel_has_the_leave_datagrams_when_leave_returns() {
     let node = started(33_140);
     let members: Vec<UdpSocket> = (33_141..33_149)
         .map(|port| UdpSocket::bind(("127.0.0.1", port)).unwrap())
@@ -55,24 +55,23 @@ fn the_kernel_has_the_good_byes_when_leave_returns() {
     }
     assert_eq!(node.leave(), Ok(true));
     assert!(is_free(33_140));
-    // On the loopback interface what was sent has arrived.
+    // On the loopback interface a datagram arrives before the call that sends it returns.
     for member in &members {
-        let mut good_byes = 0;
+        let mut leaves = 0;
         let mut datagram = [0; 2048];
         while let Ok((size, _)) = member.recv_from(&mut datagram) {
             let text = datagram[..size].windows(5).any(|window| window == b"LEAVE");
-            // A push is a LEAVE too, on the wire; the status in its event tells them apart.
+            // A rumor is a LEAVE, too, on the wire. The status in its event is another.
             let left = b"\xaf127.0.0.1:33140\x05";
-            good_byes +=
-                usize::from(text && datagram[..size].windows(left.len()).any(|w| w == left));
+            leaves += usize::from(text && datagram[..size].windows(left.len()).any(|w| w == left));
         }
-        assert!(good_byes > 0, "nothing at {:?}", member.local_addr());
+        assert!(leaves > 0, "nothing at {:?}", member.local_addr());
     }
     assert_eq!(node.leave(), Ok(false));
 }
 
 #[test]
-fn what_a_dead_member_sends_is_recognised_by_its_address() {
+fn undecodable_datagrams_of_a_dead_member_are_recognised_by_its_address() {
     let (node, other) = (started(33_190), started(33_191));
     assign(&node, "SUSPECT_TIMEOUT_SECONDS", 0.2);
     let dead = uri("127.0.0.1", 33_191);
@@ -80,18 +79,18 @@ fn what_a_dead_member_sends_is_recognised_by_its_address() {
     sees(&other, &uri("127.0.0.1", 33_190), Status::Alive);
     drop(other);
     sees(&node, &dead, Status::Dead);
-    let stranger = UdpSocket::bind("127.0.0.1:33192").unwrap();
+    let unknown = UdpSocket::bind("127.0.0.1:33192").unwrap();
     let successor = UdpSocket::bind("127.0.0.1:33191").unwrap();
     let malformed = |why: DropReason| node.view(|swim| swim.stats().dropped[why as usize]);
-    // What is wrong with this one is no key: who sent it can be understood.
+    // This one is wrong for another reason than a key: its sender can be decoded.
     let strange = b"\x94\xa5a:100\xa4WHAT\xc0\x90";
     successor.send_to(strange, "127.0.0.1:33190").unwrap();
-    eventually("it was taken for what it is", || {
+    eventually("it was dropped for its type", || {
         malformed(DropReason::Type) == Ok(1)
     });
     assert_eq!(status(&node, &dead), Some(Status::Dead));
-    stranger.send_to(b"\xc1", "127.0.0.1:33190").unwrap();
-    eventually("the stranger was heard", || {
+    unknown.send_to(b"\xc1", "127.0.0.1:33190").unwrap();
+    eventually("the datagram of the unknown sender was dropped", || {
         malformed(DropReason::NotMsgpack) == Ok(1)
     });
     assert_eq!(status(&node, &dead), Some(Status::Dead));
@@ -108,7 +107,7 @@ fn a_flood_of_garbage_does_not_stop_the_clock() {
     let flood = || {
         let flooder = UdpSocket::bind("127.0.0.1:0").unwrap();
         while !over.load(Ordering::Relaxed) {
-            // Refused while the buffer is full, which is what is wanted.
+            // It fails while the buffer is full, as it is to be.
             let _ = flooder.send_to(&[0xc1; 8], "127.0.0.1:33240");
         }
     };
@@ -121,7 +120,7 @@ fn a_flood_of_garbage_does_not_stop_the_clock() {
     });
 }
 
-/// Does something at the end of a scope, however it comes.
+/// Calls a function at the end of a scope, also after a panic.
 struct OnDrop<F: Fn()>(F);
 
 impl<F: Fn()> Drop for OnDrop<F> {

@@ -1,10 +1,10 @@
 //! Nodes on the loopback interface: real threads, sockets and clocks.
 
 mod calls;
+#[cfg(target_os = "linux")]
+mod closed_ports;
 mod group;
 mod names;
-#[cfg(target_os = "linux")]
-mod refusals;
 mod stall;
 mod wakers;
 
@@ -79,7 +79,7 @@ fn is_free(port: u16) -> bool {
     UdpSocket::bind(("0.0.0.0", port)).is_ok()
 }
 
-fn is_rung(waker: &Waker, patience: Duration) -> bool {
+fn turns_readable(waker: &Waker, patience: Duration) -> bool {
     let mut fds = [PollFd::new(waker.fd(), PollFlags::POLLIN)];
     poll(&mut fds, patience).unwrap() == 1
 }

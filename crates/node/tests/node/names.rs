@@ -27,7 +27,7 @@ fn names_and_ipv6_work_like_ipv4_numbers() {
     );
 
     let six = [Node::new(), Node::new()];
-    // The same port as above: sockets of the two kinds don't get into each other's way.
+    // The same port as above: a socket of one family does not exclude one of the other.
     six[0].init("[::1]", 33_110, None).unwrap();
     six[1].init("[::1]", 33_111, Some("[::1]")).unwrap();
     add(&six[0], &uri("[::1]", 33_111));
@@ -39,7 +39,7 @@ fn names_and_ipv6_work_like_ipv4_numbers() {
     assert_eq!(
         outcome(&six[1], &uri("127.0.0.1", 33_110)),
         PingOutcome::Unsent,
-        "out of its reach"
+        "not an address of its family"
     );
 }
 
@@ -53,7 +53,7 @@ fn leave_does_not_wait_for_a_resolver() {
     });
     node.init("127.0.0.1", 33_150, None).unwrap();
     add(&node, &uri("hangs", 33_151));
-    // Returns at all: nobody releases the lookup before.
+    // It returns, although the lookup goes on.
     assert_eq!(node.leave(), Ok(true));
     node.init("127.0.0.1", 33_150, None).unwrap();
     drop(release);
@@ -137,6 +137,6 @@ fn a_member_that_moves_is_found_at_its_new_address() {
     let second = Node::with_lookup(|_, _| Ok(LOCALHOST));
     second.init("pod", 33_181, Some("127.0.0.3")).unwrap();
     last_byte.store(3, Ordering::Relaxed);
-    // It knows nobody: it must be found.
+    // It knows no member: it must be found.
     sees(&node, &pod, Status::Alive);
 }

@@ -1,4 +1,4 @@
-//! A Tarantool that hangs behind an engine that does not.
+//! Tarantool's thread hangs, and the engine does not.
 
 use node::Node;
 use swim::identity::uri::Uri;
@@ -14,11 +14,11 @@ fn claim(node: &Node, member: &Uri) -> Claim {
 }
 
 #[test]
-fn one_that_hangs_says_so_dies_and_is_back_with_the_next_beat() {
+fn a_node_that_hangs_announces_itself_suspect_dies_and_is_back_with_the_next_heartbeat() {
     let [node, other] = [36_030, 36_031].map(started);
     let [myself, member] = [36_030, 36_031].map(|port| uri("127.0.0.1", port));
     for each in [&node, &other] {
-        // However busy the machine is, nobody is in doubt for another reason.
+        // On a busy machine, too, no member is suspected for another reason.
         assign(each, "ACK_TIMEOUT_SECONDS", 60.0);
         assign(each, "SUSPECT_TIMEOUT_SECONDS", 0.2);
     }
@@ -40,11 +40,11 @@ fn one_that_hangs_says_so_dies_and_is_back_with_the_next_beat() {
         "Tarantool's thread did not respond for ",
         " s: announced myself suspect",
     );
-    let told = |text: &str| text.starts_with(start) && text.ends_with(end);
-    assert!(lines.iter().any(|line| told(&line.text)), "{lines:?}");
+    let is_told = |text: &str| text.starts_with(start) && text.ends_with(end);
+    assert!(lines.iter().any(|line| is_told(&line.text)), "{lines:?}");
 }
 
-/// Lets a beat and the shortest timeout pass, twice.
+/// Lets time pass for two heartbeats with the shortest timeout.
 fn stalls_in_a_while(node: &Node) -> u64 {
     assign(node, TIMEOUT, 0.25);
     assign(node, "PROTOCOL_PERIOD_SECONDS", 0.05);
@@ -56,15 +56,15 @@ fn stalls_in_a_while(node: &Node) -> u64 {
 }
 
 #[test]
-fn who_is_not_expected_to_beat_does_not_hang() {
+fn a_node_that_expects_no_heartbeat_does_not_hang() {
     let node = started(36_032);
-    assert_eq!(stalls_in_a_while(&node), 0, "it has never beaten");
+    assert_eq!(stalls_in_a_while(&node), 0, "no heartbeat has come");
     let waker = node.open_waker().unwrap();
 
     assign(&node, TIMEOUT, 60.0);
     node.heartbeat(&waker, None);
     node.end_heartbeats();
-    assert_eq!(stalls_in_a_while(&node), 0, "it has said that it will not");
+    assert_eq!(stalls_in_a_while(&node), 0, "no heartbeat was to follow");
 
     assign(&node, TIMEOUT, 60.0);
     assert!(node.heartbeat(&waker, None).is_initialized);
@@ -74,7 +74,7 @@ fn who_is_not_expected_to_beat_does_not_hang() {
     assert_eq!(stalls_in_a_while(&node), 0, "it has left in between");
 
     node.heartbeat(&waker, None);
-    eventually("it hangs once it has beaten again", || {
+    eventually("it hangs after another heartbeat", || {
         stalls_in_a_while(&node) == 1
     });
 }

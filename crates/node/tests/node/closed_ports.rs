@@ -1,4 +1,4 @@
-//! Closed ports, on systems that tell of them: nobody waits for an answer from there.
+//! Closed ports, on systems that report ICMP errors: no probe waits for an answer from one.
 
 use std::time::Duration;
 
@@ -8,21 +8,21 @@ use swim::table::claim::Status;
 
 use crate::{add, assign, eventually, sees, started, status, uri};
 
-/// Longer than any test: what happens all the same, happens for another reason.
+/// Longer than any test: nothing happens because this time has passed.
 const FOR_EVER: f64 = 10_000.0;
 
-/// A node that probes when it is told to, and waits for answers as long as it takes.
-fn patient(node: Node) -> Node {
+/// Makes a node probe only in [`probe_once`], and wait for answers without limit.
+fn passive(node: Node) -> Node {
     assign(&node, "ANTI_ENTROPY_PERIOD_SECONDS", FOR_EVER);
     assign(&node, "ACK_TIMEOUT_SECONDS", FOR_EVER);
     assign(&node, "SUSPECT_TIMEOUT_SECONDS", FOR_EVER);
-    // Itself. That is the last probe which it begins on its own.
-    probe_somebody(&node);
+    // It probes itself, which ends the period that has begun.
+    probe_once(&node);
     node
 }
 
-/// Begins a period, which lasts for ever, and waits until its probe is decided.
-fn probe_somebody(node: &Node) {
+/// Begins a period, which has no end, and waits for the outcome of its probe.
+fn probe_once(node: &Node) {
     let count = || {
         let count = node.view(|swim| {
             let stats = swim.stats();
@@ -41,7 +41,7 @@ fn finds_suspect(node: &Node, member: &Uri) {
     let give_up = clock::monotonic() + Duration::from_secs(30);
     while status(node, member) != Some(Status::Suspect) {
         assert!(clock::monotonic() < give_up, "{member} is not probed");
-        probe_somebody(node);
+        probe_once(node);
     }
 }
 
@@ -50,7 +50,7 @@ fn a_closed_port_is_suspected_without_waiting_for_an_answer() {
     for (host, port) in [("127.0.0.1", 36_020), ("[::1]", 36_022)] {
         let node = Node::new();
         node.init(host, port, None).unwrap();
-        let node = patient(node);
+        let node = passive(node);
         let closed = uri(host, port + 1);
         add(&node, &closed);
         finds_suspect(&node, &closed);
@@ -58,8 +58,8 @@ fn a_closed_port_is_suspected_without_waiting_for_an_answer() {
 }
 
 #[test]
-fn others_are_asked_before_and_say_that_it_is_closed_to_them_too() {
-    let [node, other] = [36_024, 36_025].map(|port| patient(started(port)));
+fn a_closed_port_is_first_pinged_by_others_that_find_it_closed_too() {
+    let [node, other] = [36_024, 36_025].map(|port| passive(started(port)));
     let (closed, relay) = (uri("127.0.0.1", 36_026), uri("127.0.0.1", 36_025));
     add(&node, &relay);
     sees(&other, &uri("127.0.0.1", 36_024), Status::Alive);
@@ -67,5 +67,5 @@ fn others_are_asked_before_and_say_that_it_is_closed_to_them_too() {
     finds_suspect(&node, &closed);
     let line = format!("Could not reach node: {closed} - suspect (nor could {relay})");
     let (lines, _) = node.take_lines();
-    assert!(lines.iter().any(|told| told.text == line), "{lines:?}");
+    assert!(lines.iter().any(|each| each.text == line), "{lines:?}");
 }

@@ -1,5 +1,5 @@
-//! What the names of one kind may take up of the resolver, so that those of strangers never keep those of
-//! members and of users waiting.
+//! How much of the resolver the names of one kind may use, so that the names of unknown senders never keep
+//! those of members and of the program waiting.
 
 use core::mem;
 use core::time::Duration;
@@ -9,33 +9,33 @@ use swim::Transmit;
 use swim::security::acquaintance::Acquaintance;
 use swim::time::Micros;
 
-/// How many datagrams may wait for one member. The last ones say everything that the first ones did.
+/// How many datagrams may wait for one member. The last ones contain everything that the first ones did.
 const WAITING_PER_MEMBER_MAX: usize = 4;
 
-/// How long a datagram may wait: what is sent later comes too late for the probe that it belongs to.
+/// How long a datagram may wait. After that it would come too late for the probe that it belongs to.
 const WAITING_TIME_MAX: Duration = Duration::from_secs(1);
 
-/// What the names of members that are known so well may take up.
+/// What the names of one kind may use.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// How many questions may be under way. Beyond it, names do not resolve.
+    /// How many questions may be open. Further names do not resolve.
     pub questions: usize,
     /// How many datagrams may wait for an answer.
     pub waiting: usize,
-    /// How many names are resolved at a time. A name server that does not answer holds one of these
-    /// threads for ten seconds or so, and the other names go on being resolved by the others.
+    /// How many threads resolve names. One that asks a name server that does not answer waits for ten seconds
+    /// or so, and the others go on.
     pub threads: usize,
-    /// How often a name is looked up in the long run.
+    /// The time between two questions, in the long run.
     pub pause: Duration,
-    /// How many are looked up at once after a quiet time.
+    /// How many questions there may be at once after a quiet time.
     pub burst: u32,
 }
 
 impl Limits {
-    /// Those of one kind.
+    /// Returns the limits for the names of one kind.
     pub const fn of(acquaintance: Acquaintance) -> Self {
         match acquaintance {
-            // Each is looked up when it is due, and there are no more than there are members.
+            // Each is looked up when it is due, and there are no more of them than members.
             Acquaintance::Known => Self {
                 questions: 1024,
                 waiting: 1024,
@@ -43,7 +43,7 @@ impl Limits {
                 pause: Duration::ZERO,
                 burst: 1,
             },
-            // As many as start at once in the largest of groups. A hostile member may spend it.
+            // As many as start at once in the largest group. A hostile member may use them up.
             Acquaintance::Introduced => Self {
                 questions: 1024,
                 waiting: 1024,
@@ -51,7 +51,7 @@ impl Limits {
                 pause: Duration::from_millis(10),
                 burst: 1024,
             },
-            // No more than a member that is asked for by newcomers has to look up.
+            // As many as a member needs that many new instances join by.
             Acquaintance::Stranger => Self {
                 questions: 64,
                 waiting: 128,
@@ -63,12 +63,12 @@ impl Limits {
     }
 }
 
-/// What is under way for the names of one kind.
+/// What the names of one kind use at present.
 #[derive(Debug)]
-pub struct Share {
+pub struct Quota {
     limits: Limits,
-    under_way: usize,
-    /// Each question uses up [`Limits::pause`], and time pays for it: up to here it is used up.
+    open_questions: usize,
+    /// Each question uses up [`Limits::pause`] of time; it is used up until here.
     used_up: Micros,
     waiting: VecDeque<Waiting>,
 }
@@ -80,56 +80,60 @@ struct Waiting {
     since: Micros,
 }
 
-impl Share {
-    /// One of which nothing is taken up.
+impl Quota {
+    /// Nothing is used.
     pub const fn new(limits: Limits) -> Self {
         Self {
             limits,
-            under_way: 0,
+            open_questions: 0,
             used_up: Micros(0),
             waiting: VecDeque::new(),
         }
     }
 
-    /// Takes up room for a question, if there is some.
-    pub fn begin_question(&mut self, now: Micros) -> bool {
+    /// Takes up room for a question. Returns false if there is none.
+    pub fn try_begin_question(&mut self, now: Micros) -> bool {
         let Limits {
             questions,
             pause,
             burst,
             ..
         } = self.limits;
-        let owed = self.used_up.since(now);
-        if self.under_way >= questions || owed + pause > pause * burst {
+        let used = self.used_up.since(now);
+        if self.open_questions >= questions || used + pause > pause * burst {
             return false;
         }
-        self.under_way += 1;
+        self.open_questions += 1;
         self.used_up = self.used_up.max(now) + pause;
         true
     }
 
-    /// A question was answered.
+    /// Gives back the room of a question that was answered.
     pub const fn end_question(&mut self) {
-        self.under_way = self.under_way.saturating_sub(1);
+        self.open_questions = self.open_questions.saturating_sub(1);
     }
 
-    /// Keeps a datagram until its recipient's name is resolved, in the place of an older one if there is
-    /// no room.
+    /// Keeps a datagram until the name of its recipient is resolved. If there is no room, drops the oldest.
     pub fn wait(&mut self, transmit: Transmit, now: Micros) {
-        while self
-            .waiting
-            .front()
-            .is_some_and(|front| front.is_stale(now))
+        while let Some(oldest) = self.waiting.front()
+            && oldest.is_stale(now)
         {
             self.waiting.pop_front();
         }
-        let same = |waiting: &Waiting| waiting.transmit.to == transmit.to;
-        let count = self.waiting.iter().filter(|waiting| same(waiting)).count();
-        if count >= WAITING_PER_MEMBER_MAX {
-            let first = self.waiting.iter().position(same);
-            first.and_then(|first| self.waiting.remove(first));
-        } else if self.waiting.len() >= self.limits.waiting {
-            self.waiting.pop_front();
+        let mut to_same_member = 0;
+        let mut oldest_to_same = None;
+        for (index, waiting) in self.waiting.iter().enumerate() {
+            if waiting.transmit.to == transmit.to {
+                to_same_member += 1;
+                oldest_to_same = oldest_to_same.or(Some(index));
+            }
+        }
+        if to_same_member < WAITING_PER_MEMBER_MAX {
+            if self.waiting.len() >= self.limits.waiting {
+                self.waiting.pop_front();
+            }
+        } else if let Some(oldest) = oldest_to_same {
+            self.waiting.remove(oldest);
         }
         self.waiting.push_back(Waiting {
             transmit,
@@ -137,7 +141,7 @@ impl Share {
         });
     }
 
-    /// Takes what waits for this host, unless it is too old to be of use.
+    /// Takes the datagrams that wait for this host, but for those that are too old.
     pub fn take_waiting(&mut self, host: &str, now: Micros) -> Vec<Transmit> {
         let mut taken = Vec::new();
         for waiting in mem::take(&mut self.waiting) {
@@ -150,20 +154,21 @@ impl Share {
         taken
     }
 
-    /// Whether something waits for the address of `uri`.
+    /// Whether a datagram waits for the address of `uri`.
     pub fn is_resolving(&self, uri: &str) -> bool {
-        let same = |waiting: &Waiting| *waiting.transmit.to == *uri;
-        self.waiting.iter().any(same)
+        self.waiting
+            .iter()
+            .any(|waiting| *waiting.transmit.to == *uri)
     }
 
-    /// Forgets what waits.
+    /// Forgets the datagrams that wait.
     pub fn forget_waiting(&mut self) {
         self.waiting.clear();
     }
 
-    /// Forgets all questions and what waits for them.
+    /// Forgets the open questions, and the datagrams that wait for them.
     pub fn forget_questions(&mut self) {
-        self.under_way = 0;
+        self.open_questions = 0;
         self.waiting.clear();
     }
 }
@@ -180,33 +185,34 @@ mod tests {
 
     const SECOND: u64 = 1_000_000;
 
-    /// How many questions there may be within so many seconds, each answered at once.
+    /// How many questions there may be within a time, if each is answered at once.
     fn questions(acquaintance: Acquaintance, seconds: u64) -> usize {
-        let mut share = Share::new(Limits::of(acquaintance));
+        let mut quota = Quota::new(Limits::of(acquaintance));
         let asks = |millisecond: &u64| {
-            let asks = share.begin_question(Micros(1000 * SECOND + millisecond * 1000));
-            share.end_question();
+            let asks = quota.try_begin_question(Micros(1000 * SECOND + millisecond * 1000));
+            quota.end_question();
             asks
         };
         (0..seconds * 1000).filter(asks).count()
     }
 
     #[test]
-    fn strangers_have_ten_names_a_second_looked_up_all_together() {
+    fn ten_names_of_unknown_senders_are_looked_up_in_a_second() {
         assert_eq!(questions(Acquaintance::Stranger, 60), 10 + 599);
         assert_eq!(questions(Acquaintance::Introduced, 10), 1024 + 999);
         assert_eq!(questions(Acquaintance::Known, 10), 10_000);
     }
 
     #[test]
-    fn without_answers_there_is_room_for_so_many_questions() {
+    fn open_questions_are_bounded() {
         for acquaintance in Acquaintance::ALL {
             let limits = Limits::of(acquaintance);
-            let mut share = Share::new(limits);
-            let asked = (0..5000).filter(|second| share.begin_question(Micros(second * SECOND)));
+            let mut quota = Quota::new(limits);
+            let asked =
+                (0..5000).filter(|second| quota.try_begin_question(Micros(second * SECOND)));
             assert_eq!(asked.count(), limits.questions);
-            share.end_question();
-            assert!(share.begin_question(Micros(5000 * SECOND)));
+            quota.end_question();
+            assert!(quota.try_begin_question(Micros(5000 * SECOND)));
         }
     }
 }

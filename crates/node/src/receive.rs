@@ -1,0 +1,109 @@
+//! Handles what has arrived: answers of the resolver, datagrams, ICMP errors, and the time.
+
+use core::net::SocketAddr;
+
+use crate::net::socket::Inbox;
+use crate::notify::log_queue::Topic;
+use crate::observe::delivery_errors::DeliveryError;
+use crate::state::State;
+use swim::identity::uri::Uri;
+use swim::log_event::Level;
+use swim::time::{Micros, Now};
+use swim::wire::DropReason;
+
+impl State {
+    /// Handles what has arrived, then the timers that are due, unless more datagrams wait: an answer that came
+    /// in time must be seen before its timer.
+    pub fn handle_inbox(&mut self, inbox: &Inbox, timers: bool, now: Now) {
+        #[cfg(test)]
+        {
+            assert!(!self.sabotaged, "sabotage");
+            self.turns += 1;
+        }
+        self.handle_answers(now.monotonic);
+        let turned_away = self.ingress.turned_away();
+        for (datagram, source) in inbox.iter() {
+            self.handle_datagram(datagram, source, now);
+        }
+        if self.ingress.turned_away() > turned_away {
+            let line = "Receive overload: dropping datagrams, those of unknown senders first";
+            self.log_queue
+                .push_limited(Topic::Overload, Level::Warn, line, now.monotonic);
+        }
+        for recipient in inbox.closed_ports() {
+            for uri in self.addresses.members_at(recipient) {
+                self.delivery_errors
+                    .note(&uri, DeliveryError::Refused, now.monotonic);
+                self.swim.handle_refused(&uri, now);
+            }
+        }
+        let (timeout, cpu_time) = (self.swim.config().tx_stall_timeout, self.tx_cpu_time());
+        self.watchdog.check(timeout, cpu_time, now.monotonic);
+        self.swim.set_stalled(self.watchdog.is_stalled(), now);
+        if timers
+            && let Some(deadline) = self.swim.next_deadline()
+            && deadline <= now.monotonic
+        {
+            self.swim.handle_timeout(now);
+        }
+    }
+
+    fn handle_answers(&mut self, now: Micros) {
+        while let Some(resolver) = &self.resolver
+            && let Some(answer) = resolver.poll_answer()
+        {
+            let how_known = |uri: &Uri| self.swim.acquaintance(uri);
+            for route in self.addresses.handle_answer(answer, &how_known, now) {
+                self.dispatch(route);
+            }
+        }
+    }
+
+    fn handle_datagram(&mut self, datagram: &[u8], source: SocketAddr, now: Now) {
+        let (is_neighbour, size) = (self.is_neighbour(source), datagram.len());
+        if !self
+            .ingress
+            .admits(source, is_neighbour, size, now.monotonic)
+        {
+            return;
+        }
+        let sent_before = self.swim.stats().sent.bytes();
+        let handled = self.swim.handle_datagram(datagram, source, now);
+        let sent = self.swim.stats().sent.bytes() - sent_before;
+        self.ingress.charge(source, sent);
+        if let Err(reason) = handled {
+            self.handle_dropped(source, reason, now);
+        }
+    }
+
+    /// Whether a live member has answered a ping at `source`.
+    fn is_neighbour(&self, source: SocketAddr) -> bool {
+        let members = self.swim.members();
+        for uri in self.addresses.members_at(source) {
+            if members.validated_at(&uri) == Some(source) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Deals with a datagram that was dropped. If the reason is a key or another setting, it may be why a member
+    /// at that address is dead.
+    fn handle_dropped(&mut self, source: SocketAddr, reason: DropReason, now: Now) {
+        let explanation = reason.explanation();
+        if reason.may_be_wrong_key() || explanation.is_some() {
+            for uri in self.addresses.members_at(source) {
+                let error = DeliveryError::Dropped(reason);
+                self.delivery_errors.note(&uri, error, now.monotonic);
+                if reason.may_be_wrong_key() {
+                    self.swim.handle_undecodable(&uri, now);
+                }
+            }
+        }
+        if let Some(explanation) = explanation {
+            let line = format!("Ignoring datagrams from {source}: {explanation}");
+            self.log_queue
+                .push_limited(Topic::UnknownSender, Level::Warn, line, now.monotonic);
+        }
+    }
+}
