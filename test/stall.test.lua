@@ -3,7 +3,7 @@ local fio = require('fio')
 local suite = require('suite')
 local fact = suite.fact
 
-local COMPLAINT = "Tarantool's thread did not respond for [%d.]+ s: announced myself suspect"
+local COMPLAINT = "Tarantool's thread did not respond for [%d.]+ s: announced this instance suspect"
 
 local function complains(node)
     for _, line in ipairs(node:log_tail(1000)) do

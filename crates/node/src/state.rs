@@ -136,7 +136,8 @@ impl State {
         }
         if let Some(error) = &failures.wake {
             // The watchdog wakes the fiber again until there is a heartbeat, and then this is logged, too.
-            let line = format!("Could not wake Tarantool's thread: {}", system_text(error));
+            let reason = system_text(error);
+            let line = format!("Could not wake Tarantool's thread: {reason}. Trying again");
             self.log_queue
                 .push_limited(Topic::Waker, Level::Warn, line, now.monotonic);
         }

@@ -240,7 +240,8 @@ impl State {
         if let Some(stall) = self.watchdog.heartbeat(self.tx_cpu_time(), now.monotonic) {
             let seconds = stall.as_secs_f64();
             let line = format!(
-                "Tarantool's thread did not respond for {seconds:.1} s: announced myself suspect"
+                "Tarantool's thread did not respond for {seconds:.1} s: announced this instance suspect. \
+                 Look for code that does not yield, or waits for a disk"
             );
             self.log_queue.push(Level::Warn, line);
         }
@@ -262,7 +263,8 @@ impl State {
         if let Some(time) = self.engine_watch.poll_warning(now) {
             let seconds = time.as_secs_f64();
             let line = format!(
-                "The thread membership has not run for {seconds:.1} s: no ping is answered"
+                "The thread membership has not run for {seconds:.1} s: pings are not answered. \
+                 Check whether the machine is overloaded"
             );
             self.log_queue.push(Level::Warn, line);
         }

@@ -38,7 +38,7 @@ fn a_node_that_hangs_announces_itself_suspect_dies_and_is_back_with_the_next_hea
     });
     let (start, end) = (
         "Tarantool's thread did not respond for ",
-        " s: announced myself suspect",
+        " s: announced this instance suspect. Look for code that does not yield, or waits for a disk",
     );
     let is_told = |text: &str| text.starts_with(start) && text.ends_with(end);
     assert!(lines.iter().any(|line| is_told(&line.text)), "{lines:?}");
