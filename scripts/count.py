@@ -1,0 +1,134 @@
+#!/usr/bin/env python3
+"""Counts what tells how hard the code is to read: the size of files and functions, who reaches into `Swim`, words that
+name no actor, comments that say why, chains of combinators. Tests are left out; so are fuzz targets and benches.
+
+    scripts/count.py [TREE]         TREE is this clone, if none is given
+
+To compare with another commit: git worktree add /tmp/before COMMIT && scripts/count.py /tmp/before
+"""
+
+import pathlib
+import re
+import sys
+
+ACTORLESS = re.compile(r"\b(whoever|whomever|somebody|nobody|anybody|everybody)\b", re.IGNORECASE)
+GENDERED = re.compile(r"\b(he|his|him|himself)\b", re.IGNORECASE)
+
+# Those of Option, Result and Iterator that hide a branch or a loop.
+COMBINATORS = re.compile(
+    r"\.(?:map|map_or|map_or_else|map_err|and_then|or_else|ok_or|ok_or_else|then|then_some|filter|filter_map|flat_map"
+    r"|fold|try_fold|for_each|try_for_each|any|all|find|find_map|position|zip|chain|take_while|skip_while|map_while|scan"
+    r"|is_some_and|is_none_or|is_ok_and|unwrap_or|unwrap_or_else|unwrap_or_default|min_by|min_by_key|max_by|max_by_key)\("
+)
+
+TOKEN = re.compile(
+    r"""(?P<line>//[^\n]*)
+      | (?P<block>/\*.*?\*/)
+      | (?P<raw>b?r(?P<hashes>\#*)".*?"(?P=hashes))
+      | (?P<string>b?"(?:\\.|[^"\\])*")
+      | (?P<char>b?'(?:\\[^\n]+?|[^'\\\n])')""",
+    re.VERBOSE | re.DOTALL,
+)
+
+
+class File:
+    """A Rust file, without its tests: `code` has neither comments nor the insides of strings."""
+
+    def __init__(self, path):
+        self.path = path
+        self.text = path.read_text()
+        tests = re.search(r"^#\[cfg\(test\)\]\nmod \w+ \{", self.text, re.MULTILINE)
+        if tests is not None:
+            self.text = self.text[: tests.start()]
+        self.reasons = 0
+        self.code = TOKEN.sub(self._strip, self.text)
+
+    def _strip(self, match):
+        token = match.group()
+        if match.lastgroup in ("line", "block"):
+            if not token.startswith(("///", "//!")):
+                self.reasons += 1
+        blank = '""' if '"' in token and not token.startswith("/") else ""
+        return blank + "\n" * token.count("\n")
+
+    def lines(self):
+        return self.text.count("\n")
+
+    def code_lines(self):
+        return sum(1 for line in self.code.split("\n") if line.strip())
+
+    def functions(self):
+        """The functions that have a body: (lines, name)."""
+        for match in re.finditer(r"^( *)(?:pub(?:\([\w: ]+\))? )?(?:const |async |unsafe |extern \"\" )*fn (\w+)",
+                                 self.code, re.MULTILINE):
+            begin = self.code.find("{", match.end())
+            semicolon = self.code.find(";\n", match.end())
+            if begin < 0 or 0 <= semicolon < begin:
+                continue
+            end = self.code.find("\n" + match.group(1) + "}", begin)
+            yield self.code.count("\n", match.start(), end) + 2, match.group(2)
+
+
+def rust_files(tree):
+    roots = [tree / "crates", tree / "src"]
+    for path in sorted(path for root in roots for path in root.glob("**/*.rs")):
+        parts = path.relative_to(tree).parts
+        if "tests" in parts or "examples" in parts or path.name in ("tests.rs", "vectors.rs"):
+            continue
+        yield File(path)
+
+
+def blocks_of(code, name):
+    """The texts of all `impl Swim` blocks."""
+    for match in re.finditer(r"^impl " + name + r"\b[^;{]*\{", code, re.MULTILINE):
+        yield code[match.end() : code.find("\n}", match.end())]
+
+
+def swim(files):
+    inside = [file for file in files if any(blocks_of(file.code, "Swim"))]
+    methods = sum(len(re.findall(r"\bfn \w+", block)) for file in inside for block in blocks_of(file.code, "Swim"))
+    fields = 0
+    for file in files:
+        match = re.search(r"^pub struct Swim \{(.*?)\n\}", file.code, re.MULTILINE | re.DOTALL)
+        if match is not None:
+            fields = len(re.findall(r"^    (?:pub(?:\([\w: ]+\))? )?\w+:", match.group(1), re.MULTILINE))
+    return f"{len(inside)} files, {methods} methods, {fields} fields"
+
+
+def texts(tree):
+    """All that people read of the program: sources of what ships and of the simulator, in Rust and in Lua."""
+    for file in rust_files(tree):
+        yield file.text
+    for path in sorted((tree / "lua").glob("**/*.lua")):
+        yield path.read_text()
+
+
+def words(tree, pattern):
+    return sum(len(pattern.findall(text)) for text in texts(tree))
+
+
+def main():
+    tree = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).resolve().parent.parent)
+    files = list(rust_files(tree))
+    largest = max(files, key=File.lines)
+    longest, name = max(function for file in files for function in file.functions())
+    code = sum(file.code_lines() for file in files)
+    reasons = sum(file.reasons for file in files)
+    combinators = sum(len(COMBINATORS.findall(file.code)) for file in files)
+    rows = [
+        ("lines of Rust code, without blank lines and comments", code),
+        ("largest file before its tests", f"{largest.lines()} ({largest.path.relative_to(tree)})"),
+        ("largest function, with its signature", f"{longest} ({name})"),
+        ("`impl Swim`", swim(files)),
+        ("whoever, somebody, nobody, anybody, everybody", words(tree, ACTORLESS)),
+        ("he, his, him", words(tree, GENDERED)),
+        ("`//` comments that say why, a hundred lines of code", f"{100 * reasons / code:.1f}"),
+        ("combinators, a hundred lines of code", f"{100 * combinators / code:.1f}"),
+        ("README, lines", (tree / "README.md").read_text().count("\n")),
+    ]
+    for row, figure in rows:
+        print(f"{row:55} {figure}")
+
+
+if __name__ == "__main__":
+    main()
