@@ -6,6 +6,14 @@
 //!                      └── one fiber, woken through a file descriptor ◄┘
 //! ```
 //!
+//! | file | what Lua calls for |
+//! |---|---|
+//! | `table` | the members, for the copy that Lua keeps of them |
+//! | `payload` | the payload of this instance, as a whole or key by key |
+//! | `options` | options: read, listed, assigned |
+//! | `stats`, `diagnosis` | counters and gauges; hints about members |
+//! | `tree`, `blob` | how nested values cross: as MessagePack |
+//!
 //! A function takes arguments, and returns a value, or `nil` and a message for the user. It decides
 //! nothing. Values other than numbers, booleans and short texts cross as MessagePack, which Tarantool
 //! encodes and decodes itself: mlua does not know its `uint64`, decimals and UUIDs.

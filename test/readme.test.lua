@@ -284,51 +284,6 @@ suite.fact('each option is described, with its default and its bounds', function
     end
 end)
 
---- The anchors of a text, by which its headings are linked.
-local function anchors_of(text)
-    local anchors = {}
-    for heading in text:gmatch('\n#+ ([^\n]*)') do
-        anchors[heading:lower():gsub('[^%w_ -]', ''):gsub(' ', '-')] = true
-    end
-    return anchors
-end
-
---- Whether a link of a document leads somewhere: to a file of the project, to a heading in it, or to both.
-local function leads_somewhere(document_path, link)
-    local path, anchor = link:match('^([^#]*)#?(.*)$')
-    local target = document_path
-    if path ~= '' then
-        target = fio.pathjoin(fio.dirname(document_path), path)
-    end
-    if not fio.path.exists(target) then
-        return false
-    end
-    return anchor == '' or anchors_of(document.read(target).text)[anchor] ~= nil
-end
-
-for _, name in ipairs(documents()) do
-    suite.fact(('the files, targets and headings that %s names are there'):format(name), function(t)
-        local path = fio.pathjoin(ROOT, name)
-        local text = document.read(path).text
-        for named in text:gmatch('%f[%w/]([%w_]+/[%w_./-]*)') do
-            local top = named:match('^[^/]+')
-            if top == 'src' or top == 'lua' or top == 'test' or top == 'tests' or top == 'examples' then
-                t:ok(fio.path.exists(fio.pathjoin(ROOT, named)), named)
-            end
-        end
-        local makefile = io.open(fio.pathjoin(ROOT, 'Makefile')):read('*a')
-        for target in text:gmatch('[`\n]make (%l+)') do
-            t:ok(contains(makefile, '\n' .. target .. ':'), 'make ' .. target)
-        end
-        for link in text:gmatch('%]%(([^)]*)%)') do
-            if not link:match('^%l+://') then
-                t:ok(leads_somewhere(path, link), link)
-            end
-        end
-        t:ok(true, 'all of them')
-    end)
-end
-
 suite.fact('the rockspec is one', function(t)
     local name = 'my-project-scm-1.rockspec'
     local rockspec = {}

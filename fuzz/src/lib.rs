@@ -1,14 +1,15 @@
 //! Fuzz targets for the protocol: for cargo-fuzz, and for `fuzz/tests/invented.rs`, which needs no nightly
 //! compiler.
 //!
-//! | target | the bytes are |
+//! | file | the bytes are |
 //! |---|---|
 //! | [`decode`] | a datagram that is not encrypted |
 //! | [`open`] | keys, a cipher, and a datagram |
 //! | [`life`] | the history of two members: datagrams, commands, time |
 //! | [`cost`] | a datagram, or how to make a large one, for a member with full tables |
+//! | [`seeds`] | inputs to begin with |
 //!
-//! Each target panics if its property does not hold. [`seeds`] are inputs to begin with.
+//! Each target panics if its property does not hold.
 
 pub mod cost;
 pub mod decode;

@@ -10,6 +10,7 @@
 //! | [`notify`] | wakes Lua, keeps its log lines, and watches whether it runs |
 //! | [`observe`] | what operators see |
 //! | [`clock`], [`entropy`] | time and random numbers |
+//! | `error` | why a call failed, in words for the user |
 //! | `fork`, `handover` | how to survive `box.cfg{background = true}`, and which process goes on with the socket |
 
 pub mod clock;

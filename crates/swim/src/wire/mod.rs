@@ -14,6 +14,14 @@
 //! Behind the message native peers put a [`Trailer`], which those of membership 2.x do not look at, and
 //! behind that a [checksum](checksummed) if the datagram is not authenticated.
 //!
+//! | file | subject |
+//! |---|---|
+//! | `msgpack` | reading MessagePack without copying it |
+//! | `decode`, `encode` | from bytes to a [`Message`], and back |
+//! | `trailer` | what native members add behind the message |
+//! | `checksum` | what all of them add behind that, unless the datagram is authenticated |
+//! | `vectors` | recorded datagrams of membership 2.x, for tests |
+//!
 //! [`decode()`] takes what peers are known to send; [`MessageBuilder`] sends what they are known to take.
 
 mod checksum;

@@ -5,6 +5,7 @@
 //! | plain | | nothing |
 //! | AES-256-CBC, as membership 2.x has it | [`cbc`] | listeners, and members with another key |
 //! | XChaCha20-Poly1305 | [`aead`] | every sender without the key |
+//! | the keys of either | [`keyring`] | |
 //!
 //! Whether what was sealed is also fresh, and meant for the local node, is decided by `session`.
 

@@ -1,39 +1,17 @@
 //! What cargo and clippy do not check of the structure. The direction of the layers is theirs: each is a
 //! crate, and the protocol has no dependency that does I/O.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-
-/// Every Rust file below `directory`, with its text.
-fn sources(directory: &str) -> Vec<(PathBuf, String)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(directory);
-    let mut pending = vec![root];
-    let mut found = Vec::new();
-    while let Some(directory) = pending.pop() {
-        for entry in fs::read_dir(&directory).expect("a directory") {
-            let path = entry.expect("an entry").path();
-            if path.is_dir() {
-                pending.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let text = fs::read_to_string(&path).expect("UTF-8");
-                found.push((path, text));
-            }
-        }
-    }
-    assert!(!found.is_empty(), "nothing in {directory}");
-    found
-}
+use crate::project;
 
 /// Fails for each line that has one of these words, comments apart.
 fn assert_without(directory: &str, words: &[&str]) {
-    for (path, text) in sources(directory) {
+    for (path, text) in project::files(directory, ".rs") {
         for (index, line) in text.lines().enumerate() {
             let is_comment = line.trim_start().starts_with("//");
             for word in words {
                 assert!(
                     is_comment || !line.contains(word),
-                    "{}:{}: {word}",
-                    path.display(),
+                    "{path}:{}: {word}",
                     index + 1
                 );
             }
@@ -81,19 +59,16 @@ const LINES_MAX: usize = 400;
 #[test]
 fn no_file_is_about_two_things() {
     for directory in ["src", "crates", "bench", "fuzz/src"] {
-        for (path, text) in sources(directory) {
+        for (path, text) in project::files(directory, ".rs") {
             let code = match text.find("#[cfg(test)]\nmod tests {") {
                 Some(tests) => &text[..tests],
                 None => &text,
             };
             let lines = code.lines().count();
-            let is_apart = path
-                .components()
-                .any(|part| part.as_os_str() == "tests" || part.as_os_str() == "examples");
+            let is_apart = path.contains("/tests/") || path.contains("/examples/");
             assert!(
                 is_apart || lines <= LINES_MAX,
-                "{} has {lines} lines before its tests",
-                path.display()
+                "{path} has {lines} lines before its tests"
             );
         }
     }

@@ -1,0 +1,7 @@
+//! What neither compiler nor linter checks: how the project is divided, whether its documents name what
+//! exists, and whether its words are the agreed ones.
+
+mod documents;
+mod project;
+mod structure;
+mod words;
