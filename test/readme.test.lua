@@ -230,6 +230,64 @@ suite.fact('each function is described', function(t, cluster)
     end
 end)
 
+--- The counters of `stats` that the README names, as patterns: a row names several, `rumors.queued`, `.sent`.
+local function read_counters()
+    local section = document.read(README).text:match('\n#### stats.-\n(|.-)\n\n')
+    local patterns = {}
+    for names in section:gmatch('%f[^\n%z]| (`[^|]*) |') do
+        local first, parent = true, nil
+        for name in names:gmatch('`([^`]*)`') do
+            name = name:gsub("%['(.-)'%]", '.%1')
+            if first or name:sub(1, 1) ~= '.' then
+                parent = name:match('^(.*)%.') or name
+            else
+                name = parent .. name
+            end
+            first = false
+            patterns['^' .. name:gsub('[%.%-]', '%%%0'):gsub('…', '.*') .. '$'] = name
+        end
+    end
+    return patterns
+end
+
+--- The paths of all numbers and flags in a table.
+local function leaves(value, path, found)
+    for key, inner in pairs(value) do
+        local inner_path = path == '' and key or path .. '.' .. key
+        if type(inner) == 'table' then
+            leaves(inner, inner_path, found)
+        else
+            table.insert(found, inner_path)
+        end
+    end
+    return found
+end
+
+suite.fact('each counter is described', function(t, cluster)
+    local a, b = cluster:member(), cluster:member()
+    a.membership.probe_uri(b.uri)
+    cluster:wait('a round trip', function() return a.membership.stats().round_trip.last_seconds end)
+    local patterns, counters = read_counters(), leaves(a.membership.stats(), '', {})
+    local function is_described(counter)
+        for pattern in pairs(patterns) do
+            if counter:match(pattern) then
+                return true
+            end
+        end
+        return false
+    end
+    for _, counter in ipairs(counters) do
+        t:ok(is_described(counter), counter .. ' is described')
+    end
+    for pattern, name in pairs(patterns) do
+        local exists = false
+        for _, counter in ipairs(counters) do
+            exists = exists or counter:match(pattern) ~= nil
+        end
+        t:ok(exists, name .. ' exists')
+    end
+end)
+
 --- The rows of the table of options, by name: `default`, and `least` and `most` of numbers.
 local function read_options()
     local options = {}
