@@ -8,6 +8,8 @@ mod joining;
 mod leaving;
 mod mixed;
 mod reaping;
+mod relaying;
+
 mod sealed;
 mod tuning;
 

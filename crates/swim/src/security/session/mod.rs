@@ -510,6 +510,97 @@ mod tests {
         assert_eq!(mine.response(of_other, &peer, here), None, "never said");
     }
 
+    /// Another session that `peer` has, with a code that confirms it now.
+    fn restart(mine: &Sessions, number: u64, now: Now) -> (PacketNumber, Option<u64>) {
+        let stamp = PacketNumber {
+            session: number.to_be_bytes(),
+            ..PEER
+        };
+        (stamp, Some(mine.code(&stamp.session, epoch(now))))
+    }
+
+    #[test]
+    fn no_former_session_comes_back_however_many_there_were() {
+        let (mut mine, now) = (sessions(1), at(1));
+        let mut former = Vec::new();
+        for number in 1..=2 * RETIRED_MAX as u64 + 10 {
+            let (stamp, code) = restart(&mine, number, now);
+            assert_eq!(
+                mine.check(&uri(1), stamp, code, 1, now),
+                Freshness::Fresh,
+                "{number}"
+            );
+            former.push((stamp, code));
+        }
+        former.pop();
+        for (stamp, code) in former {
+            let freshness = mine.check(&uri(1), stamp, code, 1, now);
+            assert_ne!(freshness, Freshness::Fresh, "{:?}", stamp.session);
+        }
+    }
+
+    #[test]
+    fn no_session_that_was_forgotten_for_others_comes_back() {
+        let (mut mine, now) = (sessions(1), at(1));
+        let mut confirmed = Vec::new();
+        for number in 1..=STRANGERS_MAX as u64 + 50 {
+            let (stamp, code) = restart(&mine, number, now);
+            let sender = uri(number as u16);
+            assert_eq!(mine.check(&sender, stamp, code, 0, now), Freshness::Fresh);
+            confirmed.push((sender, stamp, code));
+        }
+        for (sender, stamp, code) in confirmed {
+            let freshness = mine.check(&sender, stamp, code, 0, now);
+            assert_eq!(freshness, Freshness::Replayed, "{sender}");
+        }
+    }
+
+    #[test]
+    fn what_was_challenged_waits_for_the_next_challenge_but_not_its_answer() {
+        let mut mine = sessions(1);
+        let after = |micros: u64| Now {
+            monotonic: at(1).monotonic + core::time::Duration::from_micros(micros),
+            ..at(1)
+        };
+        let mut asks = |session: u8, answers, micros| {
+            let session = [session; SESSION_SIZE];
+            mine.challenge(&session, HERE, answers, after(micros))
+                .is_some()
+        };
+        assert!(asks(1, false, 0));
+        assert!(!asks(1, false, 0), "at once again");
+        assert!(asks(2, false, 0), "another session");
+        assert!(asks(1, true, 0), "with an answer to its own challenge");
+        assert!(!asks(1, true, 0), "which is not sent twice either");
+        assert!(!asks(1, false, CHALLENGE_PAUSE - 1));
+        assert!(asks(1, false, CHALLENGE_PAUSE));
+    }
+
+    #[test]
+    fn many_are_challenged_at_once_and_no_more() {
+        let mut mine = sessions(1);
+        let mut asked = 0;
+        for number in 0..2 * CHALLENGES_MAX as u64 {
+            let session = number.to_be_bytes();
+            asked += usize::from(mine.challenge(&session, HERE, false, at(1)).is_some());
+        }
+        assert_eq!(asked, CHALLENGES_MAX);
+    }
+
+    #[test]
+    fn a_session_is_confirmed_of_its_member_only() {
+        let (mut mine, now) = (sessions(1), at(1));
+        let own = mine.stamp();
+        assert!(mine.is_confirmed(&uri(1), own), "its own");
+        assert!(!mine.is_confirmed(&uri(1), PEER), "nothing was heard of it");
+        let code = Some(mine.code(&PEER.session, epoch(now)));
+        assert_eq!(mine.check(&uri(1), PEER, code, 1, now), Freshness::Fresh);
+        assert!(mine.is_confirmed(&uri(1), PEER));
+        assert!(!mine.is_confirmed(&uri(2), PEER), "of another member");
+        let (reborn, _code) = restart(&mine, 2, now);
+        assert!(!mine.is_confirmed(&uri(1), reborn), "another session");
+    }
+
     #[test]
     fn nothing_grows_with_what_strangers_send() {
         let mut mine = sessions(1);

@@ -1,0 +1,335 @@
+//! Pings through others: which of them a member forwards, and what a port that is closed comes to.
+
+use swim::config::Config;
+use swim::stats::Stats;
+use swim::time::{Micros, Now};
+use swim::wire::{Extension, Trailer, checksummed, ping_data};
+
+use crate::*;
+
+const fn now_at(monotonic: Micros) -> Now {
+    Now {
+        monotonic,
+        wall: Micros(1_795_372_926_000_000 + monotonic.0),
+    }
+}
+
+const fn at(micros: u64) -> Now {
+    now_at(Micros(micros))
+}
+
+fn peer(port: u16) -> Uri {
+    Uri::new("localhost", port).expect("a URI")
+}
+
+fn drain(swim: &mut Swim) -> Vec<Transmit> {
+    let sent = std::iter::from_fn(|| swim.poll_transmit()).collect();
+    while swim.poll_report().is_some() {}
+    sent
+}
+
+/// A probe of `target`, by a member that knows others to relay it.
+struct Refused {
+    swim: Swim,
+    target: Uri,
+    ts: u64,
+    relays: Vec<Uri>,
+    start: Micros,
+}
+
+impl Refused {
+    /// The port of the target is found closed `times` times.
+    fn new(relays: u16, times: usize, seed: u64) -> Self {
+        let mut swim = Swim::new(Config::default(), seed);
+        swim.init(peer(1), at(0));
+        for port in 0..=relays {
+            acquaint(&mut swim, &peer(2 + port), at(0));
+        }
+        // In some periods it probes itself, and hears itself answer.
+        loop {
+            let now = swim.next_deadline().expect("there are periods");
+            swim.handle_timeout(now_at(now));
+            while let Some(sent) = swim.poll_transmit() {
+                let message = decode(&sent.datagram).expect("its own");
+                if sent.to == peer(1) {
+                    swim.handle_datagram(&sent.datagram, ELSEWHERE, now_at(now))
+                        .expect("its own");
+                } else if matches!(message.body, Body::Ping(_)) {
+                    return Self::of(swim, &sent, times, now);
+                }
+            }
+        }
+    }
+
+    fn of(mut swim: Swim, ping: &Transmit, times: usize, start: Micros) -> Self {
+        let asked = decode(&ping.datagram).expect("ours");
+        let Body::Ping(data) = asked.body else {
+            panic!("not a PING: {asked:?}");
+        };
+        let (target, ts) = (ping.to.clone(), data.ts.expect("it has one"));
+        for _ in 0..times {
+            swim.handle_refused(&target, now_at(start));
+        }
+        let mut relays = Vec::new();
+        for sent in drain(&mut swim) {
+            let is_ping = matches!(decode(&sent.datagram).expect("ours").body, Body::Ping(_));
+            if is_ping && sent.to != target {
+                relays.push(sent.to);
+            }
+        }
+        Self {
+            swim,
+            target,
+            ts,
+            relays,
+            start,
+        }
+    }
+
+    /// `relay` says that the port of `dst` is closed, to the question asked at `ts`.
+    fn nack(&mut self, relay: &Uri, ts: u64, dst: &Uri) {
+        let trailer = Trailer {
+            note: Some(Extension::Nack {
+                ts,
+                dst: dst.clone(),
+            }),
+            ..Trailer::default()
+        };
+        let nack = MessageBuilder::leave(relay, 1472).trailed_by(&trailer);
+        let nack = checksummed(nack.finish().expect("it fits"));
+        let now = now_at(self.start);
+        self.swim
+            .handle_datagram(&nack, SOMEWHERE, now)
+            .expect("well formed");
+        drain(&mut self.swim);
+    }
+
+    fn is_suspect(&self) -> bool {
+        let member = self.swim.member(&self.target).expect("known");
+        member.claim.status == Suspect
+    }
+
+    fn stats(&self) -> &Stats {
+        self.swim.stats()
+    }
+}
+
+#[test]
+fn a_refusal_goes_to_the_relays_at_once_and_all_of_them_have_to_confirm_it() {
+    story(|seed| {
+        let mut probe = Refused::new(3, 1, seed);
+        assert_eq!(probe.relays.len(), 3, "asked before the retry is due");
+        let (ts, target) = (probe.ts, probe.target.clone());
+        let relays = probe.relays.clone();
+        assert!(!probe.is_suspect(), "by its own word alone");
+        for relay in [&relays[0], &relays[0], &relays[1], &relays[0]] {
+            probe.nack(relay, ts, &target);
+            assert!(!probe.is_suspect(), "one of the relays says nothing yet");
+        }
+        probe.nack(&relays[2], ts, &target);
+        assert!(probe.is_suspect(), "all of them say so");
+        assert_eq!(probe.stats().probes_failed, 1);
+    });
+}
+
+#[test]
+fn a_confirmation_of_another_question_confirms_nothing() {
+    story(|seed| {
+        let mut probe = Refused::new(3, 1, seed);
+        let (ts, target) = (probe.ts, probe.target.clone());
+        for relay in probe.relays.clone() {
+            probe.nack(&relay, ts + 1, &target);
+            probe.nack(&relay, ts, &peer(99));
+        }
+        assert!(!probe.is_suspect());
+    });
+}
+
+#[test]
+fn relays_alone_do_not_fail_a_probe() {
+    story(|seed| {
+        let mut probe = Refused::new(3, 0, seed);
+        let retry = probe.swim.next_deadline().expect("no answer came");
+        probe.swim.handle_timeout(now_at(retry));
+        let (ts, target) = (probe.ts, probe.target.clone());
+        for port in 2..=5 {
+            probe.nack(&peer(port), ts, &target);
+        }
+        assert!(!probe.is_suspect(), "its own pings were not refused");
+    });
+}
+
+#[test]
+fn without_relays_the_second_refusal_is_enough_and_the_first_is_not() {
+    story(|seed| {
+        assert!(!Refused::new(0, 1, seed).is_suspect());
+        assert!(Refused::new(0, 2, seed).is_suspect());
+    });
+}
+
+#[test]
+fn a_refusal_of_another_member_says_nothing_of_the_target() {
+    story(|seed| {
+        let mut probe = Refused::new(3, 0, seed);
+        for port in 1..=5 {
+            if peer(port) != probe.target {
+                probe.swim.handle_refused(&peer(port), now_at(probe.start));
+                probe.swim.handle_refused(&peer(port), now_at(probe.start));
+            }
+        }
+        assert_eq!(probe.stats().suspicions, 0);
+    });
+}
+
+#[test]
+fn a_relay_tells_only_native_members_that_a_port_is_closed() {
+    let mut swim = Swim::new(Config::default(), 1);
+    swim.init(peer(1), at(0));
+    let (native, legacy, target) = (peer(2), peer(3), peer(4));
+    for uri in [&native, &legacy, &target] {
+        acquaint(&mut swim, uri, at(0));
+    }
+    for asker in [&native, &legacy] {
+        let data = ping_data(7, asker, &target, None);
+        let ping = MessageBuilder::with_data(MessageType::Ping, asker, &data, 1472);
+        let trailer = Trailer {
+            digest: Some(1),
+            ..Trailer::default()
+        };
+        let ping = if *asker == native {
+            checksummed(ping.trailed_by(&trailer).finish().expect("it fits"))
+        } else {
+            ping.finish().expect("it fits")
+        };
+        swim.handle_datagram(&ping, SOMEWHERE, at(1))
+            .expect("well formed");
+    }
+    drain(&mut swim);
+    swim.handle_refused(&target, at(2));
+    let mut told = Vec::new();
+    for sent in drain(&mut swim) {
+        let message = decode(&sent.datagram).expect("ours");
+        let note = message.trailer.and_then(|trailer| trailer.note);
+        if let Some(Extension::Nack { ts, dst }) = note {
+            assert_eq!((ts, &dst), (7, &target));
+            told.push(sent.to);
+        }
+    }
+    assert_eq!(told, [native]);
+}
+
+/// A member that forwards pings, and knows so many others.
+fn relay(peers: u16) -> Swim {
+    let mut swim = Swim::new(Config::default(), 1);
+    swim.init(peer(1), at(0));
+    for port in 2..2 + peers {
+        acquaint(&mut swim, &peer(port), at(0));
+    }
+    swim
+}
+
+/// Runs `swim` until its next protocol period has begun.
+fn await_period(swim: &mut Swim) -> Now {
+    let before = swim.stats().probes;
+    while swim.stats().probes == before {
+        let now = now_at(swim.next_deadline().expect("there are periods"));
+        swim.handle_timeout(now);
+        while let Some(sent) = swim.poll_transmit() {
+            if sent.to == peer(1) {
+                swim.handle_datagram(&sent.datagram, ELSEWHERE, now)
+                    .expect("its own");
+            }
+        }
+    }
+    now_at(swim.next_deadline().expect("there are periods"))
+}
+
+/// `asker` has `swim` ping `target`, with a question asked at `ts`.
+fn ask(swim: &mut Swim, asker: &Uri, target: &Uri, ts: u64, now: Now) -> Vec<Transmit> {
+    let data = ping_data(ts, asker, target, None);
+    let ping = MessageBuilder::with_data(MessageType::Ping, asker, &data, 1472);
+    let ping = ping.finish().expect("it fits");
+    swim.handle_datagram(&ping, SOMEWHERE, now)
+        .expect("well formed");
+    drain(swim)
+}
+
+/// `target` answers a question that `asker` has asked at `ts`.
+fn acknowledge(swim: &mut Swim, asker: &Uri, target: &Uri, ts: u64, now: Now) -> Vec<Transmit> {
+    let data = ack_data(&ping_data(ts, asker, target, None), Micros(1));
+    let ack = MessageBuilder::with_data(MessageType::Ack, target, &data, 1472);
+    let ack = ack.finish().expect("it fits");
+    swim.handle_datagram(&ack, SOMEWHERE, now)
+        .expect("well formed");
+    drain(swim)
+}
+
+#[test]
+fn no_member_has_more_than_its_share_of_pings_forwarded_in_a_period() {
+    let mut swim = relay(2);
+    for period in 1..=3 {
+        let now = await_period(&mut swim);
+        for ts in 0..100 {
+            ask(&mut swim, &peer(2), &peer(3), ts, now);
+        }
+        assert_eq!(swim.stats().relayed, 32 * period);
+        assert_eq!(swim.stats().relays_refused, 68 * period);
+    }
+    assert_eq!(ask(&mut swim, &peer(3), &peer(2), 7, at(0)).len(), 1);
+}
+
+#[test]
+fn what_all_members_together_have_forwarded_is_bounded_in_each_period() {
+    let askers = 40;
+    let mut swim = relay(askers);
+    for period in 1..=2 {
+        let now = await_period(&mut swim);
+        for asker in 3..2 + askers {
+            for ts in 0..32 {
+                ask(&mut swim, &peer(asker), &peer(2), ts, now);
+            }
+        }
+        assert_eq!(swim.stats().relayed, 1024 * period);
+    }
+}
+
+#[test]
+fn an_answer_is_forwarded_only_if_its_ping_was() {
+    let mut swim = relay(3);
+    let now = await_period(&mut swim);
+    let [asker, target, other] = [2, 3, 4].map(peer);
+    assert_eq!(acknowledge(&mut swim, &asker, &target, 7, now).len(), 0);
+    ask(&mut swim, &asker, &target, 7, now);
+    assert_eq!(acknowledge(&mut swim, &other, &target, 7, now).len(), 0);
+    assert_eq!(acknowledge(&mut swim, &asker, &other, 7, now).len(), 0);
+    assert_eq!(acknowledge(&mut swim, &asker, &target, 8, now).len(), 0);
+    assert_eq!(swim.stats().acks_unsolicited, 4);
+    let forwarded = acknowledge(&mut swim, &asker, &target, 7, now);
+    assert_eq!(forwarded.len(), 1);
+    assert_eq!(forwarded[0].to, asker);
+}
+
+#[test]
+fn an_answer_is_forwarded_until_the_next_period_ends() {
+    let mut swim = relay(2);
+    let (asker, target) = (peer(2), peer(3));
+    let now = await_period(&mut swim);
+    ask(&mut swim, &asker, &target, 7, now);
+    let now = await_period(&mut swim);
+    assert_eq!(acknowledge(&mut swim, &asker, &target, 7, now).len(), 1);
+    let now = await_period(&mut swim);
+    assert_eq!(acknowledge(&mut swim, &asker, &target, 7, now).len(), 0);
+}
+
+#[test]
+fn a_ping_of_its_own_that_comes_back_is_not_forwarded() {
+    let mut swim = relay(1);
+    let now = await_period(&mut swim);
+    let data = ping_data(7, &peer(1), &peer(2), None);
+    let ping = MessageBuilder::with_data(MessageType::Ping, &peer(1), &data, 1472);
+    let ping = ping.finish().expect("it fits");
+    swim.handle_datagram(&ping, SOMEWHERE, now)
+        .expect("well formed");
+    let stats = swim.stats();
+    assert_eq!((stats.relayed, stats.relays_refused), (0, 0));
+}
