@@ -12,7 +12,7 @@
 //! | `payload` | the payload of this instance, as a whole or key by key |
 //! | `options` | options: read, listed, assigned |
 //! | `stats`, `diagnosis` | counters and gauges; hints about members |
-//! | `tree`, `blob` | how nested values cross: as MessagePack |
+//! | `blob` | how nested values cross: as MessagePack |
 //!
 //! A function takes arguments, and returns a value, or `nil` and a message for the user. It decides
 //! nothing. Values other than numbers, booleans and short texts cross as MessagePack, which Tarantool
