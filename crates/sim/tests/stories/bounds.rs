@@ -80,6 +80,7 @@ fn application_pings_beyond_the_bound_keep_the_true_outcome_of_the_others() {
         .map(|_| swim.probe(&uri(9), at(1)).expect("initialized"))
         .collect();
     drain(&mut swim);
+    swim.audit().expect("bounded");
     let outcomes = tickets.iter().map(|ticket| swim.outcome(*ticket));
     assert!(
         outcomes

@@ -154,3 +154,30 @@ fn no_member_is_suspected_while_a_third_of_all_datagrams_is_lost() {
         assert_eq!(world.run_until(seconds(300), suspected), None);
     });
 }
+
+#[test]
+fn the_probe_history_of_a_member_that_comes_back_begins_anew() {
+    story(|seed| {
+        let mut world = World::of(3, seed);
+        world.power_off(C);
+        let dead = |world: &World| world.status(A, C) == Some(Dead);
+        world.run_until(seconds(20), dead).expect("detected");
+        world.run(seconds(10));
+        let failed = |world: &mut World| {
+            let name = uri(world, C);
+            let shown = world.act(A, "diagnoses", |engine, now| {
+                let swim = engine.swim_mut().expect("it is native");
+                swim.diagnose(&name, now)
+            });
+            shown
+                .flatten()
+                .and_then(|shown| shown.probes)
+                .map_or(0.0, |probes| probes.failed)
+        };
+        world.start(C);
+        world.introduce(C, A);
+        let back = |world: &World| world.status(A, C) == Some(Alive);
+        world.run_until(seconds(10), back).expect("it is seen");
+        assert_eq!(failed(&mut world), 0.0, "it has missed none in this life");
+    });
+}

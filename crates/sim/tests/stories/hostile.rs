@@ -319,6 +319,30 @@ fn a_member_with_a_high_incarnation_is_believed_about_itself() {
     });
 }
 
+/// What `swim` holds of `subject`, after `sender` has said this of it.
+fn told(swim: &mut Swim, sender: &Uri, subject: &Uri, status: Status, incarnation: u64) -> Claim {
+    let rumor = hearsay(sender, subject, status, incarnation);
+    swim.handle_datagram(&rumor, SOMEWHERE, at(1))
+        .expect("well formed");
+    drain(swim);
+    swim.member(subject).expect("known").claim
+}
+
+#[test]
+fn a_claim_far_below_what_is_held_is_taken_from_its_subject_alone_and_only_if_it_is_alive() {
+    let mut swim = listener();
+    let (subject, third) = (other(1), other(2));
+    acquaint(&mut swim, &subject, at(0));
+    acquaint(&mut swim, &third, at(0));
+    let high = told(&mut swim, &subject, &subject, Alive, 5_000_000);
+    assert_eq!(high.incarnation.get(), 5_000_000);
+    for (sender, status) in [(&third, Alive), (&third, Dead), (&subject, Left)] {
+        assert_eq!(told(&mut swim, sender, &subject, status, 7), high);
+    }
+    let low = told(&mut swim, &subject, &subject, Alive, 7);
+    assert_eq!((low.incarnation.get(), low.status), (7, Alive));
+}
+
 #[test]
 fn at_the_last_incarnation_a_member_is_alive_if_it_answers_and_dead_if_not() {
     story(|seed| {

@@ -7,8 +7,8 @@ mod hostile;
 mod joining;
 mod leaving;
 mod mixed;
+mod probing;
 mod reaping;
-mod relaying;
 
 mod sealed;
 mod tuning;

@@ -1,4 +1,4 @@
-//! Pings through others: which of them a member forwards, and what a port that is closed comes to.
+//! What one member makes of its probes: ports that are closed, pings that it forwards, datagrams that do not come.
 
 use swim::config::Config;
 use swim::stats::Stats;
@@ -332,4 +332,36 @@ fn a_ping_of_its_own_that_comes_back_is_not_forwarded() {
         .expect("well formed");
     let stats = swim.stats();
     assert_eq!((stats.relayed, stats.relays_refused), (0, 0));
+}
+
+/// Runs `swim` until one more probe has failed. In each period a datagram of `heard` comes.
+fn await_failure(swim: &mut Swim, heard: Option<&Uri>) {
+    let before = swim.stats().probes_failed;
+    while swim.stats().probes_failed == before {
+        await_period(swim);
+        if let Some(sender) = heard {
+            let now = now_at(swim.next_deadline().expect("there are periods"));
+            let rumor = hearsay(sender, sender, Alive, 1);
+            swim.handle_datagram(&rumor, SOMEWHERE, now)
+                .expect("well formed");
+        }
+    }
+}
+
+#[test]
+fn a_member_is_isolated_after_two_failed_probes_without_any_datagram_and_not_before() {
+    let mut swim = relay(20);
+    for _ in 0..4 {
+        await_failure(&mut swim, Some(&peer(2)));
+        assert_eq!(swim.stats().isolations, 0, "it receives datagrams");
+    }
+    // A datagram came during the probe that is running now.
+    await_failure(&mut swim, None);
+    await_failure(&mut swim, None);
+    assert_eq!(swim.stats().isolations, 0, "one probe without any");
+    await_failure(&mut swim, None);
+    assert_eq!(swim.stats().isolations, 1, "two of them");
+    assert!(swim.gauges().isolated);
+    await_failure(&mut swim, Some(&peer(2)));
+    assert!(!swim.gauges().isolated);
 }
