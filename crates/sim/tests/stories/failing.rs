@@ -181,3 +181,45 @@ fn the_probe_history_of_a_member_that_comes_back_begins_anew() {
         assert_eq!(failed(&mut world), 0.0, "it has missed none in this life");
     });
 }
+
+#[test]
+fn a_member_whose_application_hangs_says_so_and_takes_it_back_when_it_runs_again() {
+    story(|seed| {
+        let mut world = World::of(5, seed);
+        let set_stalled = |world: &mut World, stalled: bool| {
+            world.act(C, "its application", |engine, now| {
+                let swim = engine.swim_mut().expect("it is native");
+                swim.set_stalled(stalled, now);
+            });
+        };
+        set_stalled(&mut world, true);
+        let suspect = |world: &World| world.all_see(C, Suspect);
+        world.run_until(MOMENT, suspect).expect("told at once");
+        let dead = |world: &World| {
+            [A, B, D, E]
+                .into_iter()
+                .all(|id| world.status(id, C) == Some(Dead))
+        };
+        world
+            .run_until(SUSPICION + MOMENT, dead)
+            .expect("dead in time");
+        world.run(seconds(5));
+        assert!(dead(&world), "its engine answers, and that does not count");
+        set_stalled(&mut world, false);
+        let alive = |world: &World| world.all_see(C, Alive);
+        world.run_until(MOMENT, alive).expect("refuted at once");
+    });
+}
+
+#[test]
+fn a_suspicion_is_raised_once_however_many_probes_fail_during_it() {
+    story(|seed| {
+        let mut world = World::of(2, seed);
+        world.power_off(B);
+        let dead = |world: &World| world.status(A, B) == Some(Dead);
+        world.run_until(seconds(20), dead).expect("detected");
+        let stats = swim(&world, A).stats();
+        assert!(stats.probes_failed > 0);
+        assert_eq!((stats.suspicions, stats.suspicions_ripened), (1, 1));
+    });
+}

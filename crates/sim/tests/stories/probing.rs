@@ -365,3 +365,61 @@ fn a_member_is_isolated_after_two_failed_probes_without_any_datagram_and_not_bef
     await_failure(&mut swim, Some(&peer(2)));
     assert!(!swim.gauges().isolated);
 }
+
+#[test]
+fn each_retry_asks_other_members_while_there_are_any() {
+    story(|seed| {
+        let mut probe = Refused::new(9, 0, seed);
+        let mut asked = Vec::new();
+        while asked.len() < 9 {
+            let retry = probe.swim.next_deadline().expect("no answer came");
+            probe.swim.handle_timeout(now_at(retry));
+            for sent in drain(&mut probe.swim) {
+                let message = decode(&sent.datagram).expect("its own");
+                if matches!(message.body, Body::Ping(_)) && sent.to != probe.target {
+                    assert!(!asked.contains(&sent.to), "{} twice", sent.to);
+                    asked.push(sent.to);
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn a_sender_that_is_not_validated_is_pinged_once_for_requests_that_come_together() {
+    let mut swim = relay(0);
+    let stranger = peer(9);
+    let mut pings = 0;
+    for _ in 0..5 {
+        let request = MessageBuilder::sync(MessageType::SyncReq, &stranger, 1472);
+        let request = request.finish().expect("it fits");
+        swim.handle_datagram(&request, SOMEWHERE, at(1))
+            .expect("well formed");
+        for sent in drain(&mut swim) {
+            let message = decode(&sent.datagram).expect("its own");
+            pings += usize::from(matches!(message.body, Body::Ping(_)));
+        }
+    }
+    assert_eq!(pings, 1);
+}
+
+#[test]
+fn a_legacy_member_is_not_told_about_itself_by_a_table() {
+    let mut swim = relay(3);
+    let asker = peer(2);
+    let request = MessageBuilder::sync(MessageType::SyncReq, &asker, 1472);
+    let request = request.finish().expect("it fits");
+    swim.handle_datagram(&request, SOMEWHERE, at(1))
+        .expect("well formed");
+    let mut told = Vec::new();
+    for sent in drain(&mut swim) {
+        let message = decode(&sent.datagram).expect("its own");
+        if let Body::SyncAck(records) = message.body {
+            for record in records {
+                told.push(record.uri.to_uri().to_string());
+            }
+        }
+    }
+    told.sort();
+    assert_eq!(told, ["localhost:1", "localhost:3", "localhost:4"]);
+}
