@@ -205,6 +205,13 @@ fn a_member_whose_application_hangs_says_so_and_takes_it_back_when_it_runs_again
             .expect("dead in time");
         world.run(seconds(5));
         assert!(dead(&world), "its engine answers, and that does not count");
+        // The others have heard worse of it meanwhile, which it has to beat.
+        let (accuser, accused) = (uri(&world, A), uri(&world, C));
+        let worse = hearsay(&accuser, &accused, Dead, 7);
+        for id in [A, B, C, D, E] {
+            world.inject(A, id, &worse);
+        }
+        world.run(MOMENT);
         set_stalled(&mut world, false);
         let alive = |world: &World| world.all_see(C, Alive);
         world.run_until(MOMENT, alive).expect("refuted at once");

@@ -359,6 +359,7 @@ fn a_member_is_isolated_after_two_failed_probes_without_any_datagram_and_not_bef
     await_failure(&mut swim, None);
     await_failure(&mut swim, None);
     assert_eq!(swim.stats().isolations, 0, "one probe without any");
+    assert!(!swim.gauges().isolated);
     await_failure(&mut swim, None);
     assert_eq!(swim.stats().isolations, 1, "two of them");
     assert!(swim.gauges().isolated);
