@@ -1,8 +1,9 @@
 //! The tunables, under the names that users give them.
 
-use core::fmt;
 use core::ops::RangeInclusive;
 use core::time::Duration;
+
+use thiserror::Error;
 
 use crate::mechanisms::Mechanisms;
 use crate::security::seal::{BLOCK_SIZE, Cipher};
@@ -262,61 +263,43 @@ fn wait(seconds: f64) -> Option<Duration> {
 }
 
 /// Why an option was not assigned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum BadOption {
     /// There is none of this name.
+    #[error("options table is readonly")]
     Unknown,
     /// It is of another type.
+    #[error("{expected} expected")]
     Type {
         /// The type it is of, as Lua calls it.
         expected: &'static str,
     },
     /// Not a number of seconds that a period can last.
+    #[error("seconds between {} and {} expected", PERIOD_MIN.as_secs_f64(), WAIT_MAX.as_secs())]
     Period,
     /// Not a number of seconds to wait.
+    #[error("seconds between 0 and {} expected", WAIT_MAX.as_secs())]
     Wait,
     /// Neither zero nor a number of seconds after which something hangs.
+    #[error("0 or seconds between {} and {} expected", STALL_MIN.as_secs_f64(), WAIT_MAX.as_secs())]
     Stall,
     /// Not as many bytes as a block of the cipher.
+    #[error("string of {BLOCK_SIZE} bytes expected")]
     Block,
     /// Not the name of a cipher.
+    #[error("one of {} expected", Cipher::ALL.map(Cipher::name).join(", "))]
     Cipher,
     /// More bytes than a label may have.
+    #[error("string of at most {LABEL_SIZE_MAX} bytes expected")]
     Label,
     /// Not a whole number between the bounds.
+    #[error("whole number between {least} and {most} expected")]
     Count {
         /// The lower bound.
         least: usize,
         /// The upper bound.
         most: usize,
     },
-}
-
-impl fmt::Display for BadOption {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unknown => write!(f, "options table is readonly"),
-            Self::Type { expected } => write!(f, "{expected} expected"),
-            Self::Period => {
-                let (least, most) = (PERIOD_MIN.as_secs_f64(), WAIT_MAX.as_secs());
-                write!(f, "seconds between {least} and {most} expected")
-            }
-            Self::Wait => write!(f, "seconds between 0 and {} expected", WAIT_MAX.as_secs()),
-            Self::Stall => {
-                let (least, most) = (STALL_MIN.as_secs_f64(), WAIT_MAX.as_secs());
-                write!(f, "0 or seconds between {least} and {most} expected")
-            }
-            Self::Block => write!(f, "string of {BLOCK_SIZE} bytes expected"),
-            Self::Cipher => {
-                let names = Cipher::ALL.map(Cipher::name);
-                write!(f, "one of {} expected", names.join(", "))
-            }
-            Self::Label => write!(f, "string of at most {LABEL_SIZE_MAX} bytes expected"),
-            Self::Count { least, most } => {
-                write!(f, "whole number between {least} and {most} expected")
-            }
-        }
-    }
 }
 
 #[cfg(test)]
@@ -404,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_the_lua_rock_takes_has_a_nearest_one_here() {
+    fn a_number_that_membership_2_takes_has_a_nearest_one_here() {
         let mut config = Config::default();
         let year = 365.0 * 24.0 * 3600.0;
         for (name, number, nearest) in [

@@ -5,6 +5,7 @@ use core::fmt;
 use core::net::Ipv6Addr;
 use core::ops::Deref;
 use std::sync::Arc;
+use thiserror::Error;
 
 /// A `host:port` that can be resolved: the host a name, an IPv4 address, or an IPv6 address in
 /// brackets; the port in 1..=65535. At most [`Uri::LENGTH_MAX`] bytes.
@@ -127,11 +128,13 @@ impl fmt::Debug for UriRef<'_> {
 }
 
 /// What is wrong with a text that should name a member.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum UriError {
     /// There is no host in it, or none that could be looked up.
+    #[error("no host")]
     Host,
     /// The host is fine, but the port is missing or not in 1..=65535.
+    #[error("no port between 1 and 65535")]
     Port,
 }
 

@@ -463,7 +463,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_is_forgotten_the_others_are_found_and_probed_as_before() {
+    fn when_a_member_is_forgotten_the_others_are_found_and_probed_as_before() {
         let name = |port: u16| Uri::new("a", port).unwrap();
         for forgotten in 1..=5 {
             let mut members = Members::default();

@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn every_round_meets_everybody_once_in_another_order() {
+    fn every_round_has_each_member_once_in_another_order() {
         let (mut round, mut rng) = (round(20), StdRng::seed_from_u64(1));
         let mut lap =
             || -> Vec<MemberIndex> { (0..20).map(|_| round.take(&mut rng).unwrap()).collect() };
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_overtaken_twice_while_others_come_and_go() {
+    fn no_member_is_overtaken_twice_while_others_come_and_go() {
         let (mut round, mut rng) = (round(10), StdRng::seed_from_u64(2));
         let mut waited = [0; 10];
         for step in 0..10_000 {

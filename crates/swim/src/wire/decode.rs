@@ -2,6 +2,8 @@
 
 use core::str;
 
+use thiserror::Error;
+
 use super::{CHECKSUM_SIZE, MessageType, TRUE, Trailer, checked};
 use crate::identity::uri::{Uri, UriRef};
 use crate::table::claim::{Claim, Incarnation, Status};
@@ -84,7 +86,8 @@ pub struct PingData<'a> {
 }
 
 /// Why a datagram was dropped. Says what the peer did wrong, never what we were doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Error)]
+#[error("{}", self.name())]
 pub enum DropReason {
     /// Longer than we take any, see [`datagram_size_max`].
     ///
@@ -227,8 +230,8 @@ pub fn decode(datagram: &[u8]) -> Result<Message<'_>, DropReason> {
     })
 }
 
-/// Takes the message at the start of a datagram apart, and returns what is behind it. Peers of the Lua
-/// rock never look at that.
+/// Takes the message at the start of a datagram apart, and returns what is behind it. Peers on
+/// membership 2.x never look at that.
 pub fn decode_first(datagram: &[u8]) -> Result<(Message<'_>, &[u8]), DropReason> {
     let mut reader = Reader::new(datagram);
     let Head::Array(4) = reader.head()? else {

@@ -5,6 +5,7 @@
 //! hands out slices, where a serde model would convert. Encoding is left to the crate `rmp`.
 
 use rmp::Marker;
+use thiserror::Error;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// How deep a payload may nest. To look for its meaning recurses, and a single hostile datagram could
@@ -12,7 +13,8 @@ use xxhash_rust::xxh3::xxh3_64;
 pub const NESTING_MAX: usize = 32;
 
 /// Not MessagePack: cut short, of a reserved type, or nested too deep to look into.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("not MessagePack")]
 pub struct NotMsgpack;
 
 /// A number as it stood on the wire.

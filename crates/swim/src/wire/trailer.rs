@@ -1,8 +1,8 @@
 //! What native peers tell each other, behind what peers on membership 2.x read.
 //!
-//! A second MessagePack value follows the message: a map with small integers for keys. Peers of the
-//! Lua rock decode the first value and never look further, so it is invisible to them; keys that we
-//! do not know are skipped, so a later version can add some. Whatever has a trailer is a native peer.
+//! A second MessagePack value follows the message: a map with small integers for keys. Peers on
+//! membership 2.x decode the first value and never look further, so it is invisible to them. Unknown
+//! keys are skipped, so a later version can add some. The sender of a trailer is a native peer.
 //!
 //! | key | value | meaning |
 //! |---|---|---|

@@ -269,7 +269,7 @@ fn what_we_encode_says_the_same_value_by_value_and_payloads_byte_for_byte() {
 }
 
 #[test]
-fn the_payloads_of_the_lua_rock_are_harmless_but_for_keys_that_json_does_not_encode() {
+fn the_payloads_of_membership_2_are_harmless_but_for_keys_that_json_does_not_encode() {
     for Recording { name, datagram, .. } in recordings() {
         let message = decode(&datagram).unwrap();
         for payload in message.events.iter().filter_map(|event| event.payload) {

@@ -57,7 +57,7 @@ mod tests {
     ];
 
     #[test]
-    fn the_lua_rock_encrypts_to_the_same_bytes() {
+    fn membership_2_encrypts_to_the_same_bytes() {
         let key = Key::new(b"XXXXXX");
         for (plain, sealed) in VECTORS {
             assert_eq!(seal(key.block(), IV, plain), unhex(sealed));

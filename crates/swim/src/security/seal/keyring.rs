@@ -4,6 +4,7 @@ use core::fmt;
 
 use hkdf::Hkdf;
 use sha2::Sha256;
+use thiserror::Error;
 use zeroize::Zeroizing;
 
 /// The size of a key of either cipher.
@@ -75,27 +76,20 @@ pub struct Keyring {
 }
 
 /// Why the keys stay what they are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum BadKey {
     /// There are as many as there may be.
+    #[error("at most {KEYS_MAX} encryption keys")]
     TooMany,
     /// There is none to add it to: a first key changes what all others must understand.
+    #[error("no encryption key is set")]
     NoKey,
     /// It is not among them.
+    #[error("unknown encryption key")]
     Unknown,
     /// It is the one to send with.
+    #[error("encryption key is in use")]
     InUse,
-}
-
-impl fmt::Display for BadKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TooMany => write!(f, "at most {KEYS_MAX} encryption keys"),
-            Self::NoKey => write!(f, "no encryption key is set"),
-            Self::Unknown => write!(f, "unknown encryption key"),
-            Self::InUse => write!(f, "encryption key is in use"),
-        }
-    }
 }
 
 impl Keyring {
@@ -190,7 +184,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn for_the_lua_rock_a_key_is_padded_on_the_left_or_cut_to_32_bytes() {
+    fn as_in_membership_2_a_key_is_padded_on_the_left_or_cut_to_32_bytes() {
         let block = |text: &[u8]| Key::new(text).block().to_vec();
         assert_eq!(block(b""), [b' '; 32]);
         assert_eq!(block(b"abc"), [&[b' '; 29][..], b"abc"].concat());

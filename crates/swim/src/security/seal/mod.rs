@@ -122,9 +122,10 @@ fn without_checksum(plain: Cow<'_, [u8]>) -> Result<Opened<'_>, DropReason> {
     })
 }
 
-/// Whether these bytes are one message, all of it understood, and nothing else. That of a peer of the Lua
-/// rock may end in bytes that look like the mark of a checksum: those of a uuid, for instance. One of our
-/// own that has swallowed its trailer, because of a flipped bit, has statements that make no sense.
+/// Whether these bytes are one message, all of it understood, and nothing else. That of a peer on
+/// membership 2.x may end in bytes that look like the mark of a checksum: those of a uuid, for instance.
+/// A native one that has swallowed its trailer, because of a flipped bit, has statements that make no
+/// sense.
 fn is_message_alone(plain: &[u8]) -> bool {
     decode_first(plain).is_ok_and(|(message, rest)| rest.is_empty() && message.skipped == 0)
 }

@@ -7,6 +7,8 @@
 
 use core::fmt;
 
+use thiserror::Error;
+
 use super::extension::{self, Body};
 use crate::wire::msgpack::{Head, NESTING_MAX, NotMsgpack, Number, Reader};
 
@@ -93,7 +95,8 @@ impl fmt::Display for Unfit {
 }
 
 /// What is wrong with a payload, and where.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("{why}")]
 pub struct Flaw {
     /// What is wrong.
     pub why: Unfit,
