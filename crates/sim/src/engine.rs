@@ -26,7 +26,7 @@ pub enum Implementation {
     /// This module.
     #[default]
     Native,
-    /// The Lua rock membership 2.x, of which there is a model here.
+    /// Membership 2.x, of which there is a model here.
     Legacy,
 }
 

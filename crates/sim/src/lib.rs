@@ -15,7 +15,7 @@
 //! | [`network`] | latency, loss, bursts, duplicates, disorder, damage, cuts, partitions |
 //! | `faults` | crashes, pauses, restarts, and what users do |
 //! | `outputs` | carries out what an engine wants: datagrams, log events, timers |
-//! | [`legacy`] | a model of membership 2.x, the Lua rock |
+//! | [`legacy`] | a model of membership 2.x |
 //! | `view`, `convergence` | what each member sees; whether all agree, and how long that may take |
 //! | `invariants` | rules that hold at every moment |
 //! | [`mutants`] | planted bugs, to test that the rules and the convergence find them |

@@ -14,7 +14,7 @@ pub enum Mutant {
     /// It spreads rumors without end.
     Repeats,
     /// It ignores rumors about itself.
-    Deaf,
+    Unhearing,
     /// It sends no ACK.
     Mute,
 }
@@ -25,7 +25,7 @@ impl Mutant {
         Self::Inflates,
         Self::Swells,
         Self::Repeats,
-        Self::Deaf,
+        Self::Unhearing,
         Self::Mute,
     ];
 
@@ -38,7 +38,7 @@ impl Mutant {
             Self::Swells => vec![[as_it_is, vec![0; 9000]].concat()],
             Self::Repeats => vec![as_it_is; 30],
             Self::Mute if kind == Ok(MessageType::Ack) => Vec::new(),
-            Self::Deaf | Self::Mute => vec![as_it_is],
+            Self::Unhearing | Self::Mute => vec![as_it_is],
         }
     }
 
@@ -54,7 +54,7 @@ impl Mutant {
         let mut statements = message.events.iter().chain(records);
         let accuses = statements
             .any(|event| event.uri.as_str() == victim && event.claim.status != Status::Alive);
-        self != Self::Deaf || !accuses
+        self != Self::Unhearing || !accuses
     }
 }
 

@@ -70,7 +70,7 @@ fn every_planted_bug_is_found() {
             Mutant::Inflates => "which it never was",
             Mutant::Swells => "and the limit is",
             Mutant::Repeats => "times, the limit being",
-            Mutant::Deaf => "not settled",
+            Mutant::Unhearing => "not settled",
             Mutant::Mute => "there is news",
         };
         let found = violations

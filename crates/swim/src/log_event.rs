@@ -28,7 +28,7 @@ pub enum LogEvent {
         myself: Status,
     },
     /// No datagrams are received.
-    Deaf,
+    Isolated,
     /// A suspect did not refute in time.
     TimedOut {
         /// The suspect.
@@ -83,7 +83,7 @@ impl LogEvent {
     pub const fn level(&self) -> Level {
         match self {
             Self::Ignored { .. } | Self::Doubted { .. } | Self::Unwanted { .. } => Level::Debug,
-            Self::Deaf => Level::Warn,
+            Self::Isolated => Level::Warn,
             Self::Suspected { .. }
             | Self::TimedOut { .. }
             | Self::Refuted { .. }
@@ -119,7 +119,7 @@ impl fmt::Display for LogEvent {
                     myself.number()
                 )
             }
-            Self::Deaf => write!(
+            Self::Isolated => write!(
                 f,
                 "No datagrams received: withholding suspicions. \
                  Check that the firewall lets UDP in"

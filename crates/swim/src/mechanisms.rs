@@ -12,7 +12,7 @@ pub struct Mechanisms {
     /// A member that was paused does not blame others for it.
     pub pause_guard: bool,
     /// A member that receives nothing withholds its suspicions.
-    pub deaf_discretion: bool,
+    pub withhold_suspicions: bool,
     /// News is pushed at once, instead of waiting for the next ping.
     pub push: bool,
 }
@@ -23,7 +23,7 @@ impl Mechanisms {
         retries: true,
         adaptive_timeouts: true,
         pause_guard: true,
-        deaf_discretion: true,
+        withhold_suspicions: true,
         push: true,
     };
 
@@ -32,7 +32,7 @@ impl Mechanisms {
         retries: false,
         adaptive_timeouts: false,
         pause_guard: false,
-        deaf_discretion: false,
+        withhold_suspicions: false,
         push: false,
     };
 }

@@ -81,7 +81,7 @@ impl From<&LogEvent> for Topic {
         match event {
             LogEvent::Suspected { .. } => Self::Suspicion,
             LogEvent::Ignored { .. } | LogEvent::Doubted { .. } => Self::Silence,
-            LogEvent::Deaf => Self::Isolation,
+            LogEvent::Isolated => Self::Isolation,
             LogEvent::TimedOut { .. } => Self::Death,
             LogEvent::Unwanted { .. } => Self::Removal,
             LogEvent::Undecryptable { .. } => Self::Undecryptable,

@@ -146,7 +146,7 @@ fn columns(without: bool) -> Vec<Column> {
         native(
             "no isolation check",
             Mechanisms {
-                deaf_discretion: false,
+                withhold_suspicions: false,
                 ..all
             },
         ),

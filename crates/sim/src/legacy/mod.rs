@@ -1,4 +1,4 @@
-//! A model of membership 2.5.3, the Lua rock: to simulate mixed groups, and to compare with.
+//! A model of membership 2.5.3, the rock in Lua: to simulate mixed groups, and to compare with.
 //!
 //! It does what its peers can observe, its defects included:
 //!

@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn other_pings_wait_for_nothing_nor_does_any_where_nobody_reads() {
+    fn other_pings_do_not_wait_nor_does_any_where_no_clock_is_read() {
         let mut swim = reader();
         ping(&mut swim, &ping_data(7, &uri(2), &uri(1), None), at(100));
         assert!(next_ack(&mut swim).is_some());

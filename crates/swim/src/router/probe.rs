@@ -228,12 +228,12 @@ impl Swim {
     ///
     /// With one other member there is none to mislead, and none else to hear.
     fn notice_isolation(&mut self, began: Micros) {
-        if self.members.live().len() < 3 || !self.config.mechanisms.deaf_discretion {
+        if self.members.live().len() < 3 || !self.config.mechanisms.withhold_suspicions {
             return;
         }
         if self.detector.isolation.note_failed_probe(began) {
             self.stats.isolations += 1;
-            self.report(LogEvent::Deaf);
+            self.report(LogEvent::Isolated);
         }
     }
 
