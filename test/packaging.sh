@@ -111,7 +111,8 @@ says_what_is_missing() { # TARGET PACKAGES
         return 1
     fi
     echo "$output"
-    [ "${output%%$'\n'*}" = "$1: missing: $2 (the names of Debian's packages). Run: make setup" ]
+    # Below another make, it also says which directory it enters.
+    grep -Fqx "$1: missing: $2 (the names of Debian's packages). Run: make setup" <<<"$output"
 }
 
 setup_asks_for() { on_bare_path make setup 2>&1 | grep -F " $1"; }
