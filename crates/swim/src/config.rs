@@ -112,8 +112,8 @@ const LABEL_SIZE_MAX: usize = 64;
 /// a payload, once URIs and authentication have theirs. The largest UDP can hold 65,507.
 const PACKET_SIZES: RangeInclusive<usize> = 512..=65_507;
 
-/// The options with numbers that membership 2.x has as well. It checks none of them, so programs assign what
-/// they like: what cannot be is taken as the nearest number that can.
+/// The options with numbers that membership 2.x has as well. It checks none of them, so programs assign
+/// what they like: what cannot be is taken as the nearest number that can.
 const LENIENT: [&str; 6] = [
     "PROTOCOL_PERIOD_SECONDS",
     "ACK_TIMEOUT_SECONDS",

@@ -92,7 +92,7 @@ impl LogEvent {
     }
 }
 
-/// How many of the relays are named that were asked in fruitless.
+/// How many of the relays are named that were asked in vain.
 const RELAYS_NAMED_MAX: usize = 9;
 
 impl fmt::Display for LogEvent {

@@ -1,8 +1,8 @@
 //! Answers that wait for a reading of the application's clock.
 //!
 //! A program may replace the clock that it sees; tests do. The engine cannot look at that clock: the
-//! application tells what it shows, about once a second. A PING of [`crate::Swim::probe`] asks for a reading,
-//! and its ACK waits for that, so that the prober learns what the clock shows now.
+//! application tells what it shows, about once a second. A PING of [`crate::Swim::probe`] asks for a
+//! reading, and its ACK waits for that, so that the prober learns what the clock shows now.
 
 use core::mem;
 use core::net::SocketAddr;

@@ -1,5 +1,5 @@
-//! Anti-entropy among native members: every PING and ACK shows a digest of the table, and where two differ,
-//! only the buckets that differ are exchanged.
+//! Anti-entropy among native members: every PING and ACK shows a digest of the table, and where two
+//! differ, only the buckets that differ are exchanged.
 
 use core::time::Duration;
 
@@ -12,11 +12,11 @@ pub struct Repair {
     pub(crate) agreed: bool,
     /// Since when it has differed from that of each peer that was heard.
     pub(crate) differs_since: Option<Micros>,
-    /// One is under way, or has just been in fruitless: none is begun before.
+    /// One is under way, or was just fruitless: none is begun before.
     pub(crate) resting_until: Micros,
     /// The two digests that were compared last, the local one first.
     pub(crate) compared: (u64, u64),
-    /// How many times in a row the same two were, in fruitless.
+    /// How many times in a row the same two were compared, to no effect.
     pub(crate) fruitless: u32,
 }
 

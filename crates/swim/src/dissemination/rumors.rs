@@ -163,7 +163,8 @@ impl Rumors {
             self.sent += 1;
             self.waiting.push_last(rumor.sent as usize, *place, ());
         }
-        // The last place first: the one that moves into an empty place is none of those that are yet to go.
+        // The last place first: the one that moves into an empty place is none of those that are yet to
+        // go.
         places.sort_unstable();
         for place in places.into_iter().rev() {
             let sent = self.rumors[place as usize].sent;

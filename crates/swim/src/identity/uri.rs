@@ -79,8 +79,8 @@ impl Uri {
     }
 }
 
-/// A text that is known to be a [`Uri`]: the parser of datagrams makes it, and nothing is copied until the
-/// member is remembered.
+/// A text that is known to be a [`Uri`]: the parser of datagrams makes it, and nothing is copied until
+/// the member is remembered.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UriRef<'a>(&'a str);
 

@@ -91,8 +91,8 @@ impl Swim {
             response,
             ..Reply::new(sender)
         });
-        // Perhaps this was the answer to a ping of the local node: then it is to be answered again, so that both
-        // the answer and the response come at once.
+        // Perhaps this was the answer to a ping of the local node: then it is to be answered again, so
+        // that both the answer and the response come at once.
         match self.security.sessions.take_ping(sender) {
             Some(data) => {
                 self.send_with_gossip(MessageType::Ping, &data, sender, Telling::News);
@@ -106,8 +106,8 @@ impl Swim {
     /// The sender of the datagram at hand has been dealt with; if it waits for a response and nothing
     /// was to be said to it, it gets that now.
     ///
-    /// Of what the local node said before the response it believes nothing that arrives later. Should there be a
-    /// ping among that, it is asked again.
+    /// Of what the local node said before the response it believes nothing that arrives later. Should
+    /// there be a ping among that, it is asked again.
     pub(super) fn end_reply(&mut self, now: Now) {
         let responds = |reply: &&Reply| reply.response.is_some();
         if let Some(reply) = self.security.reply.as_ref().filter(responds) {

@@ -95,7 +95,8 @@ impl Swim {
 
     /// Forwards a ping to the member that it asks for.
     pub(super) fn relay_ping(&mut self, sender: &Uri, ping: &PingData<'_>) {
-        // A ping of the local node that has come back: to a former URI of it, or to an address of another.
+        // A ping of the local node that has come back: to a former URI of it, or to an address of
+        // another.
         if self.me.is(sender) {
             return;
         }

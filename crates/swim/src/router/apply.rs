@@ -98,8 +98,9 @@ impl Swim {
 
     /// The event, without its payload if that is not to be taken in, which is counted.
     ///
-    /// That is one that could harm a program that reads it, and one that no datagram of the local node could hold
-    /// together with the event: the rest would wait for room for ever, and keep other news from spreading.
+    /// That is one that could harm a program that reads it, and one that no datagram of the local node
+    /// could hold together with the event: the rest would wait for room for ever, and keep other news
+    /// from spreading.
     fn without_oversized_payload<'a>(&mut self, event: &Event<'a>) -> Event<'a> {
         let uris = event.uri.len() + self.me.uri.as_ref().map_or(0, |myself| myself.len());
         let room = self
@@ -167,7 +168,8 @@ impl Swim {
         self.hurry_push(now);
     }
 
-    /// Announces the local node as suspect: its own address does not lead to it, or its application hangs.
+    /// Announces the local node as suspect: its own address does not lead to it, or its application
+    /// hangs.
     // At the last incarnation nothing could take it back.
     pub(super) fn suspect_self(&mut self, now: Now) {
         if let Some(own) = self.own_claim().filter(|own| !own.incarnation.is_last()) {
@@ -235,8 +237,8 @@ impl Swim {
         self.timers.set_to(Timer::Reap, next);
     }
 
-    /// Takes a record of a peer's table for a tombstone, if it is about a member that was gone before it was
-    /// ever heard of here: there is nothing to be missed.
+    /// Takes a record of a peer's table for a tombstone, if it is about a member that was gone before
+    /// it was ever heard of here: there is nothing to be missed.
     pub(super) fn takes_for_tombstone(&mut self, record: &Event<'_>, now: Now) -> bool {
         let known = self.members.get(&record.uri).is_some() || self.me.is(&record.uri);
         let past = record.claim.status.is_gone();
@@ -371,7 +373,8 @@ impl Swim {
         true
     }
 
-    /// Forgets a member, here only: it comes back with the next that is heard of it. Never the local node.
+    /// Forgets a member, here only: it comes back with the next that is heard of it. Never the local
+    /// node.
     pub fn remove_member(&mut self, uri: &str) {
         if self.me.uri.as_deref() != Some(uri) {
             self.rumors.stop(uri);

@@ -198,7 +198,8 @@ impl Swim {
         Ok(self.ask_for_user(uri, now))
     }
 
-    /// Pings `uri` for a user, once. Once it has answered it knows the payload that the local node has now.
+    /// Pings `uri` for a user, once. Once it has answered it knows the payload that the local node has
+    /// now.
     fn ask_for_user(&mut self, uri: &Uri, now: Now) -> PingId {
         let question = self.question(uri, now);
         self.ask_in_full(&question);
@@ -212,8 +213,9 @@ impl Swim {
 
     /// The application does not respond, or does so again.
     ///
-    /// The local node answers pings while it hangs, but is of no use to its group. So it announces itself as
-    /// suspect and does not refute that: the others will declare it dead when their timeout ends.
+    /// The local node answers pings while it hangs, but is of no use to its group. So it announces
+    /// itself as suspect and does not refute that: the others will declare it dead when their timeout
+    /// ends.
     pub fn set_stalled(&mut self, stalled: bool, now: Now) {
         let Some(own) = self.own_claim() else { return };
         match (self.me.application, stalled) {

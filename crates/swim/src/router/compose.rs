@@ -64,8 +64,8 @@ impl Swim {
         self.ask_if(is_due, sender, now);
     }
 
-    /// Sends a PING or an ACK with everything that rides on it: first what the local node holds of the recipient,
-    /// so that a suspect learns it from the next ping; then of itself; then what is new.
+    /// Sends a PING or an ACK with everything that rides on it: first what the local node holds of the
+    /// recipient, so that a suspect learns it from the next ping; then of itself; then what is new.
     ///
     /// Of an ACK, sends nothing and returns false where the limit for addresses that are not validated
     /// leaves no room for what the local node has to say of itself.
@@ -118,14 +118,15 @@ impl Swim {
         true
     }
 
-    /// Whether `to` is known to know that it and the local node are alive, and what the latter says of itself.
+    /// Whether `to` is known to know that it and the local node are alive, and what the latter says of
+    /// itself.
     fn goes_without_saying(&self, to: &Uri) -> bool {
         let both_alive = self.is_alive(Some(to)) && self.is_alive(self.me.uri.as_deref());
         both_alive && (Some(to) == self.me.uri.as_ref() || self.knows_me(to))
     }
 
-    /// Whether `to`, a native peer, is known to have what the local node says of itself: its table was like the local one, or it
-    /// has answered a ping that said it.
+    /// Whether `to`, a native peer, is known to have what the local node says of itself: its table was
+    /// like the local one, or it has answered a ping that said it.
     fn knows_me(&self, to: &Uri) -> bool {
         let Some(member) = self.members.get(to).filter(|member| member.is_native()) else {
             return false;
@@ -152,7 +153,8 @@ impl Swim {
         self.members.claim(self.me.uri.as_deref()?)
     }
 
-    /// Tells `to` what the local node holds of it, if that is `worth` it, and leaves so many bytes of `room`.
+    /// Tells `to` what the local node holds of it, if that is `worth` it, and leaves so many bytes of
+    /// `room`.
     // It needs its payload only to find out that it has another one by now. Peers on membership 2.x
     // would not look, and a suspect has more urgent things to learn.
     fn tell_recipient(

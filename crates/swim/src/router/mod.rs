@@ -1,8 +1,8 @@
 //! The router: what comes in is handed to the mechanisms, and what they decide is done and sent here.
 //!
-//! The mechanisms ([`crate::table`], [`crate::detector`], [`crate::dissemination`], [`crate::security`]) take
-//! values and return decisions. None of them knows of [`crate::Swim`]. Each file here uses those below it
-//! in this table, and none above it.
+//! The mechanisms ([`crate::table`], [`crate::detector`], [`crate::dissemination`],
+//! [`crate::security`]) take values and return decisions. None of them knows of [`crate::Swim`]. Each
+//! file here uses those below it in this table, and none above it.
 //!
 //! | file | what it routes |
 //! |---|---|

@@ -250,8 +250,8 @@ impl Swim {
         }
     }
 
-    /// An answer to a question of the local node, from the one it is about or through a relay. Returns the digest
-    /// that all pings have told which it may answer, if its sender has had one of them.
+    /// An answer to a question of the local node, from the one it is about or through a relay. Returns
+    /// the digest that all pings have told which it may answer, if its sender has had one of them.
     pub(super) fn hear_answer(
         &mut self,
         sender: &Uri,

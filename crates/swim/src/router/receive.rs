@@ -34,12 +34,7 @@ impl Swim {
         taken.inspect_err(|why| self.stats.dropped[*why as usize] += 1)
     }
 
-    pub(super) fn take(
-        &mut self,
-        datagram: &[u8],
-        source: SocketAddr,
-        now: Now,
-    ) -> Result<(), DropReason> {
+    fn take(&mut self, datagram: &[u8], source: SocketAddr, now: Now) -> Result<(), DropReason> {
         if datagram.len() > self.config.datagram_size_max() {
             return Err(DropReason::Oversized);
         }
@@ -216,8 +211,8 @@ impl Swim {
         }
     }
 
-    /// An answer to a question of the local node, from the member that it is about or through a relay. If it
-    /// validates the address of its sender, what that has asked for is served now.
+    /// An answer to a question of the local node, from the member that it is about or through a relay.
+    /// If it validates the address of its sender, what that has asked for is served now.
     fn hear_ack(
         &mut self,
         rx: &Rx<'_>,

@@ -46,7 +46,8 @@ impl Swim {
         Ok(why)
     }
 
-    /// Assigns what is asked for, or else the number nearest to it. Says why it is not what was asked for.
+    /// Assigns what is asked for, or else the number nearest to it. Says why it is not what was asked
+    /// for.
     fn assign_nearest(&mut self, name: &str, setting: Setting) -> Result<Option<Refused>, Refused> {
         let number = match setting {
             Setting::Number(number) => self.config.nearest(name, number),
@@ -109,9 +110,9 @@ impl Swim {
         changed
     }
 
-    /// What is sealed from now on goes with this salt, drawn from the system: should this process have been
-    /// duplicated without notice, its copy has another one. To be called before an input or a command,
-    /// if [`Swim::needs_salt`].
+    /// What is sealed from now on goes with this salt, drawn from the system: should this process have
+    /// been duplicated without notice, its copy has another one. To be called before an input or a
+    /// command, if [`Swim::needs_salt`].
     pub const fn set_salt(&mut self, salt: u64) {
         self.security.sessions.set_salt(salt);
     }

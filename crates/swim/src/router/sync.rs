@@ -19,8 +19,8 @@ use crate::timers::Timer;
 use crate::wire::{Buckets, Event, Extension, MessageBuilder, MessageType, Trailer};
 
 impl Swim {
-    /// Compares tables with a peer on membership 2.x that is alive. Native peers compare digests with every
-    /// ping, and the dialect of a member shows with the first.
+    /// Compares tables with a peer on membership 2.x that is alive. Native peers compare digests with
+    /// every ping, and the dialect of a member shows with the first.
     pub(super) fn sync_with_someone(&mut self, now: Now) {
         let myself = self.me.uri.as_ref();
         let suitable = |member: &Member| {
@@ -136,7 +136,8 @@ impl Swim {
     }
 
     /// Hears a record, which differs from an event in how it is to be passed on. Notes the first member
-    /// that becomes a suspect, and returns what the record says of the local node, if that is to be refuted.
+    /// that becomes a suspect, and returns what the record says of the local node, if that is to be
+    /// refuted.
     fn apply_record(
         &mut self,
         record: &Event<'_>,

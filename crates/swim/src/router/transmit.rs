@@ -90,8 +90,8 @@ impl Swim {
         self.send(MessageType::Leave, draft, to);
     }
 
-    /// What goes behind every message: that the local node is native, and the digest of its table; of which
-    /// group it is, and what else it understands.
+    /// What goes behind every message: that the local node is native, and the digest of its table; of
+    /// which group it is, and what else it understands.
     pub(super) fn trailer(&self) -> Trailer {
         Trailer {
             digest: Some(self.members.digest().total()),

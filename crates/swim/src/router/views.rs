@@ -119,8 +119,8 @@ impl Swim {
         self.members.changes_since(position, count)
     }
 
-    /// The members that changed after change number `version`, in what subscribers are told of, or the first of
-    /// them; `None` if the changelog does not reach back so far.
+    /// The members that changed after change number `version`, in what subscribers are told of, or the
+    /// first of them; `None` if the changelog does not reach back so far.
     pub fn news_since(&self, version: u64, count: usize) -> Option<Part<'_>> {
         self.members.news_since(version, count)
     }

@@ -1,7 +1,8 @@
 //! How well a member is known: that decides how much its name may cost.
 //!
 //! To look up a name takes a thread for as long as the name server likes. Without a key, any sender can
-//! mention as many names as it likes; so names are told apart by the kind of sender that has mentioned them.
+//! mention as many names as it likes; so names are told apart by the kind of sender that has mentioned
+//! them.
 
 /// How well a member is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

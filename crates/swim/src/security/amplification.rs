@@ -3,8 +3,8 @@
 //! The sender of a datagram names itself, and with that the address that answers go to. Answers are
 //! larger than questions, so without a limit every member would be a reflector: an attacker could have
 //! much sent to a victim, unseen. An address is *validated* when its member has answered a question of
-//! the local node with the cookie of that question ([`crate::security::cookie`]), and a datagram is trusted to
-//! come from that member only if its source is that address.
+//! the local node with the cookie of that question ([`crate::security::cookie`]), and a datagram is
+//! trusted to come from that member only if its source is that address.
 //!
 //! Because of any other datagram
 //!

@@ -1,9 +1,10 @@
 //! Cookies: the sender of an answer to a question of the local node must have received it.
 //!
-//! Every PING carries a number that its recipient cannot guess and has to repeat: peers on membership 2.x
-//! send back all keys of its map. A cookie is made of the question and a secret, so that nothing has to be
-//! remembered of a question to know its answer. A ping through a relay has another cookie than the direct
-//! one: a relay must not be able to answer in the name of the member that it was sent to.
+//! Every PING carries a number that its recipient cannot guess and has to repeat: peers on membership
+//! 2.x send back all keys of its map. A cookie is made of the question and a secret, so that nothing
+//! has to be remembered of a question to know its answer. A ping through a relay has another cookie
+//! than the direct one: a relay must not be able to answer in the name of the member that it was sent
+//! to.
 
 use core::time::Duration;
 

@@ -53,8 +53,8 @@ impl Members {
         }
     }
 
-    /// The members that changed after change number `version`, in what subscribers are told of, or the first of
-    /// them, as by [`Self::changes_since`]; `None` if the history does not reach back so far.
+    /// The members that changed after change number `version`, in what subscribers are told of, or the
+    /// first of them, as by [`Self::changes_since`]; `None` if the history does not reach back so far.
     pub fn news_since(&self, version: u64, count: usize) -> Option<Part<'_>> {
         let missed = self.history().news_since(version);
         (!missed.reset).then(|| self.first_part(missed, self.news(), count))

@@ -1,8 +1,9 @@
 //! Tombstones: the last records of members that were forgotten.
 //!
-//! Peers forget a member sooner or later, and membership 2.x never does: what they go on saying of it must
-//! not bring it back. Its record stays part of the digest, or members that have forgotten it and members
-//! that have not would compare their tables for ever; and a peer that claims that it is alive is shown it.
+//! Peers forget a member sooner or later, and membership 2.x never does: what they go on saying of it
+//! must not bring it back. Its record stays part of the digest, or members that have forgotten it and
+//! members that have not would compare their tables for ever; and a peer that claims that it is alive
+//! is shown it.
 
 use foldhash::fast::RandomState;
 use indexmap::IndexMap;

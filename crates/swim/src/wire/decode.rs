@@ -120,7 +120,8 @@ pub enum DropReason {
     Sender,
     /// A type of message that we do not know.
     Type,
-    /// The data does not fit the type: a PING without `src` or `dst`, an ACK without `src`, a sync of no list.
+    /// The data does not fit the type: a PING without `src` or `dst`, an ACK without `src`, a sync of
+    /// no list.
     Data,
 }
 
@@ -208,8 +209,8 @@ impl From<NotMsgpack> for DropReason {
 /// Takes a decrypted datagram apart, with or without its checksum.
 ///
 /// What is not understood in an event or record costs that one only, not the datagram: one garbled
-/// record must not keep a member from answering a ping. What is behind the message is a trailer or damaged:
-/// peers on membership 2.x put nothing there.
+/// record must not keep a member from answering a ping. What is behind the message is a trailer or
+/// damaged: peers on membership 2.x put nothing there.
 pub fn decode(datagram: &[u8]) -> Result<Message<'_>, DropReason> {
     let (message, rest) = decode_first(datagram)?;
     if rest.is_empty() {

@@ -11,8 +11,8 @@
 //! notice, as by a virtual machine that is cloned, the salt makes the difference: it is drawn anew
 //! before each time that something is sealed.
 //!
-//! The slip is what goes with a message: a byte that says which of its parts are there, for which member it
-//! is (8 bytes), a challenge (8 + 8), and the response to one (8). Numbers are big-endian.
+//! The slip is what goes with a message: a byte that says which of its parts are there, for which
+//! member it is (8 bytes), a challenge (8 + 8), and the response to one (8). Numbers are big-endian.
 
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};

@@ -146,7 +146,8 @@ impl Seal<'_> {
         !self.keys.is_empty() && self.cipher != Cipher::Cbc
     }
 
-    /// How large a message may be so that it has at most `size` bytes in any form the local node may send it in.
+    /// How large a message may be so that it has at most `size` bytes in any form the local node may
+    /// send it in.
     pub fn capacity(&self, size: usize) -> usize {
         let old = match self.old_form() {
             Some(OldForm::Cbc) => cbc::capacity(size).saturating_sub(CHECKSUM_SIZE),

@@ -1,13 +1,14 @@
-//! Whether what was sealed with the local key is fresh: said in this life of its sender, in this life of the local node, and once.
+//! Whether what was sealed with the local key is fresh: said in this life of its sender, in this life
+//! of the local node, and once.
 //!
 //! Every engine draws a session at random when it begins to live, and counts its datagrams. Of a
 //! session that has been confirmed, each counter is believed once. One that has not is believed
-//! nothing; it is sent a challenge, a number that only the local node can make and that cannot have been recorded
-//! before. A peer that sends it back lives now. Its window begins with that datagram, so whatever it has
-//! said before, to the local node or to others, is too old.
+//! nothing; it is sent a challenge, a number that only the local node can make and that cannot have
+//! been recorded before. A peer that sends it back lives now. Its window begins with that datagram, so
+//! whatever it has said before, to the local node or to others, is too old.
 //!
-//! A challenge is made from the session that it is for and a secret of the local node's own, like the cookies of
-//! WireGuard or DTLS: nothing has to be remembered of senders that have not answered.
+//! A challenge is made from the session that it is for and a secret of the local node's own, like the
+//! cookies of WireGuard or DTLS: nothing has to be remembered of senders that have not answered.
 //!
 //! A challenge also shows the addressee of the datagram that provoked it, and is answered
 //! only if that datagram can have led to the challenger, see [`Sessions::response`]. Otherwise one
@@ -333,7 +334,8 @@ impl Sessions {
         }
     }
 
-    /// Forgets one of those that were not heard for long: of eight, from a place that no sender can choose.
+    /// Forgets one of those that were not heard for long: of eight, from a place that no sender can
+    /// choose.
     fn retire_one(&mut self, now: Now) {
         let start = self.code(&self.own, self.heard) as usize;
         let places = (0..8).map(|step| start.wrapping_add(step) % self.confirmed.len());
