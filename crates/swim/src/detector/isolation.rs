@@ -36,3 +36,32 @@ impl Isolation {
         self.silent_probes == SILENT_PROBES_MAX
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_failed_probes_in_silence_make_it_isolated_and_one_datagram_ends_it() {
+        let mut isolation = Isolation::default();
+        assert!(!isolation.note_failed_probe(Micros(10)));
+        assert!(!isolation.is_isolated());
+        assert!(isolation.note_failed_probe(Micros(20)));
+        assert!(isolation.is_isolated());
+        assert!(!isolation.note_failed_probe(Micros(30)), "it is told once");
+        isolation.heard(Micros(40));
+        assert!(!isolation.is_isolated());
+    }
+
+    #[test]
+    fn a_datagram_since_the_probe_began_means_that_something_is_received() {
+        let mut isolation = Isolation::default();
+        for began in [10, 20, 30] {
+            isolation.heard(Micros(began));
+            assert!(!isolation.note_failed_probe(Micros(began)));
+        }
+        assert!(!isolation.is_isolated());
+        assert!(!isolation.note_failed_probe(Micros(31)));
+        assert!(isolation.note_failed_probe(Micros(32)));
+    }
+}

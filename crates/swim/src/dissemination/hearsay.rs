@@ -110,3 +110,76 @@ impl Checks {
         self.0.len() < before
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::uri::Uri;
+    use crate::table::claim::{Incarnation, Status};
+    use crate::time::Micros;
+
+    fn claim(incarnation: u64, status: Status) -> Claim {
+        let incarnation = Incarnation::from_wire(incarnation).expect("admissible");
+        Claim::alive(incarnation).with(status)
+    }
+
+    fn member(held: Claim) -> Member {
+        Member::new(Uri::new("a", 1).expect("a URI"), held, Micros(0))
+    }
+
+    fn at(seconds: u64) -> Now {
+        Now {
+            monotonic: Micros(seconds * 1_000_000),
+            ..Now::default()
+        }
+    }
+
+    #[test]
+    fn a_leap_of_a_live_member_is_believed_of_itself_alone() {
+        let alive = member(claim(5, Status::Alive));
+        let leap = claim(6 + LEAP_MAX, Status::Alive);
+        assert_eq!(verdict_on(&alive, leap, at(1)), Verdict::Checked);
+        let step = claim(5 + LEAP_MAX, Status::Dead);
+        assert_eq!(verdict_on(&alive, step, at(1)), Verdict::Believed);
+        let dead = member(claim(5, Status::Dead));
+        assert_eq!(verdict_on(&dead, leap, at(1)), Verdict::Believed);
+    }
+
+    #[test]
+    fn at_the_last_incarnation_an_answer_outweighs_what_others_say_for_a_while() {
+        let (mut least, mut most) = (1, u64::MAX);
+        while most - least > 1 {
+            let middle = least.midpoint(most);
+            match Incarnation::from_wire(middle) {
+                Some(_) => least = middle,
+                None => most = middle,
+            }
+        }
+        let mut last = member(claim(least, Status::Alive));
+        assert!(last.claim.incarnation.is_last());
+        let death = last.claim.with(Status::Dead);
+        assert_eq!(
+            verdict_on(&last, death, at(1)),
+            Verdict::BelievedAndChecked,
+            "it has never answered"
+        );
+        last.evidence.note_sign_of_life(at(10).monotonic);
+        assert_eq!(verdict_on(&last, death, at(12)), Verdict::Disbelieved);
+        assert_eq!(
+            verdict_on(&last, death, at(14)),
+            Verdict::BelievedAndChecked
+        );
+    }
+
+    #[test]
+    fn its_own_word_counts_if_it_is_far_below_what_is_held_and_it_lives() {
+        let held = claim(6 + LEAP_MAX, Status::Dead);
+        assert!(is_far_below(claim(5, Status::Alive), held));
+        assert!(is_far_below(claim(5, Status::Suspect), held));
+        assert!(!is_far_below(claim(6, Status::Alive), held));
+        assert!(
+            !is_far_below(claim(5, Status::Dead), held),
+            "it does not live"
+        );
+    }
+}

@@ -318,3 +318,110 @@ impl Amplification {
         peers.members.validated_at(to).is_some()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use core::net::{IpAddr, Ipv4Addr};
+
+    use super::*;
+    use crate::table::claim::{Claim, Incarnation};
+
+    const SOURCE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3301);
+    const ELSEWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3302);
+
+    fn uri(port: u16) -> Uri {
+        Uri::new("a", port).expect("a URI")
+    }
+
+    fn at(seconds: u64) -> Now {
+        Now {
+            monotonic: Micros(seconds * 1_000_000),
+            ..Now::default()
+        }
+    }
+
+    #[test]
+    fn what_is_sent_to_an_unvalidated_sender_leaves_less_and_others_get_nothing() {
+        let members = Members::default();
+        let peers = Peers {
+            me: None,
+            members: &members,
+        };
+        let mut limit = Amplification::default();
+        limit.set_cause(Cause::datagram(&uri(1), SOURCE, 300, peers));
+        assert!(limit.is_limited());
+        assert_eq!(limit.bytes_left(&uri(1), peers), Some(300 - HEADERS_SIZE));
+        assert_eq!(limit.bytes_left(&uri(2), peers), Some(0));
+        limit.spend_on(&uri(1), 100, peers);
+        assert_eq!(limit.left(), 200 - HEADERS_SIZE);
+        limit.spend_on(&uri(1), 500, peers);
+        assert_eq!(limit.bytes_left(&uri(1), peers), Some(0));
+        limit.set_cause(Cause::Own);
+        assert_eq!(limit.bytes_left(&uri(1), peers), None);
+    }
+
+    #[test]
+    fn all_unvalidated_addresses_share_one_bucket_which_fills_again() {
+        let members = Members::default();
+        let peers = Peers {
+            me: None,
+            members: &members,
+        };
+        let mut limit = Amplification::default();
+        limit.advance(at(100));
+        limit.set_cause(Cause::Others { validated: None });
+        assert_eq!(limit.bytes_left(&uri(1), peers), None);
+        let burst = usize::try_from(BURST).expect("it fits");
+        limit.spend_on(&uri(1), burst, peers);
+        assert_eq!(limit.bytes_left(&uri(2), peers), Some(0));
+        limit.set_cause(Cause::datagram(&uri(3), SOURCE, 300, peers));
+        assert_eq!(limit.bytes_left(&uri(3), peers), Some(0));
+        limit.advance(at(101));
+        assert_eq!(limit.bytes_left(&uri(3), peers), Some(300 - HEADERS_SIZE));
+    }
+
+    #[test]
+    fn a_validated_member_is_limited_only_when_a_datagram_comes_from_elsewhere() {
+        let mut members = Members::default();
+        let claim = Claim::alive(Incarnation::FIRST);
+        members.put(&uri(1), claim, None, Micros(0));
+        members.set_validated(&uri(1), SOURCE);
+        let peers = Peers {
+            me: None,
+            members: &members,
+        };
+        let mut limit = Amplification::default();
+        limit.set_cause(Cause::datagram(&uri(1), SOURCE, 300, peers));
+        assert!(!limit.is_limited());
+        assert_eq!(limit.bytes_left(&uri(1), peers), None);
+        assert!(limit.may_be_told_news(&uri(1), peers));
+        assert!(!limit.may_be_told_news(&uri(2), peers), "it is no member");
+        limit.set_cause(Cause::datagram(&uri(1), ELSEWHERE, 300, peers));
+        assert!(limit.is_limited());
+        assert_eq!(limit.bytes_left(&uri(1), peers), Some(300 - HEADERS_SIZE));
+    }
+
+    #[test]
+    fn a_request_waits_for_its_sender_to_answer_from_where_it_came_and_not_for_long() {
+        let mut limit = Amplification::default();
+        limit.advance(at(1));
+        assert!(limit.begin_to_wait(&uri(1), false), "it is to be pinged");
+        limit.set_aside(&uri(1), SOURCE, b"request");
+        assert!(!limit.begin_to_wait(&uri(1), true), "once");
+        let validated = limit.validate(&uri(1), SOURCE).expect("it waited");
+        assert!(validated.is_newcomer);
+        assert_eq!(validated.request.as_deref(), Some(&b"request"[..]));
+        assert!(
+            limit.validate(&uri(1), SOURCE).is_none(),
+            "it waits no more"
+        );
+        for (source, seconds) in [(ELSEWHERE, 1), (SOURCE, 2)] {
+            limit.advance(at(1));
+            let _ = limit.begin_to_wait(&uri(1), false);
+            limit.set_aside(&uri(1), SOURCE, b"request");
+            limit.advance(at(seconds));
+            let validated = limit.validate(&uri(1), source).expect("it waited");
+            assert!(validated.request.is_none(), "{source} {seconds}");
+        }
+    }
+}
