@@ -26,3 +26,21 @@ impl AllowList {
         keeps_only_allowed && self.restricts(uri)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn others_than_the_allowed_are_kept_only_while_they_are_alive() {
+        let (listed, other) = ("a:1", "b:1");
+        let uri = Uri::from_wire(listed).expect("a URI");
+        let list = AllowList::new(IndexSet::from([uri]));
+        for status in Status::ALL {
+            assert!(!list.excludes(listed, status));
+            assert!(!AllowList::default().excludes(other, status));
+            let is_kept = matches!(status, Status::Alive | Status::NonDecryptable);
+            assert_eq!(list.excludes(other, status), !is_kept, "{status}");
+        }
+    }
+}

@@ -138,3 +138,86 @@ impl Identity {
         sealed.saturating_sub(ACK_SIZE + URIS_PER_ACK * (uri + 2) + label_size)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn uri(port: u16) -> Uri {
+        Uri::new("a", port).expect("a URI")
+    }
+
+    fn claim(incarnation: u64, status: Status) -> Claim {
+        let incarnation = Incarnation::from_wire(incarnation).expect("admissible");
+        Claim::alive(incarnation).with(status)
+    }
+
+    fn contradicted(identity: &mut Identity, said: Claim, own: Claim) -> Option<Claim> {
+        let uri = uri(1);
+        identity.contradicted_by(&Event::local(&uri, said), own)
+    }
+
+    #[test]
+    fn no_incarnation_is_used_for_two_lives() {
+        let mut identity = Identity::default();
+        let first = |identity: &mut Identity, known, old| {
+            identity.first_incarnation(&uri(1), known, old).get()
+        };
+        assert_eq!(first(&mut identity, None, None), 1);
+        let alive = Some(claim(5, Status::Alive));
+        assert_eq!(first(&mut identity, alive, None), 5);
+        let dead = Some(claim(5, Status::Dead));
+        assert_eq!(first(&mut identity, dead, None), 6);
+        let old = Some(claim(9, Status::Alive));
+        assert_eq!(first(&mut identity, dead, old), 9);
+        identity.former = Some((uri(1), claim(7, Status::Alive).incarnation));
+        assert_eq!(first(&mut identity, dead, None), 8);
+        identity.former = Some((uri(2), claim(7, Status::Alive).incarnation));
+        assert_eq!(first(&mut identity, dead, None), 6, "it had another URI");
+    }
+
+    #[test]
+    fn only_what_would_be_believed_is_contradicted() {
+        let mut identity = Identity::default();
+        let own = claim(3, Status::Alive);
+        for (said, is_wrong) in [
+            (claim(2, Status::Dead), false),
+            (claim(3, Status::Alive), false),
+            (claim(3, Status::Suspect), true),
+            (claim(4, Status::Alive), true),
+        ] {
+            let wrong = contradicted(&mut identity, said, own);
+            assert_eq!(wrong, is_wrong.then_some(said), "{said:?}");
+        }
+    }
+
+    #[test]
+    fn a_stalled_node_contradicts_nothing_and_remembers_what_it_has_to_beat() {
+        let mut identity = Identity::default();
+        let own = claim(3, Status::Suspect);
+        identity.application = Application::Stalled(own.incarnation);
+        for (said, beaten) in [(5, 5), (4, 5), (6, 6)] {
+            let said = claim(said, Status::Suspect);
+            assert_eq!(contradicted(&mut identity, said, own), None);
+            let beaten = claim(beaten, Status::Suspect).incarnation;
+            assert_eq!(identity.application, Application::Stalled(beaten));
+        }
+    }
+
+    #[test]
+    fn another_payload_at_the_own_incarnation_is_contradicted_a_few_times() {
+        let (mut identity, uri) = (Identity::default(), uri(1));
+        let own = claim(3, Status::Alive);
+        let shows = |payload: &'static [u8]| Event {
+            payload: Some(payload),
+            ..Event::local(&uri, own)
+        };
+        for _ in 0..CONTRADICTIONS_MAX {
+            assert!(identity.contradicted_by(&shows(b"\x91\x01"), own).is_some());
+        }
+        assert!(identity.contradicted_by(&shows(b"\x91\x01"), own).is_none());
+        assert!(identity.contradicted_by(&shows(b"\x91\x02"), own).is_some());
+        let same = identity.contradicted_by(&shows(b"\x90"), own);
+        assert!(same.is_none(), "it is the own one");
+    }
+}
