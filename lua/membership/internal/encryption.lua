@@ -39,53 +39,32 @@ function encryption.set_encryption_key(key)
     log.info('Membership encryption %s', key ~= nil and 'enabled' or 'disabled')
 end
 
+-- Makes the function of the API that hands a key to the function of the native library of the same name.
+local function key_function(name)
+    return function(key)
+        if type(key) ~= 'string' then
+            check.fail(1, name, 'string', key)
+        end
+        notifier.ensure_running()
+        local reason = check.result(core[name](key))
+        if reason ~= nil then
+            return nil, reason
+        end
+        return true
+    end
+end
+
 --- Adds a key that decrypts. With this and the next two functions, a running group changes its key without losing a
 -- member.
----@param key string
----@return boolean|nil true
----@return string|nil why the key is refused
-function encryption.add_encryption_key(key)
-    if type(key) ~= 'string' then
-        check.fail(1, 'add_encryption_key', 'string', key)
-    end
-    notifier.ensure_running()
-    local reason = check.result(core.add_encryption_key(key))
-    if reason ~= nil then
-        return nil, reason
-    end
-    return true
-end
+---@type fun(key: string): boolean|nil, string|nil true; or nil and why the key is refused
+encryption.add_encryption_key = key_function('add_encryption_key')
 
 --- Sends with this key from now on. All members, this one included, must have added it before.
----@param key string
----@return boolean|nil true
----@return string|nil why the key is refused
-function encryption.use_encryption_key(key)
-    if type(key) ~= 'string' then
-        check.fail(1, 'use_encryption_key', 'string', key)
-    end
-    notifier.ensure_running()
-    local reason = check.result(core.use_encryption_key(key))
-    if reason ~= nil then
-        return nil, reason
-    end
-    return true
-end
+---@type fun(key: string): boolean|nil, string|nil true; or nil and why the key is refused
+encryption.use_encryption_key = key_function('use_encryption_key')
 
 --- Removes a key: datagrams made with it are dropped from now on. The key that is sent with cannot be removed.
----@param key string
----@return boolean|nil true
----@return string|nil why the key stays
-function encryption.remove_encryption_key(key)
-    if type(key) ~= 'string' then
-        check.fail(1, 'remove_encryption_key', 'string', key)
-    end
-    notifier.ensure_running()
-    local reason = check.result(core.remove_encryption_key(key))
-    if reason ~= nil then
-        return nil, reason
-    end
-    return true
-end
+---@type fun(key: string): boolean|nil, string|nil true; or nil and why the key stays
+encryption.remove_encryption_key = key_function('remove_encryption_key')
 
 return encryption
