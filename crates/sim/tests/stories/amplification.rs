@@ -53,16 +53,6 @@ fn alive(uri: &Uri, draft: &mut MessageBuilder) {
     assert!(draft.event(uri, Claim::alive(Incarnation::FIRST), None, 0));
 }
 
-fn ping(from: &Uri, dst: &Uri, ts: u64) -> Vec<u8> {
-    let draft = MessageBuilder::with_data(
-        MessageType::Ping,
-        from,
-        &ping_data(ts, from, dst, None),
-        1472,
-    );
-    draft.finish().expect("it fits")
-}
-
 /// A datagram that is to have as much as possible sent to `victim`.
 fn lure(kind: u64, victim: &Uri, ts: u64) -> Vec<u8> {
     match kind {

@@ -1,49 +1,18 @@
 //! Bounds, and what happens beyond them.
 
-use swim::config::{Config, Setting};
+use swim::config::Setting;
 use swim::table::claim::{Claim, Incarnation};
 use swim::table::payload::{Payload, Unfit};
 use swim::time::{Micros, Now};
-use swim::wire::{DropReason, MessageBuilder, MessageType, decode, ping_data};
+use swim::wire::{DropReason, MessageBuilder, decode};
 use swim::{PingOutcome, Position, Refused};
 
 use crate::*;
-
-/// The member `localhost:13301`, with nothing to send at the moment.
-fn listener() -> Swim {
-    let mut swim = Swim::new(Config::default(), 1);
-    swim.init(uri(13301), at(0));
-    swim.handle_timeout(at(0));
-    drain(&mut swim);
-    swim
-}
-
-const fn at(micros: u64) -> Now {
-    Now {
-        monotonic: Micros(micros),
-        wall: Micros(1_795_372_926_000_000 + micros),
-    }
-}
-
-fn drain(swim: &mut Swim) {
-    while swim.poll_transmit().is_some() {}
-    while swim.poll_report().is_some() {}
-}
 
 /// Datagrams of `from`: a message with an event, and a PING for `dst`.
 fn leave(from: &Uri, about: &Uri, claim: Claim, payload: Option<&Payload>) -> Vec<u8> {
     let mut draft = MessageBuilder::leave(from, 1472);
     assert!(draft.event(about, claim, payload, 0));
-    draft.finish().expect("it fits")
-}
-
-fn ping(from: &Uri, dst: &Uri, ts: u64) -> Vec<u8> {
-    let draft = MessageBuilder::with_data(
-        MessageType::Ping,
-        from,
-        &ping_data(ts, from, dst, None),
-        1472,
-    );
     draft.finish().expect("it fits")
 }
 

@@ -2,7 +2,7 @@
 
 use sim::world::Recording;
 use swim::config::{Config, Setting};
-use swim::time::{Micros, Now};
+use swim::time::Micros;
 use swim::wire::DropReason;
 
 use crate::*;
@@ -21,22 +21,6 @@ fn recordings() -> Vec<Vec<u8>> {
     lines
         .map(|line| hex(line).as_bytes().chunks(2).map(byte).collect())
         .collect()
-}
-
-/// The member `localhost:13301`, which most of the recorded datagrams are about.
-fn listener() -> Swim {
-    let mut swim = Swim::new(Config::default(), 1);
-    swim.init(Uri::new("localhost", 13301).expect("a URI"), at(0));
-    swim.handle_timeout(at(0));
-    drain(&mut swim);
-    swim
-}
-
-const fn at(micros: u64) -> Now {
-    Now {
-        monotonic: Micros(micros),
-        wall: Micros(1_795_372_926_000_000 + micros),
-    }
 }
 
 /// A member that knows `a:1`, `a:2` and so on.

@@ -17,12 +17,13 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use sim::{Id, Implementation, World, payload};
+use swim::config::Config;
 use swim::identity::uri::Uri;
 use swim::table::claim::Status::{self, Alive, Dead, Left, NonDecryptable, Suspect};
 use swim::table::claim::{Claim, Incarnation};
 use swim::table::payload::Payload;
 use swim::time::{Micros, Now};
-use swim::wire::{Body, MessageBuilder, MessageType, ack_data, decode};
+use swim::wire::{Body, MessageBuilder, MessageType, ack_data, decode, ping_data};
 use swim::{PingOutcome, Swim, Transmit};
 
 const A: Id = Id(0);
@@ -102,8 +103,7 @@ fn acquaint(swim: &mut Swim, peer: &Uri, now: Now) {
     assert_eq!(&ping.to, peer);
     swim.handle_datagram(&answer(&ping), SOMEWHERE, now)
         .expect("well formed");
-    while swim.poll_transmit().is_some() {}
-    while swim.poll_report().is_some() {}
+    drain(swim);
 }
 
 /// A LEAVE in which `sender` makes this claim about `subject`.
@@ -120,4 +120,40 @@ fn hearsay(sender: &Uri, subject: &Uri, status: Status, incarnation: u64) -> Vec
         0
     ));
     draft.finish().expect("it fits")
+}
+
+/// The member `localhost:13301`, which most of the recorded datagrams are about. It has nothing to send.
+fn listener() -> Swim {
+    let mut swim = Swim::new(Config::default(), 1);
+    swim.init(Uri::new("localhost", 13301).expect("a URI"), at(0));
+    swim.handle_timeout(at(0));
+    drain(&mut swim);
+    swim
+}
+
+fn ping(from: &Uri, dst: &Uri, ts: u64) -> Vec<u8> {
+    let draft = MessageBuilder::with_data(
+        MessageType::Ping,
+        from,
+        &ping_data(ts, from, dst, None),
+        1472,
+    );
+    draft.finish().expect("it fits")
+}
+
+const fn now_at(monotonic: Micros) -> Now {
+    Now {
+        monotonic,
+        wall: Micros(1_795_372_926_000_000 + monotonic.0),
+    }
+}
+
+const fn at(micros: u64) -> Now {
+    now_at(Micros(micros))
+}
+
+fn drain(swim: &mut Swim) -> Vec<Transmit> {
+    let sent = std::iter::from_fn(|| swim.poll_transmit()).collect();
+    while swim.poll_report().is_some() {}
+    sent
 }

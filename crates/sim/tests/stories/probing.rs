@@ -7,25 +7,8 @@ use swim::wire::{Extension, Trailer, checksummed, ping_data};
 
 use crate::*;
 
-const fn now_at(monotonic: Micros) -> Now {
-    Now {
-        monotonic,
-        wall: Micros(1_795_372_926_000_000 + monotonic.0),
-    }
-}
-
-const fn at(micros: u64) -> Now {
-    now_at(Micros(micros))
-}
-
 fn peer(port: u16) -> Uri {
     Uri::new("localhost", port).expect("a URI")
-}
-
-fn drain(swim: &mut Swim) -> Vec<Transmit> {
-    let sent = std::iter::from_fn(|| swim.poll_transmit()).collect();
-    while swim.poll_report().is_some() {}
-    sent
 }
 
 /// A probe of `target`, by a member that knows others to relay it.
