@@ -69,7 +69,7 @@ pub(crate) fn audit(swim: &Swim) -> Result<(), &'static str> {
             "confirmed sessions are no more than may be",
         ),
         (
-            members.history().is_bounded(members.len()),
+            members.changelog().is_bounded(members.len()),
             "the past has its bound",
         ),
     ];

@@ -93,12 +93,10 @@ impl Swim {
         });
         // Perhaps this was the answer to a ping of the local node: then it is to be answered again, so
         // that both the answer and the response come at once.
-        match self.security.sessions.take_ping(sender) {
-            Some(data) => {
-                self.send_with_gossip(MessageType::Ping, &data, sender, Telling::News);
-            }
-            None if response.is_some() => self.ping_again(sender, now),
-            None => self.send_empty(sender),
+        if response.is_some() || self.security.sessions.remembers_ping(sender) {
+            self.ping_again(sender, now);
+        } else {
+            self.send_empty(sender);
         }
         self.security.reply = None;
     }

@@ -48,7 +48,7 @@ impl Swim {
         }
         // Even if nothing of it is new: a reader that remembers the old URI is to look again.
         if let Some(place) = self.members.place_of(&uri) {
-            self.members.history.measure(place);
+            self.members.changelog.measure(place);
         }
         if !self.timers.is_set(Timer::Period) {
             self.timers.set(Timer::Period, now.monotonic);

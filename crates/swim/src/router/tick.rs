@@ -48,14 +48,14 @@ impl Swim {
             if claim.status == Status::Suspect {
                 self.stats.suspicions_ripened += 1;
                 self.report(LogEvent::TimedOut { uri: uri.clone() });
-                self.bury_one(&uri, claim, now);
+                self.declare_dead(&uri, claim, now);
             }
         }
         self.timers
             .set(Timer::Suspicion, now.monotonic + EXPIRY_PAUSE);
     }
 
-    fn bury_one(&mut self, uri: &Uri, suspicion: Claim, now: Now) {
+    fn declare_dead(&mut self, uri: &Uri, suspicion: Claim, now: Now) {
         let death = Event::local(uri, suspicion.with(Status::Dead));
         self.apply(&death, now);
         self.withhold_if_isolated(uri);

@@ -142,7 +142,7 @@ impl Swim {
     }
 
     /// Whether `to` is known to take what the local node seals.
-    pub(super) fn takes_aead(&self, to: &Uri) -> bool {
+    fn takes_aead(&self, to: &Uri) -> bool {
         let mine = self.security.keys.sending().map(|key| key.id());
         let theirs = self.members.get(to).and_then(|member| member.seals_with);
         mine.is_some() && mine == theirs

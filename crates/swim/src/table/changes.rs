@@ -35,7 +35,7 @@ impl Members {
     /// What a reader that has read so far has missed, or the first part of it: at most `count`
     /// changes, and half a megabyte of payloads. Of those that are gone some may be unknown to it.
     pub fn changes_since(&self, position: Position, count: usize) -> Changes<'_> {
-        let missed = self.history().since(position);
+        let missed = self.changelog().since(position);
         let reset = missed.reset;
         let part = self.first_part(missed, self.version(), count);
         let origin = if reset {
@@ -54,13 +54,13 @@ impl Members {
     }
 
     /// The members that changed after change number `version`, in what subscribers are told of, or the
-    /// first of them, as by [`Self::changes_since`]; `None` if the history does not reach back so far.
+    /// first of them, as by [`Self::changes_since`]; `None` if the changelog does not reach back so far.
     pub fn news_since(&self, version: u64, count: usize) -> Option<Part<'_>> {
-        let missed = self.history().news_since(version);
+        let missed = self.changelog().news_since(version);
         (!missed.reset).then(|| self.first_part(missed, self.news(), count))
     }
 
-    pub(super) fn first_part(&self, missed: Missed, latest: u64, count: usize) -> Part<'_> {
+    fn first_part(&self, missed: Missed, latest: u64, count: usize) -> Part<'_> {
         let mut part = Part {
             reached: latest,
             members: Vec::new(),

@@ -43,7 +43,7 @@ pub struct Members {
     pub(crate) suspicions: ExpiryQueue,
     /// Members that are dead or have left, in the order in which they are forgotten.
     pub(crate) departures: ExpiryQueue,
-    pub(crate) history: Changelog,
+    pub(crate) changelog: Changelog,
 }
 
 /// What isolation an event came to.
@@ -198,7 +198,7 @@ impl Members {
     }
 
     fn note_change(&mut self, place: MemberIndex, before: Option<Status>, after: Status) {
-        self.history.touch(place);
+        self.changelog.touch(place);
         self.recount(place, before, Some(after));
         self.classify(place);
     }
@@ -232,7 +232,7 @@ impl Members {
         self.suspicions.stop(here);
         self.departures.stop(here);
         self.digest.remove(here);
-        self.history.remove(here, uri);
+        self.changelog.remove(here, uri);
         // The last one has taken the empty place.
         if last != here {
             self.live.rename(last, here);
@@ -242,16 +242,16 @@ impl Members {
             self.suspicions.rename(last, here);
             self.departures.rename(last, here);
             self.digest.rename(last, here);
-            self.history.rename(last, here);
+            self.changelog.rename(last, here);
         }
     }
 
     /// Forgets all members.
     pub fn clear(&mut self) {
-        let mut history = core::mem::take(&mut self.history);
-        history.clear();
+        let mut changelog = core::mem::take(&mut self.changelog);
+        changelog.clear();
         *self = Self {
-            history,
+            changelog,
             ..Self::default()
         };
     }
@@ -311,18 +311,18 @@ impl Members {
     }
 
     /// What changed, and when.
-    pub const fn history(&self) -> &Changelog {
-        &self.history
+    pub const fn changelog(&self) -> &Changelog {
+        &self.changelog
     }
 
     /// The number of the last change of anything that a user can see.
     pub const fn version(&self) -> u64 {
-        self.history.version()
+        self.changelog.version()
     }
 
     /// The number of the last change that subscribers are to hear of.
     pub const fn news(&self) -> u64 {
-        self.history.news()
+        self.changelog.news()
     }
 
     /// Where in the table `uri` is.
@@ -484,7 +484,7 @@ mod tests {
                 .filter(|port| *port != forgotten)
                 .map(name)
                 .collect();
-            let missed = members.history().since(Position::default());
+            let missed = members.changelog().since(Position::default());
             let touched = missed
                 .touched
                 .iter()
@@ -528,7 +528,7 @@ mod tests {
         let (version, news) = (members.version(), members.news());
         members.set_clock_delta("a:1", 5.5);
         let position = Position { version, origin: 0 };
-        assert_eq!(members.history().since(position).touched.len(), 1);
+        assert_eq!(members.changelog().since(position).touched.len(), 1);
         assert_eq!(members.news(), news);
         assert_eq!(members.get("a:1").unwrap().since, Micros(7));
     }

@@ -17,7 +17,7 @@ impl Members {
     pub fn set_clock_delta(&mut self, uri: &str, delta: f64) {
         if let Some((index, _uri, member)) = self.table.get_full_mut(uri) {
             member.clock_delta = Some(delta);
-            self.history.measure(member_index(index));
+            self.changelog.measure(member_index(index));
         }
     }
 
