@@ -129,10 +129,12 @@ local function wait_for(cond, timeout)
     fiber.testcancel()
 end
 
---- Waits for the next change.
+--- Waits for a change after the one of number `news`, which the caller has read: the engine's thread may have made
+-- another since.
+---@param news number
 ---@param timeout? number seconds
-function notifier.wait_for_change(timeout)
-    state.waiting_since = state.waiting_since or mirror.news()
+function notifier.wait_for_change(news, timeout)
+    state.waiting_since = state.waiting_since or news
     wait_for(state.changed, timeout)
 end
 

@@ -83,7 +83,7 @@ local function run(version, timeout)
         if left <= 0 then
             return nil
         end
-        notifier.wait_for_change(left < math.huge and left or nil)
+        notifier.wait_for_change(latest, left < math.huge and left or nil)
         notifier.ensure_running()
     end
 end
