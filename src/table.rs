@@ -37,7 +37,7 @@ pub fn news(_: &Lua, version: f64) -> Answer<Option<BString>> {
     Ok(news.map_err(message)?.map(BString::from))
 }
 
-/// Returns the address of two doubles that change with the table, see [`node::Node::progress`].
+/// Returns the address of three doubles that change with the table, see [`node::Node::progress`].
 pub fn progress_address(_: &Lua, (): ()) -> Answer<f64> {
     Ok(node().progress_address() as f64)
 }

@@ -107,6 +107,31 @@ suite.fact('a table that others have filled is not copied into Lua before a prog
     t:is(read, 20000, 'a program that reads them has them')
 end)
 
+suite.fact('a table that was large takes no memory in Lua once it is not', function(t, cluster)
+    local a = cluster:member()
+    local full, grown = a:call(function()
+        local core, fiber, membership = require('membership.core'), require('fiber'), require('membership')
+        local bytes = require('msgpack').encode({text = ('x'):rep(1000)})
+        collectgarbage()
+        local before = collectgarbage('count')
+        for i = 1, 5000 do
+            assert(core.generate(('127.0.%d.%d:1'):format(i / 250, i % 250), 1, 1, bytes))
+        end
+        membership.members()
+        collectgarbage()
+        local full = collectgarbage('count') - before
+        local host, port = membership.myself().uri:match('(.*):(%d+)')
+        membership.leave()
+        membership.init(host, tonumber(port))
+        fiber.sleep(0.1)
+        membership.myself()
+        collectgarbage()
+        return full, collectgarbage('count') - before
+    end)
+    t:ok(full > 2 * 1024, ('it took %.0f KB'):format(full))
+    t:ok(grown < 1024, ('%.0f KB are left'):format(grown))
+end)
+
 suite.fact('no payload has a reference in it, which would not live as long', function(t, cluster)
     local a = cluster:member()
     local count = a:call(function()

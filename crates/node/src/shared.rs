@@ -27,8 +27,8 @@ pub struct Shared {
     progress: Progress,
 }
 
-/// The versions of the member table, to be read without the lock, and by Lua without a call: the bits of two
-/// doubles. Both are [`Progress::FAILED`] after a failure.
+/// The versions of the member table and its size, to be read without the lock, and by Lua without a call: the
+/// bits of three doubles. The versions are [`Progress::FAILED`] after a failure.
 #[derive(Debug, Default)]
 #[repr(C)]
 pub struct Progress {
@@ -36,6 +36,8 @@ pub struct Progress {
     version: AtomicU64,
     /// [`swim::Swim::news`].
     news: AtomicU64,
+    /// How many members there are.
+    members: AtomicU64,
 }
 
 impl Progress {
@@ -52,7 +54,10 @@ impl Progress {
         f64::from_bits(self.news.load(Ordering::Acquire))
     }
 
-    fn set(&self, version: f64, news: f64) {
+    // The version before the news: a reader of the news then finds what they are about.
+    fn set(&self, version: f64, news: f64, members: usize) {
+        let members = members as f64;
+        self.members.store(members.to_bits(), Ordering::Release);
         self.version.store(version.to_bits(), Ordering::Release);
         self.news.store(news.to_bits(), Ordering::Release);
     }
@@ -186,7 +191,9 @@ impl Shared {
         match done {
             Ok((answer, effects)) => {
                 let swim = &state.swim;
-                self.progress.set(swim.version() as f64, swim.news() as f64);
+                let members = swim.members().len();
+                self.progress
+                    .set(swim.version() as f64, swim.news() as f64, members);
                 (Ok(answer), effects)
             }
             Err(panic) => {
@@ -199,7 +206,7 @@ impl Shared {
     }
 
     fn mark_failed(&self, state: &mut State, failure: Error) -> Effects {
-        self.progress.set(Progress::FAILED, Progress::FAILED);
+        self.progress.set(Progress::FAILED, Progress::FAILED, 0);
         if state.failure.is_some() {
             return Effects::default();
         }

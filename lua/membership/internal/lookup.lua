@@ -29,7 +29,11 @@ local function ask(uri)
     if err ~= nil then
         return nil, err
     end
-    local answer = blob ~= nil and record.new(codec.decode(blob), mirror.get(uri))
+    local answer = false
+    if blob ~= nil then
+        local raw = codec.decode(blob)
+        answer = record.new(raw, mirror.get(raw[1]))
+    end
     if uri == nil then
         state.myself = answer
     else

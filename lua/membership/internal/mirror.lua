@@ -31,8 +31,9 @@ if state == nil then
     core.persistent.mirror = state
 end
 
--- Two numbers in memory that the native library keeps up to date: the version of the table, and that of the last change
--- which subscribers are notified of. So most reads need not call the library.
+-- Three numbers in memory that the native library keeps up to date: the version of the table, that of the last change
+-- which subscribers are notified of, and the number of members. So most reads need not call the library. A loop that
+-- LuaJIT has compiled may go on with the numbers that it has read, until it yields or calls C.
 local progress = ffi.cast('const volatile double *', core.progress_address())
 
 local mirror = {}
@@ -98,9 +99,6 @@ end
 ---@return boolean|nil complete whether the copy has all; nil on an error
 ---@return string|number|nil err, or the version that the table had
 local function advance()
-    if state.version == version() then
-        return true, state.version
-    end
     local blob, err = core.changes(state.version, state.origin)
     if err ~= nil then
         return nil, err
@@ -144,15 +142,17 @@ end
 --- Copies some changes in advance, so that little is left for reads. A larger table, as flooding peers can make it, is
 -- copied only when a program reads it: LuaJIT's collector stops the thread for a time in proportion to the copy.
 ---@return boolean|nil complete whether nothing is left to copy in advance; nil when the engine has failed
-local function follow()
-    if #state.list > FOLLOWED_MAX and not log_writer.wants_debug() then
+function mirror.follow()
+    if state.version == version() then
+        return true
+    elseif progress[2] > FOLLOWED_MAX and not log_writer.wants_debug() then
         return true
     end
     return (advance())
 end
 
 --- Returns what the copy has of a member, which may be old.
----@param uri string|nil
+---@param uri string
 ---@return membership.Record|nil
 function mirror.get(uri)
     return state.by_uri[uri]
@@ -162,7 +162,7 @@ end
 ---@return number version of the table of the native library
 ---@return boolean complete whether the copy is complete up to that version
 function mirror.progress()
-    follow()
+    mirror.follow()
     local now = version()
     return now, state.version == now
 end
@@ -175,7 +175,8 @@ local function drop_templates()
     state.templates_weight = 0
 end
 
--- Payloads are decoded when a program first reads them: most never are.
+-- Payloads are decoded when a program first reads them: most never are. Only those of the copy are counted: they are
+-- kept for as long as their members, and can be dropped.
 local function decode_payload(described)
     if described.bytes == nil then
         described.template = payloads.EMPTY
@@ -185,10 +186,12 @@ local function decode_payload(described)
     if err ~= nil then
         log_writer.debug({'Cannot decode the payload of %s: %s', described.uri, err})
     end
-    if state.templates_weight + weight > TEMPLATES_WEIGHT_MAX then
-        drop_templates()
+    if described.index ~= nil then
+        if state.templates_weight + weight > TEMPLATES_WEIGHT_MAX then
+            drop_templates()
+        end
+        state.templates_weight = state.templates_weight + weight
     end
-    state.templates_weight = state.templates_weight + weight
     described.template = template
     return template
 end
@@ -213,7 +216,5 @@ end
 function mirror.describe_raw(raw)
     return mirror.describe(record.new(raw, mirror.get(raw[1])))
 end
-
-mirror.follow = follow
 
 return mirror
