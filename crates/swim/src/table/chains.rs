@@ -92,6 +92,26 @@ impl<T: Copy + Default> Chains<T> {
         })
     }
 
+    /// The places of a list, whose values rise, and these values: from the first value above `floor` on.
+    pub fn above(&self, list: usize, floor: T) -> impl Iterator<Item = (MemberIndex, T)>
+    where
+        T: PartialOrd,
+    {
+        let mut next = NONE;
+        for (place, value) in self.backwards(list) {
+            if value <= floor {
+                break;
+            }
+            next = place;
+        }
+        core::iter::from_fn(move || {
+            let place = next;
+            let link = self.link(place)?;
+            next = link.after;
+            Some((place, link.value))
+        })
+    }
+
     /// Adds a place, which is in no list, before all others.
     pub fn push_first(&mut self, list: usize, place: MemberIndex, value: T) {
         let after = self.ends_of(list).first;

@@ -121,33 +121,43 @@ impl Changelog {
         };
     }
 
-    /// What a reader has missed; everything, if it is too far behind.
-    pub fn since(&self, position: Position) -> Missed {
+    /// What a reader has missed, or the first of it: at most `count` changes of either kind. Everything,
+    /// if it is too far behind.
+    pub fn since(&self, position: Position, count: usize) -> Missed {
         let Position { version, origin } = position;
         let reset = version.max(origin) < self.horizon || version > self.version;
-        self.missed(&self.changes, reset, version)
+        self.missed(&self.changes, position, reset, count)
     }
 
-    /// What a reader of news has missed; everything, if it is too far behind.
-    pub fn news_since(&self, version: u64) -> Missed {
+    /// The same for a reader of news.
+    pub fn news_since(&self, version: u64, count: usize) -> Missed {
         let reset = version < self.horizon || version > self.version;
-        self.missed(&self.news_changes, reset, version)
+        let position = Position { version, origin: 0 };
+        self.missed(&self.news_changes, position, reset, count)
     }
 
-    fn missed(&self, changes: &Chains<u64>, reset: bool, version: u64) -> Missed {
-        let start = if reset { 0 } else { version };
+    fn missed(
+        &self,
+        changes: &Chains<u64>,
+        position: Position,
+        reset: bool,
+        count: usize,
+    ) -> Missed {
+        let Position { version, origin } = position;
+        // A reader that starts over knows of no member that could be gone.
+        let (floor, gone_before) = if reset {
+            (0, self.version)
+        } else {
+            (version, version.max(origin))
+        };
         let mut touched = Vec::new();
-        for (place, version) in changes.backwards(ALL) {
-            if version <= start {
-                break;
-            }
+        for (place, version) in changes.above(ALL, floor).take(count) {
             touched.push((version, place));
         }
-        touched.reverse();
         let first = self
             .removals
-            .partition_point(|(version, _)| *version <= start);
-        let removed = self.removals.range(first..).cloned().collect();
+            .partition_point(|(version, _)| *version <= gone_before);
+        let removed = self.removals.range(first..).take(count).cloned().collect();
         Missed {
             reset,
             touched,
@@ -165,7 +175,7 @@ mod tests {
     }
 
     fn touched_since(history: &Changelog, version: u64) -> Vec<MemberIndex> {
-        let touched = history.since(at(version)).touched;
+        let touched = history.since(at(version), usize::MAX).touched;
         touched.into_iter().map(|(_, place)| place).collect()
     }
 
@@ -186,7 +196,7 @@ mod tests {
         assert!(touched_since(&history, again).is_empty());
         history.remove(2, uri(2));
         assert_eq!(
-            history.since(at(again)),
+            history.since(at(again), usize::MAX),
             Missed {
                 reset: false,
                 touched: vec![],
@@ -216,6 +226,41 @@ mod tests {
     }
 
     #[test]
+    fn no_more_is_collected_than_is_asked_for_and_it_is_the_first() {
+        let mut history = Changelog::default();
+        (0..10).for_each(|place| history.touch(place));
+        for place in [7, 8, 9] {
+            history.remove(place, uri(place as u16));
+        }
+        let missed = history.since(at(2), 2);
+        assert_eq!(missed.touched, [(3, 2), (4, 3)]);
+        assert_eq!(missed.removed, [(11, uri(7)), (12, uri(8))]);
+        assert_eq!(history.news_since(2, 2), missed);
+        history.measure(2);
+        assert_eq!(history.news_since(2, 1).touched, [(3, 2)]);
+        assert_eq!(history.since(at(2), 1).touched, [(4, 3)]);
+    }
+
+    #[test]
+    fn a_reader_that_starts_over_is_not_told_of_members_that_are_gone() {
+        let mut history = Changelog::default();
+        history.touch(0);
+        history.remove(0, uri(1));
+        let never_given_out = history.version() + 1;
+        let missed = history.since(at(never_given_out), usize::MAX);
+        assert!(missed.reset && missed.removed.is_empty());
+        let since_then = Position {
+            version: 0,
+            origin: history.version(),
+        };
+        assert!(history.since(since_then, usize::MAX).removed.is_empty());
+        history.touch(0);
+        history.remove(0, uri(2));
+        let removed = history.since(since_then, usize::MAX).removed;
+        assert_eq!(removed, [(4, uri(2))]);
+    }
+
+    #[test]
     fn a_reader_that_is_too_far_behind_starts_over() {
         let mut history = Changelog::default();
         history.touch(0);
@@ -224,11 +269,11 @@ mod tests {
             history.touch(1);
             history.remove(1, uri(2));
         }
-        assert!(history.since(at(old)).reset);
+        assert!(history.since(at(old), usize::MAX).reset);
         assert_eq!(touched_since(&history, old), [0], "all that there is");
-        assert!(!history.since(at(history.version() - 1)).reset);
+        assert!(!history.since(at(history.version() - 1), usize::MAX).reset);
         assert!(
-            history.since(at(history.version() + 9)).reset,
+            history.since(at(history.version() + 9), usize::MAX).reset,
             "a number that was never given out"
         );
         let since_start = Position {
@@ -236,13 +281,13 @@ mod tests {
             origin: history.version(),
         };
         assert!(
-            !history.since(since_start).reset,
+            !history.since(since_start, usize::MAX).reset,
             "what was gone when it started over it need not know"
         );
         let before = history.version();
         history.clear();
         assert_eq!(
-            history.since(at(before)),
+            history.since(at(before), usize::MAX),
             Missed {
                 reset: true,
                 touched: vec![],

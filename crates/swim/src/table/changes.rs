@@ -35,7 +35,7 @@ impl Members {
     /// What a reader that has read so far has missed, or the first part of it: at most `count`
     /// changes, and half a megabyte of payloads. Of those that are gone some may be unknown to it.
     pub fn changes_since(&self, position: Position, count: usize) -> Changes<'_> {
-        let missed = self.changelog().since(position);
+        let missed = self.changelog().since(position, count.saturating_add(1));
         let reset = missed.reset;
         let part = self.first_part(missed, self.version(), count);
         let origin = if reset {
@@ -56,10 +56,13 @@ impl Members {
     /// The members that changed after change number `version`, in what subscribers are told of, or the
     /// first of them, as by [`Self::changes_since`]; `None` if the changelog does not reach back so far.
     pub fn news_since(&self, version: u64, count: usize) -> Option<Part<'_>> {
-        let missed = self.changelog().news_since(version);
+        let missed = self
+            .changelog()
+            .news_since(version, count.saturating_add(1));
         (!missed.reset).then(|| self.first_part(missed, self.news(), count))
     }
 
+    /// The first `count` changes, of which `missed` has one more if there is one.
     fn first_part(&self, missed: Missed, latest: u64, count: usize) -> Part<'_> {
         let mut part = Part {
             reached: latest,

@@ -484,7 +484,7 @@ mod tests {
                 .filter(|port| *port != forgotten)
                 .map(name)
                 .collect();
-            let missed = members.changelog().since(Position::default());
+            let missed = members.changelog().since(Position::default(), usize::MAX);
             let touched = missed
                 .touched
                 .iter()
@@ -528,7 +528,14 @@ mod tests {
         let (version, news) = (members.version(), members.news());
         members.set_clock_delta("a:1", 5.5);
         let position = Position { version, origin: 0 };
-        assert_eq!(members.changelog().since(position).touched.len(), 1);
+        assert_eq!(
+            members
+                .changelog()
+                .since(position, usize::MAX)
+                .touched
+                .len(),
+            1
+        );
         assert_eq!(members.news(), news);
         assert_eq!(members.get("a:1").unwrap().since, Micros(7));
     }
