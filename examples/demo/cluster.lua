@@ -103,6 +103,8 @@ end
 
 --- Follows one life of an instance to its end, and fails the scenario if that was not asked for.
 function Cluster:follow(instance, process)
+    -- Once the process has ended, popen knows its pid no longer.
+    local pid = instance.pid
     local last_words = {}
     local words_done = fiber.cond()
     local listening = true
@@ -130,7 +132,7 @@ function Cluster:follow(instance, process)
     end
     instance.running = false
     self.failure = ('%s (process %d) %s\n%s'):format(
-        instance.name, process.pid, describe_end(process:wait()), table.concat(last_words, '\n'))
+        instance.name, pid, describe_end(process:wait()), table.concat(last_words, '\n'))
     self.changed:broadcast()
 end
 
@@ -204,11 +206,11 @@ function Cluster:start(name)
     if process == nil then
         fail('%s could not be started: %s', name, err)
     end
-    instance.process, instance.running = process, true
+    instance.process, instance.pid, instance.running = process, process.pid, true
     instance.sees, instance.up_since = {}, nil
     fiber.create(self.follow, self, instance, process)
     if not self:wait_for(ANSWER_SECONDS, function() return instance.up_since ~= nil end) then
-        fail('%s (process %d) is not up after %d s', name, process.pid, ANSWER_SECONDS)
+        fail('%s (process %d) is not up after %d s', name, instance.pid, ANSWER_SECONDS)
     end
     return instance.up_since
 end

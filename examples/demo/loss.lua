@@ -35,7 +35,7 @@ local function live(cluster, display)
 end
 
 local function die(cluster, display)
-    display:step(('kill -9 of C, process %d'):format(cluster.instances.C.process.pid))
+    display:step(('kill -9 of C, process %d'):format(cluster.instances.C.pid))
     local watch = cluster:watch(cluster:others('C'), story.status_of(cluster, 'C'))
     local killed_at = cluster:kill('C')
     story.expect(display, {

@@ -74,7 +74,7 @@ function story.start_all(cluster, display)
     for _, name in ipairs(story.NAMES) do
         local up_since = cluster:start(name)
         local instance = cluster.instances[name]
-        display:event(('%s is up: %s, process %d'):format(name, instance.uri, instance.process.pid), up_since)
+        display:event(('%s is up: %s, process %d'):format(name, instance.uri, instance.pid), up_since)
     end
 end
 

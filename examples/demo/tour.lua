@@ -17,7 +17,7 @@ local function share_payload(cluster, display)
 end
 
 local function die(cluster, display)
-    display:step(('kill -9 of %s, process %d'):format(VICTIM, cluster.instances[VICTIM].process.pid))
+    display:step(('kill -9 of %s, process %d'):format(VICTIM, cluster.instances[VICTIM].pid))
     local watch = cluster:watch(cluster:others(VICTIM), story.status_of(cluster, VICTIM))
     local killed_at = cluster:kill(VICTIM)
     story.expect(display, {
@@ -39,7 +39,7 @@ local function come_back(cluster, display)
         return informed and 'alive' or nil
     end)
     local up_since = cluster:start(VICTIM)
-    display:event(('%s is up, process %d'):format(VICTIM, cluster.instances[VICTIM].process.pid), up_since)
+    display:event(('%s is up, process %d'):format(VICTIM, cluster.instances[VICTIM].pid), up_since)
     cluster:call(VICTIM, 'add_member', cluster.instances.A.uri)
     local tell_status = story.tell_status(display, VICTIM, up_since)
     story.expect(display, {
