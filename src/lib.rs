@@ -191,7 +191,7 @@ fn generate(
 /// Pings `uri` with the time of Lua's clock. Returns the id for [`outcome`] and [`forget_probe`].
 fn probe(_: &Lua, (uri, shown, lag): (BString, Option<f64>, f64)) -> Answer<f64> {
     let uri = Uri::parse(&text(&uri)).map_err(|error| match error {
-        UriError::Host => PARSE_ERROR,
+        UriError::Host | UriError::NotOneMachine(_) => PARSE_ERROR,
         UriError::Port => PING_NOT_SENT,
     })?;
     if let Some(lua_time) = lua_time(shown, lag) {

@@ -47,7 +47,10 @@ end)
 
 fact('what cannot be parsed is refused and not known', function(t, cluster)
     local a = cluster:node()
-    for _, uri in ipairs({'', ' ', ':::', '::1', 'a:b:c', ':1', 'localhost:99999', ('x'):rep(300) .. ':1'}) do
+    for _, uri in ipairs({
+        '', ' ', ':::', '::1', 'a:b:c', ':1', 'localhost:99999', ('x'):rep(300) .. ':1',
+        '0.0.0.0:1', '[::]:1', '255.255.255.255:1', '224.0.0.1:1', '[ff02::1]:1',
+    }) do
         local got = {a:call(function(given)
             return require('membership').add_member(given)
         end, uri)}

@@ -126,6 +126,24 @@ fact('hosts that cannot be parsed raise', function(t, cluster)
     t:is_deeply(a.membership.members(), {}, 'it did not become a member')
 end)
 
+fact('addresses that no single machine has raise, with the reason', function(t, cluster)
+    local a = cluster:node()
+    for host, reason in pairs({
+        ['0.0.0.0'] = 'the unspecified address',
+        ['[::]'] = 'the unspecified address',
+        ['[::ffff:0.0.0.0]'] = 'the unspecified address',
+        ['255.255.255.255'] = 'the broadcast address',
+        ['239.1.2.3'] = 'a multicast address',
+        ['[ff02::1]'] = 'a multicast address',
+    }) do
+        local ok, err = pcall(a.membership.init, host, a.port)
+        t:ok(not ok, ('%s raises'):format(host))
+        t:like(err, ("bad host '%s': it is %s"):format(host:gsub('[%[%]]', '%%%0'), reason), err)
+    end
+    t:is_deeply(a.membership.members(), {}, 'it did not become a member')
+    t:ok(cluster:udp('0.0.0.0', a.port), 'no socket is open')
+end)
+
 fact('ports that do not exist raise', function(t, cluster)
     local a = cluster:node()
     for _, port in ipairs({0, -1, 65536, 1.5, math.huge, 0 / 0}) do

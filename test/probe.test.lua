@@ -49,7 +49,7 @@ fact('each way to fail has its word, and makes nobody a member', function(t, clu
     local silent, closed = cluster:port(), cluster:port()
     cluster:udp('0.0.0.0', silent)
 
-    for _, uri in ipairs({'', ' ', ':::', '::1', 'a:b:c', ':1'}) do
+    for _, uri in ipairs({'', ' ', ':::', '::1', 'a:b:c', ':1', '0.0.0.0:1', '[::]:1', '224.0.0.1:1'}) do
         t:is_deeply(probe(a, uri), {false, 'parse error'}, ('%q cannot be parsed'):format(uri))
     end
     t:is_deeply(probe(a, '127.0.0.1:' .. silent), {false, 'no response'}, 'nobody reads that port')

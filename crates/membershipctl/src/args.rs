@@ -171,6 +171,7 @@ pub enum Command {
 
 fn uri(text: &str) -> Result<Uri, String> {
     Uri::parse(text).map_err(|error| match error {
+        UriError::NotOneMachine(group) => format!("no instance can be asked at {group}"),
         UriError::Host if text.matches(':').count() > 1 => {
             "an IPv6 address needs brackets: [::1]:3301".to_owned()
         }

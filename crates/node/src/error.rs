@@ -12,6 +12,16 @@ pub enum Error {
     /// The host cannot be looked up: it is no name and no address.
     #[error("bad host '{0}': a name, an IPv4 address, or an IPv6 address in brackets expected")]
     BadHost(String),
+    /// No other instance can reach this one at the host: it is an address of no machine, or of many.
+    #[error(
+        "bad host '{host}': it is {stands_for}, and others could not reach this instance there"
+    )]
+    NotOneMachine {
+        /// The host.
+        host: String,
+        /// What it stands for.
+        stands_for: &'static str,
+    },
     /// The port is not in 1..=65535.
     #[error("bad port {0}: 1..65535 expected")]
     BadPort(u16),

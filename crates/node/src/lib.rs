@@ -106,6 +106,10 @@ impl Node {
             Ok(uri) => uri,
             Err(UriError::Host) => return Err(Error::BadHost(host.into())),
             Err(UriError::Port) => return Err(Error::BadPort(port)),
+            Err(UriError::NotOneMachine(stands_for)) => {
+                let host = host.into();
+                return Err(Error::NotOneMachine { host, stands_for });
+            }
         };
         let bound = SocketAddr::new(address_to_bind(&uri, bind)?, port);
         if let Some(node) = NODE.get()

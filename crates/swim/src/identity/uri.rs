@@ -2,13 +2,13 @@
 
 use core::borrow::Borrow;
 use core::fmt;
-use core::net::Ipv6Addr;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::ops::Deref;
 use std::sync::Arc;
 use thiserror::Error;
 
 /// A `host:port` that can be resolved: the host a name, an IPv4 address, or an IPv6 address in
-/// brackets; the port in 1..=65535. At most [`Uri::LENGTH_MAX`] bytes.
+/// brackets, of one machine; the port in 1..=65535. At most [`Uri::LENGTH_MAX`] bytes.
 ///
 /// Two texts are two members, even when they name one address: nothing is normalised but what
 /// [`Uri::parse`] says.
@@ -41,6 +41,10 @@ impl Uri {
                     Err(UriError::Port)
                 }
             }
+            Some((host, _port)) => Err(match group_of_machines(host) {
+                Some(group) => UriError::NotOneMachine(group),
+                None => UriError::Host,
+            }),
             None if is_host(identity) && identity.bytes().any(|b| !b.is_ascii_digit()) => {
                 Err(UriError::Port)
             }
@@ -50,6 +54,9 @@ impl Uri {
 
     /// The identity made of `host` (an IPv6 address in brackets) and `port`.
     pub fn new(host: &str, port: u16) -> Result<Self, UriError> {
+        if let Some(group) = group_of_machines(host) {
+            return Err(UriError::NotOneMachine(group));
+        }
         if !is_host(host) {
             return Err(UriError::Host);
         }
@@ -136,6 +143,9 @@ pub enum UriError {
     /// The host is fine, but the port is missing or not in 1..=65535.
     #[error("no port between 1 and 65535")]
     Port,
+    /// The host is an address that no single machine has.
+    #[error("{0}")]
+    NotOneMachine(&'static str),
 }
 
 /// Whether `text` is exactly `host:port`.
@@ -156,14 +166,46 @@ fn is_port(text: &str) -> bool {
 }
 
 fn is_host(text: &str) -> bool {
-    if let Some(inner) = text.strip_prefix('[') {
-        let Some(address) = inner.strip_suffix(']') else {
-            return false;
-        };
-        let (address, zone) = address.split_once('%').unwrap_or((address, "0"));
-        return address.parse::<Ipv6Addr>().is_ok() && is_name(zone);
+    if group_of_machines(text).is_some() {
+        return false;
     }
-    is_name(text)
+    match bracketed(text) {
+        Some((address, zone)) => address.parse::<Ipv6Addr>().is_ok() && is_name(zone),
+        None => is_name(text),
+    }
+}
+
+/// The address and the zone of `[address%zone]`.
+fn bracketed(text: &str) -> Option<(&str, &str)> {
+    let inner = text.strip_prefix('[')?.strip_suffix(']')?;
+    Some(inner.split_once('%').unwrap_or((inner, "0")))
+}
+
+/// What `host` stands for, if it is the address of no machine or of many. A member with such an address
+/// could not be told from others: on this machine `0.0.0.0` leads to whatever has the port.
+fn group_of_machines(host: &str) -> Option<&'static str> {
+    let ip: IpAddr = match bracketed(host) {
+        Some((address, _zone)) => address.parse::<Ipv6Addr>().ok()?.to_canonical(),
+        // Most hosts are names: what does not end like an IPv4 address is not parsed as one.
+        None if host.ends_with(|last: char| last.is_ascii_digit()) => {
+            host.parse::<Ipv4Addr>().ok()?.into()
+        }
+        None => return None,
+    };
+    not_one_machine(ip)
+}
+
+/// What `ip` stands for, if it is the address of no machine or of many.
+pub fn not_one_machine(ip: IpAddr) -> Option<&'static str> {
+    if ip.is_unspecified() {
+        Some("the unspecified address")
+    } else if ip.is_multicast() {
+        Some("a multicast address")
+    } else if ip == Ipv4Addr::BROADCAST {
+        Some("the broadcast address")
+    } else {
+        None
+    }
 }
 
 fn is_name(text: &str) -> bool {
@@ -210,6 +252,8 @@ mod tests {
             "[::1]:65535",
             "a_b.c-d:80",
             "[fe80::1%eth0]:1",
+            "10.0.0.255:1",
+            "0.0.0.0.example.org:1",
         ] {
             assert!(Uri::from_wire(good).is_some(), "{good}");
         }
@@ -235,6 +279,13 @@ mod tests {
             "a:1/p",
             "a:1\n",
             "ä:1",
+            "0.0.0.0:1",
+            "255.255.255.255:1",
+            "224.0.0.1:1",
+            "[::]:1",
+            "[::%eth0]:1",
+            "[ff02::1]:1",
+            "[::ffff:0.0.0.0]:1",
         ];
         for bad in bad {
             assert!(Uri::from_wire(bad).is_none(), "{bad}");
@@ -267,6 +318,9 @@ mod tests {
         for bad in ["", " ", ":::", "::1", "a:b:c", ":1", "33705", "a b:1"] {
             assert_eq!(parsed(bad), Err(UriError::Host), "{bad}");
         }
+        let unspecified = UriError::NotOneMachine("the unspecified address");
+        assert_eq!(parsed("u@0.0.0.0:1"), Err(unspecified));
+        assert_eq!(Uri::new("[::]", 1), Err(unspecified));
     }
 
     #[test]
