@@ -74,6 +74,16 @@ fact('a process that is gone from its port', function(t, cluster)
     has_no_hint(t, cluster, a, b.uri)
 end)
 
+fact('a port that was closed, and is open', function(t, cluster)
+    local a, port = cluster:member(), cluster:port()
+    local uri = '127.0.0.1:' .. port
+    a.membership.add_member(uri)
+    has_hint(t, cluster, a, uri, 'its port is closed: no process has it')
+    cluster:udp('127.0.0.1', port)
+    has_no_hint(t, cluster, a, uri)
+    t:isnt(a:status_of(uri), 'alive', 'although no answer came')
+end)
+
 fact('a name that does not resolve, in the words of the resolver', function(t, cluster)
     local a = cluster:member()
     local uri = 'no-such-name.invalid:3301'

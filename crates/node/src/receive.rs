@@ -54,7 +54,7 @@ impl State {
         {
             let how_known = |uri: &Uri| self.swim.acquaintance(uri);
             for route in self.addresses.handle_answer(answer, &how_known, now) {
-                self.dispatch(route);
+                self.dispatch(route, now);
             }
         }
     }
@@ -73,6 +73,10 @@ impl State {
         self.ingress.charge(source, sent);
         if let Err(reason) = handled {
             self.handle_dropped(source, reason, now);
+        } else if self.delivery_errors.is_contestable(now.monotonic) {
+            for uri in self.addresses.members_at(source) {
+                self.delivery_errors.note_received(&uri);
+            }
         }
     }
 

@@ -265,14 +265,17 @@ impl State {
         if self.socket.is_some() {
             let how_known = |uri: &Uri| self.swim.acquaintance(uri);
             let route = self.addresses.route(transmit, &how_known, now);
-            self.dispatch(route);
+            self.dispatch(route, now);
         }
     }
 
     /// Puts a datagram where its route leads.
-    pub fn dispatch(&mut self, route: Route) {
+    pub fn dispatch(&mut self, route: Route, now: Micros) {
         match route {
-            Route::To(address, transmit) => self.outbox.push((address, transmit)),
+            Route::To(address, transmit) => {
+                self.delivery_errors.note_sent(&transmit.to, now);
+                self.outbox.push((address, transmit));
+            }
             Route::Waits => {}
             Route::Nowhere(uri) => self.unroutable.push(uri),
         }

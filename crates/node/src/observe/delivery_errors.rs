@@ -13,10 +13,23 @@ const ENTRIES_MAX: usize = 1024;
 /// An error that is older says nothing about the present.
 const AGE_MAX: Duration = Duration::from_secs(60);
 
-/// The last error of each member.
+/// A closed port is reported sooner than this after a datagram was sent to it, if it is reported at all.
+const REPORT_TIME_MAX: Duration = Duration::from_secs(1);
+
+/// The last error of each member, for as long as nothing contradicts it.
 #[derive(Debug)]
 pub struct DeliveryErrors {
-    last: Cache<Uri, Option<(DeliveryError, Micros)>>,
+    last: Cache<Uri, Option<Entry>>,
+    /// When the newest error was noted: until it is old, each datagram is compared with the errors.
+    newest: Option<Micros>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    error: DeliveryError,
+    when: Micros,
+    /// When the first datagram was sent to the member after the error.
+    sent: Option<Micros>,
 }
 
 /// Why a datagram to or from a member was lost.
@@ -46,6 +59,7 @@ impl Default for DeliveryErrors {
     fn default() -> Self {
         Self {
             last: Cache::new(ENTRIES_MAX),
+            newest: None,
         }
     }
 }
@@ -53,18 +67,55 @@ impl Default for DeliveryErrors {
 impl DeliveryErrors {
     /// Notes an error.
     pub fn note(&mut self, uri: &Uri, error: DeliveryError, now: Micros) {
-        *self.last.entry(uri) = Some((error, now));
+        *self.last.entry(uri) = Some(Entry {
+            error,
+            when: now,
+            sent: None,
+        });
+        self.newest = Some(now);
     }
 
-    /// Returns the last error of `uri`, unless it is old, or `uri` has answered since: `silence` ago.
+    /// Notes that a datagram is sent to `uri`. Unless the system refuses it, or a closed port is reported,
+    /// it contradicts an error that said so.
+    pub fn note_sent(&mut self, uri: &Uri, now: Micros) {
+        if let Some(Some(entry)) = self.last.get_mut(uri)
+            && entry.sent.is_none()
+        {
+            entry.sent = Some(now);
+        }
+    }
+
+    /// Whether there is an error that a datagram could contradict.
+    pub fn is_contestable(&self, now: Micros) -> bool {
+        match self.newest {
+            Some(newest) => now.since(newest) < AGE_MAX,
+            None => false,
+        }
+    }
+
+    /// Notes that a datagram came from the address of `uri` and was understood: no error is true any more.
+    pub fn note_received(&mut self, uri: &Uri) {
+        if let Some(entry) = self.last.get_mut(uri) {
+            *entry = None;
+        }
+    }
+
+    /// Returns the last error of `uri`, unless it is old or was contradicted: by an answer, `silence` ago,
+    /// or by what was sent since.
     pub fn of(&self, uri: &Uri, silence: Option<Duration>, now: Micros) -> Option<&DeliveryError> {
-        let (error, when) = self.last.peek(uri)?.as_ref()?;
+        let Entry { error, when, sent } = self.last.peek(uri)?.as_ref()?;
         let age = now.since(*when);
         let has_answered_since = match silence {
             Some(silence) => silence <= age,
             None => false,
         };
-        if age >= AGE_MAX || has_answered_since {
+        let was_sent_since = match (error, sent) {
+            (DeliveryError::Refused | DeliveryError::Unsent(_), Some(sent)) => {
+                now.since(*sent) >= REPORT_TIME_MAX
+            }
+            _ => false,
+        };
+        if age >= AGE_MAX || has_answered_since || was_sent_since {
             return None;
         }
         Some(error)
@@ -97,5 +148,34 @@ mod tests {
             "it has answered"
         );
         assert_eq!(delivery_errors.of(&uri, None, at(70)), None, "long ago");
+    }
+    #[test]
+    fn a_send_that_is_not_refused_contradicts_a_closed_port() {
+        let uri = Uri::new("a", 1).unwrap();
+        let at = |seconds: u64| Micros(seconds * 1_000_000);
+        let mut errors = DeliveryErrors::default();
+        errors.note(&uri, DeliveryError::Refused, at(10));
+        errors.note_sent(&uri, at(11));
+        assert!(
+            errors.of(&uri, None, at(11)).is_some(),
+            "it may be refused yet"
+        );
+        errors.note(&uri, DeliveryError::Refused, at(11));
+        assert!(errors.of(&uri, None, at(20)).is_some(), "it was");
+        errors.note_sent(&uri, at(21));
+        errors.note_sent(&uri, at(22));
+        assert_eq!(errors.of(&uri, None, at(22)), None, "the port is open");
+
+        let undecodable = DeliveryError::Dropped(DropReason::UnknownKey);
+        errors.note(&uri, undecodable, at(30));
+        errors.note_sent(&uri, at(31));
+        assert!(
+            errors.of(&uri, None, at(40)).is_some(),
+            "what is sent says nothing about what comes"
+        );
+        assert!(errors.is_contestable(at(40)));
+        errors.note_received(&uri);
+        assert_eq!(errors.of(&uri, None, at(40)), None);
+        assert!(!errors.is_contestable(at(90)), "all are old");
     }
 }
