@@ -102,7 +102,8 @@ pub struct Access {
 pub enum Command {
     /// Show the members that an instance knows, and their status
     ///
-    /// Exit code 0 if every member is alive or has left, 1 if not, 3 if the instance does not answer.
+    /// Exit code 0 if every member is alive or has left, and with --probe, if all that have not left answer;
+    /// 1 if not, 3 if the instance does not answer.
     Members {
         /// The instance to ask
         #[arg(value_name = "HOST:PORT", value_parser = uri)]

@@ -39,7 +39,7 @@ use client::{Client, INTERRUPTED};
 pub enum Verdict {
     /// All members are alive or have left, views agree, and all pings were answered.
     Well,
-    /// A member is not alive, views differ, or a ping was lost.
+    /// A member is not alive or does not answer, views differ, or a ping was lost.
     Unwell,
 }
 

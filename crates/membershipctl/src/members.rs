@@ -43,7 +43,11 @@ pub fn run(
             "membershipctl: {node} stopped answering, or its table kept changing: members may be missing"
         );
     }
-    Ok(Verdict::of(view.is_healthy()))
+    let all_answer = match &round_trips {
+        Some(round_trips) => round_trips.values().all(Result::is_ok),
+        None => true,
+    };
+    Ok(Verdict::of(view.is_healthy() && all_answer))
 }
 
 /// Asks one instance for its table.
