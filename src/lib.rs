@@ -78,7 +78,6 @@ fn membership_core(lua: &Lua) -> mlua::Result<Table> {
     export(lua, &core, "probe", probe)?;
     export(lua, &core, "outcome", outcome)?;
     export(lua, &core, "forget_probe", forget_probe)?;
-    export(lua, &core, "is_resolving", is_resolving)?;
     export(lua, &core, "broadcast", broadcast)?;
     export(lua, &core, "getifaddrs", getifaddrs)?;
     export(lua, &core, "option", options::option)?;
@@ -214,12 +213,6 @@ fn forget_probe(_: &Lua, id: f64) -> Answer<bool> {
     let forget = node().with_swim(|swim, _| swim.forget_probe(PingId(id as u64)));
     forget.map_err(message)?;
     Ok(true)
-}
-
-/// Whether a datagram for `uri` waits for the name to be resolved.
-fn is_resolving(_: &Lua, uri: BString) -> Answer<bool> {
-    let uri = Uri::parse(&text(&uri)).map_err(|_| PARSE_ERROR)?;
-    Ok(node().is_resolving(&uri))
 }
 
 /// Asks all members that broadcasts reach to ping the local node. See [`blob::broadcast_pings`].

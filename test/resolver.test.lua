@@ -113,7 +113,7 @@ fact('a resolver that hangs delays nothing else', function(t, cluster)
     cluster:acquaint({a, b, c})
     cluster:record(b)
 
-    t:is_deeply(probe(a, 'first.example:31000'), {false, 'ping was not sent'}, 'who cannot be resolved is not pinged')
+    t:is_deeply(probe(a, 'first.example:31000'), {false, 'no response'}, 'a name is waited for as long as an answer')
     t:ok(nameserver:readable(10), 'the name server was asked')
     for i = 1, 20 do
         a.membership.add_member(('hangs-%d.example:31000'):format(i))
@@ -129,6 +129,51 @@ fact('a resolver that hangs delays nothing else', function(t, cluster)
     t:ok(cluster:everyone_sees(c.uri, 'dead'), 'who dies is found dead by everybody')
     t:is(a:status_of(b.uri), 'alive', 'who lives is not')
     t:is_deeply(cluster:recorded(b, a.uri), {'alive 1', 'alive 2'}, 'the peer saw its payload and nothing else')
+end)
+
+--- Answers each question that comes to a name server, `delay` seconds later: `address` is that of all names.
+local function answer_with(nameserver, address, delay)
+    local octets = {address:match('(%d+)%.(%d+)%.(%d+)%.(%d+)')}
+    -- It ends when the socket is closed, which raises.
+    fiber.create(pcall, function()
+        while true do
+            local query, from = nameserver:recvfrom()
+            if query == nil then
+                nameserver:readable(0.05)
+            else
+                -- The question ends after the empty label, the type and the class.
+                local question_end = query:find('\0', 13, true) + 4
+                local is_ipv4 = query:sub(question_end - 3, question_end - 2) == '\0\1'
+                local answer = is_ipv4 and '\xc0\x0c\0\1\0\1\0\0\0\1\0\4' .. string.char(unpack(octets)) or ''
+                local header = query:sub(1, 2) .. '\x81\x80\0\1' .. (is_ipv4 and '\0\1' or '\0\0') .. '\0\0\0\0'
+                fiber.create(pcall, function()
+                    fiber.sleep(delay)
+                    nameserver:sendto(from.host, from.port, header .. query:sub(13, question_end) .. answer)
+                end)
+            end
+        end
+    end)
+end
+
+fact('a probe waits for a name that resolves within its time', function(t, cluster)
+    local nameserver = can_hang_the_resolver(t, cluster)
+    if nameserver == nil then
+        return
+    end
+    answer_with(nameserver, '127.0.0.1', 1.5)
+    local slow = {
+        host = 'slow.ex',
+        prefix = {'unshare', '-m', 'sh', '-c', 'mount --bind hosts /etc/hosts && exec "$0" "$@"'},
+        files = {hosts = '127.0.0.1 localhost slow.ex\n'},
+    }
+    local b = cluster:member(slow)
+    local patient = hanging_options()
+    patient.options = {ACK_TIMEOUT_SECONDS = 10}
+    local a = cluster:member(patient)
+    local began = fiber.clock()
+    t:is_deeply(probe(a, b.uri), {true}, 'it is found')
+    local took = fiber.clock() - began
+    t:ok(took >= 1.5 and took < 9, ('as soon as its name resolves, after %.1f s'):format(took))
 end)
 
 fact('a resolver that hangs does not keep a process from ending, leaving or forking', function(t, cluster)

@@ -196,14 +196,6 @@ impl Node {
         self.shared.look(|state| look(&state.swim))
     }
 
-    /// Whether a datagram for `uri` has not been sent yet, because its name is being resolved.
-    ///
-    /// If a ping then gets no answer in time, it was not even sent.
-    pub fn is_resolving(&self, uri: &str) -> bool {
-        self.shared
-            .manage(|state| state.addresses.is_resolving(uri))
-    }
-
     /// The versions of the member table, read without the lock.
     pub fn progress(&self) -> &Progress {
         self.shared.progress()

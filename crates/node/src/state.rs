@@ -237,6 +237,8 @@ impl State {
 
     /// Takes the datagrams out of the protocol, and finds out where they go.
     fn drain(&mut self, now: Micros) {
+        self.addresses
+            .set_ack_timeout(self.swim.config().ack_timeout);
         if self.handover.is_waiting() {
             while let Some(transmit) = self.swim.poll_transmit() {
                 if self.kept_back.len() < Self::KEPT_BACK_MAX {

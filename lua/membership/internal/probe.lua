@@ -44,8 +44,10 @@ function probe.run(uri)
     elseif outcome == 'answered' then
         return nil
     end
-    local unsent = outcome == 'unsent' or core.is_resolving(uri)
-    return unsent and 'ping was not sent' or 'no response', option_err or outcome_err
+    -- A name that is still being resolved may lead to a peer: only of one that does not resolve is it known that no
+    -- ping was sent.
+    local reason = outcome == 'unsent' and 'ping was not sent' or 'no response'
+    return reason, option_err or outcome_err
 end
 
 return probe

@@ -42,7 +42,7 @@ fn diagnose(state: &State, uri: &str, now: Now) -> Option<Diagnosis> {
     let mut diagnosis = state.swim.diagnose(uri, now)?;
     let (uri, silence) = (&diagnosis.uri, diagnosis.silence);
     let mut hints = Vec::new();
-    hints.extend(state.addresses.problem(uri));
+    hints.extend(state.addresses.problem(uri, now.monotonic));
     if let Some(error) = state.delivery_errors.of(uri, silence, now.monotonic) {
         hints.push(error.to_string());
     }

@@ -44,6 +44,8 @@ const NAMES_PER_ADDRESS_MAX: usize = 4;
 #[derive(Debug)]
 pub struct AddressBook {
     family: Family,
+    /// How long an answer to a datagram is waited for: `ACK_TIMEOUT_SECONDS`.
+    ack_timeout: Duration,
     /// By host: instances on the same host share the answer.
     hosts: Cache<String, Host>,
     /// The members to which datagrams were sent at an address.
@@ -92,6 +94,7 @@ impl AddressBook {
     pub fn new(family: Family) -> Self {
         Self {
             family,
+            ack_timeout: Duration::ZERO,
             hosts: Cache::new(ENTRIES_MAX),
             members_by_address: Cache::new(ENTRIES_MAX),
             quotas: Acquaintance::ALL.map(|kind| Quota::new(Limits::of(kind))),
@@ -116,6 +119,11 @@ impl AddressBook {
                 quota.forget_waiting();
             }
         }
+    }
+
+    /// From now on, an answer to a datagram is waited for that long.
+    pub const fn set_ack_timeout(&mut self, ack_timeout: Duration) {
+        self.ack_timeout = ack_timeout;
     }
 
     /// Finds out where a datagram goes. If the name of the recipient has to be looked up for that, how well
@@ -146,7 +154,7 @@ impl AddressBook {
             return Route::To(address, transmit);
         }
         if let Some(acquaintance) = host.asking {
-            self.quotas[acquaintance as usize].wait(transmit, now);
+            self.quotas[acquaintance as usize].wait(transmit, self.ack_timeout, now);
             return Route::Waits;
         }
         self.warnings.extend(host.poll_warning(to));
@@ -226,20 +234,30 @@ impl AddressBook {
     }
 
     /// Explains why no datagram can be sent to `to`, if that is so.
-    pub fn problem(&self, to: &Uri) -> Option<String> {
+    pub fn problem(&self, to: &Uri, now: Micros) -> Option<String> {
         match literal(to) {
             Some(address) if Family::of(address.ip()) != self.family => {
                 Some("it has an address of the other kind, IPv4 or IPv6".into())
             }
             Some(_) => None,
             None => {
-                let reason = self.hosts.peek(to.host())?.failure.as_ref()?;
-                Some(format!("its name does not resolve: {reason}"))
+                let host = self.hosts.peek(to.host())?;
+                if let Some(reason) = &host.failure {
+                    return Some(format!("its name does not resolve: {reason}"));
+                }
+                let waited = now.since(host.asked).as_secs();
+                let is_hanging = host.asking.is_some() && host.address.is_none() && waited > 0;
+                is_hanging.then(|| {
+                    format!(
+                        "its name is being resolved, for {waited} s: does the name server answer?"
+                    )
+                })
             }
         }
     }
 
     /// Whether a datagram waits for the address of `uri`.
+    #[cfg(test)]
     pub fn is_resolving(&self, uri: &str) -> bool {
         self.quotas.iter().any(|quota| quota.is_resolving(uri))
     }
@@ -519,6 +537,22 @@ mod tests {
     }
 
     #[test]
+    fn a_name_server_that_hangs_is_a_hint() {
+        let mut book = book();
+        let _ = book.route(to("a:1", false), &known, Micros(100 * SECOND));
+        let hint =
+            |book: &AddressBook, seconds| book.problem(&uri("a:1"), Micros(seconds * SECOND));
+        assert_eq!(hint(&book, 100), None, "it may answer at once");
+        let hangs = "its name is being resolved, for 7 s: does the name server answer?";
+        assert_eq!(hint(&book, 107).as_deref(), Some(hangs));
+        let _ = book.handle_answer(answer("a:1", Err("no")), &known, Micros(108 * SECOND));
+        let fails = "its name does not resolve: no";
+        assert_eq!(hint(&book, 109).as_deref(), Some(fails));
+        let _ = book.handle_answer(answer("a:1", Ok("127.0.0.1")), &known, Micros(110 * SECOND));
+        assert_eq!(hint(&book, 111), None);
+    }
+
+    #[test]
     fn waiting_datagrams_are_bounded_in_number_and_age() {
         let (mut book, limits) = (book(), Limits::of(Acquaintance::Known));
         for number in 0..10 {
@@ -539,11 +573,13 @@ mod tests {
         });
         assert_eq!(sent.collect::<Vec<_>>(), [6, 7, 8, 9], "the last ones");
 
-        let _ = book.route(to("b:1", false), &known, Micros(0));
-        assert_eq!(
-            book.handle_answer(answer("b:1", Ok("127.0.0.1")), &known, Micros(SECOND)),
-            []
-        );
+        for (ack_timeout, arrives) in [(0, false), (1, false), (2, true)] {
+            book.set_ack_timeout(Duration::from_secs(ack_timeout));
+            let _ = book.route(to("b:1", false), &known, Micros(0));
+            let routes = book.handle_answer(answer("b:1", Ok("127.0.0.1")), &known, Micros(SECOND));
+            assert_eq!(!routes.is_empty(), arrives);
+            book.hosts = Cache::new(ENTRIES_MAX);
+        }
 
         for number in 0..2 * limits.questions {
             let _ = book.route(to(&format!("c{number}:1"), false), &known, Micros(0));

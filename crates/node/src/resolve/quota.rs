@@ -12,8 +12,9 @@ use swim::time::Micros;
 /// How many datagrams may wait for one member. The last ones contain everything that the first ones did.
 const WAITING_PER_MEMBER_MAX: usize = 4;
 
-/// How long a datagram may wait. After that it would come too late for the probe that it belongs to.
-const WAITING_TIME_MAX: Duration = Duration::from_secs(1);
+/// How long a datagram may wait at least. After that it would come too late for the probe of a period. A
+/// program may wait longer for the answer to a ping of its own: as long as `ACK_TIMEOUT_SECONDS`.
+const WAITING_TIME_MIN: Duration = Duration::from_secs(1);
 
 /// What the names of one kind may use.
 #[derive(Clone, Copy, Debug)]
@@ -77,7 +78,7 @@ pub struct Quota {
 #[derive(Debug)]
 struct Waiting {
     transmit: Transmit,
-    since: Micros,
+    until: Micros,
 }
 
 impl Quota {
@@ -113,8 +114,9 @@ impl Quota {
         self.open_questions = self.open_questions.saturating_sub(1);
     }
 
-    /// Keeps a datagram until the name of its recipient is resolved. If there is no room, drops the oldest.
-    pub fn wait(&mut self, transmit: Transmit, now: Micros) {
+    /// Keeps a datagram until the name of its recipient is resolved, as long as an answer is waited for:
+    /// `ack_timeout`. If there is no room, drops the oldest.
+    pub fn wait(&mut self, transmit: Transmit, ack_timeout: Duration, now: Micros) {
         while let Some(oldest) = self.waiting.front()
             && oldest.is_stale(now)
         {
@@ -137,7 +139,7 @@ impl Quota {
         }
         self.waiting.push_back(Waiting {
             transmit,
-            since: now,
+            until: now + ack_timeout.max(WAITING_TIME_MIN),
         });
     }
 
@@ -155,6 +157,7 @@ impl Quota {
     }
 
     /// Whether a datagram waits for the address of `uri`.
+    #[cfg(test)]
     pub fn is_resolving(&self, uri: &str) -> bool {
         self.waiting
             .iter()
@@ -175,7 +178,7 @@ impl Quota {
 
 impl Waiting {
     fn is_stale(&self, now: Micros) -> bool {
-        now.since(self.since) >= WAITING_TIME_MAX
+        now >= self.until
     }
 }
 
