@@ -9,8 +9,10 @@ use std::os::fd::AsFd;
 use std::thread;
 
 use node::clock::{self, Clock};
+use node::entropy;
 use node::net::poll::{Errno, PollFd, PollFlags, poll};
 use node::net::socket::{Family, Filled, Inbox, Socket};
+use swim::hashing::HashKey;
 use swim::identity::uri::Uri;
 use swim::time::{Micros, Now};
 use swim::wire::{Body, Extension, Message, MessageBuilder, MessageType, ack_data, ping_data};
@@ -65,6 +67,7 @@ pub struct Client {
     timeout: Duration,
     reply_to: Option<Uri>,
     clock: Clock,
+    hash_key: HashKey,
 }
 
 /// A socket for one instance. No other instance knows its port.
@@ -75,19 +78,26 @@ pub struct Connection {
 }
 
 impl Client {
-    /// Creates one. Fails if the key cannot be read.
+    /// Creates one. Fails if the key cannot be read, or the system has no random numbers.
     pub fn new(access: &Access) -> Result<Self, Error> {
+        let seed = entropy::seed().map_err(|error| io::Error::other(error.to_string()))?;
         Ok(Self {
             crypto: Crypto::new(access)?,
             timeout: access.timeout,
             reply_to: access.reply_to.clone(),
             clock: Clock::default(),
+            hash_key: HashKey::derive(&seed.0),
         })
     }
 
     /// How long to wait for an answer.
     pub const fn timeout(&self) -> Duration {
         self.timeout
+    }
+
+    /// What the tables of instances are hashed with.
+    pub const fn hash_key(&self) -> &HashKey {
+        &self.hash_key
     }
 
     /// The present time.

@@ -8,6 +8,7 @@ use std::path::Path;
 use node::entropy;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use swim::hashing::HashKey;
 use swim::identity::uri::Uri;
 use swim::security::seal::aead::{Challenge, Sealed, SealedHeader};
 use swim::security::seal::keyring::Keyring;
@@ -163,7 +164,7 @@ impl Exchange {
         let seed = entropy::seed().map_err(|error| io::Error::other(error.to_string()))?;
         let mut rng = StdRng::from_seed(seed.0);
         Ok(Self {
-            sessions: Sessions::new(&mut rng),
+            sessions: Sessions::new(&mut rng, &HashKey::derive(&seed.0)),
             myself,
             node,
             last: Vec::new(),

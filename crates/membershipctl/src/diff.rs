@@ -80,7 +80,7 @@ fn known_to(client: &Client, node: &Uri) -> Result<Vec<Uri>, Error> {
 impl Survey {
     fn make(client: &Client, nodes: &[Uri]) -> io::Result<Self> {
         let mut survey = Self::default();
-        let begin = |_: &Uri| Table::new(client.timeout(), client.no_answer());
+        let begin = |_: &Uri| Table::new(client.timeout(), client.no_answer(), client.hash_key());
         for (uri, query) in client.query_all(nodes, begin)? {
             match query.and_then(Table::finish) {
                 // An instance with two names answers twice.

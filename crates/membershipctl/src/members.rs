@@ -53,7 +53,7 @@ pub fn run(
 /// Asks one instance for its table.
 pub fn ask(client: &Client, node: &Uri) -> Result<View, Error> {
     let failure = |error| Error::NoAnswer(node.clone(), error);
-    let begin = |_: &Uri| Table::new(client.timeout(), client.no_answer());
+    let begin = |_: &Uri| Table::new(client.timeout(), client.no_answer(), client.hash_key());
     let mut all = client.query_all(core::slice::from_ref(node), begin)?;
     let (_, query) = all.pop().expect("one");
     query.and_then(Table::finish).map_err(failure)

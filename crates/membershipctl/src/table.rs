@@ -7,6 +7,7 @@
 
 use core::time::Duration;
 
+use swim::hashing::HashKey;
 use swim::identity::uri::Uri;
 use swim::table::claim::Status;
 use swim::table::member::Member;
@@ -89,10 +90,10 @@ pub struct View {
 impl Table {
     /// Begins a query. Without an answer for `timeout` it ends, with the error `no_answer` if there was
     /// none at all.
-    pub fn new(timeout: Duration, no_answer: QueryError) -> Self {
+    pub fn new(timeout: Duration, no_answer: QueryError, hash_key: &HashKey) -> Self {
         Self {
             name: None,
-            members: Members::default(),
+            members: Members::new(hash_key),
             is_native: false,
             digest: None,
             sample: 0,
@@ -313,7 +314,7 @@ mod tests {
     /// Runs a query until it is over. This share of what the node sends is lost.
     fn run(node: &mut Swim, lost: f64) -> (Result<View, QueryError>, usize) {
         let tool = uri(9999);
-        let mut table = Table::new(TIMEOUT, QueryError::Closed);
+        let mut table = Table::new(TIMEOUT, QueryError::Closed, &HashKey::derive(&[1; 32]));
         let mut chance = StdRng::seed_from_u64(7);
         let (mut micros, mut answers) = (0, 0);
         while table.deadline().is_some() {

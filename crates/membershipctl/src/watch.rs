@@ -102,7 +102,7 @@ fn ask(
     client: &Client,
     connection: &mut Connection,
 ) -> io::Result<Option<Result<View, QueryError>>> {
-    let mut table = Table::new(client.timeout(), client.no_answer());
+    let mut table = Table::new(client.timeout(), client.no_answer(), client.hash_key());
     client.run(&mut [(connection, &mut table)], |_queries| Ok(()))?;
     Ok((!client.is_interrupted()).then(|| table.finish()))
 }

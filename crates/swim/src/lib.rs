@@ -14,6 +14,7 @@
 //! | [`config`], [`mechanisms`] | options, and what of this plain SWIM does not have |
 //! | [`stats`], [`diagnosis`], [`log_event`] | what operators are shown |
 //! | [`time`], `timers`, `error` | time, deadlines, errors of commands |
+//! | [`hashing`] | the tables whose keys other members choose |
 //! | `router` | what comes in goes to these, and what they decide is done |
 //! | `invariants` | what must be so between any two inputs |
 
@@ -24,6 +25,7 @@ pub mod detector;
 pub mod diagnosis;
 pub mod dissemination;
 mod error;
+pub mod hashing;
 pub mod identity;
 mod invariants;
 pub mod log_event;
@@ -47,6 +49,7 @@ pub use detector::app_ping::{PingId, PingOutcome};
 use dissemination::AntiEntropy;
 use dissemination::rumors::Rumors;
 pub use error::Refused;
+use hashing::HashKey;
 use identity::admin::AllowList;
 use identity::lifecycle::Identity;
 use identity::uri::Uri;
@@ -126,16 +129,18 @@ impl Swim {
     /// Creates an instance with no identity and an empty table. All that it does by chance follows from
     /// `seed`.
     pub fn new(config: Config, seed: impl Into<Seed>) -> Self {
-        let mut rng = seed.into().rng();
-        let security = Security::new(&mut rng);
+        let seed = seed.into();
+        let hash_key = HashKey::derive(&seed.0);
+        let mut rng = seed.rng();
+        let security = Security::new(&mut rng, &hash_key);
         Self {
             config,
             rng,
             me: Identity::default(),
-            allowed: AllowList::default(),
-            members: Members::default(),
-            detector: Detector::default(),
-            rumors: Rumors::default(),
+            allowed: AllowList::new([], &hash_key),
+            members: Members::new(&hash_key),
+            detector: Detector::new(&hash_key),
+            rumors: Rumors::new(&hash_key),
             anti_entropy: AntiEntropy::default(),
             security,
             timers: Timers::default(),

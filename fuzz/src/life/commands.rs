@@ -70,7 +70,7 @@ impl Commander {
                     bytes.choose_index(names.len())?,
                 );
                 let allowed = names.get(from..to).unwrap_or_default();
-                swim.set_allowed_members(allowed.iter().cloned().collect());
+                swim.set_allowed_members(allowed.to_vec());
             }
             11 => {
                 let (claim, payload) = (messages::claim(bytes)?, messages::payload(bytes)?);

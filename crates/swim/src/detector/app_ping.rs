@@ -1,15 +1,14 @@
 //! Probes that users wait for: one ping, and whether it was answered.
 
-use indexmap::IndexMap;
-
 use crate::detector::question::Question;
+use crate::hashing::{HashKey, KeyedMap};
 use crate::identity::uri::Uri;
 use crate::wire::PingData;
 
 /// The probes that users have asked for.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct AppPings {
-    asked: IndexMap<PingId, Asked>,
+    asked: KeyedMap<PingId, Asked>,
     ids: u64,
     decided: u64,
 }
@@ -41,6 +40,15 @@ pub enum PingOutcome {
 const ASKED_MAX: usize = 1024;
 
 impl AppPings {
+    /// No user waits.
+    pub fn new(hash_key: &HashKey) -> Self {
+        Self {
+            asked: KeyedMap::with_hasher(hash_key.clone()),
+            ids: 0,
+            decided: 0,
+        }
+    }
+
     /// Forgets every probe; they come to nothing.
     pub fn clear(&mut self) {
         self.asked.clear();

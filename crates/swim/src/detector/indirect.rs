@@ -2,19 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use indexmap::IndexMap;
-
+use crate::hashing::{HashKey, KeyedMap};
 use crate::identity::uri::Uri;
 use crate::wire::PingData;
 
 /// The pings forwarded lately. An answer is forwarded only if it belongs to one of them, so that no
 /// sender can direct datagrams to an address of its choice.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct IndirectPings {
     /// With the member that asked.
     recent: BTreeMap<IndirectPing, Uri>,
     older: BTreeMap<IndirectPing, Uri>,
-    by_sender: IndexMap<Uri, usize>,
+    by_sender: KeyedMap<Uri, usize>,
     /// How many were accepted in this period.
     accepted: usize,
 }
@@ -38,6 +37,22 @@ const PER_SENDER_MAX: usize = 32;
 const PINGS_MAX: usize = 1024;
 
 impl IndirectPings {
+    /// None was forwarded.
+    pub fn new(hash_key: &HashKey) -> Self {
+        Self {
+            recent: BTreeMap::new(),
+            older: BTreeMap::new(),
+            by_sender: KeyedMap::with_hasher(hash_key.clone()),
+            accepted: 0,
+        }
+    }
+
+    /// Forgets all of them.
+    pub fn clear(&mut self) {
+        self.age();
+        self.older.clear();
+    }
+
     /// A period has passed: forgets what is two periods old.
     pub fn age(&mut self) {
         self.older = core::mem::take(&mut self.recent);

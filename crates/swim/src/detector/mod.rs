@@ -22,6 +22,7 @@ pub mod question;
 pub mod rtt;
 pub mod self_check;
 
+use crate::hashing::HashKey;
 use app_ping::AppPings;
 use clock_reading::ClockReading;
 use indirect::IndirectPings;
@@ -29,7 +30,7 @@ use isolation::Isolation;
 use probe::Prober;
 
 /// The state of the failure detector.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Detector {
     pub prober: Prober,
     pub app_pings: AppPings,
@@ -39,11 +40,22 @@ pub(crate) struct Detector {
 }
 
 impl Detector {
+    /// Nothing was probed.
+    pub fn new(hash_key: &HashKey) -> Self {
+        Self {
+            prober: Prober::default(),
+            app_pings: AppPings::new(hash_key),
+            indirect_pings: IndirectPings::new(hash_key),
+            isolation: Isolation::default(),
+            clock_reading: ClockReading::default(),
+        }
+    }
+
     /// Forgets all probes, and what they came to.
     pub fn clear(&mut self) {
         self.prober.give_up();
         self.app_pings.clear();
-        self.indirect_pings = IndirectPings::default();
+        self.indirect_pings.clear();
         self.clock_reading = ClockReading::default();
         self.isolation = Isolation::default();
     }

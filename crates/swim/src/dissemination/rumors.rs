@@ -1,8 +1,6 @@
 //! What to spread, how often, and in which order (§4.1).
 
-use foldhash::fast::RandomState;
-use indexmap::IndexMap;
-
+use crate::hashing::{HashKey, KeyedMap};
 use crate::identity::uri::Uri;
 use crate::table::chains::Chains;
 use crate::table::claim::Claim;
@@ -12,9 +10,9 @@ use crate::wire::MessageBuilder;
 
 /// News that others have yet to hear, one rumor a member: the least-sent first. Among equals the one
 /// that has waited longest goes first; but of those that were never sent, the newest.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Rumors {
-    rumors: IndexMap<Uri, Rumor, RandomState>,
+    rumors: KeyedMap<Uri, Rumor>,
     /// By how often they were sent, those that wait, by their places in `rumors`.
     waiting: Chains<()>,
     /// How often rumors were sent.
@@ -38,6 +36,16 @@ const MISFITS_MAX: usize = 8;
 const EVENT_SIZE_MIN: usize = 9;
 
 impl Rumors {
+    /// Nothing to spread.
+    pub fn new(hash_key: &HashKey) -> Self {
+        Self {
+            rumors: KeyedMap::with_hasher(hash_key.clone()),
+            waiting: Chains::default(),
+            sent: 0,
+            dropped: 0,
+        }
+    }
+
     /// Starts to spread what is claimed of `uri`, in place of what was spread of it before.
     pub fn start(&mut self, uri: &Uri, claim: Claim, payload: Option<Payload>) {
         let rumor = Rumor {
@@ -204,7 +212,7 @@ mod tests {
 
     #[test]
     fn the_least_sent_go_first_and_the_newest_among_equals() {
-        let mut rumors = Rumors::default();
+        let mut rumors = Rumors::new(&HashKey::derive(&[1; 32]));
         rumors.start(&uri(1), CLAIM, None);
         rumors.start(&uri(2), CLAIM, None);
         assert_eq!(boarded(&mut rumors, 3, 100), [(2, 2.0), (1, 2.0)]);
@@ -221,7 +229,7 @@ mod tests {
 
     #[test]
     fn a_rumor_that_does_not_fit_waits_and_does_not_stop_smaller_ones() {
-        let mut rumors = Rumors::default();
+        let mut rumors = Rumors::new(&HashKey::derive(&[1; 32]));
         rumors.start(&uri(1), CLAIM, None);
         let big = [&b"\x91\xc5\x00\xc8"[..], &[b'x'; 200]].concat();
         rumors.start(&uri(2), CLAIM, Some(Payload::new(&big).unwrap()));
@@ -232,7 +240,7 @@ mod tests {
 
     #[test]
     fn fresh_news_about_a_member_replaces_the_old() {
-        let mut rumors = Rumors::default();
+        let mut rumors = Rumors::new(&HashKey::derive(&[1; 32]));
         rumors.start(&uri(1), CLAIM, None);
         boarded(&mut rumors, 5, 100);
         rumors.start(&uri(1), CLAIM, None);

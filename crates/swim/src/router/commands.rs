@@ -1,7 +1,5 @@
 //! What the application wants: an identity, members, a payload, options, keys.
 
-use indexmap::IndexSet;
-
 use crate::detector::app_ping::PingId;
 use crate::dissemination::AntiEntropy;
 use crate::identity::admin::AllowList;
@@ -150,8 +148,8 @@ impl Swim {
 
     /// Remembers of the members that are not `allowed` only those that are there: none that is
     /// suspect, dead or has left. Forgets them all now. With none allowed, all are.
-    pub fn set_allowed_members(&mut self, allowed: IndexSet<Uri>) {
-        self.allowed = AllowList::new(allowed);
+    pub fn set_allowed_members(&mut self, allowed: Vec<Uri>) {
+        self.allowed = AllowList::new(allowed, self.members.hash_key());
         let mut restricted = Vec::new();
         for member in self.members.from(0) {
             if self.allowed.restricts(&member.uri) {
@@ -235,7 +233,7 @@ impl Swim {
     /// Goes on as another process that has forked off: what must not be used twice is drawn anew.
     pub fn reseed_after_fork(&mut self, seed: impl Into<Seed>) {
         self.rng = seed.into().rng();
-        self.security.reseed(&mut self.rng);
+        self.security.reseed(&mut self.rng, self.members.hash_key());
     }
 
     /// A PING for an address where no member is known: its recipient takes it for one to be forwarded, to

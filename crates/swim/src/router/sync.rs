@@ -1,6 +1,5 @@
 //! Anti-entropy: tables are compared, and what differs is exchanged.
 
-use indexmap::IndexMap;
 use rand::RngExt;
 
 use crate::Swim;
@@ -8,6 +7,7 @@ use crate::dissemination::digest_sync::{
     LARGE_TABLE, PATIENCE_MIN, REPAIR_DATAGRAMS_MAX, REPAIR_DATAGRAMS_OF_LARGE_TABLE_MAX,
 };
 use crate::dissemination::legacy_sync::{ANSWER_DATAGRAMS_MAX, pack};
+use crate::hashing::KeyedMap;
 use crate::identity::uri::Uri;
 use crate::router::apply::Reaction;
 use crate::table::claim::{Claim, Status};
@@ -68,10 +68,11 @@ impl Swim {
         if self.is_blocked(partner) {
             return;
         }
-        let known: IndexMap<&str, Claim> = records
-            .iter()
-            .map(|record| (record.uri.as_str(), record.claim))
-            .collect();
+        let mut known: KeyedMap<&str, Claim> =
+            KeyedMap::with_hasher(self.members.hash_key().clone());
+        for record in records {
+            known.insert(record.uri.as_str(), record.claim);
+        }
         let news = |member: &Member| {
             member.uri != *partner && member.claim.overrides(known.get(&*member.uri).copied())
         };
@@ -274,10 +275,11 @@ impl Swim {
             return;
         }
         self.stats.repairs_answered += 1;
-        let known: IndexMap<&str, &Event<'_>> = records
-            .iter()
-            .map(|record| (record.uri.as_str(), record))
-            .collect();
+        let mut known: KeyedMap<&str, &Event<'_>> =
+            KeyedMap::with_hasher(self.members.hash_key().clone());
+        for record in records {
+            known.insert(record.uri.as_str(), record);
+        }
         let better = |member: &Member| {
             let Some(theirs) = known.get(&*member.uri) else {
                 return true;

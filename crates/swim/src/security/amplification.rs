@@ -21,10 +21,8 @@ use core::mem;
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use foldhash::fast::RandomState;
-use indexmap::IndexMap;
-
 use crate::dissemination::gossip::COALESCING;
+use crate::hashing::{HashKey, KeyedMap};
 use crate::identity::uri::Uri;
 use crate::table::members::Members;
 use crate::time::{Micros, Now};
@@ -101,13 +99,13 @@ pub struct Validated {
 }
 
 /// The token bucket, and the senders that wait for their address to be validated.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Amplification {
     now: Micros,
     /// Each byte takes its time to be earned; up to here the time is spent.
     spent_until: Micros,
     cause: Cause,
-    waiting: IndexMap<Uri, Waiting, RandomState>,
+    waiting: KeyedMap<Uri, Waiting>,
     /// Where to make room next, when there is none.
     hand: usize,
     /// When news was pushed last.
@@ -115,6 +113,18 @@ pub struct Amplification {
 }
 
 impl Amplification {
+    /// Nothing was received or sent.
+    pub fn new(hash_key: &HashKey) -> Self {
+        Self {
+            now: Micros::default(),
+            spent_until: Micros::default(),
+            cause: Cause::Own,
+            waiting: KeyedMap::with_hasher(hash_key.clone()),
+            hand: 0,
+            pushed: Micros::default(),
+        }
+    }
+
     /// Time has come to this.
     pub fn advance(&mut self, now: Now) {
         self.now = now.monotonic;
@@ -342,12 +352,12 @@ mod tests {
 
     #[test]
     fn what_is_sent_to_an_unvalidated_sender_leaves_less_and_others_get_nothing() {
-        let members = Members::default();
+        let members = Members::new(&HashKey::derive(&[1; 32]));
         let peers = Peers {
             me: None,
             members: &members,
         };
-        let mut limit = Amplification::default();
+        let mut limit = Amplification::new(&HashKey::derive(&[1; 32]));
         limit.set_cause(Cause::datagram(&uri(1), SOURCE, 300, peers));
         assert!(limit.is_limited());
         assert_eq!(limit.bytes_left(&uri(1), peers), Some(300 - HEADERS_SIZE));
@@ -362,12 +372,12 @@ mod tests {
 
     #[test]
     fn all_unvalidated_addresses_share_one_bucket_which_fills_again() {
-        let members = Members::default();
+        let members = Members::new(&HashKey::derive(&[1; 32]));
         let peers = Peers {
             me: None,
             members: &members,
         };
-        let mut limit = Amplification::default();
+        let mut limit = Amplification::new(&HashKey::derive(&[1; 32]));
         limit.advance(at(100));
         limit.set_cause(Cause::Others { validated: None });
         assert_eq!(limit.bytes_left(&uri(1), peers), None);
@@ -382,7 +392,7 @@ mod tests {
 
     #[test]
     fn a_validated_member_is_limited_only_when_a_datagram_comes_from_elsewhere() {
-        let mut members = Members::default();
+        let mut members = Members::new(&HashKey::derive(&[1; 32]));
         let claim = Claim::alive(Incarnation::FIRST);
         members.put(&uri(1), claim, None, Micros(0));
         members.set_validated(&uri(1), SOURCE);
@@ -390,7 +400,7 @@ mod tests {
             me: None,
             members: &members,
         };
-        let mut limit = Amplification::default();
+        let mut limit = Amplification::new(&HashKey::derive(&[1; 32]));
         limit.set_cause(Cause::datagram(&uri(1), SOURCE, 300, peers));
         assert!(!limit.is_limited());
         assert_eq!(limit.bytes_left(&uri(1), peers), None);
@@ -403,7 +413,7 @@ mod tests {
 
     #[test]
     fn a_request_waits_for_its_sender_to_answer_from_where_it_came_and_not_for_long() {
-        let mut limit = Amplification::default();
+        let mut limit = Amplification::new(&HashKey::derive(&[1; 32]));
         limit.advance(at(1));
         assert!(limit.begin_to_wait(&uri(1), false), "it is to be pinged");
         limit.set_aside(&uri(1), SOURCE, b"request");

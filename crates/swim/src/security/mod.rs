@@ -16,6 +16,7 @@ pub mod seal;
 mod secret;
 pub mod session;
 
+use crate::hashing::HashKey;
 use amplification::Amplification;
 use cookie::Cookies;
 use rand::rngs::StdRng;
@@ -34,21 +35,21 @@ pub(crate) struct Security {
 
 impl Security {
     /// That of an instance that begins to live.
-    pub fn new(rng: &mut StdRng) -> Self {
-        let sessions = Sessions::new(rng);
+    pub fn new(rng: &mut StdRng, hash_key: &HashKey) -> Self {
+        let sessions = Sessions::new(rng, hash_key);
         let cookies = Cookies::new(rng);
         Self {
             keys: Keyring::default(),
             sessions,
-            amplification: Amplification::default(),
+            amplification: Amplification::new(hash_key),
             cookies,
             reply: None,
         }
     }
 
     /// Draws anew what must not be used by two processes.
-    pub fn reseed(&mut self, rng: &mut StdRng) {
-        self.sessions = Sessions::new(rng);
+    pub fn reseed(&mut self, rng: &mut StdRng, hash_key: &HashKey) {
+        self.sessions = Sessions::new(rng, hash_key);
         self.cookies = Cookies::new(rng);
     }
 }

@@ -4,12 +4,11 @@ use crate::table::index::MemberIndex;
 use crate::table::index::member_index;
 use crate::table::member::admit;
 use crate::table::member::better_payload;
-use foldhash::fast::RandomState;
-use indexmap::IndexMap;
 use indexmap::map::Entry;
 use rand::rngs::StdRng;
 
 use crate::detector::probe_history::ProbeHistory;
+use crate::hashing::{HashKey, KeyedMap};
 use crate::identity::uri::Uri;
 use crate::table::changelog::Changelog;
 use crate::table::claim::{Claim, Status};
@@ -23,11 +22,9 @@ use crate::time::Micros;
 use crate::wire::Event;
 
 /// All members that were heard of, the local node included.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Members {
-    // Hashed with a key drawn at random, so that no stranger can make up URIs that collide; and
-    // several times as fast as with the hash of the standard library.
-    pub(crate) table: IndexMap<Uri, Member, RandomState>,
+    pub(crate) table: KeyedMap<Uri, Member>,
     /// Alive and suspect members, to be probed in turn.
     live: ProbeOrder,
     /// Dead and non-decryptable members: probed apart, so that they take no turns of the live ones.
@@ -69,6 +66,28 @@ pub enum Applied {
 }
 
 impl Members {
+    /// An empty table.
+    pub fn new(hash_key: &HashKey) -> Self {
+        Self {
+            table: KeyedMap::with_hasher(hash_key.clone()),
+            live: ProbeOrder::default(),
+            unreachable: ProbeOrder::default(),
+            unproven: ProbeOrder::default(),
+            gone: ProbeOrder::default(),
+            by_status: [0; Status::ALL.len()],
+            tombstones: Tombstones::new(hash_key),
+            digest: Digest::default(),
+            suspicions: ExpiryQueue::default(),
+            departures: ExpiryQueue::default(),
+            changelog: Changelog::default(),
+        }
+    }
+
+    /// What tables of members are hashed with.
+    pub fn hash_key(&self) -> &HashKey {
+        self.table.hasher()
+    }
+
     /// Whether the digest is that of the table; for audits.
     pub fn is_sound_in_digest(&self) -> bool {
         self.digest.is_sound(self.table.values(), self.tombstones())
@@ -252,7 +271,7 @@ impl Members {
         changelog.clear();
         *self = Self {
             changelog,
-            ..Self::default()
+            ..Self::new(self.hash_key())
         };
     }
 
@@ -408,7 +427,7 @@ mod tests {
 
     #[test]
     fn a_payload_is_taken_at_an_equal_incarnation_where_none_was_known() {
-        let mut members = Members::default();
+        let mut members = Members::new(&HashKey::derive(&[1; 32]));
         let payload = |members: &Members| members.get("a:1").unwrap().payload.clone();
         assert!(matches!(
             apply(&mut members, event(1, Status::Alive, None)),
@@ -439,7 +458,7 @@ mod tests {
 
     #[test]
     fn members_are_counted_and_probed_by_status() {
-        let mut members = Members::default();
+        let mut members = Members::new(&HashKey::derive(&[1; 32]));
         for status in [
             Status::Alive,
             Status::Suspect,
@@ -466,7 +485,7 @@ mod tests {
     fn when_a_member_is_forgotten_the_others_are_found_and_probed_as_before() {
         let name = |port: u16| Uri::new("a", port).unwrap();
         for forgotten in 1..=5 {
-            let mut members = Members::default();
+            let mut members = Members::new(&HashKey::derive(&[1; 32]));
             for port in 1..=5 {
                 let status = if port % 2 == 0 {
                     Status::Dead
@@ -508,7 +527,7 @@ mod tests {
 
     #[test]
     fn a_full_table_refuses_strangers_only() {
-        let mut members = Members::default();
+        let mut members = Members::new(&HashKey::derive(&[1; 32]));
         let _ = members.apply(&event(1, Status::Alive, None), Micros(0), 1);
         let stranger = Event {
             uri: UriRef::from_wire("b:1").unwrap(),
@@ -523,7 +542,7 @@ mod tests {
 
     #[test]
     fn a_clock_delta_is_a_change_but_no_news() {
-        let mut members = Members::default();
+        let mut members = Members::new(&HashKey::derive(&[1; 32]));
         let _ = apply(&mut members, event(1, Status::Alive, None));
         let (version, news) = (members.version(), members.news());
         members.set_clock_delta("a:1", 5.5);

@@ -5,9 +5,7 @@
 //! members that have not would compare their tables for ever; and a peer that claims that it is alive
 //! is shown it.
 
-use foldhash::fast::RandomState;
-use indexmap::IndexMap;
-
+use crate::hashing::{HashKey, KeyedMap};
 use crate::identity::uri::Uri;
 use crate::table::digest::Digest;
 use crate::table::index::{MemberIndex, member_index};
@@ -16,14 +14,22 @@ use crate::time::Micros;
 use crate::wire::Event;
 
 /// The last records of forgotten members.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Tombstones {
-    tombstones: IndexMap<Uri, Member, RandomState>,
+    tombstones: KeyedMap<Uri, Member>,
     /// Where to make room next, when there is none.
     hand: MemberIndex,
 }
 
 impl Tombstones {
+    /// No member was forgotten.
+    pub fn new(hash_key: &HashKey) -> Self {
+        Self {
+            tombstones: KeyedMap::with_hasher(hash_key.clone()),
+            hand: 0,
+        }
+    }
+
     /// The last record of `uri`.
     pub fn get(&self, uri: &str) -> Option<&Member> {
         self.tombstones.get(uri)

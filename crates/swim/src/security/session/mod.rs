@@ -20,11 +20,11 @@ mod window;
 use core::net::{IpAddr, SocketAddr};
 use std::collections::VecDeque;
 
-use indexmap::IndexMap;
 use rand::RngExt;
 use rand::rngs::StdRng;
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::hashing::{HashKey, KeyedMap};
 use crate::identity::uri::Uri;
 use crate::security::seal::aead::{Challenge, PacketNumber, SESSION_SIZE, SessionId};
 use crate::security::secret::Secret;
@@ -65,7 +65,7 @@ pub struct Sessions {
     /// Rises when all challenges become invalid.
     generation: u64,
     /// The sessions that are confirmed, one for each member.
-    confirmed: IndexMap<Uri, Peer>,
+    confirmed: KeyedMap<Uri, Peer>,
     /// When each was last heard, in the order of isolation.
     heard: u64,
     /// Those that are not to be confirmed again, and in which epoch they were retired.
@@ -115,7 +115,7 @@ const fn epoch(now: Now) -> u64 {
 
 impl Sessions {
     /// Those of an engine that begins to live.
-    pub fn new(rng: &mut StdRng) -> Self {
+    pub fn new(rng: &mut StdRng, hash_key: &HashKey) -> Self {
         let secret = Secret::draw(rng);
         Self {
             own: rng.random(),
@@ -124,12 +124,12 @@ impl Sessions {
             heard_myself: Window::after(0),
             secret,
             generation: 0,
-            confirmed: IndexMap::new(),
+            confirmed: KeyedMap::with_hasher(hash_key.clone()),
             heard: 0,
             retired: VecDeque::new(),
             challenged: VecDeque::new(),
             pings: VecDeque::new(),
-            recipients: Recipients::default(),
+            recipients: Recipients::new(hash_key),
             broadcast: None,
         }
     }
@@ -374,7 +374,8 @@ mod tests {
     use super::*;
 
     fn sessions(seed: u64) -> Sessions {
-        Sessions::new(&mut StdRng::seed_from_u64(seed))
+        let mut rng = StdRng::seed_from_u64(seed);
+        Sessions::new(&mut rng, &HashKey::derive(&[1; 32]))
     }
 
     fn at(seconds: u64) -> Now {

@@ -3,9 +3,7 @@
 
 use core::time::Duration;
 
-use foldhash::fast::RandomState;
-use indexmap::IndexMap;
-
+use crate::hashing::{HashKey, KeyedMap};
 use crate::identity::uri::Uri;
 use crate::time::Micros;
 
@@ -17,19 +15,28 @@ const RECIPIENT_LIFE: Duration = Duration::from_secs(10);
 const RECIPIENTS_MAX: usize = 16_384;
 
 /// The recipients of the last seconds, each by the mark that a challenge to such a datagram carries.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Recipients {
-    recent: IndexMap<u64, Uri, RandomState>,
-    older: IndexMap<u64, Uri, RandomState>,
+    recent: KeyedMap<u64, Uri>,
+    older: KeyedMap<u64, Uri>,
     /// When `recent` was begun.
     since: Micros,
 }
 
 impl Recipients {
+    /// Nothing was sent.
+    pub fn new(hash_key: &HashKey) -> Self {
+        Self {
+            recent: KeyedMap::with_hasher(hash_key.clone()),
+            older: KeyedMap::with_hasher(hash_key.clone()),
+            since: Micros::default(),
+        }
+    }
+
     /// Notes that something was sent to `to`.
     pub fn note(&mut self, mark: u64, to: &Uri) {
         if self.recent.len() == RECIPIENTS_MAX && !self.recent.contains_key(&mark) {
-            self.older = core::mem::take(&mut self.recent);
+            self.begin_anew();
         }
         self.recent.entry(mark).or_insert_with(|| to.clone());
     }
@@ -40,11 +47,16 @@ impl Recipients {
         if elapsed < RECIPIENT_LIFE {
             return;
         }
-        self.older = core::mem::take(&mut self.recent);
+        self.begin_anew();
         if elapsed >= 2 * RECIPIENT_LIFE {
             self.older.clear();
         }
         self.since = now;
+    }
+
+    fn begin_anew(&mut self) {
+        core::mem::swap(&mut self.older, &mut self.recent);
+        self.recent.clear();
     }
 
     /// The recipient of a datagram with this mark, if one was sent lately.
@@ -70,7 +82,7 @@ mod tests {
 
     #[test]
     fn a_recipient_is_remembered_for_some_seconds_and_they_have_a_bound() {
-        let mut recipients = Recipients::default();
+        let mut recipients = Recipients::new(&HashKey::derive(&[1; 32]));
         let uri = Uri::new("a", 1).expect("a URI");
         let at = |seconds: u64| Micros(seconds * 1_000_000);
         recipients.age(at(100));
