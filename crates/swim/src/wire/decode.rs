@@ -67,7 +67,7 @@ impl<'a> Event<'a> {
 }
 
 /// The data of a PING and its ACK, which comes back as it was sent.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct PingData<'a> {
     /// The whole map.
     pub raw: &'a [u8],
@@ -247,17 +247,21 @@ pub fn decode_first(datagram: &[u8]) -> Result<(Message<'_>, &[u8]), DropReason>
     let mut skipped = 0;
     let sender = identity(sender).ok_or(DropReason::Sender)?;
     let body = match text(kind) {
-        // Without either there is no member to answer, or nothing to say.
-        Some("PING") => echo(data)
-            .filter(|echo| echo.dst.is_some() && echo.src.is_some())
-            .map(Body::Ping),
-        Some("ACK") => echo(data).filter(|echo| echo.src.is_some()).map(Body::Ack),
-        Some("SYNC_REQ") => list(data, &mut skipped).map(Body::SyncReq),
-        Some("SYNC_ACK") => list(data, &mut skipped).map(Body::SyncAck),
-        Some("LEAVE") => Some(Body::Leave),
+        Some("PING") => match echo(data) {
+            // Without either there is no member to answer, or nothing to say.
+            Some(ping) if ping.dst.is_some() && ping.src.is_some() => Body::Ping(ping),
+            _ => return Err(DropReason::Data),
+        },
+        Some("ACK") => match echo(data) {
+            Some(ack) if ack.src.is_some() => Body::Ack(ack),
+            _ => return Err(DropReason::Data),
+        },
+        Some("SYNC_REQ") => Body::SyncReq(list(data, &mut skipped).ok_or(DropReason::Data)?),
+        Some("SYNC_ACK") => Body::SyncAck(list(data, &mut skipped).ok_or(DropReason::Data)?),
+        Some("LEAVE") => Body::Leave,
         _ => return Err(DropReason::Type),
     };
-    let body = body.ok_or(DropReason::Data)?;
+    // What a message asks for is answered even if its events are garbled as a whole.
     let events = list(events, &mut skipped).unwrap_or_default();
     let message = Message {
         sender,
@@ -275,6 +279,7 @@ fn list<'a>(value: &'a [u8], skipped: &mut usize) -> Option<Vec<Event<'a>>> {
     let (Ok(Head::Array(count)) | Ok(Head::Map(count @ 0))) = reader.head() else {
         return None;
     };
+    // By the bytes that are there: the count may promise four billion.
     let mut events = Vec::with_capacity(count.min(value.len() / EVENT_SIZE_MIN));
     for _ in 0..count {
         let mut behind = reader.clone();
@@ -300,9 +305,7 @@ fn event<'a>(reader: &mut Reader<'a>) -> Option<Event<'a>> {
         return None;
     };
     let uri = next_identity(reader)?;
-    let status = next_number(reader)?
-        .unsigned()
-        .and_then(Status::from_number)?;
+    let status = Status::from_number(next_number(reader)?.unsigned()?)?;
     let incarnation = match length {
         2 => Incarnation::FIRST,
         _ => Incarnation::from_wire(next_number(reader)?.unsigned()?)?,
@@ -311,16 +314,19 @@ fn event<'a>(reader: &mut Reader<'a>) -> Option<Event<'a>> {
         incarnation,
         status,
     };
-    let payload = if length > 3 {
-        Some(reader.value().ok()?).filter(|value| is_table(value))
-    } else {
-        None
-    };
-    let ttl = if length > 4 {
-        number(reader.value().ok()?)
-    } else {
-        None
-    };
+    let mut payload = None;
+    if length > 3 {
+        let value = reader.value().ok()?;
+        if is_table(value) {
+            payload = Some(value);
+        }
+    }
+    let mut ttl = 0.0;
+    if length > 4
+        && let Some(number) = number(reader.value().ok()?)
+    {
+        ttl = number.float();
+    }
     for _unknown in 5..length {
         reader.value().ok()?;
     }
@@ -328,7 +334,7 @@ fn event<'a>(reader: &mut Reader<'a>) -> Option<Event<'a>> {
         uri,
         claim,
         payload,
-        ttl: ttl.map_or(0.0, Number::float),
+        ttl,
     })
 }
 
@@ -339,21 +345,17 @@ fn echo(raw: &[u8]) -> Option<PingData<'_>> {
     };
     let mut echo = PingData {
         raw,
-        ts: None,
-        ats: None,
-        src: None,
-        dst: None,
-        cookie: None,
-        wants_clock: false,
+        ..PingData::default()
     };
     for _ in 0..pairs {
         let (key, value) = (reader.value().ok()?, reader.value().ok()?);
         match text(key) {
-            Some("ts") => echo.ts = number(value).and_then(Number::unsigned),
+            Some("ts") => echo.ts = unsigned(value),
             Some("ats") => echo.ats = number(value).map(Number::float),
+            // What is no URI is as good as missing: there is no member to answer.
             Some("src") => echo.src = identity(value).map(UriRef::as_str),
             Some("dst") => echo.dst = identity(value).map(UriRef::as_str),
-            Some("c") => echo.cookie = number(value).and_then(Number::unsigned),
+            Some("c") => echo.cookie = unsigned(value),
             Some("clk") => echo.wants_clock = value == TRUE,
             _ => {}
         }
@@ -371,6 +373,10 @@ fn identity(value: &[u8]) -> Option<UriRef<'_>> {
 
 fn number(value: &[u8]) -> Option<Number> {
     next_number(&mut Reader::new(value))
+}
+
+fn unsigned(value: &[u8]) -> Option<u64> {
+    number(value)?.unsigned()
 }
 
 fn next_text<'a>(reader: &mut Reader<'a>) -> Option<&'a str> {

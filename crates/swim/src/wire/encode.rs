@@ -126,6 +126,7 @@ impl MessageBuilder {
         ttl: Option<u32>,
     ) -> bool {
         let before = self.items.len();
+        // Many messages have no statement at all, so room is made with the first.
         if before == 0 {
             self.items.reserve(self.limit.min(ITEMS_SIZE_USUAL));
         }
@@ -135,11 +136,14 @@ impl MessageBuilder {
             if ttl.is_some() { 5 } else { 4 },
         ));
         infallible(msgpack::write_str(out, uri));
-        infallible(msgpack::write_uint(out, claim.status.number().into()).map(drop));
-        infallible(msgpack::write_uint(out, claim.incarnation.get()).map(drop));
-        out.extend_from_slice(payload.map_or(NO_DATA, Payload::bytes));
+        infallible(msgpack::write_uint(out, claim.status.number().into()));
+        infallible(msgpack::write_uint(out, claim.incarnation.get()));
+        out.extend_from_slice(match payload {
+            Some(payload) => payload.bytes(),
+            None => NO_DATA,
+        });
         if let Some(ttl) = ttl {
-            infallible(msgpack::write_uint(out, ttl.into()).map(drop));
+            infallible(msgpack::write_uint(out, ttl.into()));
         }
         self.count += 1;
         let fits = self.size() <= self.limit;
@@ -174,7 +178,7 @@ impl MessageBuilder {
             return None;
         }
         self.head.reserve_exact(self.size() - self.head.len());
-        infallible(msgpack::write_array_len(&mut self.head, self.count).map(drop));
+        infallible(msgpack::write_array_len(&mut self.head, self.count));
         self.head.extend_from_slice(&self.items);
         self.head.extend_from_slice(self.tail);
         self.head.extend_from_slice(&self.trailer);
@@ -228,18 +232,21 @@ pub fn ack_data(ping: &[u8], answered: Micros) -> Vec<u8> {
     let Ok(Head::Map(count)) = reader.head() else {
         unreachable!("a decoded PING holds a map")
     };
-    let pairs: Vec<(&[u8], &[u8])> = (0..count)
-        .map_while(|_| Some((reader.value().ok()?, reader.value().ok()?)))
-        .filter(|(key, _value)| ![ATS, CLK].contains(key))
-        .collect();
-    let mut data = Vec::with_capacity(ping.len() + 16);
-    infallible(msgpack::write_map_len(&mut data, pairs.len() as u32 + 1));
-    data.extend(
-        pairs
-            .into_iter()
-            .flat_map(|(key, value)| [key, value])
-            .flatten(),
-    );
+    let mut pairs = Vec::with_capacity(ping.len());
+    let mut kept = 0;
+    for _ in 0..count {
+        let (Ok(key), Ok(value)) = (reader.value(), reader.value()) else {
+            break;
+        };
+        if key != ATS && key != CLK {
+            pairs.extend_from_slice(key);
+            pairs.extend_from_slice(value);
+            kept += 1;
+        }
+    }
+    let mut data = Vec::with_capacity(pairs.len() + 24);
+    infallible(msgpack::write_map_len(&mut data, kept + 1));
+    data.extend_from_slice(&pairs);
     data.extend_from_slice(ATS);
     infallible(msgpack::write_u64(&mut data, answered.0));
     data

@@ -39,7 +39,7 @@ impl Number {
 
     /// The same if it is not negative and fits.
     pub fn unsigned(self) -> Option<u64> {
-        self.integer().and_then(|integer| integer.try_into().ok())
+        self.integer()?.try_into().ok()
     }
 
     /// The nearest double.
@@ -174,10 +174,11 @@ impl<'a> Reader<'a> {
     }
 
     fn count<const N: usize>(&mut self) -> Result<usize, NotMsgpack> {
-        let digits = self.take_array::<N>()?;
-        Ok(digits
-            .into_iter()
-            .fold(0, |count, digit| count << 8 | usize::from(digit)))
+        let mut count = 0;
+        for digit in self.take_array::<N>()? {
+            count = count << 8 | usize::from(digit);
+        }
+        Ok(count)
     }
 
     fn take_counted<const N: usize>(&mut self) -> Result<&'a [u8], NotMsgpack> {
@@ -243,18 +244,22 @@ fn meaning_of_next(reader: &mut Reader<'_>, depth: usize) -> Result<u64, NotMsgp
         // A sum, since the order of pairs means nothing.
         Head::Map(pairs) => {
             let depth = deeper()?;
-            (0..pairs).try_fold(0_u64, |sum, _| {
+            let mut sum = 0_u64;
+            for _ in 0..pairs {
                 let key = meaning_of_next(reader, depth)?;
-                Ok(sum.wrapping_add(mix(key, meaning_of_next(reader, depth)?)))
-            })
+                sum = sum.wrapping_add(mix(key, meaning_of_next(reader, depth)?));
+            }
+            Ok(sum)
         }
         // To Lua an array is a table with the keys 1, 2, 3, …
         Head::Array(values) => {
             let depth = deeper()?;
-            (1..=values).try_fold(0_u64, |sum, index| {
+            let mut sum = 0_u64;
+            for index in 1..=values {
                 let key = meaning_of_number(Number::Integer(index as i128));
-                Ok(sum.wrapping_add(mix(key, meaning_of_next(reader, depth)?)))
-            })
+                sum = sum.wrapping_add(mix(key, meaning_of_next(reader, depth)?));
+            }
+            Ok(sum)
         }
     }
 }

@@ -16,10 +16,10 @@
 use rmp::encode as msgpack;
 
 use super::encode::infallible;
-use crate::identity::uri::{Uri, is_identity};
+use crate::identity::uri::Uri;
 use crate::security::seal::keyring::KeyId;
 use crate::table::digest::BUCKETS_MAX;
-use crate::wire::msgpack::{Head, NotMsgpack, Reader};
+use crate::wire::msgpack::{Head, Reader};
 
 /// What a native peer says to another.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -64,12 +64,16 @@ pub struct Buckets {
 impl Buckets {
     /// The buckets in which two lists of sums differ; `None` if they are not of one length.
     pub fn differing(one: &[u32], other: &[u32]) -> Option<Self> {
-        let mut bits = vec![0; one.len().div_ceil(8)];
-        let differ = one.iter().zip(other).map(|(one, other)| one != other);
-        for (index, _) in differ.enumerate().filter(|(_, differ)| *differ) {
-            bits[index / 8] |= 1 << (index % 8);
+        if one.len() != other.len() {
+            return None;
         }
-        (one.len() == other.len()).then_some(Self { bits })
+        let mut bits = vec![0; one.len().div_ceil(8)];
+        for index in 0..one.len() {
+            if one[index] != other[index] {
+                bits[index / 8] |= 1 << (index % 8);
+            }
+        }
+        Some(Self { bits })
     }
 
     /// How many there could be.
@@ -85,6 +89,8 @@ impl Buckets {
 
 /// How many sums a comparison may have: a power of two that fills whole bytes of bits.
 fn is_bucket_count(count: usize) -> bool {
+    // The buckets that are kept are folded onto so many, by the remainder of their index: so it has to
+    // divide their number, which is a power of two.
     count.is_power_of_two() && (8..=BUCKETS_MAX).contains(&count)
 }
 
@@ -92,13 +98,10 @@ impl Trailer {
     /// Its MessagePack.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(16);
-        let optional = [
-            self.digest.is_some(),
-            self.note.is_some(),
-            self.offers.is_some(),
-            !self.label.is_empty(),
-        ];
-        let keys = optional.into_iter().map(u32::from).sum();
+        let keys = u32::from(self.digest.is_some())
+            + u32::from(self.note.is_some())
+            + u32::from(self.offers.is_some())
+            + u32::from(!self.label.is_empty());
         infallible(msgpack::write_map_len(&mut out, keys));
         if let Some(digest) = self.digest {
             key(&mut out, 1);
@@ -114,7 +117,10 @@ impl Trailer {
             }
             Some(Extension::Compare(sums)) => {
                 key(&mut out, 3);
-                let bytes: Vec<u8> = sums.iter().flat_map(|sum| sum.to_be_bytes()).collect();
+                let mut bytes = Vec::with_capacity(4 * sums.len());
+                for sum in sums {
+                    bytes.extend(sum.to_be_bytes());
+                }
                 infallible(msgpack::write_bin(&mut out, &bytes));
             }
             Some(Extension::Differ { buckets, last }) => {
@@ -145,6 +151,7 @@ impl Trailer {
         let mut trailer = Self::default();
         for _ in 0..keys {
             let (key, value) = (reader.value().ok()?, reader.value().ok()?);
+            // A key of another type was damaged: no version has such.
             match unsigned(key)? {
                 1 => trailer.digest = unsigned(value),
                 2 => trailer.note = nack(value),
@@ -164,7 +171,7 @@ fn key(out: &mut Vec<u8>, key: u8) {
 }
 
 fn uint(out: &mut Vec<u8>, value: u64) {
-    infallible(msgpack::write_uint(out, value).map(drop));
+    infallible(msgpack::write_uint(out, value));
 }
 
 fn unsigned(value: &[u8]) -> Option<u64> {
@@ -191,12 +198,9 @@ fn nack(value: &[u8]) -> Option<Extension> {
     let Ok(Head::Text(dst)) = Reader::new(dst).head() else {
         return None;
     };
-    let dst = core::str::from_utf8(dst)
-        .ok()
-        .filter(|dst| is_identity(dst))?;
     Some(Extension::Nack {
         ts: unsigned(ts)?,
-        dst: Uri::from_wire(dst)?,
+        dst: Uri::from_wire(core::str::from_utf8(dst).ok()?)?,
     })
 }
 
@@ -208,7 +212,10 @@ fn compare(value: &[u8]) -> Option<Extension> {
         return None;
     };
     let sums: Vec<u32> = sums.iter().map(|sum| u32::from_be_bytes(*sum)).collect();
-    is_bucket_count(sums.len()).then_some(Extension::Compare(sums))
+    if !is_bucket_count(sums.len()) {
+        return None;
+    }
+    Some(Extension::Compare(sums))
 }
 
 fn differ(value: &[u8]) -> Option<Extension> {
@@ -217,30 +224,27 @@ fn differ(value: &[u8]) -> Option<Extension> {
         return None;
     };
     let count = usize::try_from(unsigned(count)?).ok()?;
-    let fits = is_bucket_count(count) && bits.len() * 8 == count;
-    let last = Reader::new(last).head() == Ok(Head::Bool(true));
-    fits.then(|| Extension::Differ {
+    if !is_bucket_count(count) || bits.len() * 8 != count {
+        return None;
+    }
+    Some(Extension::Differ {
         buckets: Buckets {
             bits: bits.to_vec(),
         },
-        last,
+        last: Reader::new(last).head() == Ok(Head::Bool(true)),
     })
 }
 
 fn array<const N: usize>(value: &[u8]) -> Option<[&[u8]; N]> {
     let mut reader = Reader::new(value);
-    let mut items = [&[][..]; N];
-    match reader.head() {
-        Ok(Head::Array(length)) if length == N => {}
-        _ => return None,
+    if reader.head() != Ok(Head::Array(N)) {
+        return None;
     }
-    let read = items
-        .iter_mut()
-        .try_for_each(|item| -> Result<(), NotMsgpack> {
-            *item = reader.value()?;
-            Ok(())
-        });
-    read.ok().map(|()| items)
+    let mut items = [&[][..]; N];
+    for item in &mut items {
+        *item = reader.value().ok()?;
+    }
+    Some(items)
 }
 
 #[cfg(test)]
