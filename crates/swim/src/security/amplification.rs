@@ -186,6 +186,7 @@ impl Amplification {
             return is_due;
         }
         if self.waiting.len() == WAITING_MAX {
+            // In turn, and not the oldest: a flood of new names is to cost no walk over all of them.
             let hand = self.hand % WAITING_MAX;
             self.hand = self.hand.wrapping_add(1);
             self.waiting.swap_remove_index(hand);
@@ -210,6 +211,7 @@ impl Amplification {
             is_newcomer,
             request: None,
         };
+        // A request from elsewhere may have been made by another in the name of the sender.
         if let Some(request) = request
             && self.now.since(request.since) < WAITING_TIME_MAX
             && request.source == source
@@ -232,6 +234,7 @@ pub struct Peers<'a> {
 impl Peers<'_> {
     /// Whether a datagram in the name of `sender` from `source` is its own, as far as can be told.
     fn is_validated_at(&self, sender: &Uri, source: SocketAddr) -> bool {
+        // In the local node's own name: then the answers come here, from wherever it was sent.
         self.me == Some(sender) || self.members.validated_at(sender) == Some(source)
     }
 }
@@ -259,6 +262,7 @@ impl Amplification {
 
     /// How many bytes a datagram to `to` may have now; `None` if there is no limit but its usual size.
     pub fn bytes_left(&self, to: &Uri, peers: Peers<'_>) -> Option<usize> {
+        // What the local node sends to itself is reflected to no other.
         if peers.me == Some(to) {
             return None;
         }
@@ -270,7 +274,8 @@ impl Amplification {
             }
             Cause::Unvalidated { .. } => Some(0),
             Cause::Others { .. } if self.is_validated(to, peers) => None,
-            Cause::Others { .. } => self.is_exhausted().then_some(0),
+            Cause::Others { .. } if self.is_exhausted() => Some(0),
+            Cause::Others { .. } => None,
         }
     }
 
@@ -298,6 +303,7 @@ impl Amplification {
     /// `sender` has answered from `source` with the cookie of a question that was sent to its URI.
     /// Returns what is to be done now, if it was waiting.
     pub fn validate(&mut self, sender: &Uri, source: SocketAddr) -> Option<Validated> {
+        // What is authenticated is not limited, and is not to become so by what it answers.
         if self.cause != Cause::Own {
             let validated = Some(sender.clone());
             self.cause = Cause::Others { validated };

@@ -49,10 +49,11 @@ impl Seal<'_> {
 
     /// By which others learn, from what is not authenticated, that the local node takes what is.
     pub fn offered_key(&self) -> Option<KeyId> {
+        // Either the old form alone is taken, or nothing is sent in it that could say so.
         if !self.is_changing() {
             return None;
         }
-        self.keys.sending().map(|key| key.id())
+        Some(self.keys.sending()?.id())
     }
 
     /// Whether the group is on the way from one form to the other.
@@ -62,6 +63,7 @@ impl Seal<'_> {
 
     /// The label that goes along with what is not authenticated.
     pub fn shown_label(&self) -> Vec<u8> {
+        // Without an old form all is authenticated, and the label with it: nothing need show it.
         if self.old_form().is_some() {
             self.label.to_vec()
         } else {

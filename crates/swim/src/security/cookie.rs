@@ -40,6 +40,7 @@ impl Cookies {
 
     /// The cookie of the question asked at `ts` about `dst`.
     pub fn make(&self, ts: u64, dst: &str, path: Path) -> u64 {
+        // The parts of one size first: what they are joined to can be taken apart in one way only.
         let path = [path as u8];
         self.0.code(&[&ts.to_be_bytes(), &path, dst.as_bytes()]) >> (u64::BITS - BITS)
     }
@@ -54,6 +55,7 @@ impl Cookies {
 
 /// Whether a question asked at `ts` is recent enough for its answer to validate an address.
 pub fn is_recent(ts: u64, wall: Micros) -> bool {
+    // In either direction: the clock may have been set back since.
     wall.0.abs_diff(ts) <= AGE_MAX.as_micros() as u64
 }
 

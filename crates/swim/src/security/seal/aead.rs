@@ -109,18 +109,18 @@ impl SealedHeader {
     const RESPONSE: u8 = 2;
 
     fn write(&self, out: &mut Vec<u8>) {
-        let parts = [
-            (Self::CHALLENGE, self.challenge.is_some()),
-            (Self::RESPONSE, self.response.is_some()),
-        ];
-        let there = parts.iter().filter(|(_, there)| *there);
-        out.push(there.fold(0, |parts, (part, _)| parts | part));
+        let start = out.len();
+        out.push(0);
         out.extend(self.to.to_be_bytes());
         if let Some(Challenge { of, code }) = self.challenge {
+            out[start] |= Self::CHALLENGE;
             out.extend(of.to_be_bytes());
             out.extend(code.to_be_bytes());
         }
-        out.extend(self.response.iter().flat_map(|code| code.to_be_bytes()));
+        if let Some(code) = self.response {
+            out[start] |= Self::RESPONSE;
+            out.extend(code.to_be_bytes());
+        }
     }
 
     /// Takes it off the message.
@@ -161,6 +161,8 @@ fn group(label: &[u8]) -> [u8; GROUP_SIZE] {
 }
 
 fn authenticated(header: &[u8], label: &[u8]) -> Vec<u8> {
+    // Headers are of one size, so no other header and label join to the same. The nonce need not be in it:
+    // the cipher authenticates that itself.
     [header, label].concat()
 }
 
@@ -208,20 +210,27 @@ pub fn open(
     label: &[u8],
     datagram: &[u8],
 ) -> Result<(Sealed, Vec<u8>), DropReason> {
-    let parts = datagram.split_first_chunk::<HEADER_SIZE>();
-    let (header, rest) = parts.ok_or(DropReason::NotSealed)?;
+    let Some((header, rest)) = datagram.split_first_chunk::<HEADER_SIZE>() else {
+        return Err(DropReason::NotSealed);
+    };
     let [MAGIC, VERSION, key_id @ .., _, _, _, _] = header else {
         return Err(DropReason::NotSealed);
     };
+    // Before the keys are tried: groups may share a key, and this is the better reason to name.
     if header[HEADER_SIZE - GROUP_SIZE..] != group(label) {
         return Err(DropReason::OtherGroup);
     }
-    let parts = rest.split_first_chunk::<NONCE_SIZE>();
-    let (nonce, encrypted) = parts.ok_or(DropReason::Forged)?;
+    let Some((nonce, encrypted)) = rest.split_first_chunk::<NONCE_SIZE>() else {
+        return Err(DropReason::Forged);
+    };
     let aad = authenticated(header, label);
     let id = KeyId(*key_id);
     let mut why = DropReason::UnknownKey;
-    for key in keys.iter().filter(|key| key.id() == id) {
+    for key in keys.iter() {
+        if key.id() != id {
+            continue;
+        }
+        // Another key may have the same id, which is short: so a failure is not the end.
         let payload = Payload {
             msg: encrypted,
             aad: &aad,

@@ -125,6 +125,8 @@ impl Keyring {
     /// Sends with this one from now on.
     pub fn use_to_send(&mut self, text: &[u8]) -> Result<(), BadKey> {
         let position = self.position(text)?;
+        // The others keep their order. The key used before comes next: in a rotation, it is the one that
+        // peers still send with, and datagrams of membership 2.x are tried with one key after the other.
         self.keys[..=position].rotate_right(1);
         Ok(())
     }
@@ -161,8 +163,12 @@ impl Keyring {
     }
 
     fn position(&self, text: &[u8]) -> Result<usize, BadKey> {
-        let position = self.keys.iter().position(|key| *key.text == text);
-        position.ok_or(BadKey::Unknown)
+        for (position, key) in self.keys.iter().enumerate() {
+            if *key.text == text {
+                return Ok(position);
+            }
+        }
+        Err(BadKey::Unknown)
     }
 }
 

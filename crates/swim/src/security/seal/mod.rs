@@ -103,7 +103,8 @@ impl Opened<'_> {
 /// Takes the checksum off a message in an old form, if it has one.
 fn without_checksum(plain: Cow<'_, [u8]>) -> Result<Opened<'_>, DropReason> {
     let size = match checked(&plain) {
-        Ok(bytes) => bytes.map(<[u8]>::len),
+        Ok(Some(bytes)) => Some(bytes.len()),
+        Ok(None) => None,
         Err(_) if is_message_alone(&plain) => None,
         Err(corrupt) => return Err(corrupt),
     };
@@ -127,13 +128,26 @@ fn without_checksum(plain: Cow<'_, [u8]>) -> Result<Opened<'_>, DropReason> {
 /// A native one that has swallowed its trailer, because of a flipped bit, has statements that make no
 /// sense.
 fn is_message_alone(plain: &[u8]) -> bool {
-    decode_first(plain).is_ok_and(|(message, rest)| rest.is_empty() && message.skipped == 0)
+    match decode_first(plain) {
+        Ok((message, rest)) => rest.is_empty() && message.skipped == 0,
+        Err(_) => false,
+    }
+}
+
+/// Whether these bytes are a message, or one that was changed on its way: that is no message any more, but
+/// shows that the key was the right one.
+fn was_message(plain: &[u8]) -> bool {
+    match decode(plain) {
+        Ok(_) | Err(DropReason::Corrupt) => true,
+        Err(_) => checked(plain) != Ok(None),
+    }
 }
 
 impl Seal<'_> {
     /// The form that is not authenticated, if there is one that the local node sends and takes.
     pub fn old_form(&self) -> Option<OldForm> {
         match self.cipher {
+            // The option may be set before there is a key.
             _ if self.keys.is_empty() => Some(OldForm::Plain),
             Cipher::PlainAndAead => Some(OldForm::Plain),
             Cipher::Cbc | Cipher::CbcAndAead => Some(OldForm::Cbc),
@@ -149,6 +163,7 @@ impl Seal<'_> {
     /// How large a message may be so that it has at most `size` bytes in any form the local node may
     /// send it in.
     pub fn capacity(&self, size: usize) -> usize {
+        // What is authenticated needs no checksum.
         let old = match self.old_form() {
             Some(OldForm::Cbc) => cbc::capacity(size).saturating_sub(CHECKSUM_SIZE),
             Some(OldForm::Plain) => size.saturating_sub(CHECKSUM_SIZE),
@@ -186,50 +201,55 @@ impl Seal<'_> {
 
     /// The message in a datagram.
     pub fn open<'d>(&self, datagram: &'d [u8]) -> Result<Opened<'d>, DropReason> {
-        let mut why = None;
+        let why = match self.open_aead(datagram) {
+            Ok(opened) => return Ok(opened),
+            Err(why) => why,
+        };
+        let has_the_looks = why != DropReason::NotSealed;
+        let plain = match self.old_form() {
+            None => return Err(why),
+            Some(OldForm::Plain) if has_the_looks => return Err(why),
+            Some(OldForm::Plain) => datagram.into(),
+            // What is encrypted looks like anything, so one in 65,536 begins like what is authenticated.
+            Some(OldForm::Cbc) => match self.open_cbc(datagram) {
+                Ok(plain) => plain,
+                Err(_) if has_the_looks => return Err(why),
+                Err(old) => return Err(old),
+            },
+        };
+        without_checksum(plain)
+    }
+
+    /// A datagram that is authenticated.
+    fn open_aead<'d>(&self, datagram: &'d [u8]) -> Result<Opened<'d>, DropReason> {
         if self.takes_aead() {
-            match aead::open(self.keys, self.label, datagram) {
-                Ok((sealed, plain)) => {
-                    return Ok(Opened {
-                        plain: plain.into(),
-                        sealed: Some(sealed),
-                        checked: true,
-                    });
-                }
-                Err(malformed) => why = Some(malformed),
-            }
+            let (sealed, plain) = aead::open(self.keys, self.label, datagram)?;
+            return Ok(Opened {
+                plain: plain.into(),
+                sealed: Some(sealed),
+                checked: true,
+            });
         }
         // A member that has gone ahead in a change of form is not to be taken for one with another key.
-        if !self.takes_aead() && aead::is_sealed(datagram) {
-            why = Some(DropReason::UnknownKey);
+        if aead::is_sealed(datagram) {
+            return Err(DropReason::UnknownKey);
         }
-        // What has the looks of it and is not right may still be in the old form, by chance.
-        let forged = why.filter(|why| *why != DropReason::NotSealed);
-        let plain = match self.old_form() {
-            None => Err(why.unwrap_or(DropReason::NotSealed)),
-            Some(OldForm::Plain) => forged.map_or(Ok(datagram.into()), Err),
-            Some(OldForm::Cbc) => self.open_cbc(datagram).map_err(|old| forged.unwrap_or(old)),
-        };
-        without_checksum(plain?)
+        Err(DropReason::NotSealed)
     }
 
     /// Tries one key after the other. A wrong one yields something every 256th time, but no message.
     fn open_cbc<'d>(&self, datagram: &'d [u8]) -> Result<Cow<'d, [u8]>, DropReason> {
-        let open = |key: &keyring::Key| cbc::open(key.block(), self.iv, datagram);
-        let mut opened = self.keys.iter().filter_map(open);
-        if self.keys.len() == 1 {
-            return opened
-                .next()
-                .map(Cow::Owned)
-                .ok_or(DropReason::Undecryptable);
+        for key in self.keys.iter() {
+            let Some(plain) = cbc::open(key.block(), self.iv, datagram) else {
+                continue;
+            };
+            // With one key there is nothing to choose: whether it was right is for the caller to find out,
+            // who decodes the message anyway.
+            if self.keys.len() == 1 || was_message(&plain) {
+                return Ok(plain.into());
+            }
         }
-        // One that was changed on its way is no message, but shows that this was the key.
-        let is_message = |plain: &Vec<u8>| match decode(plain) {
-            Ok(_) | Err(DropReason::Corrupt) => true,
-            Err(_) => checked(plain) != Ok(None),
-        };
-        let message = opened.find(is_message);
-        message.map(Cow::Owned).ok_or(DropReason::Undecryptable)
+        Err(DropReason::Undecryptable)
     }
 }
 

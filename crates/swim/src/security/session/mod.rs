@@ -121,6 +121,7 @@ impl Sessions {
             own: rng.random(),
             sent: 0,
             salt: rng.random(),
+            // Counters begin with 1: all of them are yet to come.
             heard_myself: Window::after(0),
             secret,
             generation: 0,
@@ -172,8 +173,11 @@ impl Sessions {
 
     /// Whether `sender` has shown that it lives now, with the session that it has now.
     pub fn is_confirmed(&self, sender: &Uri, stamp: PacketNumber) -> bool {
-        let peer = self.confirmed.get(sender);
-        stamp.session == self.own || peer.is_some_and(|peer| peer.session == stamp.session)
+        match self.confirmed.get(sender) {
+            _ if stamp.session == self.own => true,
+            Some(peer) => stamp.session == peer.session,
+            None => false,
+        }
     }
 
     /// What to make of a datagram of `sender` that is meant for the local node.
@@ -185,30 +189,39 @@ impl Sessions {
         members: usize,
         now: Now,
     ) -> Freshness {
-        let PacketNumber {
-            session, counter, ..
-        } = stamp;
         self.recipients.age(now.monotonic);
         self.heard += 1;
-        let peer = self.confirmed.get_mut(sender);
-        let window = if session == self.own {
-            Some(&mut self.heard_myself)
-        } else {
-            peer.filter(|peer| peer.session == session).map(|peer| {
-                peer.heard = self.heard;
-                &mut peer.window
-            })
-        };
-        match window.map(|window| window.admit(counter)) {
-            Some(true) => Freshness::Fresh,
-            Some(false) => Freshness::Replayed,
-            None if !self.is_answered(&session, response, now) => Freshness::Unconfirmed,
-            None if self.is_retired(&session) => Freshness::Replayed,
-            None => {
-                self.confirm(sender, stamp, members, now);
+        if let Some(window) = self.window_of(sender, &stamp.session) {
+            return if window.admit(stamp.counter) {
                 Freshness::Fresh
-            }
+            } else {
+                Freshness::Replayed
+            };
         }
+        if !self.is_answered(&stamp.session, response, now) {
+            return Freshness::Unconfirmed;
+        }
+        // The answer that confirmed it may have been recorded, and the challenge is still valid.
+        if self.is_retired(&stamp.session) {
+            return Freshness::Replayed;
+        }
+        self.confirm(sender, stamp, members, now);
+        Freshness::Fresh
+    }
+
+    /// Which datagrams of a session that is confirmed have come.
+    fn window_of(&mut self, sender: &Uri, session: &SessionId) -> Option<&mut Window> {
+        // A broadcast comes back, and so does what is sent to another name of the local node. It needs no
+        // challenge to know that it lives itself.
+        if *session == self.own {
+            return Some(&mut self.heard_myself);
+        }
+        let peer = self.confirmed.get_mut(sender)?;
+        if peer.session != *session {
+            return None;
+        }
+        peer.heard = self.heard;
+        Some(&mut peer.window)
     }
 
     /// A challenge for a session that is not confirmed and has sent something to the address `to`,
@@ -227,9 +240,12 @@ impl Sessions {
             .pop_front_if(|(_, _, at)| !waits(*at))
             .is_some()
         {}
-        let same = |(known, answered, _): &(_, _, _)| known == session && *answered == answers;
-        let recently = self.challenged.iter().any(same);
-        if recently || self.challenged.len() == CHALLENGES_MAX {
+        for (challenged, answered, _at) in &self.challenged {
+            if challenged == session && *answered == answers {
+                return None;
+            }
+        }
+        if self.challenged.len() == CHALLENGES_MAX {
             return None;
         }
         self.challenged
@@ -261,7 +277,10 @@ impl Sessions {
         };
         let is_broadcast = self.broadcast == Some(of);
         let may_be_alias = !self.confirmed.contains_key(to) && !leads_elsewhere;
-        (to == challenger || is_broadcast || may_be_alias).then_some(code)
+        if to != challenger && !is_broadcast && !may_be_alias {
+            return None;
+        }
+        Some(code)
     }
 
     /// What to answer to a challenge of a peer that has just been believed: that is safe, for it has
@@ -269,8 +288,8 @@ impl Sessions {
     /// session.
     pub fn response_to_peer(&self, challenge: Option<Challenge>, peer: &Uri) -> Option<u64> {
         let Challenge { of, code } = challenge?;
-        let mine = of == mark(&self.own, address(peer)) || self.recipients.get(of).is_some();
-        mine.then_some(code)
+        let is_mine = of == mark(&self.own, address(peer)) || self.recipients.get(of).is_some();
+        is_mine.then_some(code)
     }
 
     /// Remembers a ping, in case its recipient does not believe it yet.
@@ -289,7 +308,8 @@ impl Sessions {
     /// The last ping to `to` that is remembered.
     pub fn take_ping(&mut self, to: &Uri) -> Option<Vec<u8>> {
         let last = self.pings.iter().rposition(|(known, _)| known == to)?;
-        self.pings.remove(last).map(|(_, data)| data)
+        let (_to, data) = self.pings.remove(last)?;
+        Some(data)
     }
 
     /// Whether there are no more than there may be; for audits.
@@ -308,12 +328,13 @@ impl Sessions {
     }
 
     fn is_answered(&self, session: &SessionId, response: Option<u64>, now: Now) -> bool {
-        let epochs = [Some(epoch(now)), epoch(now).checked_sub(1)];
-        let mut codes = epochs
-            .into_iter()
-            .flatten()
-            .map(|epoch| self.code(session, epoch));
-        response.is_some_and(|response| codes.any(|code| code == response))
+        let Some(response) = response else {
+            return false;
+        };
+        let epoch = epoch(now);
+        // What was sent at the end of the last epoch is answered in this one.
+        response == self.code(session, epoch)
+            || epoch > 0 && response == self.code(session, epoch - 1)
     }
 
     fn is_retired(&self, session: &SessionId) -> bool {
@@ -338,10 +359,14 @@ impl Sessions {
     /// choose.
     fn retire_one(&mut self, now: Now) {
         let start = self.code(&self.own, self.heard) as usize;
-        let places = (0..8).map(|step| start.wrapping_add(step) % self.confirmed.len());
-        let oldest = places.min_by_key(|place| self.confirmed[*place].heard);
-        let forgotten = oldest.and_then(|place| self.confirmed.swap_remove_index(place));
-        if let Some((_, peer)) = forgotten {
+        let mut oldest = start % self.confirmed.len();
+        for step in 1..8 {
+            let place = start.wrapping_add(step) % self.confirmed.len();
+            if self.confirmed[place].heard < self.confirmed[oldest].heard {
+                oldest = place;
+            }
+        }
+        if let Some((_uri, peer)) = self.confirmed.swap_remove_index(oldest) {
             self.retire(peer.session, now);
         }
     }

@@ -16,6 +16,7 @@ pub struct Window {
 impl Window {
     /// One that takes what is after `counter` and nothing before.
     pub const fn after(counter: u64) -> Self {
+        // All that is older counts as seen, and of the block of `counter` what is up to it.
         let mut seen = [u64::MAX; BLOCKS as usize];
         seen[(counter / BLOCK_BITS % BLOCKS) as usize] =
             u64::MAX >> (BLOCK_BITS - 1 - counter % BLOCK_BITS);
@@ -30,11 +31,13 @@ impl Window {
     pub fn admit(&mut self, counter: u64) -> bool {
         let (newest, block) = (self.newest / BLOCK_BITS, counter / BLOCK_BITS);
         if counter > self.newest {
+            // A jump may be longer than the window, which need not be emptied more than once.
             for skipped in (newest + 1..=block).take(BLOCKS as usize) {
                 self.seen[(skipped % BLOCKS) as usize] = 0;
             }
             self.newest = counter;
         } else if newest - block >= BLOCKS {
+            // Its place has been given to another block: whether it has come cannot be told.
             return false;
         }
         let seen = &mut self.seen[(block % BLOCKS) as usize];
