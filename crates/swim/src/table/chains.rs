@@ -82,8 +82,10 @@ impl<T: Copy + Default> Chains<T> {
 
     /// The places of a list and their values, from the last one on.
     pub fn backwards(&self, list: usize) -> impl Iterator<Item = (MemberIndex, T)> {
-        let last = self.ends.get(list).map(|ends| ends.last);
-        let mut next = last.unwrap_or(NONE);
+        let mut next = match self.ends.get(list) {
+            Some(ends) => ends.last,
+            None => NONE,
+        };
         core::iter::from_fn(move || {
             let place = next;
             let link = self.link(place)?;
@@ -158,8 +160,10 @@ impl<T: Copy + Default> Chains<T> {
     }
 
     fn link(&self, place: MemberIndex) -> Option<&Link<T>> {
-        let link = self.links.get(place as usize);
-        link.filter(|link| link.before != UNLISTED)
+        match self.links.get(place as usize) {
+            Some(link) if link.before != UNLISTED => Some(link),
+            _ => None,
+        }
     }
 
     fn unlink(&mut self, place: MemberIndex) -> Option<Link<T>> {

@@ -96,11 +96,10 @@ impl Changelog {
         self.version += 1;
         self.news = self.version;
         self.removals.push_back((self.version, uri));
-        if self.removals.len() > REMOVALS_MAX {
-            self.horizon = self
-                .removals
-                .pop_front()
-                .map_or(0, |(version, _uri)| version);
+        if self.removals.len() > REMOVALS_MAX
+            && let Some((version, _uri)) = self.removals.pop_front()
+        {
+            self.horizon = version;
         }
     }
 
@@ -112,6 +111,7 @@ impl Changelog {
 
     /// Notes that every member is gone.
     pub fn clear(&mut self) {
+        // The numbers go on, so that a reader of the old ones is behind the horizon, and starts over.
         let version = self.version + 1;
         *self = Self {
             version,

@@ -59,7 +59,10 @@ impl Members {
         let missed = self
             .changelog()
             .news_since(version, count.saturating_add(1));
-        (!missed.reset).then(|| self.first_part(missed, self.news(), count))
+        if missed.reset {
+            return None;
+        }
+        Some(self.first_part(missed, self.news(), count))
     }
 
     /// The first `count` changes, of which `missed` has one more if there is one.
@@ -78,7 +81,10 @@ impl Members {
                 part.reached = last;
                 break;
             }
-            let next_touched = touched.peek().map_or(u64::MAX, |(number, _)| *number);
+            let next_touched = match touched.peek() {
+                Some((number, _place)) => *number,
+                None => u64::MAX,
+            };
             if let Some((number, uri)) = removed.next_if(|(number, _)| *number < next_touched) {
                 part.gone.push(uri);
                 last = number;

@@ -112,14 +112,20 @@ impl Catalog {
     /// Whether these are all the records that there are, each of them where its card says.
     fn is_sound<'m>(&self, records: impl ExactSizeIterator<Item = &'m Member>) -> bool {
         let count: usize = self.buckets.iter().map(Vec::len).sum();
-        let is_there = |(place, record): (usize, &Member)| {
+        if count != records.len() {
+            return false;
+        }
+        for (place, record) in records.enumerate() {
             let card = self.cards[place];
             let bucket = &self.buckets[card.bucket()];
-            card.uri == hash_of(&record.uri)
-                && card.fingerprint == fingerprint(card.uri, record)
-                && bucket.get(card.position as usize) == Some(&(place as MemberIndex))
-        };
-        count == records.len() && records.enumerate().all(is_there)
+            if card.uri != hash_of(&record.uri)
+                || card.fingerprint != fingerprint(card.uri, record)
+                || bucket.get(card.position as usize) != Some(&(place as MemberIndex))
+            {
+                return false;
+            }
+        }
+        true
     }
 }
 
@@ -204,14 +210,17 @@ impl Digest {
         members: impl ExactSizeIterator<Item = &'m Member>,
         tombstones: impl ExactSizeIterator<Item = &'m Member>,
     ) -> bool {
-        let cards = self.members.cards.iter().chain(&self.tombstones.cards);
-        let total = cards.fold(0_u64, |sum, card| sum.wrapping_add(card.fingerprint));
+        let mut total = 0_u64;
+        for card in self.members.cards.iter().chain(&self.tombstones.cards) {
+            total = total.wrapping_add(card.fingerprint);
+        }
         total == self.total
             && self.members.is_sound(members)
             && self.tombstones.is_sound(tombstones)
     }
 }
 
+// Without a key: peers have to come to the same buckets.
 fn hash_of(uri: &str) -> u64 {
     xxh3_64(uri.as_bytes())
 }
@@ -229,9 +238,11 @@ fn fingerprint(uri: u64, member: &Member) -> u64 {
         Status::Suspect => Status::Alive,
         status => status,
     };
-    let payload = member
-        .current_payload()
-        .map_or(0, |payload| payload.semantic_hash().wrapping_add(1));
+    let payload = match member.current_payload() {
+        // One more, so that a payload whose hash is 0 is told from none.
+        Some(payload) => payload.semantic_hash().wrapping_add(1),
+        None => 0,
+    };
     let claim = mix(member.claim.incarnation.get(), settled.number().into());
     mix(mix(uri, claim), payload)
 }

@@ -64,7 +64,9 @@ impl ExpiryQueue {
 
     /// Takes one of which it has been so for `timeout`.
     pub fn pop_expired(&mut self, timeout: Duration, now: Micros) -> Option<MemberIndex> {
-        self.next(timeout).filter(|deadline| *deadline <= now)?;
+        if self.next(timeout)? > now {
+            return None;
+        }
         let place = self.since.first(ALL)?;
         self.stop(place);
         Some(place)

@@ -90,19 +90,20 @@ impl Member {
     /// The payload, if it is known to be that of the present incarnation: only then may others be
     /// told of it.
     pub fn current_payload(&self) -> Option<&Payload> {
-        self.payload
-            .as_ref()
-            .filter(|_| self.payload_of == self.claim.incarnation)
+        if self.payload_of != self.claim.incarnation {
+            return None;
+        }
+        self.payload.as_ref()
     }
 }
 
 /// The payload that was sent; not copied when it is the one that is `known`.
 pub(crate) fn admit(sent: Option<&[u8]>, known: Option<&Payload>) -> Option<Payload> {
     let sent = sent?;
-    known
-        .filter(|known| known.bytes() == sent)
-        .cloned()
-        .or_else(|| Payload::new(sent).ok())
+    match known {
+        Some(known) if known.bytes() == sent => Some(known.clone()),
+        _ => Payload::new(sent).ok(),
+    }
 }
 
 /// The payload of an event that is no news otherwise, if it is to be taken all the same.
@@ -118,5 +119,6 @@ pub(crate) fn better_payload(event: &Event<'_>, member: &Member) -> Option<Paylo
     if member.claim.status <= Status::Suspect {
         return None;
     }
-    admit(event.payload, Some(known)).filter(|sent| sent.semantic_hash() > known.semantic_hash())
+    let sent = admit(event.payload, Some(known))?;
+    (sent.semantic_hash() > known.semantic_hash()).then_some(sent)
 }

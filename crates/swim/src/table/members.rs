@@ -1,9 +1,5 @@
 //! The table: all members that were heard of, and the rounds in which they are probed.
 
-use crate::table::index::MemberIndex;
-use crate::table::index::member_index;
-use crate::table::member::admit;
-use crate::table::member::better_payload;
 use indexmap::map::Entry;
 use rand::rngs::StdRng;
 
@@ -14,7 +10,8 @@ use crate::table::changelog::Changelog;
 use crate::table::claim::{Claim, Status};
 use crate::table::digest::Digest;
 use crate::table::expiry_queue::ExpiryQueue;
-use crate::table::member::Member;
+use crate::table::index::{MemberIndex, member_index};
+use crate::table::member::{Member, admit, better_payload};
 use crate::table::payload::Payload;
 use crate::table::probe_order::ProbeOrder;
 use crate::table::tombstones::Tombstones;
@@ -100,7 +97,7 @@ impl Members {
 
     /// What is held of `uri`.
     pub fn claim(&self, uri: &str) -> Option<Claim> {
-        self.get(uri).map(|member| member.claim)
+        Some(self.get(uri)?.claim)
     }
 
     /// How many there are.
@@ -346,7 +343,7 @@ impl Members {
 
     /// Where in the table `uri` is.
     pub fn place_of(&self, uri: &str) -> Option<MemberIndex> {
-        self.table.get_index_of(uri).map(member_index)
+        Some(member_index(self.table.get_index_of(uri)?))
     }
 
     /// The member at this place of the table.
@@ -361,7 +358,8 @@ impl Members {
 
     /// The next of the alive and suspect members to be probed.
     pub fn next_live(&mut self, rng: &mut StdRng) -> Option<Uri> {
-        self.live.take(rng).map(|place| self.at(place).uri.clone())
+        let place = self.live.take(rng)?;
+        Some(self.at(place).uri.clone())
     }
 
     /// How many dead and non-decryptable members are probed in turn.
@@ -383,13 +381,14 @@ impl Members {
         rng: &mut StdRng,
         suitable: impl Fn(&Member) -> bool,
     ) -> Vec<Uri> {
-        let places = self
+        let mut uris = Vec::new();
+        for place in self
             .live
-            .sample(count, rng, |place| suitable(self.at(place)));
-        places
-            .into_iter()
-            .map(|place| self.at(place).uri.clone())
-            .collect()
+            .sample(count, rng, |place| suitable(self.at(place)))
+        {
+            uris.push(self.at(place).uri.clone());
+        }
+        uris
     }
 }
 

@@ -30,13 +30,17 @@ impl Members {
 
     /// What probes of `uri` have come to, to be added to.
     pub fn evidence(&mut self, uri: &str) -> Option<&mut ProbeHistory> {
-        self.table.get_mut(uri).map(|member| &mut member.evidence)
+        Some(&mut self.table.get_mut(uri)?.evidence)
     }
 
     /// From where `uri`, if it is live, has answered a question with its cookie.
     pub fn validated_at(&self, uri: &str) -> Option<SocketAddr> {
         let member = self.get(uri)?;
-        member.validated.filter(|_| member.claim.status.is_live())
+        // The address of a member that is gone may belong to another machine by now.
+        if !member.claim.status.is_live() {
+            return None;
+        }
+        member.validated
     }
 
     /// Notes that `uri` has answered a question from `source`, with its cookie.
@@ -66,8 +70,10 @@ impl Members {
 
     /// Whether the last datagram of `uri` was one of a peer on membership 2.x.
     pub fn is_legacy(&self, uri: &str) -> bool {
-        self.get(uri)
-            .is_some_and(|member| member.dialect == Dialect::Legacy)
+        match self.get(uri) {
+            Some(member) => member.dialect == Dialect::Legacy,
+            None => false,
+        }
     }
 
     /// Notes what the last datagram of `uri` shows it to be.

@@ -82,12 +82,17 @@ impl ProbeOrder {
         suitable: impl Fn(MemberIndex) -> bool,
     ) -> Vec<MemberIndex> {
         let looks = (4 * (count + 2)).min(self.order.len());
-        rand::seq::index::sample(rng, self.order.len(), looks)
-            .into_iter()
-            .map(|position| self.order[position])
-            .filter(|member| suitable(*member))
-            .take(count)
-            .collect()
+        let mut chosen = Vec::new();
+        for position in rand::seq::index::sample(rng, self.order.len(), looks) {
+            if chosen.len() == count {
+                break;
+            }
+            let member = self.order[position];
+            if suitable(member) {
+                chosen.push(member);
+            }
+        }
+        chosen
     }
 
     /// All of them, in no order that means anything.
@@ -101,10 +106,10 @@ impl ProbeOrder {
     }
 
     fn position(&self, member: MemberIndex) -> Option<usize> {
-        let position = self.positions.get(member as usize).copied();
-        position
-            .filter(|position| *position != NOWHERE)
-            .map(|position| position as usize)
+        match self.positions.get(member as usize) {
+            None | Some(&NOWHERE) => None,
+            Some(position) => Some(*position as usize),
+        }
     }
 
     fn swap(&mut self, one: usize, other: usize) {

@@ -113,7 +113,10 @@ pub fn check(payload: &[u8]) -> Result<(), Flaw> {
         values: 0,
         tables: 0,
     };
-    check.payload().map_err(|why| Flaw { why, at: check.at })
+    match check.payload() {
+        Ok(()) => Ok(()),
+        Err(why) => Err(Flaw { why, at: check.at }),
+    }
 }
 
 struct Check<'a> {
@@ -132,6 +135,7 @@ impl Check<'_> {
             return Err(Unfit::NotATable);
         }
         self.value(head, NESTING_MAX)?;
+        // What follows is wrong with the whole, and not with the value that was looked at last.
         self.at = 0;
         if self.reader.rest().is_empty() {
             Ok(())
@@ -146,6 +150,7 @@ impl Check<'_> {
             Head::Map(pairs) => {
                 let (depth, table) = (self.enter(depth)?, self.at);
                 for _ in 0..pairs {
+                    // A wrong key has no path of its own: the table that it is in is named.
                     self.at = table;
                     self.key()?;
                     self.next_value(depth)?;
@@ -163,7 +168,7 @@ impl Check<'_> {
                 self.count_value()?;
                 match extension::check(kind, body) {
                     Body::Harmless => Ok(()),
-                    Body::DropReason => Err(Unfit::Body(extension::name(kind))),
+                    Body::Harmful => Err(Unfit::Body(extension::name(kind))),
                     Body::Unknown => Err(Unfit::Type(extension::name(kind))),
                 }
             }
@@ -207,9 +212,10 @@ impl Check<'_> {
 /// Whether json encodes such a key: as an integer of 64 bits.
 fn is_whole(number: Number) -> bool {
     let bounds = i128::from(i64::MIN)..=i128::from(u64::MAX);
-    number
-        .integer()
-        .is_some_and(|integer| bounds.contains(&integer))
+    match number.integer() {
+        Some(integer) => bounds.contains(&integer),
+        None => false,
+    }
 }
 
 /// What a Lua programmer calls it.
@@ -261,12 +267,11 @@ fn find(
             Head::Map(_) => part_of_path(reader.head()?),
             _array => format!("[{index}]"),
         };
-        let end = {
-            let mut ahead = reader.clone();
+        let mut ahead = reader.clone();
+        let end = match ahead.value() {
+            Ok(_) => size - ahead.rest().len(),
             // The last one is not skipped: it may be what is cut short.
-            ahead
-                .value()
-                .map_or(usize::MAX, |_| size - ahead.rest().len())
+            Err(NotMsgpack) => usize::MAX,
         };
         if at < end {
             path.push_str(&part);

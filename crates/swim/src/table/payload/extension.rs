@@ -24,7 +24,7 @@ pub enum Body {
     /// Every Tarantool that knows the extension reads it, and gets a plain struct.
     Harmless,
     /// Some Tarantool does not read it, or not safely.
-    DropReason,
+    Harmful,
     /// The extension is not one of those that are looked into.
     Unknown,
 }
@@ -56,7 +56,7 @@ pub fn check(kind: i8, body: &[u8]) -> Body {
     if harmless {
         Body::Harmless
     } else {
-        Body::DropReason
+        Body::Harmful
     }
 }
 
@@ -78,12 +78,24 @@ fn is_decimal(body: &[u8]) -> bool {
     if digits.len() > DIGITS_MAX / 2 {
         return false;
     }
-    let halves = digits.iter().flat_map(|byte| [byte >> 4, byte & 0x0f]);
-    let halves = halves.chain([last >> 4]);
-    if halves.clone().any(|digit| digit > 9) || last & 0x0f < 10 {
+    let mut halves = Vec::with_capacity(2 * digits.len() + 1);
+    for byte in digits {
+        halves.extend([byte >> 4, byte & 0x0f]);
+    }
+    halves.push(last >> 4);
+    let mut significant = 0;
+    for digit in halves {
+        if digit > 9 {
+            return false;
+        }
+        // Leading zeros do not count.
+        if digit > 0 || significant > 0 {
+            significant += 1;
+        }
+    }
+    if last & 0x0f < 10 {
         return false;
     }
-    let significant = halves.skip_while(|digit| *digit == 0).count();
     let most = DIGITS_MAX as i128;
     // Zeros before the point count as digits where the scale is negative.
     significant <= DIGITS_MAX
@@ -160,8 +172,10 @@ fn is_time_zone(index: i16) -> bool {
     let Ok(index) = usize::try_from(index) else {
         return false;
     };
-    let bits = TIME_ZONES.get(index / 64);
-    index == 0 || bits.is_some_and(|bits| bits >> (index % 64) & 1 == 1)
+    let Some(bits) = TIME_ZONES.get(index / 64) else {
+        return false;
+    };
+    index == 0 || bits >> (index % 64) & 1 == 1
 }
 
 /// Of an interval: year, month, week, day, hour, minute, second, nanosecond, adjust.
@@ -211,7 +225,7 @@ mod tests {
             assert_eq!(check(kind, body), Body::Harmless, "{body:x?}");
         }
         for body in malformed {
-            assert_eq!(check(kind, body), Body::DropReason, "{body:x?}");
+            assert_eq!(check(kind, body), Body::Harmful, "{body:x?}");
         }
     }
 

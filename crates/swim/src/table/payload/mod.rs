@@ -55,9 +55,10 @@ impl Payload {
         if *self.bytes == *bytes {
             return None;
         }
-        semantic_hash(bytes)
-            .ok()
-            .filter(|other| *other != self.semantic_hash)
+        match semantic_hash(bytes) {
+            Ok(other) if other != self.semantic_hash => Some(other),
+            _ => None,
+        }
     }
 }
 
