@@ -56,11 +56,12 @@ impl AppPings {
 
     /// What has become of a probe; `None` when it is forgotten.
     pub fn outcome(&self, id: PingId) -> Option<PingOutcome> {
-        self.asked.get(&id).map(|asked| asked.outcome)
+        Some(self.asked.get(&id)?.outcome)
     }
 
     /// Forgets a probe.
     pub fn forget(&mut self, id: PingId) {
+        // In the order of their ages, by which room is made.
         self.asked.shift_remove(&id);
     }
 
@@ -76,9 +77,12 @@ impl AppPings {
 
     /// Whether a user waits for an answer of `uri`.
     pub fn waits_for(&self, uri: &Uri) -> bool {
-        let waiting =
-            |asked: &Asked| asked.outcome == PingOutcome::Waiting && asked.question.dst == *uri;
-        self.asked.values().any(waiting)
+        for asked in self.asked.values() {
+            if asked.outcome == PingOutcome::Waiting && asked.question.dst == *uri {
+                return true;
+            }
+        }
+        false
     }
 
     /// What is asked.
@@ -89,15 +93,25 @@ impl AppPings {
     /// Remembers a question, and says by what its outcome is found.
     pub fn remember(&mut self, question: Question) -> PingId {
         if self.asked.len() == ASKED_MAX {
-            let decided = |asked: &Asked| asked.outcome != PingOutcome::Waiting;
-            let decided = self.asked.values().position(decided);
-            self.asked.shift_remove_index(decided.unwrap_or(0));
+            self.make_room();
         }
         self.ids += 1;
         let id = PingId(self.ids);
         let outcome = PingOutcome::Waiting;
         self.asked.insert(id, Asked { question, outcome });
         id
+    }
+
+    fn make_room(&mut self) {
+        // The oldest, unless one is decided.
+        let mut least_missed = 0;
+        for (index, asked) in self.asked.values().enumerate() {
+            if asked.outcome != PingOutcome::Waiting {
+                least_missed = index;
+                break;
+            }
+        }
+        self.asked.shift_remove_index(least_missed);
     }
 
     /// An answer came: says how many probes it decides.
@@ -115,9 +129,11 @@ impl AppPings {
 
     fn decide(&mut self, outcome: PingOutcome, applies: impl Fn(&Asked) -> bool) -> u64 {
         let mut decided = 0;
-        for asked in self.asked.values_mut().filter(|asked| applies(asked)) {
-            asked.outcome = outcome;
-            decided += 1;
+        for asked in self.asked.values_mut() {
+            if applies(asked) {
+                asked.outcome = outcome;
+                decided += 1;
+            }
         }
         self.decided += decided;
         decided

@@ -66,6 +66,7 @@ impl ClockReading {
         if !has_room || wait.is_zero() || now.since(read) <= READING_AGE_MAX {
             return None;
         }
+        // One reading answers all that wait.
         self.requested |= self.waiting.is_empty();
         self.waiting.push(ping());
         Some(now + wait)

@@ -68,6 +68,7 @@ impl IndirectPings {
         if self.accepted == PINGS_MAX {
             return false;
         }
+        // By the URI that the sender gives itself: one that changes it meets the limit for all.
         let count = self.by_sender.entry(sender.clone()).or_default();
         *count += 1;
         if *count > PER_SENDER_MAX {
@@ -91,16 +92,18 @@ impl IndirectPings {
             && ping.dst == dst
         {
             let ping = ping.clone();
-            let sender = self.recent.remove(&ping);
-            ended.extend(ping.ts.zip(sender));
+            if let (Some(ts), Some(sender)) = (ping.ts, self.recent.remove(&ping)) {
+                ended.push((ts, sender));
+            }
         }
         ended
     }
 
     /// Whether there are no more than there may be; for audits.
     pub fn is_bounded(&self) -> bool {
-        let sizes = [self.recent.len(), self.older.len(), self.by_sender.len()];
-        sizes.into_iter().all(|size| size <= PINGS_MAX)
+        self.recent.len() <= PINGS_MAX
+            && self.older.len() <= PINGS_MAX
+            && self.by_sender.len() <= PINGS_MAX
     }
 
     /// Whether an answer belongs to a ping that was forwarded lately.

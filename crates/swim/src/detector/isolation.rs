@@ -29,7 +29,10 @@ impl Isolation {
 
     /// A probe that began at `began` has failed. Returns whether the local node is isolated from now on.
     pub fn note_failed_probe(&mut self, began: Micros) -> bool {
-        if self.last.is_some_and(|last| last >= began) {
+        // Something was received since then: so it is the member that does not answer.
+        if let Some(last) = self.last
+            && last >= began
+        {
             return false;
         }
         self.silent_probes += 1;

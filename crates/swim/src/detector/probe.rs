@@ -66,8 +66,10 @@ impl Prober {
 
     /// Whether `uri` owes the local node an answer that others would have given by now.
     pub fn waits_for(&self, uri: &Uri) -> bool {
-        let probe = self.round.as_ref();
-        probe.is_some_and(|probe| probe.overdue && probe.question.dst == *uri)
+        match &self.round {
+            Some(probe) => probe.overdue && probe.question.dst == *uri,
+            None => false,
+        }
     }
 
     /// The questions in flight.

@@ -42,6 +42,7 @@ impl ProbeHistory {
     /// One more probe was decided.
     pub fn note(&mut self, answer: Answer, now: Micros) {
         for weight in &mut self.weights {
+            // Rounded up, or the weight of a single probe would never get to 0.
             *weight -= weight.div_ceil(FADING);
         }
         self.weights[answer as usize] += WEIGHT;
@@ -67,8 +68,11 @@ impl ProbeHistory {
 
     /// Of how many probes this is: at most 8, the older ones counting for less.
     pub fn probes(&self) -> f32 {
-        let weights = self.weights.into_iter().map(f32::from);
-        weights.sum::<f32>() / f32::from(WEIGHT)
+        let mut sum = 0.0;
+        for weight in self.weights {
+            sum += f32::from(weight);
+        }
+        sum / f32::from(WEIGHT)
     }
 
     /// Which part of the probes, from 0 to 1, has come to that.
@@ -83,7 +87,10 @@ impl ProbeHistory {
 
     /// How long ago it has answered last.
     pub fn silence(&self, now: Micros) -> Option<Duration> {
-        (self.answered > Micros(0)).then(|| now.since(self.answered))
+        if self.answered == Micros(0) {
+            return None;
+        }
+        Some(now.since(self.answered))
     }
 }
 

@@ -27,6 +27,7 @@ impl RoundTrip {
             variation,
         }) = earlier
         else {
+            // Half of it as the variation (RFC 6298, 2.2): after one answer, wait for three times as long.
             return Self {
                 smoothed: took,
                 variation: took / 2.0,
