@@ -212,28 +212,34 @@ impl Config {
         let field = self.field(name).ok_or(BadOption::Unknown)?;
         match (field, setting) {
             (Field::Period(duration), Setting::Number(seconds)) => {
-                *duration = wait(seconds)
-                    .filter(|wait| *wait >= PERIOD_MIN)
-                    .ok_or(BadOption::Period)?;
+                *duration = match wait(seconds) {
+                    Some(period) if period >= PERIOD_MIN => period,
+                    _ => return Err(BadOption::Period),
+                };
             }
             (Field::Wait(duration), Setting::Number(seconds)) => {
                 *duration = wait(seconds).ok_or(BadOption::Wait)?;
             }
             (Field::Stall(duration), Setting::Number(seconds)) => {
-                *duration = wait(seconds)
-                    .filter(|wait| wait.is_zero() || *wait >= STALL_MIN)
-                    .ok_or(BadOption::Stall)?;
+                *duration = match wait(seconds) {
+                    Some(stall) if stall.is_zero() || stall >= STALL_MIN => stall,
+                    _ => return Err(BadOption::Stall),
+                };
             }
             (Field::Count(count, range), Setting::Number(number)) => {
-                let (least, most) = (*range.start(), *range.end());
-                let whole = number.fract() == 0.0 && number >= 0.0;
-                *count = Some(number as usize)
-                    .filter(|number| whole && range.contains(number))
-                    .ok_or(BadOption::Count { least, most })?;
+                let is_whole = number.fract() == 0.0 && number >= 0.0;
+                if !is_whole || !range.contains(&(number as usize)) {
+                    let (least, most) = (*range.start(), *range.end());
+                    return Err(BadOption::Count { least, most });
+                }
+                *count = number as usize;
             }
             (Field::Flag(flag), Setting::Flag(value)) => *flag = value,
             (Field::Block(block), Setting::Text(text)) => {
-                *block = text.try_into().map_err(|_| BadOption::Block)?;
+                let Ok(text) = text.try_into() else {
+                    return Err(BadOption::Block);
+                };
+                *block = text;
             }
             (Field::Cipher(cipher), Setting::Text(name)) => {
                 *cipher = Cipher::from_name(&name).ok_or(BadOption::Cipher)?;
@@ -257,9 +263,10 @@ impl Config {
 }
 
 fn wait(seconds: f64) -> Option<Duration> {
-    Duration::try_from_secs_f64(seconds)
-        .ok()
-        .filter(|wait| *wait <= WAIT_MAX)
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(wait) if wait <= WAIT_MAX => Some(wait),
+        _ => None,
+    }
 }
 
 /// Why an option was not assigned.

@@ -99,7 +99,11 @@ impl Diagnosis {
             round_trip: member.round_trip.map(RoundTrip::smoothed),
             silence: evidence.silence(now.monotonic),
             clock_delta: member.clock_delta,
-            probes: (evidence.probes() > 0.0).then(|| Probes::of(member)),
+            probes: if evidence.probes() > 0.0 {
+                Some(Probes::of(member))
+            } else {
+                None
+            },
             hints: Vec::new(),
         }
     }
@@ -118,15 +122,18 @@ impl Probes {
 fn says_so_itself(member: &Member) -> Option<String> {
     let doubted = member.evidence.is_doubted(member.claim.incarnation);
     let trouble = matches!(member.claim.status, Status::Suspect | Status::Dead);
-    (doubted && trouble).then(|| {
-        "it says so itself: its Tarantool thread does not respond, or its address does not lead to it"
-            .into()
-    })
+    if !doubted || !trouble {
+        return None;
+    }
+    let words = "it says so itself: its Tarantool thread does not respond, or its address does not lead to it";
+    Some(words.into())
 }
 
 fn undecodable(member: &Member) -> Option<String> {
-    (member.claim.status == Status::NonDecryptable)
-        .then(|| "what it sends cannot be decoded: has it another encryption key?".into())
+    if member.claim.status != Status::NonDecryptable {
+        return None;
+    }
+    Some("what it sends cannot be decoded: has it another encryption key?".into())
 }
 
 fn is_one_way(member: &Member, probes: Probes) -> bool {
@@ -150,17 +157,21 @@ fn one_way(member: &Member, probes: Probes) -> Option<String> {
 fn lossy(member: &Member, probes: Probes) -> Option<String> {
     let share = probes.late + probes.relayed;
     let enough = member.evidence.probes() >= PROBES_MIN && share >= LOSS_MIN;
-    (enough && !is_one_way(member, probes)).then(|| {
-        let percent = 100.0 * share;
-        format!(
-            "{percent:.0} % of the last probes took more than one ping: datagrams are lost, or it is slow"
-        )
-    })
+    if !enough || is_one_way(member, probes) {
+        return None;
+    }
+    let percent = 100.0 * share;
+    Some(format!(
+        "{percent:.0} % of the last probes took more than one ping: datagrams are lost, or it is slow"
+    ))
 }
 
 fn clock_is_off(member: &Member) -> Option<String> {
     let delta = member.clock_delta?;
+    if delta.abs() <= CLOCK_DELTA_MAX {
+        return None;
+    }
     let direction = if delta > 0.0 { "ahead of" } else { "behind" };
     let seconds = delta.abs() / 1e6;
-    (delta.abs() > CLOCK_DELTA_MAX).then(|| format!("its clock is {seconds:.1} s {direction} ours"))
+    Some(format!("its clock is {seconds:.1} s {direction} ours"))
 }

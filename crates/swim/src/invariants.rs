@@ -2,12 +2,14 @@
 
 use super::Swim;
 use crate::table::claim::Status;
+use crate::table::members::Members;
 
 /// Says what is wrong, if anything is: whether all that is kept in two places is the same in
 /// both, and everything that could grow is within its bound. Looks at the whole table.
 pub(crate) fn audit(swim: &Swim) -> Result<(), &'static str> {
     let members = &swim.members;
-    let count = |status: Status| members.from(0).filter(|m| m.claim.status == status).count();
+    let counts = counts_by_status(members);
+    let count = |status: Status| counts[status as usize];
     let own = swim.own_claim().map(|own| own.status);
     let suspects = count(Status::Suspect) - usize::from(own == Some(Status::Suspect));
     let live = count(Status::Alive) + count(Status::Suspect);
@@ -23,9 +25,7 @@ pub(crate) fn audit(swim: &Swim) -> Result<(), &'static str> {
             "an instance that takes part is in its own table",
         ),
         (
-            Status::ALL
-                .into_iter()
-                .all(|status| members.count(status) == count(status)),
+            Status::ALL.map(|status| members.count(status)) == Status::ALL.map(count),
             "members are counted by status",
         ),
         (
@@ -73,8 +73,18 @@ pub(crate) fn audit(swim: &Swim) -> Result<(), &'static str> {
             "the past has its bound",
         ),
     ];
-    let broken = statements.into_iter().find(|(holds, _)| !holds);
-    broken.map_or(Ok(()), |(_, statement)| Err(statement))
+    match statements.into_iter().find(|(holds, _)| !holds) {
+        Some((_, statement)) => Err(statement),
+        None => Ok(()),
+    }
+}
+
+fn counts_by_status(members: &Members) -> [usize; Status::Left as usize + 1] {
+    let mut counts = [0; Status::Left as usize + 1];
+    for member in members.from(0) {
+        counts[member.claim.status as usize] += 1;
+    }
+    counts
 }
 
 #[cfg(test)]

@@ -50,8 +50,11 @@ impl Timers {
 
     /// Arms `timer` unless it is to fire sooner anyway.
     pub fn advance(&mut self, timer: Timer, at: Micros) {
-        let sooner = self.0[timer as usize].map_or(at, |set| set.min(at));
-        self.set(timer, sooner);
+        let set = &mut self.0[timer as usize];
+        match set {
+            Some(set) => *set = at.min(*set),
+            None => *set = Some(at),
+        }
     }
 
     /// Disarms `timer`.
@@ -66,10 +69,9 @@ impl Timers {
 
     /// Lets nothing be due earlier than `now`.
     pub fn catch_up(&mut self, now: Micros) {
-        self.0
-            .iter_mut()
-            .flatten()
-            .for_each(|at| *at = now.max(*at));
+        for at in self.0.iter_mut().flatten() {
+            *at = now.max(*at);
+        }
     }
 
     /// The earliest deadline.
@@ -79,11 +81,17 @@ impl Timers {
 
     /// Disarms and returns the earliest timer that is due.
     pub fn pop_due(&mut self, now: Micros) -> Option<Timer> {
-        let due = |timer: &Timer| self.0[*timer as usize].filter(|at| *at <= now);
-        let timer = Timer::ALL
-            .into_iter()
-            .filter(|timer| due(timer).is_some())
-            .min_by_key(due)?;
+        let mut earliest: Option<(Micros, Timer)> = None;
+        for timer in Timer::ALL {
+            if let Some(at) = self.0[timer as usize]
+                && at <= now
+                // Of several for one moment, the first in the order of `ALL`.
+                && earliest.is_none_or(|(earliest, _)| at < earliest)
+            {
+                earliest = Some((at, timer));
+            }
+        }
+        let (_at, timer) = earliest?;
         self.stop(timer);
         Some(timer)
     }

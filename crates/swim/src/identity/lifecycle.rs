@@ -116,7 +116,10 @@ impl Identity {
     /// Whether an event shows, at the own incarnation, another payload: the local node was here before,
     /// counted up to the same number, and died too quickly for a peer to notice.
     fn conflicts_with_own_payload(&mut self, event: &Event<'_>) -> bool {
-        let Some(other) = event.payload.and_then(|said| self.payload.differs(said)) else {
+        let Some(said) = event.payload else {
+            return false;
+        };
+        let Some(other) = self.payload.differs(said) else {
             return false;
         };
         // More than once, for different peers may remember it at different incarnations.
@@ -132,7 +135,10 @@ impl Identity {
     /// How large the payload may be, in bytes: it travels in PINGs and ACKs, behind what they say of
     /// sender, recipient and question. Others are taken to have URIs as long as the own one.
     pub fn payload_limit(&self, packet_size: usize, label_size: usize) -> usize {
-        let uri = self.uri.as_ref().map_or(0, |uri| uri.len());
+        let uri = match &self.uri {
+            Some(uri) => uri.len(),
+            None => 0,
+        };
         // A key may be set any time, and the payload must fit then too.
         let sealed = Seal::capacity_at_worst(packet_size);
         sealed.saturating_sub(ACK_SIZE + URIS_PER_ACK * (uri + 2) + label_size)

@@ -28,11 +28,17 @@ impl Uri {
     /// Reads what a person wrote: a scheme, login, password, path, query and fragment are dropped,
     /// as the `uri` module of Tarantool would tell them apart.
     pub fn parse(text: &str) -> Result<Self, UriError> {
-        let rest = text.split_once("://").map_or(text, |(_scheme, rest)| rest);
-        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        let identity = authority
-            .rsplit_once('@')
-            .map_or(authority, |(_login, host)| host);
+        let mut identity = text;
+        if let Some((_scheme, rest)) = identity.split_once("://") {
+            identity = rest;
+        }
+        if let Some(end) = identity.find(['/', '?', '#']) {
+            identity = &identity[..end];
+        }
+        // The last "@": a password may have others.
+        if let Some((_login, host)) = identity.rsplit_once('@') {
+            identity = host;
+        }
         match split(identity) {
             Some((host, port)) if is_host(host) && identity.len() <= Self::LENGTH_MAX => {
                 if is_port(port) {
@@ -69,9 +75,10 @@ impl Uri {
     /// What to resolve: the host without the brackets of IPv6.
     pub fn host(&self) -> &str {
         let (host, _port) = split(&self.0).expect("a Uri has a port");
-        host.strip_prefix('[')
-            .and_then(|host| host.strip_suffix(']'))
-            .unwrap_or(host)
+        match host.strip_prefix('[') {
+            Some(address) => address.trim_end_matches(']'),
+            None => host,
+        }
     }
 
     /// The port, never 0.
@@ -150,8 +157,10 @@ pub enum UriError {
 
 /// Whether `text` is exactly `host:port`.
 pub fn is_identity(text: &str) -> bool {
-    text.len() <= Uri::LENGTH_MAX
-        && split(text).is_some_and(|(host, port)| is_host(host) && is_port(port))
+    let Some((host, port)) = split(text) else {
+        return false;
+    };
+    text.len() <= Uri::LENGTH_MAX && is_host(host) && is_port(port)
 }
 
 fn split(text: &str) -> Option<(&str, &str)> {
@@ -178,7 +187,11 @@ fn is_host(text: &str) -> bool {
 /// The address and the zone of `[address%zone]`.
 fn bracketed(text: &str) -> Option<(&str, &str)> {
     let inner = text.strip_prefix('[')?.strip_suffix(']')?;
-    Some(inner.split_once('%').unwrap_or((inner, "0")))
+    match inner.split_once('%') {
+        Some((address, zone)) => Some((address, zone)),
+        // Any name will do: it is only looked at whether it is one.
+        None => Some((inner, "0")),
+    }
 }
 
 /// What `host` stands for, if it is the address of no machine or of many. A member with such an address
