@@ -30,9 +30,12 @@ impl World {
         let first = *participants.first()?;
         // Members forget those that are gone at different times, and newcomers never learn of them.
         let reaps = !self.config.reap_timeout.is_zero();
-        let live = |view: Option<(Claim, u64)>| view.filter(|(claim, _)| claim.status.is_live());
+        let is_live = |view: Option<(Claim, u64)>| match view {
+            Some((claim, _)) => claim.status.is_live(),
+            None => false,
+        };
         let differs = |one: Option<(Claim, u64)>, other| {
-            one != other && !(reaps && live(one).is_none() && live(other).is_none())
+            one != other && (!reaps || is_live(one) || is_live(other))
         };
         for subject in self.subjects() {
             let is_present = participants.iter().any(|id| self.host(*id).uri == subject);

@@ -7,13 +7,11 @@ use rand::{RngExt, SeedableRng};
 
 use crate::host::Id;
 use crate::network::Weather;
-use crate::observer::Sighting;
 use crate::world::World;
 use swim::config::Config;
 use swim::identity::uri::Uri;
 use swim::table::claim::Status;
 use swim::table::payload::Payload;
-use swim::time::Micros;
 
 /// A group and its network.
 #[derive(Clone, Debug)]
@@ -74,8 +72,11 @@ impl Group {
         world.legacy_share = self.legacy_share;
         world.populate(self.members);
         world.network.weather = self.weather.clone();
-        for id in world.ids().filter(|_| self.payload > 0) {
-            let payload = payload_of(self.payload);
+        if self.payload == 0 {
+            return world;
+        }
+        let payload = payload_of(self.payload);
+        for id in world.ids() {
             world.act(id, "sets a payload", |engine, now| {
                 engine.set_payload(&payload, now)
             });
@@ -161,15 +162,25 @@ impl World {
     /// `limit`.
     pub fn try_reunion(&mut self, limit: Duration) -> Option<Duration> {
         let start = self.now();
-        let all = self.ids().count();
-        let complete = |id: Id, world: &Self| world.engine(id).is_some_and(|e| e.alive() == all);
-        while !self.ids().all(|id| complete(id, self)) {
+        while !self.is_reunited() {
             if self.now().since(start) >= limit {
                 return None;
             }
             self.run(CHECK_PERIOD);
         }
         Some(self.now().since(start))
+    }
+
+    /// Whether all members run, and hold all others alive.
+    fn is_reunited(&self) -> bool {
+        let all = self.ids().count();
+        for id in self.ids() {
+            match self.engine(id) {
+                Some(engine) if engine.alive() == all => {}
+                _ => return false,
+            }
+        }
+        true
     }
 
     /// Partitions the group into two halves for a while. Returns how long it takes afterwards until all
@@ -215,25 +226,26 @@ impl World {
             return Detection::default();
         };
         self.observer.watch(first);
-        some.iter().for_each(|id| self.power_off(*id));
+        for id in some {
+            self.power_off(*id);
+        }
         let others = self.participants().count();
         let when = |world: &Self, status: Status, count: usize| {
-            let so = |sighting: &&Sighting| sighting.claim.status >= status;
-            let mut times: Vec<Micros> = Vec::new();
             let mut by = indexmap::IndexSet::new();
-            for sighting in world.observer.sightings.iter().filter(so) {
-                if by.insert(sighting.by) {
-                    times.push(sighting.at);
+            for sighting in &world.observer.sightings {
+                if sighting.claim.status >= status && by.insert(sighting.by) && by.len() == count {
+                    return Some(sighting.at.since(start));
                 }
             }
-            times.get(count - 1).map(|at| at.since(start))
+            None
         };
         let all_dead = |world: &Self| {
+            for uri in &gone[1..] {
+                if !world.all_hold(uri, Status::Dead) {
+                    return false;
+                }
+            }
             when(world, Status::Dead, others).is_some()
-                && gone
-                    .iter()
-                    .skip(1)
-                    .all(|uri| world.all_hold(uri, Status::Dead))
         };
         while self.now().since(start) < limit && !all_dead(self) {
             self.run(CHECK_PERIOD);
@@ -251,10 +263,13 @@ impl World {
     }
 
     fn all_hold(&self, uri: &Uri, status: Status) -> bool {
-        self.participants().all(|id| {
-            self.claim(id, uri)
-                .is_some_and(|claim| claim.status == status)
-        })
+        for id in self.participants() {
+            match self.claim(id, uri) {
+                Some(claim) if claim.status == status => {}
+                _ => return false,
+            }
+        }
+        true
     }
 }
 

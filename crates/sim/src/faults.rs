@@ -65,7 +65,8 @@ impl World {
         let uri = self.host(newcomer).uri.clone();
         let mut held = self.claim(id, &uri);
         if held.is_none()
-            && let Some(swim) = self.engine(id).and_then(Engine::swim)
+            && let Some(engine) = self.engine(id)
+            && let Some(swim) = engine.swim()
             && let Some(tombstone) = swim.members().tombstone(&uri)
         {
             held = Some(tombstone.claim);
@@ -83,7 +84,9 @@ impl World {
         let mut members: Vec<Preloaded> = Vec::new();
         for id in self.participants() {
             let uri = &self.host(id).uri;
-            if let Some((claim, payload)) = self.engine(id).and_then(|engine| engine.view(uri)) {
+            if let Some(engine) = self.engine(id)
+                && let Some((claim, payload)) = engine.view(uri)
+            {
                 members.push(Preloaded {
                     uri: uri.clone(),
                     claim,

@@ -1,6 +1,6 @@
 //! All events of a world: as a hash, to compare two runs, and as text, to read one.
 
-use core::fmt::{self, Write};
+use core::fmt;
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -110,15 +110,13 @@ fn describe(datagram: &[u8]) -> String {
         Body::SyncReq(records) | Body::SyncAck(records) => (None, &records[..]),
         Body::Leave => (None, &[][..]),
     };
-    let written = data.map_or(Ok(()), |data| {
+    if let Some(data) = data {
         let (src, dst) = (data.src.unwrap_or("?"), data.dst.unwrap_or("?"));
-        write!(text, " {src}?{dst}@{}", data.ts.unwrap_or_default())
-    });
-    let events = records.iter().chain(&message.events);
-    let written = events.fold(written, |written, event| {
-        written.and_then(|()| write!(text, " [{}]", Shown(event)))
-    });
-    written.expect("memory can be written to");
+        text += &format!(" {src}?{dst}@{}", data.ts.unwrap_or_default());
+    }
+    for event in records.iter().chain(&message.events) {
+        text += &format!(" [{}]", Shown(event));
+    }
     text
 }
 

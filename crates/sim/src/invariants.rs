@@ -81,7 +81,10 @@ impl Invariants {
     /// A user is about to add `uri` to a table that holds this claim about it. The adding member makes the
     /// next claim on its behalf.
     pub fn allow_claim_by_adding(&mut self, uri: &Uri, held: Option<Claim>) {
-        let claimed = held.map_or(Incarnation::FIRST, |held| held.incarnation.next());
+        let claimed = match held {
+            Some(held) => held.incarnation.next(),
+            None => Incarnation::FIRST,
+        };
         self.claimed.entry(uri.clone()).or_default().insert(claimed);
     }
 
@@ -110,8 +113,10 @@ impl Invariants {
     }
 
     fn has_claimed(&self, uri: &str, claim: Claim) -> bool {
-        let claimed = self.claimed.get(uri);
-        claimed.is_some_and(|claimed| claimed.contains(&claim.incarnation))
+        match self.claimed.get(uri) {
+            Some(claimed) => claimed.contains(&claim.incarnation),
+            None => false,
+        }
     }
 
     /// Checks the engine of `id` after an input, when its outputs are drained.
@@ -128,8 +133,10 @@ impl Invariants {
         self.check_changes(id, swim)?;
         let process = &mut self.processes[id.index()];
         process.check_deadline(swim.next_deadline(), input, now.monotonic)?;
-        swim.audit()
-            .map_err(|broken| Violation(format!("the audit found: {broken}")))
+        match swim.audit() {
+            Ok(()) => Ok(()),
+            Err(broken) => Err(Violation(format!("the audit found: {broken}"))),
+        }
     }
 
     /// Reads the changes of the table as Lua does, but in smaller parts.
@@ -161,8 +168,10 @@ impl Invariants {
         }
         for member in changes.part.members {
             let (uri, claim) = (&member.uri, member.claim);
-            let weaker = |held: &&Claim| claim < **held && !may_replace(claim, **held);
-            if let Some(held) = process.table.get(uri).filter(weaker) {
+            if let Some(held) = process.table.get(uri)
+                && claim < *held
+                && !may_replace(claim, *held)
+            {
                 return Err(Violation(format!(
                     "the claim about {uri} fell from {held:?} to {claim:?}"
                 )));
@@ -195,12 +204,15 @@ impl Invariants {
                 "sends {size} bytes, and the limit is {limit}"
             )));
         }
-        let opened = swim
-            .peek(datagram)
-            .ok_or_else(|| Violation("sends a datagram that it cannot open itself".into()))?;
-        let message = opened
-            .message()
-            .map_err(|why| Violation(format!("sends a malformed datagram: {why:?}")))?;
+        let Some(opened) = swim.peek(datagram) else {
+            return Err(Violation(
+                "sends a datagram that it cannot open itself".into(),
+            ));
+        };
+        let message = match opened.message() {
+            Ok(message) => message,
+            Err(why) => return Err(Violation(format!("sends a malformed datagram: {why:?}"))),
+        };
         for event in statements(&message) {
             if !self.has_claimed(&event.uri, event.claim) {
                 let Event { uri, claim, .. } = event;

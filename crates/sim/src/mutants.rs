@@ -1,6 +1,5 @@
 //! Planted bugs, to test that the rules and the convergence find them.
 
-use swim::identity::uri::Uri;
 use swim::table::claim::{Claim, Status};
 use swim::wire::{Body, MessageBuilder, MessageType, decode};
 
@@ -32,12 +31,15 @@ impl Mutant {
     /// Returns what the victim sends in place of `datagram`.
     pub(super) fn corrupt(self, datagram: &[u8]) -> Vec<Vec<u8>> {
         let as_it_is = datagram.to_vec();
-        let kind = decode(datagram).map(|message| message.body.kind());
+        let is_ack = match decode(datagram) {
+            Ok(message) => message.body.kind() == MessageType::Ack,
+            Err(_) => false,
+        };
         match self {
             Self::Inflates => vec![inflated(datagram).unwrap_or(as_it_is)],
             Self::Swells => vec![[as_it_is, vec![0; 9000]].concat()],
             Self::Repeats => vec![as_it_is; 30],
-            Self::Mute if kind == Ok(MessageType::Ack) => Vec::new(),
+            Self::Mute if is_ack => Vec::new(),
             Self::Unhearing | Self::Mute => vec![as_it_is],
         }
     }
@@ -51,24 +53,30 @@ impl Mutant {
             Body::SyncReq(records) | Body::SyncAck(records) => &records[..],
             Body::Ping(_) | Body::Ack(_) | Body::Leave => &[],
         };
-        let mut statements = message.events.iter().chain(records);
-        let accuses = statements
-            .any(|event| event.uri.as_str() == victim && event.claim.status != Status::Alive);
-        self != Self::Unhearing || !accuses
+        if self != Self::Unhearing {
+            return true;
+        }
+        for event in message.events.iter().chain(records) {
+            if event.uri.as_str() == victim && event.claim.status != Status::Alive {
+                return false;
+            }
+        }
+        true
     }
 }
 
 /// Returns a LEAVE with the same events, but higher incarnations of other members.
 fn inflated(datagram: &[u8]) -> Option<Vec<u8>> {
     let message = decode(datagram).ok()?;
-    let sender = Uri::from_wire(&message.sender)?;
-    let mut draft = MessageBuilder::leave(&sender, datagram.len());
-    for event in message
-        .events
-        .iter()
-        .filter(|event| event.uri != message.sender)
-    {
-        let uri = Uri::from_wire(&event.uri)?;
+    if !matches!(message.body, Body::Leave) {
+        return None;
+    }
+    let mut draft = MessageBuilder::leave(&message.sender.to_uri(), datagram.len());
+    for event in &message.events {
+        if event.uri == message.sender {
+            continue;
+        }
+        let uri = event.uri.to_uri();
         let incarnation = event.claim.incarnation.next();
         let _fits = draft.event(
             &uri,
@@ -80,5 +88,8 @@ fn inflated(datagram: &[u8]) -> Option<Vec<u8>> {
             1,
         );
     }
-    (!draft.is_empty() && matches!(message.body, Body::Leave)).then(|| draft.finish())?
+    if draft.is_empty() {
+        return None;
+    }
+    draft.finish()
 }

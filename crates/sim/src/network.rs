@@ -93,9 +93,11 @@ impl Network {
     /// Partitions the network: those in `minority` reach only one another, and so do the others.
     pub fn partition(&mut self, minority: &[Id]) {
         self.sides.clear();
-        let size = minority.iter().map(|id| id.index() + 1).max().unwrap_or(0);
-        self.sides.resize(size, 0);
-        minority.iter().for_each(|id| self.sides[id.index()] = 1);
+        for id in minority {
+            let size = self.sides.len().max(id.index() + 1);
+            self.sides.resize(size, 0);
+            self.sides[id.index()] = 1;
+        }
     }
 
     /// Undoes all cuts and partitions.

@@ -7,7 +7,6 @@ use crate::host::Id;
 use swim::identity::uri::Uri;
 use swim::log_event::LogEvent;
 use swim::table::claim::{Claim, Incarnation, Status};
-use swim::table::payload::Payload;
 use swim::time::Micros;
 
 /// What experiments measure.
@@ -78,9 +77,10 @@ impl Observer {
         let Some((claim, _)) = engine.view(subject) else {
             return;
         };
-        let payload = engine
-            .shown_payload(subject)
-            .map_or(0, Payload::semantic_hash);
+        let payload = match engine.shown_payload(subject) {
+            Some(payload) => payload.semantic_hash(),
+            None => 0,
+        };
         let count = self.held.len().max(by.index() + 1);
         self.held.resize(count, None);
         let held = &mut self.held[by.index()];
@@ -101,7 +101,10 @@ impl Observer {
         engine: &Engine,
         is_up: impl Fn(&Uri) -> bool,
     ) {
-        let by_faulty = engine.myself().is_some_and(|uri| self.faulty.contains(uri));
+        let by_faulty = match engine.myself() {
+            Some(uri) => self.faulty.contains(uri),
+            None => false,
+        };
         let (uri, list) = match report {
             LogEvent::Suspected { uri, .. } => (uri, &mut self.false_suspicions),
             LogEvent::TimedOut { uri } if !by_faulty => (uri, &mut self.false_deaths),
@@ -110,8 +113,10 @@ impl Observer {
         if self.faulty.contains(uri) {
             return;
         }
-        let claim = engine.view(uri).map(|(claim, _)| claim);
-        if let Some(claim) = claim.filter(|claim| claim.status != Status::Alive && is_up(uri)) {
+        if let Some((claim, _payload)) = engine.view(uri)
+            && claim.status != Status::Alive
+            && is_up(uri)
+        {
             list.insert((uri.clone(), claim.incarnation));
         }
     }

@@ -57,8 +57,10 @@ impl World {
                 return false;
             };
             let host = &self.hosts[id.index()];
-            let has_this_uri = host.engine.as_ref().and_then(Engine::myself) == Some(uri);
-            has_this_uri && host.state == State::Up
+            match &host.engine {
+                Some(engine) => engine.myself() == Some(uri) && host.state == State::Up,
+                None => false,
+            }
         };
         self.observer.handle_report(report, engine, is_up);
     }
@@ -79,8 +81,9 @@ impl World {
         id: Id,
         check: impl FnOnce(&mut Invariants, &Engine) -> Result<(), Violation>,
     ) {
-        let engine = self.hosts[id.index()].engine.as_ref();
-        let Some((invariants, engine)) = self.invariants.as_mut().zip(engine) else {
+        let (Some(invariants), Some(engine)) =
+            (&mut self.invariants, &self.hosts[id.index()].engine)
+        else {
             return;
         };
         if let Err(violation) = check(invariants, engine) {
@@ -95,8 +98,12 @@ impl World {
 
     pub(super) fn arm(&mut self, id: Id) {
         let host = &mut self.hosts[id.index()];
-        let deadline = host.engine.as_ref().and_then(Engine::next_deadline);
-        let at = deadline.map(|deadline| host.clocks.time_of(deadline).max(self.now));
+        let mut at = None;
+        if let Some(engine) = &host.engine
+            && let Some(deadline) = engine.next_deadline()
+        {
+            at = Some(host.clocks.time_of(deadline).max(self.now));
+        }
         if at != host.wake {
             host.wake = at;
             if let Some(at) = at {
@@ -149,8 +156,11 @@ impl World {
                 .history
                 .note(self.now, Happening::Lost(from, &datagram)),
             Fate::Arrives(first, again) => {
-                let last = self.now + again.map_or(first, |again| again.max(first));
-                self.last_arrival = self.last_arrival.max(last);
+                let mut last = first;
+                if let Some(again) = again {
+                    last = last.max(again);
+                }
+                self.last_arrival = self.last_arrival.max(self.now + last);
                 if self.network.damage(&mut datagram)
                     && let Some(invariants) = &mut self.invariants
                 {

@@ -42,7 +42,10 @@ impl<T> Queue<T> {
 
     /// Removes the next event, unless it is after `end`.
     pub fn pop_until(&mut self, end: Micros) -> Option<(Micros, T)> {
-        self.heap.peek().filter(|Reverse(next)| next.at <= end)?;
+        let Reverse(next) = self.heap.peek()?;
+        if next.at > end {
+            return None;
+        }
         let Reverse(Entry { at, what, .. }) = self.heap.pop()?;
         Some((at, what))
     }

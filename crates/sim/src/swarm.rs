@@ -163,7 +163,9 @@ impl Swarm {
         if self.rng.random_bool(0.5) {
             self.set_payload(id);
         }
-        if let Some(contact) = self.random_participant().filter(|contact| *contact != id) {
+        if let Some(contact) = self.random_participant()
+            && contact != id
+        {
             self.world.introduce(id, contact);
         }
     }
@@ -264,8 +266,8 @@ impl Swarm {
         let is_native = self.world.host(id).implementation == Implementation::Native;
         if is_native && self.world.takes_part(id) && self.world.host(id).state == State::Up {
             let name = format!("name-{}", self.rng.random_range(0..4_u32));
-            let free = Uri::new(&name, 3301).is_ok_and(|uri| self.world.is_free(&uri));
-            if free {
+            let uri = Uri::new(&name, 3301).expect("a URI");
+            if self.world.is_free(&uri) {
                 self.world.init(id, &name);
             }
         }
@@ -283,9 +285,12 @@ impl Swarm {
             id,
             &format!("meddles {choice} with {uri}"),
             |engine, now| {
-                let Some(swim) = engine.swim_mut().filter(|swim| swim.myself().is_some()) else {
+                let Some(swim) = engine.swim_mut() else {
                     return;
                 };
+                if swim.myself().is_none() {
+                    return;
+                }
                 match choice {
                     0 => drop(swim.mark_left(&uri, now)),
                     1 => swim.remove_member(&uri),

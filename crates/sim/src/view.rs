@@ -9,8 +9,10 @@ use swim::table::claim::{Claim, Status};
 impl World {
     /// Whether `id` takes part: its process runs or is paused, and has not left.
     pub fn takes_part(&self, id: Id) -> bool {
-        self.engine(id)
-            .is_some_and(|engine| engine.myself().is_some())
+        match self.engine(id) {
+            Some(engine) => engine.myself().is_some(),
+            None => false,
+        }
     }
 
     /// The machines that take part.
@@ -25,25 +27,22 @@ impl World {
 
     /// The claim that `observer` holds about `subject`.
     pub fn claim(&self, observer: Id, subject: &Uri) -> Option<Claim> {
-        self.engine(observer)?
-            .view(subject)
-            .map(|(claim, _payload)| claim)
+        let (claim, _payload) = self.engine(observer)?.view(subject)?;
+        Some(claim)
     }
 
     /// The status of `subject` in the table of `observer`.
     pub fn status(&self, observer: Id, subject: Id) -> Option<Status> {
-        self.claim(observer, &self.host(subject).uri)
-            .map(|claim| claim.status)
+        let claim = self.claim(observer, &self.host(subject).uri)?;
+        Some(claim.status)
     }
 
     /// The number of the payload of `subject` that `observer` shows, see [`payload`](crate::payload).
     pub fn payload(&self, observer: Id, subject: Id) -> Option<u64> {
         let uri = &self.host(subject).uri;
         let payload = self.engine(observer)?.shown_payload(uri)?;
-        payload
-            .bytes()
-            .last_chunk()
-            .map(|digits| u64::from_be_bytes(*digits))
+        let digits = payload.bytes().last_chunk()?;
+        Some(u64::from_be_bytes(*digits))
     }
 
     /// Whether all participants hold this status of `subject`, itself included if it takes part.

@@ -97,13 +97,13 @@ impl Legacy {
             return;
         };
         // A datagram larger than the buffer is cut off, and so cannot be decoded.
-        let fits = datagram.len() <= self.options.max_packet_size;
+        if datagram.len() > self.options.max_packet_size {
+            return self.handle_undecodable(source, now);
+        }
         let Ok((message, _trailer)) = decode_first(datagram) else {
             return self.handle_undecodable(source, now);
         };
-        let Some(sender) = Uri::from_wire(&message.sender).filter(|_| fits) else {
-            return self.handle_undecodable(source, now);
-        };
+        let sender = message.sender.to_uri();
         for event in &message.events {
             self.apply_event(event, now);
         }
@@ -133,7 +133,9 @@ impl Legacy {
     }
 
     fn forward(&mut self, kind: MessageType, to: Option<&str>, data: &PingData<'_>) {
-        if let Some(to) = to.and_then(Uri::from_wire) {
+        if let Some(to) = to
+            && let Some(to) = Uri::from_wire(to)
+        {
             self.send_with_gossip(kind, data.raw, &to);
         }
     }
@@ -165,8 +167,8 @@ impl Legacy {
 
     /// When to call [`Legacy::handle_timeout`] next.
     pub fn next_deadline(&self) -> Option<Micros> {
-        let deadline = self.step.deadline().min(self.sync.deadline());
-        self.myself.is_some().then_some(deadline)
+        self.myself.as_ref()?;
+        Some(self.step.deadline().min(self.sync.deadline()))
     }
 
     // Commands.
@@ -185,7 +187,7 @@ impl Legacy {
         let Some(myself) = self.myself.take() else {
             return;
         };
-        if let Some(own) = self.members.get(&myself).map(|record| record.claim) {
+        if let Some(own) = self.claim(&myself) {
             let mut recipients = Vec::new();
             for (uri, record) in &self.members {
                 if record.claim.status == Status::Alive && *uri != myself {
@@ -210,7 +212,7 @@ impl Legacy {
 
     /// Adds a member.
     pub fn add_member(&mut self, uri: &Uri, now: Now) {
-        let claim = match self.members.get(uri).map(|record| record.claim) {
+        let claim = match self.claim(uri) {
             None => Claim::alive(Incarnation::FIRST),
             Some(left) if left.status == Status::Left => Claim::alive(left.incarnation.next()),
             Some(_known) => return,
@@ -223,8 +225,10 @@ impl Legacy {
         let Some(myself) = self.myself.clone() else {
             return;
         };
-        let own = self.members.get(&myself).map(|record| record.claim);
-        let own = own.unwrap_or(Claim::alive(Incarnation::FIRST));
+        let own = match self.claim(&myself) {
+            Some(own) => own,
+            None => Claim::alive(Incarnation::FIRST),
+        };
         let incarnation = own.incarnation.next();
         self.generate(&myself, Claim { incarnation, ..own }, Some(payload), now);
     }
@@ -256,6 +260,11 @@ impl Legacy {
     /// Its own URI, if it takes part.
     pub const fn myself(&self) -> Option<&Uri> {
         self.myself.as_ref()
+    }
+
+    /// The claim that it holds of `uri`.
+    pub(super) fn claim(&self, uri: &str) -> Option<Claim> {
+        Some(self.members.get(uri)?.claim)
     }
 
     /// The claim and payload that it holds of `uri`.

@@ -3,7 +3,7 @@
 use indexmap::IndexSet;
 use rmp::encode as msgpack;
 
-use super::{Legacy, Record, Rumor};
+use super::{Legacy, Rumor};
 use swim::Transmit;
 use swim::identity::uri::Uri;
 use swim::table::claim::{Claim, Status};
@@ -59,13 +59,16 @@ impl PacketBuilder {
         let out = &mut self.items;
         infallible(msgpack::write_array_len(out, 4 + u32::from(ttl.is_some())));
         infallible(msgpack::write_str(out, uri));
-        infallible(msgpack::write_uint(out, claim.status.number().into()).map(drop));
-        infallible(msgpack::write_uint(out, claim.incarnation.get()).map(drop));
-        out.extend_from_slice(payload.map_or(&[0xc0], Payload::bytes));
+        infallible(msgpack::write_uint(out, claim.status.number().into()));
+        infallible(msgpack::write_uint(out, claim.incarnation.get()));
+        match payload {
+            Some(payload) => out.extend_from_slice(payload.bytes()),
+            None => infallible(msgpack::write_nil(out)),
+        }
         match ttl {
             None => {}
             Some(ttl) if ttl.is_finite() => {
-                infallible(msgpack::write_sint(out, ttl as i64).map(drop));
+                infallible(msgpack::write_sint(out, ttl as i64));
             }
             Some(ttl) => infallible(msgpack::write_f64(out, ttl)),
         }
@@ -81,7 +84,7 @@ impl PacketBuilder {
     }
 
     pub(super) fn finish(mut self) -> Vec<u8> {
-        infallible(msgpack::write_array_len(&mut self.head, self.count).map(drop));
+        infallible(msgpack::write_array_len(&mut self.head, self.count));
         self.head.extend_from_slice(&self.items);
         self.head.extend_from_slice(self.tail);
         self.head
@@ -104,17 +107,24 @@ impl Legacy {
             if included.contains(uri) {
                 continue;
             }
-            let about_others = *uri != myself;
-            let once = |record: &Record| Rumor {
-                claim: record.claim,
-                payload: record.payload.clone().filter(|_| !about_others),
-                ttl: 1.0,
-            };
-            let queued = self.rumors.get(uri).cloned();
-            if let Some(rumor) = queued.or_else(|| self.members.get(uri).map(once)) {
-                packet.put(uri, &rumor, true);
-                included.insert(uri.clone());
+            if let Some(rumor) = self.rumors.get(uri) {
+                packet.put(uri, rumor, true);
+            } else if let Some(record) = self.members.get(uri) {
+                // Of the recipient without its payload, which it knows.
+                let payload = match &record.payload {
+                    Some(payload) if *uri == myself => Some(payload.clone()),
+                    _ => None,
+                };
+                let once = Rumor {
+                    claim: record.claim,
+                    payload,
+                    ttl: 1.0,
+                };
+                packet.put(uri, &once, true);
+            } else {
+                continue;
             }
+            included.insert(uri.clone());
         }
         for (uri, rumor) in &self.rumors {
             if !included.contains(uri) {
@@ -181,8 +191,10 @@ impl Legacy {
     }
 
     pub(super) fn send(&mut self, to: &Uri, datagram: Vec<u8>) {
-        let alive = |record: &Record| record.claim.status == Status::Alive;
-        let anew = !self.members.get(to).is_some_and(alive);
+        let anew = match self.claim(to) {
+            Some(claim) => claim.status != Status::Alive,
+            None => true,
+        };
         let to = to.clone();
         self.outbox.push_back(Transmit { to, datagram, anew });
     }

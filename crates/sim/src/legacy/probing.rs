@@ -61,7 +61,7 @@ impl Legacy {
     fn begin(&mut self, now: Now) {
         self.step = Step::starting(now.monotonic + self.options.protocol_period);
         self.expire_suspicions(now);
-        let Some((uri, myself)) = self.next_in_round().zip(self.myself.clone()) else {
+        let (Some(uri), Some(myself)) = (self.next_in_round(), self.myself.clone()) else {
             return;
         };
         let ts = now.wall.0;

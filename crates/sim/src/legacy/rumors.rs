@@ -30,11 +30,7 @@ impl Legacy {
     }
 
     pub(super) fn is_news(&self, event: &Event<'_>) -> bool {
-        event.claim.overrides(
-            self.members
-                .get(event.uri.as_str())
-                .map(|record| record.claim),
-        )
+        event.claim.overrides(self.claim(&event.uri))
     }
 
     /// The URI and payload of an event. They share memory with those in the table if they are equal.
@@ -50,7 +46,10 @@ impl Legacy {
         {
             return (uri, Some(payload.clone()));
         }
-        let payload = event.payload.and_then(|sent| Payload::new(sent).ok());
+        let payload = match event.payload {
+            Some(sent) => Payload::new(sent).ok(),
+            None => None,
+        };
         (uri, payload)
     }
 
@@ -84,7 +83,7 @@ impl Legacy {
 
     /// Makes a claim, and a rumor of it.
     pub(super) fn generate(&mut self, uri: &Uri, claim: Claim, payload: Option<Payload>, now: Now) {
-        if claim.overrides(self.members.get(uri).map(|record| record.claim)) {
+        if claim.overrides(self.claim(uri)) {
             let ttl = self.new_ttl();
             self.apply(
                 uri.clone(),

@@ -45,7 +45,7 @@ impl Legacy {
             waiting: false,
         };
         let peer = if waited { None } else { self.peer() };
-        if let Some((peer, myself)) = peer.zip(self.myself.clone()) {
+        if let (Some(peer), Some(myself)) = (peer, self.myself.clone()) {
             self.sync.waiting = true;
             let table = self.build_records(MessageType::SyncReq, &myself, |_uri, _claim| true);
             self.send(&peer, table);
@@ -91,8 +91,10 @@ impl Legacy {
         let Some(myself) = self.myself.clone() else {
             return;
         };
-        let theirs: IndexMap<&str, Claim> =
-            records.iter().map(|r| (r.uri.as_str(), r.claim)).collect();
+        let mut theirs: IndexMap<&str, Claim> = IndexMap::new();
+        for record in records {
+            theirs.insert(record.uri.as_str(), record.claim);
+        }
         let better = |uri: &Uri, claim: Claim| claim.overrides(theirs.get(&**uri).copied());
         let table = self.build_records(MessageType::SyncAck, &myself, better);
         self.send(peer, table);
