@@ -38,5 +38,8 @@ pub fn local_uri(socket: &Socket, anywhere: IpAddr, node: SocketAddr) -> io::Res
         Some(address) => address.port(),
         None => 0,
     };
-    Uri::new(&host, port).map_err(|_| io::Error::other("this machine has no address"))
+    match Uri::new(&host, port) {
+        Ok(uri) => Ok(uri),
+        Err(_) => Err(io::Error::other("this machine has no address")),
+    }
 }

@@ -190,21 +190,24 @@ fn cipher() -> impl TypedValueParser<Value = Cipher> {
 }
 
 fn vector(text: &str) -> Result<[u8; 16], String> {
-    let vector = text.as_bytes().try_into();
-    vector.map_err(|_| format!("it has {} bytes, not 16", text.len()))
+    match text.as_bytes().try_into() {
+        Ok(vector) => Ok(vector),
+        Err(_) => Err(format!("it has {} bytes, not 16", text.len())),
+    }
 }
 
 /// An hour: more is a mistake, and sums of times cannot overflow.
 const DURATION_MAX: Duration = Duration::from_secs(3600);
 
 fn duration(text: &str) -> Result<Duration, String> {
-    let seconds = text.parse().ok().map(Duration::try_from_secs_f64);
-    let duration = match seconds {
-        Some(seconds) => seconds.ok(),
-        None => humantime::parse_duration(text).ok(),
+    let duration = match text.parse() {
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).ok(),
+        Err(_) => humantime::parse_duration(text).ok(),
     };
-    let duration = duration.filter(|duration| !duration.is_zero() && *duration <= DURATION_MAX);
-    duration.ok_or_else(|| "not a time of up to an hour: write 2s, 500ms, or a number".to_owned())
+    match duration {
+        Some(duration) if !duration.is_zero() && duration <= DURATION_MAX => Ok(duration),
+        _ => Err("not a time of up to an hour: write 2s, 500ms, or a number".to_owned()),
+    }
 }
 
 #[cfg(test)]

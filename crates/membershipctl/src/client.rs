@@ -150,10 +150,10 @@ impl Client {
         for some in nodes.chunks(at_a_time) {
             let mut outcomes = Vec::with_capacity(some.len());
             for (node, connection) in some.iter().zip(self.connect_all(some)) {
-                outcomes.push((
-                    node,
-                    connection.map(|connection| (connection, new_query(node))),
-                ));
+                outcomes.push(match connection {
+                    Ok(connection) => (node, Ok((connection, new_query(node)))),
+                    Err(error) => (node, Err(error)),
+                });
             }
             let mut queries = Vec::with_capacity(some.len());
             for (_, outcome) in &mut outcomes {
@@ -199,8 +199,11 @@ impl Client {
                 }
             }
             look(queries)?;
-            let deadlines = queries.iter().filter_map(|(_, query)| query.deadline());
-            let Some(deadline) = deadlines.min() else {
+            let mut deadlines = Vec::with_capacity(queries.len());
+            for (_connection, query) in queries.iter() {
+                deadlines.extend(query.deadline());
+            }
+            let Some(deadline) = deadlines.into_iter().min() else {
                 return Ok(());
             };
             let timeout = deadline.since(clock::monotonic()).min(INTERRUPT_CHECK);

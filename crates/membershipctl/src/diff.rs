@@ -200,8 +200,11 @@ impl<'a> Report<'a> {
         }
         for difference in differences {
             let uri = difference.uri;
-            let opinions = difference.opinions.iter().map(OpinionFields::from);
-            let opinions = opinions.collect();
+            let opinions = difference
+                .opinions
+                .iter()
+                .map(OpinionFields::from)
+                .collect();
             report.differences.push(DifferenceFields { uri, opinions });
         }
         for hint in hints {

@@ -56,7 +56,10 @@ pub fn ask(client: &Client, node: &Uri) -> Result<View, Error> {
     let begin = |_: &Uri| Table::new(client.timeout(), client.no_answer(), client.hash_key());
     let mut all = client.query_all(core::slice::from_ref(node), begin)?;
     let (_, query) = all.pop().expect("one");
-    query.and_then(Table::finish).map_err(failure)
+    match query {
+        Ok(table) => table.finish().map_err(failure),
+        Err(error) => Err(failure(error)),
+    }
 }
 
 /// Pings all members but those that have left.
@@ -76,7 +79,10 @@ fn ping_all(client: &Client, view: &View) -> io::Result<RoundTrips> {
     let queries = client.query_all(&present, |uri| PingSession::new(uri.clone(), plan))?;
     let mut round_trips = RoundTrips::new();
     for (uri, query) in queries {
-        let round_trip = query.and_then(|mut session| best_round_trip(client, &mut session));
+        let round_trip = match query {
+            Ok(mut session) => best_round_trip(client, &mut session),
+            Err(error) => Err(error),
+        };
         round_trips.insert(uri, round_trip);
     }
     Ok(round_trips)
@@ -88,7 +94,10 @@ fn best_round_trip(client: &Client, session: &mut PingSession) -> Result<Duratio
     while let Some(event) = session.poll_event() {
         match event {
             PingEvent::Answered { round_trip, .. } => {
-                best = Some(best.map_or(round_trip, |best| best.min(round_trip)));
+                best = match best {
+                    Some(best) => Some(round_trip.min(best)),
+                    None => Some(round_trip),
+                };
             }
             PingEvent::Failed(why) => {
                 error.get_or_insert(why);

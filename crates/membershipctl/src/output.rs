@@ -87,8 +87,10 @@ impl Columns {
 pub fn tally(members: &[Member]) -> String {
     let mut parts = Vec::new();
     for status in Status::ALL {
-        let with_status = members.iter().filter(|one| one.claim.status == status);
-        let count = with_status.count();
+        let mut count = 0;
+        for member in members {
+            count += usize::from(member.claim.status == status);
+        }
         if count > 0 {
             parts.push(format!("{count} {}", styled(style(status), status)));
         }

@@ -43,15 +43,14 @@ pub fn run(
         out.flush()
     })?;
     let sent = session.sent();
-    if sent == 0 {
-        let error = statistics.error.unwrap_or_else(|| client.no_answer());
-        return Err(failure(error));
+    if sent > 0 {
+        statistics.print(sent, out)?;
     }
-    statistics.print(sent, out)?;
     match statistics.round_trips.len() as u32 {
-        0 => Err(failure(
-            statistics.error.unwrap_or_else(|| client.no_answer()),
-        )),
+        0 => Err(failure(match statistics.error {
+            Some(error) => error,
+            None => client.no_answer(),
+        })),
         answered => Ok(Verdict::of(answered == sent)),
     }
 }
@@ -61,8 +60,11 @@ impl Statistics {
         match event {
             PingEvent::Named(name) => {
                 self.is_named = true;
-                let alias = (name != *node).then(|| format!(", which calls itself {name}"));
-                writeln!(out, "pinging {node}{}", alias.unwrap_or_default())
+                if name == *node {
+                    writeln!(out, "pinging {node}")
+                } else {
+                    writeln!(out, "pinging {node}, which calls itself {name}")
+                }
             }
             PingEvent::Answered {
                 sequence,
@@ -70,9 +72,11 @@ impl Statistics {
                 clock_delta,
             } => {
                 self.round_trips.push(round_trip);
-                let clock = clock_delta.map(|delta| format!("  clock {:+.2} ms", delta / 1e3));
-                let time = milliseconds(round_trip);
-                writeln!(out, "{sequence}: {time:.2} ms{}", clock.unwrap_or_default())
+                write!(out, "{sequence}: {:.2} ms", milliseconds(round_trip))?;
+                if let Some(delta) = clock_delta {
+                    write!(out, "  clock {:+.2} ms", delta / 1e3)?;
+                }
+                writeln!(out)
             }
             PingEvent::Lost { sequence } => writeln!(out, "{sequence}: no answer"),
             PingEvent::Failed(error) => {
@@ -89,14 +93,22 @@ impl Statistics {
         let answered = self.round_trips.len();
         let lost = 100.0 * (1.0 - answered as f64 / f64::from(sent));
         writeln!(out, "\n{sent} sent, {answered} answered, {lost:.0} % lost")?;
-        let times = || self.round_trips.iter().map(Duration::as_secs_f64);
-        let Some(least) = times().reduce(f64::min) else {
+        if answered == 0 {
             return Ok(());
-        };
-        let most = times().fold(least, f64::max);
-        let mean = times().sum::<f64>() / answered as f64;
-        let deviation = times().map(|time| (time - mean).abs()).sum::<f64>() / answered as f64;
-        let [least, mean, most, deviation] = [least, mean, most, deviation].map(|time| time * 1e3);
+        }
+        let (mut least, mut most, mut sum) = (f64::MAX, 0.0_f64, 0.0);
+        for round_trip in &self.round_trips {
+            let time = milliseconds(*round_trip);
+            least = least.min(time);
+            most = most.max(time);
+            sum += time;
+        }
+        let mean = sum / answered as f64;
+        let mut deviations = 0.0;
+        for round_trip in &self.round_trips {
+            deviations += (milliseconds(*round_trip) - mean).abs();
+        }
+        let deviation = deviations / answered as f64;
         writeln!(
             out,
             "round trip: least {least:.2}, mean {mean:.2}, most {most:.2} ms; mean deviation {deviation:.2} ms"

@@ -124,7 +124,10 @@ impl PingSession {
     }
 
     fn has_sent_all(&self) -> bool {
-        self.plan.count.is_some_and(|count| self.sent >= count)
+        match self.plan.count {
+            Some(count) => self.sent >= count,
+            None => false,
+        }
     }
 }
 

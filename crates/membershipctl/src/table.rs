@@ -196,8 +196,10 @@ impl Query for Table {
             return;
         }
         self.name = Uri::from_wire(&message.sender);
-        self.is_native = message.trailer.is_some();
-        self.digest = message.trailer.as_ref().and_then(|trailer| trailer.digest);
+        (self.is_native, self.digest) = match &message.trailer {
+            Some(trailer) => (true, trailer.digest),
+            None => (false, None),
+        };
         self.sample = self.sample.max(records.len());
         self.give_up_at = Some(now.monotonic + self.timeout);
         let had_news = matches!(self.round, Round::Receiving { news: true, .. });
@@ -230,10 +232,10 @@ impl Query for Table {
             | Round::Waiting { repeat: at, .. }
             | Round::Receiving { over: at, .. } => at,
         };
-        Some(
-            self.give_up_at
-                .map_or(next, |give_up_at| give_up_at.min(next)),
-        )
+        match self.give_up_at {
+            Some(give_up_at) => Some(next.min(give_up_at)),
+            None => Some(next),
+        }
     }
 }
 
@@ -241,13 +243,17 @@ impl View {
     /// The member `uri`, if it is known.
     pub fn get(&self, uri: &Uri) -> Option<&Member> {
         let found = self.members.binary_search_by(|member| member.uri.cmp(uri));
-        found.ok().map(|place| &self.members[place])
+        Some(&self.members[found.ok()?])
     }
 
     /// Whether all members are alive or have left.
     pub fn is_healthy(&self) -> bool {
-        let well = |member: &Member| matches!(member.claim.status, Status::Alive | Status::Left);
-        self.members.iter().all(well)
+        for member in &self.members {
+            if !matches!(member.claim.status, Status::Alive | Status::Left) {
+                return false;
+            }
+        }
+        true
     }
 }
 

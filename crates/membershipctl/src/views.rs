@@ -59,20 +59,22 @@ type Key = Option<(Status, u64, Option<u64>)>;
 /// What two views are compared by. An empty payload counts as one that is not known, since users cannot
 /// tell them apart.
 fn key(member: Option<&Member>) -> Key {
-    let none = Payload::empty();
-    member.map(|member| {
-        let payload = member.current_payload().filter(|payload| **payload != none);
-        let claim = member.claim;
-        let meaning = payload.map(Payload::semantic_hash);
-        (claim.status, claim.incarnation.get(), meaning)
-    })
+    let member = member?;
+    let payload = match member.current_payload() {
+        Some(payload) if *payload != Payload::empty() => Some(payload.semantic_hash()),
+        _ => None,
+    };
+    let claim = member.claim;
+    Some((claim.status, claim.incarnation.get(), payload))
 }
 
 /// Returns all members that these views do not agree on.
 pub fn differences(views: &[View]) -> Vec<Difference<'_>> {
     let mut uris = BTreeSet::new();
     for view in views {
-        uris.extend(view.members.iter().map(|member| &member.uri));
+        for member in &view.members {
+            uris.insert(&member.uri);
+        }
     }
     let mut differences = Vec::new();
     for uri in uris {
@@ -121,10 +123,10 @@ pub fn hints<'a>(
         }
     }
     for View { name: uri, .. } in views {
-        let members = differences
-            .iter()
-            .filter(|difference| difference.has_outlier(uri))
-            .count();
+        let mut members = 0;
+        for difference in differences {
+            members += usize::from(difference.has_outlier(uri));
+        }
         if members > 0 {
             hints.push(Hint::Outlier { uri, members });
         }

@@ -88,7 +88,9 @@ pub fn run(
             Err(error) => {
                 watcher.handle_silence(error)?;
                 // The name may have another address by now.
-                connection = client.connect(node).unwrap_or(connection);
+                if let Ok(anew) = client.connect(node) {
+                    connection = anew;
+                }
             }
         }
         watcher.out.flush()?;
@@ -104,7 +106,10 @@ fn ask(
 ) -> io::Result<Option<Result<View, QueryError>>> {
     let mut table = Table::new(client.timeout(), client.no_answer(), client.hash_key());
     client.run(&mut [(connection, &mut table)], |_queries| Ok(()))?;
-    Ok((!client.is_interrupted()).then(|| table.finish()))
+    if client.is_interrupted() {
+        return Ok(None);
+    }
+    Ok(Some(table.finish()))
 }
 
 fn time(client: &Client) -> String {
@@ -148,12 +153,12 @@ impl<W: Write> Watcher<'_, W> {
         if !view.is_whole {
             return Ok(());
         }
-        let gone: Vec<_> = self
-            .known
-            .keys()
-            .filter(|uri| view.get(uri).is_none())
-            .cloned()
-            .collect();
+        let mut gone = Vec::new();
+        for uri in self.known.keys() {
+            if view.get(uri).is_none() {
+                gone.push(uri.clone());
+            }
+        }
         for uri in gone {
             if self.missed.insert(uri.clone()) {
                 continue;
