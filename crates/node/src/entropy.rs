@@ -20,8 +20,9 @@ pub fn salt() -> Result<u64, Error> {
 }
 
 fn fill(bytes: &mut [u8]) -> Result<(), Error> {
-    getrandom::fill(bytes).map_err(|error| {
-        let error = io::Error::from_raw_os_error(error.raw_os_error().unwrap_or(libc::EIO));
-        Error::system("cannot draw random numbers", &error)
-    })
+    let Err(error) = getrandom::fill(bytes) else {
+        return Ok(());
+    };
+    let error = io::Error::from_raw_os_error(error.raw_os_error().unwrap_or(libc::EIO));
+    Err(Error::system("cannot draw random numbers", &error))
 }

@@ -30,6 +30,7 @@ impl State {
             self.log_queue
                 .push_limited(Topic::Overload, Level::Warn, line, now.monotonic);
         }
+        // The error has the address alone; under which names members are known there, the book says.
         for recipient in inbox.closed_ports() {
             for uri in self.addresses.members_at(recipient) {
                 self.delivery_errors
@@ -67,6 +68,7 @@ impl State {
         {
             return;
         }
+        // An answer can cost more than the question, and is charged to the one that asked.
         let sent_before = self.swim.stats().sent.bytes();
         let handled = self.swim.handle_datagram(datagram, source, now);
         let sent = self.swim.stats().sent.bytes() - sent_before;
@@ -84,6 +86,7 @@ impl State {
     fn is_neighbour(&self, source: SocketAddr) -> bool {
         let members = self.swim.members();
         for uri in self.addresses.members_at(source) {
+            // What counts is an address that has answered: to use the name of a member costs nothing.
             if members.validated_at(&uri) == Some(source) {
                 return true;
             }

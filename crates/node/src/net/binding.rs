@@ -49,6 +49,7 @@ impl Node {
             before = Some(old.bound());
             socket::close(old);
         }
+        // A child of a fork has the old socket as well, and with it the port.
         self.wait_for_children();
         let failure = match Socket::open(bound) {
             Ok(socket) => return self.serve(engine, socket, waker),
@@ -99,6 +100,7 @@ impl Node {
                 Ok(())
             }
             Err(error) => {
+                // Nothing would read from it, and peers would wait for answers instead of being refused.
                 drop(self.shared.manage(|state| state.socket.take()));
                 Err(Error::system("cannot start a thread", &error))
             }

@@ -50,6 +50,7 @@ mod linux {
     pub fn take_icmp_error(socket: &impl AsFd) -> Option<IcmpError> {
         // The datagram itself comes with the error, and is not needed.
         let (mut nothing, flags) = ([], MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT);
+        // The error, and behind it the address of the host that reports it: that of IPv6 is the larger.
         let mut room = nix::cmsg_space!(libc::sock_extended_err, libc::sockaddr_in6);
         let fd = socket.as_fd().as_raw_fd();
         let message = recvmsg::<SockaddrStorage>(fd, &mut nothing, Some(&mut room), flags).ok()?;
@@ -64,6 +65,7 @@ mod linux {
                 _ => continue,
             };
             let is_refusal = i32::try_from(error.ee_errno) == Ok(Errno::ECONNREFUSED as i32);
+            // The queue also has errors of this machine, such as a datagram larger than its interface takes.
             if error.ee_origin == origin && is_refusal {
                 let recipient = message.address.as_ref()?;
                 return Some(IcmpError::PortClosed(socket_address(recipient)?));

@@ -28,17 +28,31 @@ impl Interface {
 
 /// The IPv4 addresses of the interfaces that are up, in the order of the system; or its error.
 pub fn interfaces() -> Result<Vec<Interface>, String> {
-    let all = getifaddrs().map_err(|number| system_text(&number.into()))?;
-    Ok(all.filter_map(|entry| read(&entry)).collect())
+    let all = match getifaddrs() {
+        Ok(all) => all,
+        Err(number) => return Err(system_text(&number.into())),
+    };
+    let mut interfaces = Vec::new();
+    for entry in all {
+        interfaces.extend(read(&entry));
+    }
+    Ok(interfaces)
 }
 
 fn read(entry: &InterfaceAddress) -> Option<Interface> {
     let up = InterfaceFlags::IFF_UP | InterfaceFlags::IFF_RUNNING;
-    entry.flags.contains(up).then_some(Interface {
+    if !entry.flags.contains(up) {
+        return None;
+    }
+    let broadcast = match v4(entry.broadcast.as_ref()) {
+        // Some tools fill it with zeroes.
+        Some(Ipv4Addr::UNSPECIFIED) => None,
+        broadcast => broadcast,
+    };
+    Some(Interface {
         name: entry.interface_name.clone(),
         address: v4(entry.address.as_ref())?,
-        // Some tools fill it with zeroes.
-        broadcast: v4(entry.broadcast.as_ref()).filter(|address| !address.is_unspecified()),
+        broadcast,
     })
 }
 

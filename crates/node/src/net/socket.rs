@@ -40,6 +40,7 @@ impl Socket {
         let socket =
             socket2::Socket::new(Domain::for_address(bound), Type::DGRAM, Some(Protocol::UDP))?;
         socket.set_nonblocking(true)?;
+        // Or the system refuses to send to the addresses that `broadcast` of Lua does.
         socket.set_broadcast(true)?;
         if bound.is_ipv6() {
             // Another instance may have the same port of IPv4.
@@ -92,6 +93,7 @@ impl Socket {
                 return Ok(());
             };
             match error.kind() {
+                // The engine has all signals blocked, but not Tarantool's thread.
                 ErrorKind::Interrupted => {}
                 ErrorKind::WouldBlock => {
                     let left = give_up.since(clock::monotonic());
@@ -112,6 +114,7 @@ impl Socket {
 
     fn wait_for_room(&self, patience: Duration) {
         let mut fds = [PollFd::new(self.udp.as_fd(), PollFlags::POLLOUT)];
+        // If that fails, the next offer tells whether there is room.
         let _ = poll(&mut fds, patience);
     }
 }

@@ -223,6 +223,7 @@ impl RateLimit {
     /// When the lines that are held may be added.
     fn deadline(&self, burst: u32) -> Option<Micros> {
         self.held.as_ref()?;
+        // A burst is time that is used up in advance.
         Some(self.used_up + Self::PAUSE - Self::PAUSE * burst)
     }
 }

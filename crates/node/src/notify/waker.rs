@@ -46,6 +46,7 @@ impl Waker {
     ///
     /// If that fails, the next call tries again: the caller has to make sure that there is one.
     pub fn wake(&self) -> io::Result<()> {
+        // A busy engine wakes more often than the fiber runs, and must not fill the socket meanwhile.
         if self.is_woken.swap(true, Ordering::AcqRel) {
             return Ok(());
         }

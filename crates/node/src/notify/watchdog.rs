@@ -82,7 +82,9 @@ impl Watchdog {
 
     /// The process did not run until `now`, or was not expected to.
     pub fn excuse_pause(&mut self, now: Micros) {
-        self.asked = self.asked.map(|asked| asked.max(now));
+        if let Some(asked) = &mut self.asked {
+            *asked = now.max(*asked);
+        }
         self.last_check = now;
     }
 
@@ -95,6 +97,7 @@ impl Watchdog {
         let Some(due) = self.next_check(timeout) else {
             return;
         };
+        // The engine is late itself: perhaps nothing of the process has run, and the thread neither.
         if !self.stalled && now.since(due) > LATENESS_MAX {
             self.excuse_pause(now);
         }
@@ -151,6 +154,7 @@ impl Watchdog {
         };
         let quiet_for = now.since(last_heartbeat);
         let (Some(ran), Some(had_run)) = (cpu_time, self.cpu_time) else {
+            // Nothing tells a thread without work from one that hangs, so it is asked each time.
             return quiet_for >= CHECK_PAUSE;
         };
         ran.saturating_sub(had_run) > IDLE_MAX || quiet_for >= quiet(timeout)
@@ -236,6 +240,7 @@ impl State {
         if self.swim.myself().is_none() {
             return;
         }
+        // Anew each time: after a fork, or in another Lua state, it is another thread.
         self.tx_clock = ThreadClock::of_this_thread();
         if let Some(stall) = self.watchdog.heartbeat(self.tx_cpu_time(), now.monotonic) {
             let seconds = stall.as_secs_f64();

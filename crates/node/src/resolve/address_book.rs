@@ -196,6 +196,7 @@ impl AddressBook {
         let Answer { question, result } = answer;
         let about = question.about;
         self.quotas[question.acquaintance as usize].end_question();
+        // It was asked for the socket before this one, and its address is of no use here.
         if question.family != self.family {
             return Vec::new();
         }
@@ -302,6 +303,7 @@ impl Host {
         let Some((answered, holds)) = self.answered else {
             return true;
         };
+        // A failure has a pause of its own, which a member that does not answer must not shorten.
         let doubted = anew && self.failure.is_none();
         let holds = if doubted { TIME_TO_TRUST } else { holds };
         now.since(answered) >= holds

@@ -39,7 +39,7 @@ impl<K: Hash + Eq, V: Default> Cache<K, V> {
 
     /// Returns the entry of `key`, without marking it as used.
     pub fn peek<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) -> Option<&V> {
-        self.entries.get(key).map(|slot| &slot.value)
+        Some(&self.entries.get(key)?.value)
     }
 
     /// Returns the entry of `key`, and makes one if there is none.
@@ -66,7 +66,7 @@ impl<K: Hash + Eq, V: Default> Cache<K, V> {
 
     /// Returns the entry of `key` to be changed, without marking it as used.
     pub fn get_mut<Q: Hash + Equivalent<K> + ?Sized>(&mut self, key: &Q) -> Option<&mut V> {
-        self.entries.get_mut(key).map(|slot| &mut slot.value)
+        Some(&mut self.entries.get_mut(key)?.value)
     }
 
     /// All entries.

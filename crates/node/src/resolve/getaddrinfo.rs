@@ -14,7 +14,9 @@ use crate::net::socket::Family;
 /// Looks up the first address of `host` that is of this family. Returns it with port 0, or the text of
 /// the system that says why there is none. Blocks until the resolver answers or gives up.
 pub fn getaddrinfo(host: &str, family: Family) -> Result<SocketAddr, String> {
-    let host = CString::new(host).map_err(|_| unknown_name())?;
+    let Ok(host) = CString::new(host) else {
+        return Err(unknown_name());
+    };
     let hints = libc::addrinfo {
         ai_flags: 0,
         ai_family: match family {
@@ -41,10 +43,12 @@ pub fn getaddrinfo(host: &str, family: Family) -> Result<SocketAddr, String> {
     let address = unsafe { SockaddrStorage::from_raw((*list).ai_addr, Some((*list).ai_addrlen)) };
     // SAFETY: `list` was made by `getaddrinfo`, and nothing refers to it any more.
     unsafe { libc::freeaddrinfo(list) };
-    match address {
-        Some(address) => socket_address(&address).ok_or_else(unknown_name),
-        None => Err(unknown_name()),
+    if let Some(address) = address
+        && let Some(address) = socket_address(&address)
+    {
+        return Ok(address);
     }
+    Err(unknown_name())
 }
 
 /// `address`, if it is one of IPv4 or IPv6.

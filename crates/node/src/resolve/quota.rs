@@ -100,6 +100,7 @@ impl Quota {
             burst,
             ..
         } = self.limits;
+        // A token bucket as a point in time (the generic cell rate algorithm): it fills up by itself.
         let used = self.used_up.since(now);
         if self.open_questions >= questions || used + pause > pause * burst {
             return false;
@@ -159,9 +160,12 @@ impl Quota {
     /// Whether a datagram waits for the address of `uri`.
     #[cfg(test)]
     pub fn is_resolving(&self, uri: &str) -> bool {
-        self.waiting
-            .iter()
-            .any(|waiting| *waiting.transmit.to == *uri)
+        for waiting in &self.waiting {
+            if *waiting.transmit.to == *uri {
+                return true;
+            }
+        }
+        false
     }
 
     /// Forgets the datagrams that wait.

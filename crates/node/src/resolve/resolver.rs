@@ -137,6 +137,7 @@ impl ResolverHandle {
     /// Runs on each thread, until the resolver is dropped.
     fn work(&self, kind: Acquaintance) {
         while let Some(question) = self.pools[kind as usize].next() {
+            // A thread that ended would still be counted, and in the end no name would be resolved.
             let lookup = || (self.lookup)(question.about.host(), question.family);
             let result = match catch_unwind(AssertUnwindSafe(lookup)) {
                 Ok(result) => result,
@@ -176,6 +177,7 @@ impl Pool {
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
+        // Nothing that is done under this lock panics half-way.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
