@@ -5,7 +5,7 @@ use core::time::Duration;
 use mlua::{BString, Lua};
 use serde::Serialize;
 
-use super::{Answer, message, text};
+use super::{Answer, text};
 use node::node;
 use swim::diagnosis;
 
@@ -13,15 +13,14 @@ use swim::diagnosis;
 pub fn diagnose(_: &Lua, uri: Option<BString>) -> Answer<BString> {
     let mut diagnoses = Vec::new();
     match uri {
-        Some(uri) => diagnoses.extend(node().diagnose(&text(&uri)).map_err(message)?),
-        None => diagnoses = node().diagnose_all().map_err(message)?,
+        Some(uri) => diagnoses.extend(node().diagnose(&text(&uri))?),
+        None => diagnoses = node().diagnose_all()?,
     }
     let mut reports = Vec::with_capacity(diagnoses.len());
     for diagnosis in diagnoses {
         reports.push(Diagnosis::from(diagnosis));
     }
-    let blob = rmp_serde::to_vec_named(&reports).map_err(message)?;
-    Ok(blob.into())
+    Ok(rmp_serde::to_vec_named(&reports)?.into())
 }
 
 /// By the names that programs read. What is not known is left out, so that Lua reads `nil` rather than

@@ -32,7 +32,7 @@ mod payload;
 mod stats;
 mod table;
 
-use std::fmt::Display;
+use std::error::Error;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,7 +50,16 @@ use swim::time::Micros;
 use swim::{PingId, PingOutcome, Swim};
 
 /// The result of a call: a value, or a message for the user.
-type Answer<T> = Result<T, String>;
+type Answer<T> = Result<T, Message>;
+
+/// What went wrong, for the user. Made of any error, so that `?` is enough.
+struct Message(String);
+
+impl<E: Error> From<E> for Message {
+    fn from(error: E) -> Self {
+        Self(error.to_string())
+    }
+}
 
 /// The key in the registry of a Lua state for its table, which outlives `package.loaded`.
 const REGISTRY_KEY: &str = "membership.core";
@@ -113,59 +122,55 @@ where
 {
     let function = lua.create_function(move |lua, arguments: A| match call(lua, arguments) {
         Ok(values) => values.into_lua_multi(lua),
-        Err(message) => (Value::Nil, message).into_lua_multi(lua),
+        Err(Message(message)) => (Value::Nil, message).into_lua_multi(lua),
     })?;
     core.set(name, function)
 }
 
 fn init(_: &Lua, (host, port, bind): (BString, u16, Option<BString>)) -> Answer<bool> {
     let (host, bind) = (text(&host), bind.as_ref().map(text));
-    node().init(&host, port, bind.as_deref()).map_err(message)?;
+    node().init(&host, port, bind.as_deref())?;
     Ok(true)
 }
 
 /// Leaves the group. Returns whether the node was a member.
 fn leave(_: &Lua, (): ()) -> Answer<bool> {
-    node().leave().map_err(message)
+    Ok(node().leave()?)
 }
 
 /// Returns the URI of the local node, or nil.
 fn myself(_: &Lua, (): ()) -> Answer<Option<String>> {
-    let myself = node().view(|swim| swim.myself().cloned());
-    Ok(myself.map_err(message)?.map(|uri| uri.to_string()))
+    let myself = node().view(|swim| swim.myself().cloned())?;
+    Ok(myself.map(|uri| uri.to_string()))
 }
 
 fn add_member(_: &Lua, uri: BString) -> Answer<bool> {
-    let uri = Uri::parse(&text(&uri)).map_err(|_| PARSE_ERROR)?;
-    node()
-        .with_swim(|swim, now| swim.add_member(uri, now))
-        .map_err(message)?;
+    let uri = parse(&uri)?;
+    node().with_swim(|swim, now| swim.add_member(uri, now))?;
     Ok(true)
 }
 
 /// Marks a member as left. Returns whether there was anything to mark.
 fn mark_left(_: &Lua, uri: BString) -> Answer<bool> {
     let uri = text(&uri);
-    node()
-        .with_swim(|swim, now| swim.mark_left(&uri, now))
-        .map_err(message)
+    Ok(node().with_swim(|swim, now| swim.mark_left(&uri, now))?)
 }
 
 fn remove_member(_: &Lua, uri: BString) -> Answer<bool> {
     let uri = text(&uri);
-    node()
-        .with_swim(|swim, _| swim.remove_member(&uri))
-        .map_err(message)?;
+    node().with_swim(|swim, _| swim.remove_member(&uri))?;
     Ok(true)
 }
 
 fn set_allowed_members(_: &Lua, uris: Vec<BString>) -> Answer<bool> {
-    let parse =
-        |uri: &BString| Uri::parse(&text(uri)).map_err(|_| format!("{PARSE_ERROR}: '{uri}'"));
-    let allowed = uris.iter().map(parse).collect::<Answer<_>>()?;
-    node()
-        .with_swim(|swim, _| swim.set_allowed_members(allowed))
-        .map_err(message)?;
+    let mut allowed = Vec::with_capacity(uris.len());
+    for uri in uris {
+        let Ok(member) = Uri::parse(&text(&uri)) else {
+            return Err(Message(format!("{PARSE_ERROR}: '{uri}'")));
+        };
+        allowed.push(member);
+    }
+    node().with_swim(|swim, _| swim.set_allowed_members(allowed))?;
     Ok(true)
 }
 
@@ -174,35 +179,46 @@ fn generate(
     _: &Lua,
     (uri, status, incarnation, payload): (BString, u64, Option<f64>, Option<BString>),
 ) -> Answer<bool> {
-    let uri = Uri::parse(&text(&uri)).map_err(|_| PARSE_ERROR)?;
-    let status = Status::from_number(status).ok_or("there is no such status")?;
-    let admit = |raw: f64| Incarnation::from_wire(raw as u64).filter(|_| raw.fract() == 0.0);
-    let incarnation = incarnation
-        .map(|raw| admit(raw).ok_or_else(|| format!("{raw} is no incarnation")))
-        .transpose()?;
-    let payload = payload.as_ref().map(|payload| &payload[..]);
-    let rumor =
-        node().with_swim(|swim, now| swim.generate(&uri, status, incarnation, payload, now));
-    rumor.map_err(message)?;
+    let uri = parse(&uri)?;
+    let Some(status) = Status::from_number(status) else {
+        return Err(Message("there is no such status".into()));
+    };
+    let incarnation = match incarnation {
+        Some(raw) => Some(admit_incarnation(raw)?),
+        None => None,
+    };
+    let payload = payload.as_deref().map(Vec::as_slice);
+    node().with_swim(|swim, now| swim.generate(&uri, status, incarnation, payload, now))?;
     Ok(true)
+}
+
+fn admit_incarnation(raw: f64) -> Answer<Incarnation> {
+    match Incarnation::from_wire(raw as u64) {
+        // The conversion cuts a fraction off, and takes what is negative or no number for 0.
+        Some(incarnation) if raw == incarnation.get() as f64 => Ok(incarnation),
+        _ => Err(Message(format!("{raw} is no incarnation"))),
+    }
 }
 
 /// Pings `uri` with the time of Lua's clock. Returns the id for [`outcome`] and [`forget_probe`].
 fn probe(_: &Lua, (uri, shown, lag): (BString, Option<f64>, f64)) -> Answer<f64> {
-    let uri = Uri::parse(&text(&uri)).map_err(|error| match error {
-        UriError::Host | UriError::NotOneMachine(_) => PARSE_ERROR,
-        UriError::Port => PING_NOT_SENT,
-    })?;
+    let uri = match Uri::parse(&text(&uri)) {
+        Ok(uri) => uri,
+        Err(UriError::Host | UriError::NotOneMachine(_)) => {
+            return Err(Message(PARSE_ERROR.into()));
+        }
+        // As in membership 2.x, which finds a host in it, and then cannot send there.
+        Err(UriError::Port) => return Err(Message(PING_NOT_SENT.into())),
+    };
     if let Some(lua_time) = lua_time(shown, lag) {
         node().follow_clock(lua_time);
     }
-    let id = node().with_swim(|swim, now| swim.probe(&uri, now));
-    Ok(id.map_err(message)?.map_err(message)?.0 as f64)
+    let id = node().with_swim(|swim, now| swim.probe(&uri, now))??;
+    Ok(id.0 as f64)
 }
 
 fn outcome(_: &Lua, id: f64) -> Answer<&'static str> {
-    let outcome = node().view(|swim| swim.outcome(PingId(id as u64)));
-    Ok(match outcome.map_err(message)? {
+    Ok(match node().view(|swim| swim.outcome(PingId(id as u64)))? {
         PingOutcome::Waiting => "waiting",
         PingOutcome::Answered => "answered",
         PingOutcome::Unsent => "unsent",
@@ -210,27 +226,31 @@ fn outcome(_: &Lua, id: f64) -> Answer<&'static str> {
 }
 
 fn forget_probe(_: &Lua, id: f64) -> Answer<bool> {
-    let forget = node().with_swim(|swim, _| swim.forget_probe(PingId(id as u64)));
-    forget.map_err(message)?;
+    node().with_swim(|swim, _| swim.forget_probe(PingId(id as u64)))?;
     Ok(true)
 }
 
 /// Asks all members that broadcasts reach to ping the local node. See [`blob::broadcast_pings`].
 fn broadcast(_: &Lua, port: u16) -> Answer<BString> {
-    let pings = node().broadcast(port).map_err(message)?;
+    let pings = node().broadcast(port)?;
     Ok(blob::broadcast_pings(&pings).into())
 }
 
 /// Returns the networks of this machine, see [`blob::interfaces`].
 fn getifaddrs(_: &Lua, (): ()) -> Answer<BString> {
-    Ok(blob::interfaces(&interfaces()?).into())
+    match interfaces() {
+        Ok(interfaces) => Ok(blob::interfaces(&interfaces).into()),
+        Err(why) => Err(Message(why)),
+    }
 }
 
 /// Returns the key as it is used, or nil.
 fn encryption_key(_: &Lua, (): ()) -> Answer<Option<Secret>> {
-    let copy = |key: &[u8]| Secret(Zeroizing::new(key.to_vec()));
-    let key = node().view(|swim| swim.encryption_key().map(copy));
-    key.map_err(message)
+    let key = node().view(|swim| {
+        let key = swim.encryption_key()?;
+        Some(Secret(Zeroizing::new(key.to_vec())))
+    })?;
+    Ok(key)
 }
 
 /// A key. It is erased from memory when it is dropped.
@@ -245,7 +265,7 @@ impl FromLua for Secret {
 
 impl IntoLua for Secret {
     fn into_lua(self, lua: &Lua) -> mlua::Result<Value> {
-        lua.create_string(&self.0[..]).map(Value::String)
+        Ok(Value::String(lua.create_string(&self.0[..])?))
     }
 }
 
@@ -269,8 +289,10 @@ fn remove_encryption_key(_: &Lua, key: Secret) -> Answer<Option<String>> {
 
 /// Changes the keys. Returns nil, or why they stay as they are.
 fn change_keys(change: impl FnOnce(&mut Swim) -> Result<(), BadKey>) -> Answer<Option<String>> {
-    let changed = node().with_swim(|swim, _| change(swim));
-    Ok(changed.map_err(message)?.err().map(message))
+    Ok(match node().with_swim(|swim, _| change(swim))? {
+        Ok(()) => None,
+        Err(why) => Some(why.to_string()),
+    })
 }
 
 /// The waker of a Lua state. It is closed with the state.
@@ -286,7 +308,7 @@ fn own_waker(lua: &Lua) -> Answer<Arc<Waker>> {
     if let Some(own) = lua.app_data_ref::<OwnWaker>() {
         return Ok(Arc::clone(&own.0));
     }
-    let waker = node().open_waker().map_err(message)?;
+    let waker = node().open_waker()?;
     lua.set_app_data(OwnWaker(Arc::clone(&waker)));
     Ok(waker)
 }
@@ -325,8 +347,11 @@ fn lua_time(shown: Option<f64>, lag: f64) -> Option<LuaTime> {
 const PARSE_ERROR: &str = "parse error";
 const PING_NOT_SENT: &str = "ping was not sent";
 
-fn message(error: impl Display) -> String {
-    error.to_string()
+fn parse(uri: &BString) -> Answer<Uri> {
+    match Uri::parse(&text(uri)) {
+        Ok(uri) => Ok(uri),
+        Err(_) => Err(Message(PARSE_ERROR.into())),
+    }
 }
 
 /// Copies a text. One that is not UTF-8 is no name of anything; the parser will refuse it.

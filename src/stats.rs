@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use mlua::{BString, Lua};
 use serde::Serialize;
 
+use super::Answer;
 use super::diagnosis::seconds;
-use super::{Answer, message};
 use node::node;
 use node::observe::metrics::Metrics;
 use swim::stats;
@@ -19,10 +19,9 @@ use swim::wire::{DropReason, MessageType};
 
 /// Returns all of them as MessagePack.
 pub fn stats(_: &Lua, (): ()) -> Answer<BString> {
-    let metrics = node().metrics().map_err(message)?;
+    let metrics = node().metrics()?;
     let report = Report::new(&metrics);
-    let blob = rmp_serde::to_vec_named(&report).map_err(message)?;
-    Ok(blob.into())
+    Ok(rmp_serde::to_vec_named(&report)?.into())
 }
 
 /// Counts by name.

@@ -2,7 +2,7 @@
 
 use mlua::{BString, Lua};
 
-use super::{Answer, blob, message, text};
+use super::{Answer, blob, text};
 use node::node;
 use swim::Position;
 
@@ -19,12 +19,13 @@ pub fn changes(_: &Lua, (version, origin): (f64, f64)) -> Answer<Option<BString>
     let position = Position { version, origin };
     let changes = node().view(|swim| {
         let latest = swim.version();
-        (latest != version).then(|| {
-            let changes = swim.changes_since(position, CHANGES_MAX);
-            blob::changes(&changes, latest)
-        })
-    });
-    Ok(changes.map_err(message)?.map(BString::from))
+        if latest == version {
+            return None;
+        }
+        let changes = swim.changes_since(position, CHANGES_MAX);
+        Some(blob::changes(&changes, latest))
+    })?;
+    Ok(changes.map(BString::from))
 }
 
 /// Returns the members with news since change number `version`, or the first part of them, see
@@ -33,8 +34,8 @@ pub fn news(_: &Lua, version: f64) -> Answer<Option<BString>> {
     let news = node().view(|swim| {
         let news = swim.news_since(version as u64, NEWS_MAX)?;
         Some(blob::news(&news))
-    });
-    Ok(news.map_err(message)?.map(BString::from))
+    })?;
+    Ok(news.map(BString::from))
 }
 
 /// Returns the address of three doubles that change with the table, see [`node::Node::progress`].
@@ -54,6 +55,6 @@ pub fn member(_: &Lua, uri: Option<BString>) -> Answer<Option<BString>> {
         let mut blob = Vec::new();
         blob::member(&mut blob, member);
         Some(blob)
-    });
-    Ok(member.map_err(message)?.map(BString::from))
+    })?;
+    Ok(member.map(BString::from))
 }
