@@ -73,10 +73,16 @@ pub(crate) fn audit(swim: &Swim) -> Result<(), &'static str> {
             "the past has its bound",
         ),
     ];
-    match statements.into_iter().find(|(holds, _)| !holds) {
-        Some((_, statement)) => Err(statement),
-        None => Ok(()),
+    check(&statements)
+}
+
+fn check(statements: &[(bool, &'static str)]) -> Result<(), &'static str> {
+    for (holds, statement) in statements {
+        if !holds {
+            return Err(statement);
+        }
     }
+    Ok(())
 }
 
 fn counts_by_status(members: &Members) -> [usize; Status::Left as usize + 1] {
