@@ -80,16 +80,16 @@ impl Node {
     pub fn with_lookup(
         lookup: impl Fn(&str, Family) -> Result<SocketAddr, String> + Send + Sync + 'static,
     ) -> Self {
-        let make = |seed, hash_seed| {
+        let make = |seed| {
             let swim = Swim::new(Config::default(), seed);
-            let state = State::new(swim, Arc::new(lookup), hash_seed);
+            let state = State::new(swim, Arc::new(lookup));
             Arc::new(Shared::new(state))
         };
-        let shared = match (entropy::seed(), entropy::salt()) {
-            (Ok(seed), Ok(hash_seed)) => make(seed, hash_seed),
-            (Err(failure), _) | (_, Err(failure)) => {
-                // A node that has failed makes no use of its seeds.
-                let shared = make(Seed([0; 32]), 0);
+        let shared = match entropy::seed() {
+            Ok(seed) => make(seed),
+            Err(failure) => {
+                // A node that has failed makes no use of its seed.
+                let shared = make(Seed([0; 32]));
                 shared.fail(failure);
                 shared
             }

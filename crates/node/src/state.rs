@@ -84,13 +84,13 @@ impl State {
     /// How many datagrams a child keeps back: what a program sends between a fork and the parent's end.
     const KEPT_BACK_MAX: usize = 1024;
 
-    /// `hash_seed` is random, for the table of senders.
-    pub fn new(swim: Swim, lookup: Lookup, hash_seed: u64) -> Self {
+    pub fn new(swim: Swim, lookup: Lookup) -> Self {
+        let ingress = IngressLimit::new(swim.members().hash_key());
         Self {
             swim,
             clock: Clock::default(),
             socket: None,
-            ingress: IngressLimit::new(hash_seed),
+            ingress,
             addresses: AddressBook::new(Family::V4),
             resolver: None,
             lookup,

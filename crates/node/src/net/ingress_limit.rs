@@ -12,10 +12,7 @@
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use foldhash::SharedSeed;
-use foldhash::fast::SeedableRandomState;
-use indexmap::IndexMap;
-
+use swim::hashing::{HashKey, KeyedMap};
 use swim::time::Micros;
 
 /// How long costs are counted before the count begins again.
@@ -49,19 +46,18 @@ pub struct IngressLimit {
     since: Micros,
     unknown: usize,
     all_neighbours: usize,
-    neighbours: IndexMap<SocketAddr, usize, SeedableRandomState>,
+    neighbours: KeyedMap<SocketAddr, usize>,
     turned_away: u64,
 }
 
 impl IngressLimit {
-    /// Nothing has been received. The seed keeps senders from choosing addresses that collide in the table.
-    pub fn new(hash_seed: u64) -> Self {
-        let hasher = SeedableRandomState::with_seed(hash_seed, SharedSeed::global_fixed());
+    /// Nothing has been received. The key keeps senders from choosing addresses that collide in the table.
+    pub fn new(hash_key: &HashKey) -> Self {
         Self {
             since: Micros(0),
             unknown: 0,
             all_neighbours: 0,
-            neighbours: IndexMap::with_hasher(hasher),
+            neighbours: KeyedMap::with_hasher(hash_key.clone()),
             turned_away: 0,
         }
     }
@@ -145,7 +141,7 @@ mod tests {
 
     #[test]
     fn unknown_senders_share_a_limit_and_each_neighbour_has_its_own() {
-        let mut limit = IngressLimit::new(7);
+        let mut limit = IngressLimit::new(&HashKey::derive(&[7; 32]));
         let cost = SIZE + DATAGRAM_COST;
         assert_eq!(admitted(&mut limit, 1, false, SIZE), UNKNOWN_MAX / cost);
         assert_eq!(admitted(&mut limit, 2, false, SIZE), 0);
@@ -159,14 +155,14 @@ mod tests {
 
     #[test]
     fn small_datagrams_are_cheaper_but_not_free() {
-        let mut limit = IngressLimit::new(7);
+        let mut limit = IngressLimit::new(&HashKey::derive(&[7; 32]));
         let empty = admitted(&mut limit, 1, false, 0);
         assert_eq!(empty, UNKNOWN_MAX / DATAGRAM_COST);
     }
 
     #[test]
     fn answers_count_too() {
-        let mut limit = IngressLimit::new(7);
+        let mut limit = IngressLimit::new(&HashKey::derive(&[7; 32]));
         for (port, is_neighbour, max) in [(1, false, UNKNOWN_MAX), (2, true, NEIGHBOUR_MAX)] {
             assert!(limit.admits(address(port), is_neighbour, 0, NOW));
             limit.charge(address(port), max as u64);
@@ -180,7 +176,7 @@ mod tests {
 
     #[test]
     fn a_neighbour_has_its_share_when_many_others_flood() {
-        let mut limit = IngressLimit::new(7);
+        let mut limit = IngressLimit::new(&HashKey::derive(&[7; 32]));
         let ports = (1..=60).cycle().take(60 * 200);
         let flooded = ports.filter(|port| limit.admits(address(*port), true, SIZE, NOW));
         let cost = (SIZE + DATAGRAM_COST) * flooded.count();
@@ -191,7 +187,7 @@ mod tests {
 
     #[test]
     fn neighbours_beyond_those_that_are_counted_are_unknown_senders() {
-        let mut limit = IngressLimit::new(7);
+        let mut limit = IngressLimit::new(&HashKey::derive(&[7; 32]));
         for port in 1..=60_000 {
             limit.admits(address(port), true, SIZE, NOW);
         }
