@@ -329,6 +329,7 @@ fn wait_for_any<T: Query>(
     }
     let mut ready = Vec::new();
     for (index, fd) in fds.iter().enumerate() {
+        // Errors as well, and what nix has no name for.
         if fd.any() != Some(false) {
             ready.push(index);
         }

@@ -12,6 +12,7 @@ impl Members {
     pub fn tombstones_against(&self, records: &[Event<'_>], partner: &Uri) -> Vec<Member> {
         let mut mistaken = Vec::new();
         for record in records {
+            // Not that of the partner: what a peer on membership 2.x is told of itself here, it believes.
             if let Some(tombstone) = self.tombstone(&record.uri)
                 && record.claim.status.is_live()
                 && tombstone.claim > record.claim
@@ -87,6 +88,7 @@ impl Members {
             return None;
         }
         let tombstone = self.tombstones.remove(uri, &mut self.digest)?;
+        // One of an earlier incarnation would pass for that of the present one.
         let payload = tombstone.current_payload().cloned();
         Some(self.put(&tombstone.uri, tombstone.claim, payload, tombstone.since))
     }
