@@ -112,6 +112,7 @@ impl Node {
             }
         };
         let bound = SocketAddr::new(address_to_bind(&uri, bind)?, port);
+        // Tests have other nodes as well, and what runs at a fork knows but this one.
         if let Some(node) = NODE.get()
             && ptr::eq(node, self)
         {
@@ -137,6 +138,7 @@ impl Node {
             state.engine_watch.stop();
             (state.socket.take(), state.close_resolver())
         })?;
+        // Where the lock is not held: to close a socket is a system call.
         drop(closed);
         self.wait_for_children();
         Ok(left)
@@ -160,6 +162,7 @@ impl Node {
             let datagram = state.swim.broadcast_ping(now);
             let socket = state.socket.clone();
             match (datagram, socket) {
+                // A child of a fork must not use the socket while its parent does.
                 (Some(datagram), Some(socket)) if !state.handover.is_waiting() => {
                     Ok((datagram, socket))
                 }
@@ -173,6 +176,7 @@ impl Node {
         let mut pings = Vec::with_capacity(interfaces.len());
         for interface in interfaces {
             let to = SocketAddrV4::new(interface.widest_address(), port);
+            // At once or not at all: this is Tarantool's thread.
             let sent = match socket.send(&datagram, to.into(), Micros(0)) {
                 Ok(()) => Ok(()),
                 Err(error) => Err(system_text(&error)),
@@ -247,6 +251,7 @@ impl Node {
 
     /// Notes what Lua's clock shows, before a call that depends on it.
     pub fn follow_clock(&self, lua_time: LuaTime) {
+        // It fails if the node has failed, and then so does that call.
         let _ = self.shared.run(|state, _| state.clock.follow(lua_time));
     }
 

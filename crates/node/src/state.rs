@@ -216,6 +216,7 @@ impl State {
 
     /// Ends everything but the log, and wakes Lua to write it.
     pub fn fail(&mut self, failure: Error) -> Effects {
+        // Half a state must not go on answering pings: peers are to find this instance dead.
         self.socket = None;
         let _ = self.handover.dismiss_children();
         self.outbox.clear();
