@@ -79,17 +79,19 @@ def rust_files(tree):
 
 
 def blocks_of(code, name):
-    """The texts of all `impl Swim` blocks."""
-    for match in re.finditer(r"^impl " + name + r"\b[^;{]*\{", code, re.MULTILINE):
+    """The texts of all `impl NAME` blocks."""
+    for match in re.finditer(r"^impl(?:<[^>]*>)? " + name + r"\b[^;{]*\{", code, re.MULTILINE):
         yield code[match.end() : code.find("\n}", match.end())]
 
 
-def swim(files):
-    inside = [file for file in files if any(blocks_of(file.code, "Swim"))]
-    methods = sum(len(re.findall(r"\bfn \w+", block)) for file in inside for block in blocks_of(file.code, "Swim"))
+def struct(files, name):
+    """Where the methods of a struct are, how many they are, and how many fields it has."""
+    inside = [file for file in files if any(blocks_of(file.code, name))]
+    methods = sum(len(re.findall(r"\bfn \w+", block)) for file in inside for block in blocks_of(file.code, name))
     fields = 0
     for file in files:
-        match = re.search(r"^pub struct Swim \{(.*?)\n\}", file.code, re.MULTILINE | re.DOTALL)
+        declaration = r"^pub(?:\(crate\))? struct " + name + r"\b[^;{]*\{(.*?)\n\}"
+        match = re.search(declaration, file.code, re.MULTILINE | re.DOTALL)
         if match is not None:
             fields = len(re.findall(r"^    (?:pub(?:\([\w: ]+\))? )?\w+:", match.group(1), re.MULTILINE))
     return f"{len(inside)} files, {methods} methods, {fields} fields"
@@ -110,6 +112,7 @@ def words(tree, pattern):
 def main():
     tree = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).resolve().parent.parent)
     files = list(rust_files(tree))
+    router = [file for file in files if file.path.parent.name == "router"]
     largest = max(files, key=File.lines)
     longest, name = max(function for file in files for function in file.functions())
     code = sum(file.code_lines() for file in files)
@@ -119,7 +122,8 @@ def main():
         ("lines of Rust code, without blank lines and comments", code),
         ("largest file before its tests", f"{largest.lines()} ({largest.path.relative_to(tree)})"),
         ("largest function, with its signature", f"{longest} ({name})"),
-        ("`impl Swim`", swim(files)),
+        ("`impl Swim`", struct(files, "Swim")),
+        ("`impl Turn`, in the protocol's router", struct(router, "Turn")),
         ("whoever, somebody, nobody, anybody, everybody", words(tree, ACTORLESS)),
         ("he, his, him", words(tree, GENDERED)),
         ("`//` comments that say why, a hundred lines of code", f"{100 * reasons / code:.1f}"),

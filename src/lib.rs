@@ -46,7 +46,7 @@ use node::{Waker, node};
 use swim::identity::uri::{Uri, UriError};
 use swim::security::seal::keyring::BadKey;
 use swim::table::claim::{Incarnation, Status};
-use swim::time::Micros;
+use swim::time::{Micros, Now};
 use swim::{PingId, PingOutcome, Swim};
 
 /// The result of a call: a value, or a message for the user.
@@ -272,24 +272,26 @@ impl IntoLua for Secret {
 /// Replaces all keys: datagrams are sent with the first. An empty list ends encryption.
 fn set_encryption_keys(_: &Lua, keys: Vec<Secret>) -> Answer<Option<String>> {
     let keys: Vec<&[u8]> = keys.iter().map(|key| &key.0[..]).collect();
-    change_keys(|swim| swim.set_encryption_keys(&keys))
+    change_keys(|swim, now| swim.set_encryption_keys(&keys, now))
 }
 
 fn add_encryption_key(_: &Lua, key: Secret) -> Answer<Option<String>> {
-    change_keys(|swim| swim.add_encryption_key(&key.0))
+    change_keys(|swim, now| swim.add_encryption_key(&key.0, now))
 }
 
 fn use_encryption_key(_: &Lua, key: Secret) -> Answer<Option<String>> {
-    change_keys(|swim| swim.use_encryption_key(&key.0))
+    change_keys(|swim, now| swim.use_encryption_key(&key.0, now))
 }
 
 fn remove_encryption_key(_: &Lua, key: Secret) -> Answer<Option<String>> {
-    change_keys(|swim| swim.remove_encryption_key(&key.0))
+    change_keys(|swim, now| swim.remove_encryption_key(&key.0, now))
 }
 
 /// Changes the keys. Returns nil, or why they stay as they are.
-fn change_keys(change: impl FnOnce(&mut Swim) -> Result<(), BadKey>) -> Answer<Option<String>> {
-    Ok(match node().with_swim(|swim, _| change(swim))? {
+fn change_keys(
+    change: impl FnOnce(&mut Swim, Now) -> Result<(), BadKey>,
+) -> Answer<Option<String>> {
+    Ok(match node().with_swim(change)? {
         Ok(()) => None,
         Err(why) => Some(why.to_string()),
     })

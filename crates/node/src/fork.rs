@@ -127,7 +127,7 @@ impl State {
         let owner = self.handover.find_owner(now.monotonic);
         match owner {
             SocketOwner::Us => self.watchdog.excuse_pause(now.monotonic),
-            SocketOwner::AncestorForGood(_) => self.abandon_socket(),
+            SocketOwner::AncestorForGood(_) => self.abandon_socket(now),
             SocketOwner::Ancestor(..) => {}
         }
         owner
@@ -135,22 +135,22 @@ impl State {
 
     /// Whether this process listens at `bound`, or will once its parent has ended. A child that is to have
     /// another URI or address abandons the socket of its parent.
-    pub fn serves(&mut self, bound: SocketAddr, uri: &Uri) -> bool {
+    pub fn serves(&mut self, bound: SocketAddr, uri: &Uri, now: Now) -> bool {
         let Some(socket) = &self.socket else {
             return false;
         };
         let is_same_address = socket.bound() == bound;
         let is_same_member = self.swim.myself() == Some(uri);
         if self.handover.is_waiting() && !(is_same_address && is_same_member) {
-            self.abandon_socket();
+            self.abandon_socket(now);
             return false;
         }
         is_same_address
     }
 
     /// Leaves the socket to the parent, and the group without telling it.
-    pub fn abandon_socket(&mut self) {
-        self.swim.leave();
+    pub fn abandon_socket(&mut self, now: Now) {
+        self.swim.leave(now);
         while self.swim.poll_transmit().is_some() {}
         self.kept_back.clear();
         self.watchdog.stop();

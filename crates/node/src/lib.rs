@@ -119,7 +119,10 @@ impl Node {
             fork::register();
         }
         let mut engine = self.shared.engine();
-        if !self.shared.run(|state, _| state.serves(bound, &uri))? {
+        if !self
+            .shared
+            .run(|state, now| state.serves(bound, &uri, now))?
+        {
             self.rebind(&mut engine, bound)?;
         }
         self.with_swim(|swim, now| swim.init(uri, now))
@@ -130,7 +133,9 @@ impl Node {
     pub fn leave(&self) -> Result<bool, Error> {
         let mut engine = self.shared.engine();
         let give_up = clock::monotonic() + Self::LEAVE_TIME_MAX;
-        let left = self.shared.run_until(give_up, |state, _| state.leave())?;
+        let left = self
+            .shared
+            .run_until(give_up, |state, now| state.leave(now))?;
         if let Some(engine) = engine.take() {
             engine.stop();
         }

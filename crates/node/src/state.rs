@@ -151,12 +151,12 @@ impl State {
 
     /// Leaves the group, and tells the members whose addresses are known: there is no time to resolve names.
     /// Returns false if there was no group to leave.
-    pub fn leave(&mut self) -> bool {
+    pub fn leave(&mut self, now: Now) -> bool {
         if self.handover.is_waiting() {
-            self.abandon_socket();
+            self.abandon_socket(now);
             return true;
         }
-        let left = self.swim.leave();
+        let left = self.swim.leave(now);
         self.watchdog.stop();
         self.log_queue.release_all();
         while let Some(transmit) = self.swim.poll_transmit() {

@@ -289,7 +289,7 @@ fn authenticate(node: &Node) {
     let cipher = Setting::Text(b"xchacha20-poly1305".to_vec());
     node.with_swim(|swim, now| {
         swim.assign("ENCRYPTION_CIPHER", cipher, now)?;
-        swim.set_encryption_key(Some(b"a key"));
+        swim.set_encryption_key(Some(b"a key"), now);
         Ok::<_, Refused>(())
     })
     .unwrap()

@@ -127,9 +127,9 @@ impl Engine {
     }
 
     /// Leaves the group.
-    pub fn leave(&mut self) {
+    pub fn leave(&mut self, now: Now) {
         match self {
-            Self::Native(swim) => drop(swim.leave()),
+            Self::Native(swim) => drop(swim.leave(now)),
             Self::Legacy(legacy) => legacy.leave(),
         }
     }

@@ -19,10 +19,11 @@ impl World {
     /// Starts a process on `id`, which takes part and knows no other member yet.
     pub fn start(&mut self, id: Id) {
         let (config, seed) = (self.config.clone(), self.rng.random::<u64>());
+        let now = self.host(id).clocks.at(self.now());
         let engine = match self.host(id).implementation {
             Implementation::Native => {
                 let mut swim = Swim::new(config, seed);
-                swim.set_encryption_key(self.key.as_deref());
+                swim.set_encryption_key(self.key.as_deref(), now);
                 Engine::Native(Box::new(swim))
             }
             Implementation::Legacy => Engine::Legacy(Box::new(Legacy::new(config, seed))),
@@ -106,7 +107,7 @@ impl World {
 
     /// `id` leaves the group. Its process runs on.
     pub fn leave(&mut self, id: Id) {
-        self.act(id, "leaves", |engine, _now| engine.leave());
+        self.act(id, "leaves", |engine, now| engine.leave(now));
     }
 
     /// `id` takes another name.

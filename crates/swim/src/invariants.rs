@@ -98,6 +98,7 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use crate::identity::uri::Uri;
+    use crate::router::Turn;
     use crate::table::claim::{Claim, Incarnation};
     use crate::time::{Micros, Now};
     use crate::wire::{Event, Extension};
@@ -112,7 +113,7 @@ mod tests {
         swim.init(uri(1), Now::default());
         for (port, status) in [(2, Status::Alive), (3, Status::Suspect)] {
             let claim = Claim::alive(Incarnation::FIRST).with(status);
-            swim.apply(&Event::local(&uri(port), claim), Now::default());
+            Turn::new(&mut swim, Now::default()).apply(&Event::local(&uri(port), claim));
         }
         assert_eq!(swim.audit(), Ok(()));
         swim
@@ -123,7 +124,10 @@ mod tests {
         type Damage = fn(&mut Swim);
         let damages: [(Damage, &str); 4] = [
             (
-                |swim| swim.send_extension(Extension::Compare(vec![0; 8]), &uri(2)),
+                |swim| {
+                    let compare = Extension::Compare(vec![0; 8]);
+                    Turn::new(swim, Now::default()).send_extension(compare, &uri(2));
+                },
                 "outputs",
             ),
             (|swim| swim.members.suspicions.stop(2), "suspicion"),

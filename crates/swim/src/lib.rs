@@ -38,6 +38,7 @@ pub mod time;
 mod timers;
 pub mod wire;
 
+use core::net::SocketAddr;
 use std::collections::VecDeque;
 
 use rand::rngs::StdRng;
@@ -54,13 +55,15 @@ use identity::admin::AllowList;
 use identity::lifecycle::Identity;
 use identity::uri::Uri;
 use log_event::LogEvent;
+use router::Turn;
 use security::Security;
 use stats::Stats;
 pub use table::changelog::Position;
 pub use table::changes::{Changes, Part};
 use table::members::Members;
-use time::Micros;
+use time::{Micros, Now};
 use timers::Timers;
+use wire::DropReason;
 
 /// One member's view of the group, and its part in it.
 ///
@@ -147,6 +150,39 @@ impl Swim {
             stats: Stats::default(),
             output: Output::default(),
         }
+    }
+
+    // Inputs.
+
+    /// A datagram came from `source`, as the system says. One that is malformed is counted, and
+    /// changes nothing else.
+    pub fn handle_datagram(
+        &mut self,
+        datagram: &[u8],
+        source: SocketAddr,
+        now: Now,
+    ) -> Result<(), DropReason> {
+        Turn::new(self, now).receive(datagram, source)
+    }
+
+    /// Time has passed. Early, late or twice does no harm.
+    pub fn handle_timeout(&mut self, now: Now) {
+        Turn::new(self, now).run_timers();
+    }
+
+    /// What came from the address of `uri` could not be decoded. If that member is dead, this is why.
+    pub fn handle_undecodable(&mut self, uri: &str, now: Now) {
+        Turn::new(self, now).hear_undecodable(uri);
+    }
+
+    /// The system says that the port of `uri` is closed: no reason to wait for an answer.
+    pub fn handle_refused(&mut self, uri: &Uri, now: Now) {
+        Turn::new(self, now).hear_refusal(uri);
+    }
+
+    /// Nothing could be sent to `uri`: its name does not resolve, or the system refuses.
+    pub fn handle_unsent(&mut self, uri: &str) {
+        self.detector.give_up_asking(uri);
     }
 
     // Outputs.

@@ -49,7 +49,7 @@ impl Commander {
             // The local node is added even to a full table; the bound is one for the others.
             0 if is_full(swim) && swim.member(&uri).is_none() => {}
             0 => swim.init(uri, now),
-            1 => drop(swim.leave()),
+            1 => drop(swim.leave(now)),
             2 => set_payload(bytes, swim, now)?,
             3 | 4 => assign(bytes, swim, now)?,
             5 => {
@@ -78,7 +78,7 @@ impl Commander {
                 let payload = payload.as_ref().map(|payload| payload.bytes());
                 swim.generate(&uri, claim.status, incarnation, payload, now);
             }
-            12 | 13 => change_keys(bytes, swim)?,
+            12 | 13 => change_keys(bytes, swim, now)?,
             14 => swim.reseed_after_fork(bytes.arbitrary::<u64>()?),
             _ => machine_input(bytes, &uri, swim, now)?,
         }
@@ -131,14 +131,14 @@ fn assign(bytes: &mut Bytes<'_>, swim: &mut Swim, now: Now) -> Result<()> {
     Ok(())
 }
 
-fn change_keys(bytes: &mut Bytes<'_>, swim: &mut Swim) -> Result<()> {
+fn change_keys(bytes: &mut Bytes<'_>, swim: &mut Swim, now: Now) -> Result<()> {
     let key = *bytes.choose(&KEYS)?;
     let _refused = match bytes.int_in_range(0..=5)? {
-        0 | 1 => swim.set_encryption_keys(&[key]),
-        2 => swim.set_encryption_keys(&[]),
-        3 => swim.add_encryption_key(key),
-        4 => swim.use_encryption_key(key),
-        _ => swim.remove_encryption_key(key),
+        0 | 1 => swim.set_encryption_keys(&[key], now),
+        2 => swim.set_encryption_keys(&[], now),
+        3 => swim.add_encryption_key(key, now),
+        4 => swim.use_encryption_key(key, now),
+        _ => swim.remove_encryption_key(key, now),
     };
     Ok(())
 }

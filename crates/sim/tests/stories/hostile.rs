@@ -124,7 +124,7 @@ fn a_native_datagram_with_a_flipped_bit_is_not_accepted() {
                 ..Config::default()
             };
             let mut swim = Swim::new(config, 1);
-            swim.set_encryption_key(key);
+            swim.set_encryption_key(key, at(0));
             swim.init(to, at(0));
             swim.handle_timeout(at(0));
             drain(&mut swim);

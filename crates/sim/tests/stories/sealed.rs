@@ -357,7 +357,7 @@ fn sent_by_copies(salts: [Option<u64>; 2]) -> Vec<Vec<u8>> {
             ..Config::default()
         };
         let mut swim = Swim::new(config, 1);
-        swim.set_encryption_key(Some(KEY));
+        swim.set_encryption_key(Some(KEY), now(0));
         swim.init(Uri::new("own", 1).expect("a URI"), now(0));
         swim.handle_timeout(now(0));
         while swim.poll_transmit().is_some() {}

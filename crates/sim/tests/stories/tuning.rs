@@ -207,11 +207,11 @@ fn members_with_another_key_are_dead_and_then_non_decryptable() {
     story(|seed| {
         let mut world = World::of(4, seed);
         let set_key = |world: &mut World, id, key: Option<&[u8]>| {
-            world.act(id, "sets a key", |engine, _now| {
+            world.act(id, "sets a key", |engine, now| {
                 engine
                     .swim_mut()
                     .expect("it is native")
-                    .set_encryption_key(key);
+                    .set_encryption_key(key, now);
             });
         };
         [A, C, D]

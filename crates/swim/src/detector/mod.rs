@@ -51,6 +51,14 @@ impl Detector {
         }
     }
 
+    /// Nothing could be sent to `uri`: it can neither relay a ping nor answer one of a user.
+    pub fn give_up_asking(&mut self, uri: &str) {
+        if let Some(probe) = &mut self.prober.round {
+            probe.relays.retain(|relay| **relay != *uri);
+        }
+        self.app_pings.give_up(uri);
+    }
+
     /// Forgets all probes, and what they came to.
     pub fn clear(&mut self) {
         self.prober.give_up();

@@ -2,16 +2,15 @@
 
 use core::net::SocketAddr;
 
-use crate::Swim;
+use super::Turn;
 use crate::dissemination::gossip::Telling;
 use crate::identity::uri::Uri;
 use crate::security::authentication::Reply;
 use crate::security::seal::aead::Sealed;
 use crate::security::session::{Freshness, address};
-use crate::time::Now;
 use crate::wire::{DropReason, Message, MessageType};
 
-impl Swim {
+impl Turn<'_> {
     /// Whether to believe a message: it is of this group, and not a recording.
     pub(super) fn admit(
         &mut self,
@@ -19,26 +18,26 @@ impl Swim {
         message: &Message<'_>,
         sealed: Option<Sealed>,
         source: SocketAddr,
-        now: Now,
-    ) -> Result<(), DropReason> {
+    ) -> Result<Option<Reply>, DropReason> {
         let Some(sealed) = sealed else {
             let trailer = message.trailer.as_ref();
             let label = trailer.map_or(&[][..], |trailer| &trailer.label);
-            return if label == self.config.group_label {
-                Ok(())
+            return if label == self.swim.config.group_label {
+                Ok(None)
             } else {
                 Err(DropReason::OtherGroup)
             };
         };
         let Sealed { stamp, slip, .. } = sealed;
-        let for_me = self.me.uri.as_deref().map(address) == Some(slip.to);
+        let for_me = self.swim.me.uri.as_deref().map(address) == Some(slip.to);
         let standing = if for_me {
-            let members = self.members.len();
-            self.security
+            let members = self.swim.members.len();
+            self.swim
+                .security
                 .sessions
-                .check(sender, stamp, slip.response, members, now)
-        } else if self.security.sessions.is_confirmed(sender, stamp)
-            && self.members.get(sender).is_some()
+                .check(sender, stamp, slip.response, members, self.now)
+        } else if self.swim.security.sessions.is_confirmed(sender, stamp)
+            && self.swim.members.get(sender).is_some()
         {
             return Err(DropReason::Misdirected);
         } else {
@@ -48,27 +47,28 @@ impl Swim {
         match standing {
             Freshness::Fresh => {
                 let response = self
+                    .swim
                     .security
                     .sessions
                     .response_to_peer(slip.challenge, sender);
-                self.security.reply = Some(Reply {
+                Ok(Some(Reply {
                     response,
                     ..Reply::new(sender)
-                });
-                Ok(())
+                }))
             }
             Freshness::Replayed => Err(DropReason::Replayed),
             Freshness::Unconfirmed => {
-                self.challenge(sender, sealed, source, now);
+                self.challenge(sender, sealed, source);
                 Err(DropReason::Unconfirmed)
             }
         }
     }
 
     /// Asks `sender` to show that it lives now; answers its own challenge, should there be one.
-    fn challenge(&mut self, sender: &Uri, sealed: Sealed, source: SocketAddr, now: Now) {
+    fn challenge(&mut self, sender: &Uri, sealed: Sealed, source: SocketAddr) {
         let Sealed { stamp, slip, .. } = sealed;
         let response = self
+            .swim
             .security
             .sessions
             .response(slip.challenge, sender, source);
@@ -79,26 +79,28 @@ impl Swim {
         }
         let (session, answers) = (&stamp.session, response.is_some());
         let Some(challenge) = self
+            .swim
             .security
             .sessions
-            .challenge(session, slip.to, answers, now)
+            .challenge(session, slip.to, answers, self.now)
         else {
             return;
         };
-        self.stats.challenges += 1;
-        self.security.reply = Some(Reply {
+        self.swim.stats.challenges += 1;
+        let mut reply = Reply {
             challenge: Some(challenge),
             response,
             ..Reply::new(sender)
-        });
+        };
+        let remembers_ping = self.swim.security.sessions.remembers_ping(sender);
+        let mut turn = self.replying(&mut reply);
         // Perhaps this was the answer to a ping of the local node: then it is to be answered again, so
         // that both the answer and the response come at once.
-        if response.is_some() || self.security.sessions.remembers_ping(sender) {
-            self.ping_again(sender, now);
+        if response.is_some() || remembers_ping {
+            turn.ping_again(sender);
         } else {
-            self.send_empty(sender);
+            turn.send_empty(sender);
         }
-        self.security.reply = None;
     }
 
     /// The sender of the datagram at hand has been dealt with; if it waits for a response and nothing
@@ -106,25 +108,27 @@ impl Swim {
     ///
     /// Of what the local node said before the response it believes nothing that arrives later. Should
     /// there be a ping among that, it is asked again.
-    pub(super) fn end_reply(&mut self, now: Now) {
-        let responds = |reply: &&Reply| reply.response.is_some();
-        if let Some(reply) = self.security.reply.as_ref().filter(responds) {
-            let (to, sent) = (reply.to.clone(), reply.sent);
-            if !sent || self.security.sessions.remembers_ping(&to) {
-                self.ping_again(&to, now);
-            }
+    pub(super) fn end_reply(&mut self) {
+        let Some(reply) = self.reply.as_deref() else {
+            return;
+        };
+        if reply.response.is_none() {
+            return;
         }
-        self.security.reply = None;
+        let (to, sent) = (reply.to.clone(), reply.sent);
+        if !sent || self.swim.security.sessions.remembers_ping(&to) {
+            self.ping_again(&to);
+        }
     }
 
     /// Repeats the last ping to `to`, which it did not believe.
-    fn ping_again(&mut self, to: &Uri, now: Now) {
-        match self.security.sessions.take_ping(to) {
+    fn ping_again(&mut self, to: &Uri) {
+        match self.swim.security.sessions.take_ping(to) {
             Some(data) => {
                 self.send_with_gossip(MessageType::Ping, &data, to, Telling::News);
             }
             None => {
-                let question = self.question(to, now);
+                let question = self.question(to);
                 self.ask(&question, to);
             }
         }

@@ -2,13 +2,13 @@
 
 use core::net::SocketAddr;
 
-use crate::Swim;
+use super::Turn;
 use crate::detector::clock_reading::WaitingPing;
 use crate::dissemination::gossip::Telling;
 use crate::identity::uri::Uri;
+use crate::security::amplification::Cause;
 use crate::security::seal::aead::Sealed;
 use crate::table::member::Member;
-use crate::time::Now;
 use crate::timers::Timer;
 use crate::wire::{Body, Extension, MessageType, PingData, ack_data, decode};
 
@@ -27,11 +27,11 @@ pub(super) struct Rx<'a> {
     pub digest: Option<u64>,
 }
 
-impl Swim {
+impl Turn<'_> {
     /// Answers a ping, now or as soon as the clock has been read.
-    pub(super) fn answer(&mut self, rx: &Rx<'_>, echo: &PingData<'_>, now: Now) {
+    pub(super) fn answer(&mut self, rx: &Rx<'_>, echo: &PingData<'_>) {
         if !echo.wants_clock {
-            return self.answer_at_once(rx, echo, now);
+            return self.answer_at_once(rx, echo);
         }
         let ping = || WaitingPing {
             sender: rx.sender.clone(),
@@ -40,30 +40,30 @@ impl Swim {
             is_sealed: rx.sealed.is_some(),
             limit: 0,
         };
-        let reading = &mut self.detector.clock_reading;
-        match reading.wait(ping, self.config.ack_timeout, now.monotonic) {
-            Some(until) => self.timers.advance(Timer::Clock, until),
-            None => self.answer_at_once(rx, echo, now),
+        let reading = &mut self.swim.detector.clock_reading;
+        match reading.wait(ping, self.swim.config.ack_timeout, self.now.monotonic) {
+            Some(until) => self.swim.timers.advance(Timer::Clock, until),
+            None => self.answer_at_once(rx, echo),
         }
     }
 
     /// Answers a ping. If there is no room for the local payload, since the address of the asker is not
     /// validated, the answer has to wait until it is: the asker takes an answer to mean that it knows
     /// the payload.
-    fn answer_at_once(&mut self, rx: &Rx<'_>, echo: &PingData<'_>, now: Now) {
-        let data = ack_data(echo.raw, now.wall);
+    fn answer_at_once(&mut self, rx: &Rx<'_>, echo: &PingData<'_>) {
+        let data = ack_data(echo.raw, self.now.wall);
         let mut trailer = self.trailer();
         // An ACK without a digest says that it is that of the PING.
         if rx.digest == trailer.digest {
             trailer.digest = None;
         }
         if !self.send_with_gossip_and(MessageType::Ack, &data, rx.sender, Telling::News, &trailer) {
-            self.set_aside(rx.sender, rx.source, rx.plain, now);
+            self.set_aside(rx.sender, rx.source, rx.plain);
         }
     }
 
     /// Answers a ping that has waited.
-    fn answer_late(&mut self, ping: &WaitingPing, now: Now) {
+    fn answer_late(&mut self, ping: &WaitingPing) {
         let message = decode(&ping.plain);
         let Ok(Body::Ping(echo)) = message.as_ref().map(|message| &message.body) else {
             return;
@@ -76,20 +76,18 @@ impl Swim {
             digest: None,
         };
         if ping.is_sealed {
-            self.answer_at_once(&rx, echo, now);
+            self.answer_at_once(&rx, echo);
         } else {
-            self.with_bytes(&ping.sender, ping.source, ping.limit, |swim| {
-                swim.answer_at_once(&rx, echo, now);
-            });
+            let cause = Cause::datagram(&ping.sender, ping.source, ping.limit, self.peers());
+            self.because_of(cause).answer_at_once(&rx, echo);
         }
     }
 
     /// Answers the PINGs that wait, with the last reading of the application's clock.
-    pub(super) fn answer_waiting(&mut self, now: Now) {
-        self.timers.stop(Timer::Clock);
-        self.security.amplification.advance(now);
-        for ping in self.detector.clock_reading.take_waiting() {
-            self.answer_late(&ping, now);
+    pub(super) fn answer_waiting(&mut self) {
+        self.swim.timers.stop(Timer::Clock);
+        for ping in self.swim.detector.clock_reading.take_waiting() {
+            self.answer_late(&ping);
         }
     }
 
@@ -97,17 +95,17 @@ impl Swim {
     pub(super) fn relay_ping(&mut self, sender: &Uri, ping: &PingData<'_>) {
         // A ping of the local node that has come back: to a former URI of it, or to an address of
         // another.
-        if self.me.is(sender) {
+        if self.swim.me.is(sender) {
             return;
         }
         let Some(dst) = ping.dst.and_then(Uri::from_wire) else {
             return;
         };
-        if self.detector.indirect_pings.admit(sender, ping) {
-            self.stats.relayed += 1;
+        if self.swim.detector.indirect_pings.admit(sender, ping) {
+            self.swim.stats.relayed += 1;
             self.send_with_gossip(MessageType::Ping, ping.raw, &dst, Telling::News);
         } else {
-            self.stats.relays_refused += 1;
+            self.swim.stats.relays_refused += 1;
         }
     }
 
@@ -116,20 +114,19 @@ impl Swim {
         let Some(src) = answer.src.and_then(Uri::from_wire) else {
             return;
         };
-        if self.detector.indirect_pings.expects(answer) {
+        if self.swim.detector.indirect_pings.expects(answer) {
             // Its address was validated when it asked.
-            self.because_of_others(|swim| {
-                swim.send_with_gossip(MessageType::Ack, answer.raw, &src, Telling::News)
-            });
+            let mut turn = self.because_of_others();
+            turn.send_with_gossip(MessageType::Ack, answer.raw, &src, Telling::News);
         } else {
-            self.stats.acks_unsolicited += 1;
+            self.swim.stats.acks_unsolicited += 1;
         }
     }
 
     /// The port of `dst` is closed: tells the native members that had a ping forwarded to it.
     pub(super) fn nack(&mut self, dst: &Uri) {
-        for (ts, asker) in self.detector.indirect_pings.take(dst) {
-            let asker_is_native = self.members.get(&asker).is_some_and(Member::is_native);
+        for (ts, asker) in self.swim.detector.indirect_pings.take(dst) {
+            let asker_is_native = self.swim.members.get(&asker).is_some_and(Member::is_native);
             if asker_is_native {
                 let dst = dst.clone();
                 self.send_extension(Extension::Nack { ts, dst }, &asker);

@@ -1,6 +1,6 @@
 //! What an event changes in the table, and what follows from that (§4.2).
 
-use crate::Swim;
+use super::Turn;
 use crate::dissemination::gossip::COALESCING;
 use crate::dissemination::hearsay::{self, Verdict};
 use crate::identity::lifecycle::Application;
@@ -12,7 +12,6 @@ use crate::table::index::MemberIndex;
 use crate::table::member::admit;
 use crate::table::members::Applied;
 use crate::table::payload::check;
-use crate::time::Now;
 use crate::timers::Timer;
 use crate::wire::Event;
 
@@ -29,71 +28,65 @@ pub(super) struct Reaction {
 /// status, incarnation, and the longest trailer that comes with records.
 const RECORD_OVERHEAD: usize = 126;
 
-impl Swim {
+impl Turn<'_> {
     /// Hears an event.
-    pub(crate) fn apply(&mut self, event: &Event<'_>, now: Now) {
-        let wrong = self.apply_one(event, now);
-        self.end_hearing(wrong, &mut Reaction::default(), now);
+    pub fn apply(&mut self, event: &Event<'_>) {
+        let wrong = self.apply_one(event);
+        self.end_hearing(wrong, &mut Reaction::default());
     }
 
     /// Hears the events of one datagram of `sender`, as far as its word counts.
-    pub(super) fn apply_all(
-        &mut self,
-        sender: &Uri,
-        events: &[Event<'_>],
-        rx: &mut Reaction,
-        now: Now,
-    ) {
+    pub(super) fn apply_all(&mut self, sender: &Uri, events: &[Event<'_>], rx: &mut Reaction) {
         let mut wrong = None;
         for event in events {
-            if self.is_credible(sender, event, rx, now) {
-                wrong = wrong.max(self.apply_one(event, now));
+            if self.is_credible(sender, event, rx) {
+                wrong = wrong.max(self.apply_one(event));
             }
         }
-        self.end_hearing(wrong, rx, now);
+        self.end_hearing(wrong, rx);
     }
 
     /// Does what remains to be done once for all that was heard from one datagram. `wrong` is what it
     /// says of the local node that is to be refuted, at the highest incarnation.
-    pub(super) fn end_hearing(&mut self, wrong: Option<Claim>, rx: &mut Reaction, now: Now) {
-        self.contradict(wrong, rx, now);
-        self.watch_oldest_suspicion(now);
-        self.watch_oldest_departure(now);
+    pub(super) fn end_hearing(&mut self, wrong: Option<Claim>, rx: &mut Reaction) {
+        self.contradict(wrong, rx);
+        self.watch_oldest_suspicion();
+        self.watch_oldest_departure();
     }
 
     /// Applies an event, or a record of a peer's table: both are treated alike. Returns what it says of
     /// the local node, if that is to be refuted. [`Self::end_hearing`] is to follow.
-    pub(super) fn apply_one(&mut self, event: &Event<'_>, now: Now) -> Option<Claim> {
+    pub(super) fn apply_one(&mut self, event: &Event<'_>) -> Option<Claim> {
         let event = &self.without_oversized_payload(event);
-        if self.me.is(&event.uri) {
-            let own = self.own_claim()?;
-            return self.me.contradicted_by(event, own);
+        if self.swim.me.is(&event.uri) {
+            let own = self.swim.own_claim()?;
+            return self.swim.me.contradicted_by(event, own);
         }
-        if self.allowed.excludes(&event.uri, event.claim.status) {
-            self.forget_unwanted(event, now);
+        if self.swim.allowed.excludes(&event.uri, event.claim.status) {
+            self.forget_unwanted(event);
             return None;
         }
-        let capacity = self.config.max_members;
-        let mut heard = self.members.apply(event, now.wall, capacity);
+        let capacity = self.swim.config.max_members;
+        let mut heard = self.swim.members.apply(event, self.now.wall, capacity);
         // One that is not live would only take the place of another: two full tables would tell each
         // other of theirs for ever.
         if heard == Applied::Refused && event.claim.status.is_live() && self.make_room() {
-            heard = self.members.apply(event, now.wall, capacity);
+            heard = self.swim.members.apply(event, self.now.wall, capacity);
         }
         match heard {
-            Applied::News { place, before } => self.follow(place, before, event.claim, now),
-            Applied::Payload { place } => self.enqueue_rumor(place, now),
+            Applied::News { place, before } => self.follow(place, before, event.claim),
+            Applied::Payload { place } => self.enqueue_rumor(place),
             Applied::Stale => {}
-            Applied::Refused => self.stats.members_refused += 1,
+            Applied::Refused => self.swim.stats.members_refused += 1,
         }
         None
     }
 
     /// What follows from news that is in the table.
-    fn follow(&mut self, place: MemberIndex, before: Option<Claim>, claim: Claim, now: Now) {
-        self.watch_suspicion(place, before, claim, now);
-        self.watch_departure(place, claim.status, now);
-        self.enqueue_rumor(place, now);
+    fn follow(&mut self, place: MemberIndex, before: Option<Claim>, claim: Claim) {
+        self.watch_suspicion(place, before, claim);
+        self.watch_departure(place, claim.status);
+        self.enqueue_rumor(place);
     }
 
     /// The event, without its payload if that is not to be taken in, which is counted.
@@ -102,13 +95,14 @@ impl Swim {
     /// could hold together with the event: the rest would wait for room for ever, and keep other news
     /// from spreading.
     fn without_oversized_payload<'a>(&mut self, event: &Event<'a>) -> Event<'a> {
-        let uris = event.uri.len() + self.me.uri.as_ref().map_or(0, |myself| myself.len());
+        let uris = event.uri.len() + self.swim.me.uri.as_ref().map_or(0, |myself| myself.len());
         let room = self
+            .swim
             .datagram_capacity()
-            .saturating_sub(uris + RECORD_OVERHEAD + label_size(&self.config.group_label));
-        let known = self.members.get(&event.uri);
+            .saturating_sub(uris + RECORD_OVERHEAD + label_size(&self.swim.config.group_label));
+        let known = self.swim.members.get(&event.uri);
         let known = known.and_then(|member| member.payload.as_ref());
-        let refused = &mut self.stats.payloads_refused;
+        let refused = &mut self.swim.stats.payloads_refused;
         let payload = event.payload.filter(|payload| {
             if payload.len() > room {
                 refused.too_large += 1;
@@ -128,24 +122,24 @@ impl Swim {
 
     /// A member that is not allowed is no longer there: others are told, and it is forgotten.
     // Of one that is forgotten already nothing is told: others will go on about it for a while.
-    fn forget_unwanted(&mut self, event: &Event<'_>, now: Now) {
-        let Some(member) = self.members.get(&event.uri) else {
+    fn forget_unwanted(&mut self, event: &Event<'_>) {
+        let Some(member) = self.swim.members.get(&event.uri) else {
             return;
         };
         if event.claim.overrides(Some(member.claim)) {
             let (uri, payload) = (member.uri.clone(), member.current_payload().cloned());
-            self.report(LogEvent::Unwanted {
+            self.swim.report(LogEvent::Unwanted {
                 uri: uri.clone(),
                 status: event.claim.status,
             });
-            self.remove_member(&uri);
-            self.rumors.start(&uri, event.claim, payload);
-            self.timers.advance(Timer::Gossip, now.monotonic);
+            self.swim.members.remove(&uri);
+            self.swim.rumors.start(&uri, event.claim, payload);
+            self.swim.timers.advance(Timer::Gossip, self.now.monotonic);
         }
     }
 
     /// Contradicts what is said of the local node, if it is `wrong`.
-    fn contradict(&mut self, wrong: Option<Claim>, rx: &mut Reaction, now: Now) {
+    fn contradict(&mut self, wrong: Option<Claim>, rx: &mut Reaction) {
         let Some(Claim {
             incarnation,
             status,
@@ -154,45 +148,57 @@ impl Swim {
             return;
         };
         if status != Status::Alive {
-            self.report(LogEvent::Refuted { rumor: status });
-            self.stats.refutations += 1;
+            self.swim.report(LogEvent::Refuted { rumor: status });
+            self.swim.stats.refutations += 1;
         }
-        self.refute(incarnation, now);
+        self.refute(incarnation);
         rx.refuted = true;
     }
 
     /// Announces that the local node is alive, in a way that beats what was claimed at `rumored`.
-    pub(super) fn refute(&mut self, rumored: Incarnation, now: Now) {
-        let Some(own) = self.own_claim() else { return };
-        self.announce(Claim::alive(own.incarnation.beating(rumored)), now);
-        self.hurry_push(now);
+    pub(super) fn refute(&mut self, rumored: Incarnation) {
+        let Some(own) = self.swim.own_claim() else {
+            return;
+        };
+        self.announce(Claim::alive(own.incarnation.beating(rumored)));
+        self.hurry_push();
     }
 
     /// Announces the local node as suspect: its own address does not lead to it, or its application
     /// hangs.
     // At the last incarnation nothing could take it back.
-    pub(super) fn suspect_self(&mut self, now: Now) {
-        if let Some(own) = self.own_claim().filter(|own| !own.incarnation.is_last()) {
-            self.announce(own.with(Status::Suspect), now);
+    pub(super) fn suspect_self(&mut self) {
+        if let Some(own) = self
+            .swim
+            .own_claim()
+            .filter(|own| !own.incarnation.is_last())
+        {
+            self.announce(own.with(Status::Suspect));
         }
     }
 
     /// The local node's own address has answered: it leads to the local node again.
-    pub(super) fn clear_self_suspicion(&mut self, now: Now) {
-        let own = self.own_claim().filter(|own| own.status != Status::Alive);
-        if let (Some(own), Application::Running) = (own, self.me.application) {
-            self.refute(own.incarnation, now);
+    pub(super) fn clear_self_suspicion(&mut self) {
+        let own = self
+            .swim
+            .own_claim()
+            .filter(|own| own.status != Status::Alive);
+        if let (Some(own), Application::Running) = (own, self.swim.me.application) {
+            self.refute(own.incarnation);
         }
     }
 
     /// Makes a claim about the local node, and spreads it.
-    pub(super) fn announce(&mut self, claim: Claim, now: Now) {
-        let Some(myself) = self.me.uri.clone() else {
+    pub(super) fn announce(&mut self, claim: Claim) {
+        let Some(myself) = self.swim.me.uri.clone() else {
             return;
         };
-        let payload = Some(self.me.payload.clone());
-        let place = self.members.put(&myself, claim, payload, now.wall);
-        self.enqueue_rumor(place, now);
+        let payload = Some(self.swim.me.payload.clone());
+        let place = self
+            .swim
+            .members
+            .put(&myself, claim, payload, self.now.wall);
+        self.enqueue_rumor(place);
     }
 
     pub(super) fn watch_suspicion(
@@ -200,73 +206,87 @@ impl Swim {
         place: MemberIndex,
         before: Option<Claim>,
         after: Claim,
-        now: Now,
     ) {
         if before.is_some_and(|before| before.status == Status::Suspect) {
-            self.members.suspicions.stop(place);
-            self.stats.suspicions_refuted += u64::from(after.status == Status::Alive);
+            self.swim.members.suspicions.stop(place);
+            self.swim.stats.suspicions_refuted += u64::from(after.status == Status::Alive);
         }
         if after.status == Status::Suspect {
-            self.members.suspicions.start(place, now.monotonic);
+            self.swim
+                .members
+                .suspicions
+                .start(place, self.now.monotonic);
         }
     }
 
     /// Waits for the suspicion that ripens first.
-    pub(super) fn watch_oldest_suspicion(&mut self, now: Now) {
-        let next = self.members.suspicions.next(self.config.suspect_timeout);
+    pub(super) fn watch_oldest_suspicion(&mut self) {
+        let next = self
+            .swim
+            .members
+            .suspicions
+            .next(self.swim.config.suspect_timeout);
         // A deadline in the past would look like a pause of this process.
-        let next = next.map(|next| next.max(now.monotonic));
-        self.timers.set_to(Timer::Suspicion, next);
+        let next = next.map(|next| next.max(self.now.monotonic));
+        self.swim.timers.set_to(Timer::Suspicion, next);
     }
 
     /// The member at `place` has become thus: notes since when it is gone, if it is.
-    pub(super) fn watch_departure(&mut self, place: MemberIndex, status: Status, now: Now) {
-        self.members.departures.stop(place);
+    pub(super) fn watch_departure(&mut self, place: MemberIndex, status: Status) {
+        self.swim.members.departures.stop(place);
         if status.is_gone() {
-            self.members.departures.start(place, now.monotonic);
+            self.swim
+                .members
+                .departures
+                .start(place, self.now.monotonic);
         }
     }
 
     /// Waits for the next one to be forgotten.
-    pub(super) fn watch_oldest_departure(&mut self, now: Now) {
-        let timeout = self.config.reap_timeout;
-        let next = self.members.departures.next(timeout);
+    pub(super) fn watch_oldest_departure(&mut self) {
+        let timeout = self.swim.config.reap_timeout;
+        let next = self.swim.members.departures.next(timeout);
         let next = next.filter(|_| !timeout.is_zero());
         // What was due during a pause is due now.
-        let next = next.map(|next| next.max(now.monotonic));
-        self.timers.set_to(Timer::Reap, next);
+        let next = next.map(|next| next.max(self.now.monotonic));
+        self.swim.timers.set_to(Timer::Reap, next);
     }
 
     /// Takes a record of a peer's table for a tombstone, if it is about a member that was gone before
     /// it was ever heard of here: there is nothing to be missed.
-    pub(super) fn takes_for_tombstone(&mut self, record: &Event<'_>, now: Now) -> bool {
-        let known = self.members.get(&record.uri).is_some() || self.me.is(&record.uri);
+    pub(super) fn takes_for_tombstone(&mut self, record: &Event<'_>) -> bool {
+        let known = self.swim.members.get(&record.uri).is_some() || self.swim.me.is(&record.uri);
         let past = record.claim.status.is_gone();
-        if known || !past || self.config.reap_timeout.is_zero() {
+        if known || !past || self.swim.config.reap_timeout.is_zero() {
             return false;
         }
         let (record, capacity) = (
             self.without_oversized_payload(record),
-            self.config.max_members,
+            self.swim.config.max_members,
         );
-        self.members.insert_tombstone(&record, now.wall, capacity);
+        self.swim
+            .members
+            .insert_tombstone(&record, self.now.wall, capacity);
         true
     }
 
     /// Knows `uri` again as what it was when it was forgotten: it is there after all, or is wanted
     /// back. It is told what it was taken for, and contradicts.
-    pub(super) fn restore(&mut self, uri: &Uri, now: Now) {
-        let capacity = self.config.max_members;
-        let is_buried = self.members.tombstone(uri).is_some();
-        if is_buried && self.members.len() >= capacity {
+    pub(super) fn restore(&mut self, uri: &Uri) {
+        let capacity = self.swim.config.max_members;
+        let is_buried = self.swim.members.tombstone(uri).is_some();
+        if is_buried && self.swim.members.len() >= capacity {
             self.make_room();
         }
-        if let Some(place) = self.members.restore(uri, capacity) {
+        if let Some(place) = self.swim.members.restore(uri, capacity) {
             // Unless it was heard meanwhile that something at its address is not understood.
-            if self.members.at(place).claim.status.is_gone() {
-                self.members.departures.start(place, now.monotonic);
+            if self.swim.members.at(place).claim.status.is_gone() {
+                self.swim
+                    .members
+                    .departures
+                    .start(place, self.now.monotonic);
             }
-            self.watch_oldest_departure(now);
+            self.watch_oldest_departure();
         }
     }
 
@@ -276,28 +296,29 @@ impl Swim {
     /// Its record is kept as a tombstone: members that know it will go on speaking of it, and tables in
     /// which another had to go still have the same digest.
     fn make_room(&mut self) -> bool {
-        let Some(uri) = self.members.most_expendable(&mut self.rng) else {
+        let Some(uri) = self.swim.members.most_expendable(&mut self.swim.rng) else {
             return false;
         };
-        self.rumors.stop(&uri);
-        self.members.forget(&uri, self.config.max_members);
-        self.stats.members_displaced += 1;
+        self.swim.rumors.stop(&uri);
+        self.swim.members.forget(&uri, self.swim.config.max_members);
+        self.swim.stats.members_displaced += 1;
         true
     }
 
     /// Spreads what is held of the member at `place`.
-    fn enqueue_rumor(&mut self, place: MemberIndex, now: Now) {
-        let member = self.members.at(place);
+    fn enqueue_rumor(&mut self, place: MemberIndex) {
+        let member = self.swim.members.at(place);
         let payload = member.current_payload().cloned();
-        self.rumors.start(&member.uri, member.claim, payload);
-        self.timers
-            .advance(Timer::Gossip, now.monotonic + COALESCING);
+        self.swim.rumors.start(&member.uri, member.claim, payload);
+        self.swim
+            .timers
+            .advance(Timer::Gossip, self.now.monotonic + COALESCING);
     }
 
     /// Pushes news at once; but not at once again, as often as a peer wants to be refuted.
-    fn hurry_push(&mut self, now: Now) {
-        let soonest = self.security.amplification.next_hurried_push(now);
-        self.timers.advance(Timer::Gossip, soonest);
+    fn hurry_push(&mut self) {
+        let soonest = self.swim.security.amplification.next_hurried_push(self.now);
+        self.swim.timers.advance(Timer::Gossip, soonest);
     }
 
     /// Whether an event that `sender` tells is to be applied. Does what is to be done if it is not.
@@ -306,28 +327,27 @@ impl Swim {
         sender: &Uri,
         event: &Event<'_>,
         rx: &mut Reaction,
-        now: Now,
     ) -> bool {
-        if self.me.is(&event.uri) {
-            self.can_follow(event.claim, rx, now)
+        if self.swim.me.is(&event.uri) {
+            self.can_follow(event.claim, rx)
         } else if *event.uri == **sender {
-            !self.takes_word(event, now)
+            !self.takes_word(event)
         } else {
-            self.can_be_told_by_others(event, now)
+            self.can_be_told_by_others(event)
         }
     }
 
     /// Whether the local node can go on counting beyond what is claimed of it. If it cannot, it tells
     /// the sender, and all members, where it is.
-    fn can_follow(&mut self, claimed: Claim, rx: &mut Reaction, now: Now) -> bool {
-        let (Some(own), Some(myself)) = (self.own_claim(), self.me.uri.clone()) else {
+    fn can_follow(&mut self, claimed: Claim, rx: &mut Reaction) -> bool {
+        let (Some(own), Some(myself)) = (self.swim.own_claim(), self.swim.me.uri.clone()) else {
             return true;
         };
         if hearsay::can_follow(own, claimed) {
             return true;
         }
-        if let Some(place) = self.members.place_of(&myself) {
-            self.enqueue_rumor(place, now);
+        if let Some(place) = self.swim.members.place_of(&myself) {
+            self.enqueue_rumor(place);
         }
         rx.owes_word = true;
         false
@@ -335,31 +355,31 @@ impl Swim {
 
     /// Whether what another than the member says of it may be believed. If not at once, the member is
     /// asked.
-    fn can_be_told_by_others(&mut self, event: &Event<'_>, now: Now) -> bool {
-        let Some(member) = self.members.get(&event.uri) else {
+    fn can_be_told_by_others(&mut self, event: &Event<'_>) -> bool {
+        let Some(member) = self.swim.members.get(&event.uri) else {
             return true;
         };
-        let verdict = hearsay::verdict_on(member, event.claim, now);
+        let verdict = hearsay::verdict_on(member, event.claim, self.now);
         if matches!(verdict, Verdict::Checked | Verdict::BelievedAndChecked) {
-            self.check(&event.uri, now);
+            self.check(&event.uri);
         }
         matches!(verdict, Verdict::Believed | Verdict::BelievedAndChecked)
     }
 
     /// Pings `uri`, to hear from itself what others say of it; once a period.
-    pub(super) fn check(&mut self, uri: &str, now: Now) {
-        let asked = self.detector.prober.checks.asks(uri);
+    pub(super) fn check(&mut self, uri: &str) {
+        let asked = self.swim.detector.prober.checks.asks(uri);
         let (Some(dst), false) = (Uri::from_wire(uri), asked) else {
             return;
         };
-        let question = self.question(&dst, now);
-        self.because_of_others(|swim| swim.ask(&question, &dst));
-        self.detector.prober.checks.push(question);
+        let question = self.question(&dst);
+        self.because_of_others().ask(&question, &dst);
+        self.swim.detector.prober.checks.push(question);
     }
 
     /// Takes the member's own word, if that is far below what is held of it.
-    fn takes_word(&mut self, event: &Event<'_>, now: Now) -> bool {
-        let Some(held) = self.members.claim(&event.uri) else {
+    fn takes_word(&mut self, event: &Event<'_>) -> bool {
+        let Some(held) = self.swim.members.claim(&event.uri) else {
             return false;
         };
         if !hearsay::is_far_below(event.claim, held) {
@@ -368,17 +388,11 @@ impl Swim {
         let event = &self.without_oversized_payload(event);
         let uri = event.uri.to_uri();
         let payload = admit(event.payload, None);
-        let place = self.members.put(&uri, event.claim, payload, now.wall);
-        self.follow(place, Some(held), event.claim, now);
+        let place = self
+            .swim
+            .members
+            .put(&uri, event.claim, payload, self.now.wall);
+        self.follow(place, Some(held), event.claim);
         true
-    }
-
-    /// Forgets a member, here only: it comes back with the next that is heard of it. Never the local
-    /// node.
-    pub fn remove_member(&mut self, uri: &str) {
-        if self.me.uri.as_deref() != Some(uri) {
-            self.rumors.stop(uri);
-            self.members.remove(uri);
-        }
     }
 }

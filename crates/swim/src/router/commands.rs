@@ -1,12 +1,12 @@
 //! What the application wants: an identity, members, a payload, options, keys.
 
+use super::Turn;
 use crate::detector::app_ping::PingId;
 use crate::dissemination::AntiEntropy;
 use crate::identity::admin::AllowList;
 use crate::identity::lifecycle::Application;
 use crate::identity::uri::Uri;
 use crate::security::acquaintance::Acquaintance;
-use crate::security::authentication::label_size;
 use crate::table::claim::{Claim, Incarnation, Status};
 use crate::table::member::Member;
 use crate::table::payload::Payload;
@@ -21,28 +21,34 @@ impl Swim {
     ///
     /// Members, payload and incarnation stay as they are.
     pub fn init(&mut self, uri: Uri, now: Now) {
-        self.restore(&uri, now);
-        let old = self.me.uri.replace(uri.clone()).filter(|old| *old != uri);
+        let mut turn = Turn::new(self, now);
+        turn.restore(&uri);
+        let old = turn
+            .swim
+            .me
+            .uri
+            .replace(uri.clone())
+            .filter(|old| *old != uri);
         if old.is_some() {
-            self.members.forget_told();
+            turn.swim.members.forget_told();
         }
-        let old = old.and_then(|old| self.members.get(&old).cloned());
-        let known = self.members.claim(&uri);
+        let old = old.and_then(|old| turn.swim.members.get(&old).cloned());
+        let known = turn.swim.members.claim(&uri);
         let old_claim = old.as_ref().map(|old| old.claim);
-        let incarnation = self.me.first_incarnation(&uri, known, old_claim);
+        let incarnation = turn.swim.me.first_incarnation(&uri, known, old_claim);
         if let Some(Member {
             uri: old, claim, ..
         }) = old
         {
             let claim = claim.with(Status::Dead);
-            self.apply(&Event::local(&old, claim), now);
+            turn.apply(&Event::local(&old, claim));
         }
-        if let Some(place) = self.members.place_of(&uri) {
-            self.members.suspicions.stop(place);
-            self.members.departures.stop(place);
+        if let Some(place) = turn.swim.members.place_of(&uri) {
+            turn.swim.members.suspicions.stop(place);
+            turn.swim.members.departures.stop(place);
         }
-        if self.own_claim() != Some(Claim::alive(incarnation)) {
-            self.announce(Claim::alive(incarnation), now);
+        if turn.swim.own_claim() != Some(Claim::alive(incarnation)) {
+            turn.announce(Claim::alive(incarnation));
         }
         // Even if nothing of it is new: a reader that remembers the old URI is to look again.
         if let Some(place) = self.members.place_of(&uri) {
@@ -55,22 +61,24 @@ impl Swim {
     }
 
     /// Tells all live members that this one leaves, and forgets them. False if there is nothing to leave.
-    pub fn leave(&mut self) -> bool {
+    pub fn leave(&mut self, now: Now) -> bool {
         let (Some(own), Some(myself)) = (self.own_claim(), self.me.uri.take()) else {
             return false;
         };
         self.output.datagrams.clear();
-        let (limit, trailer) = (self.datagram_capacity(), self.trailer());
+        let limit = self.datagram_capacity();
+        let mut turn = Turn::new(self, now);
+        let trailer = turn.trailer();
         let claim = own.with(Status::Left);
-        let live = self.members.live().map(|member| member.uri.clone());
-        let live: Vec<Uri> = live.filter(|uri| *uri != myself).collect();
+        let (payload, ttl) = (turn.swim.me.payload.clone(), turn.rumor_limit());
+        let live = turn.live_others(&myself);
         for _twice in 0..2 {
             for to in &live {
                 let mut draft = MessageBuilder::leave(&myself, limit).trailed_by(&trailer);
-                if draft.event(&myself, claim, Some(&self.me.payload), self.rumor_limit())
-                    || draft.event(&myself, claim, None, self.rumor_limit())
+                if draft.event(&myself, claim, Some(&payload), ttl)
+                    || draft.event(&myself, claim, None, ttl)
                 {
-                    self.send(MessageType::Leave, draft, to);
+                    turn.send(MessageType::Leave, draft, to);
                 }
             }
         }
@@ -103,30 +111,27 @@ impl Swim {
             return Err(Refused::Exhausted);
         }
         self.me.payload = payload;
-        self.announce(Claim { incarnation, ..own }, now);
+        Turn::new(self, now).announce(Claim { incarnation, ..own });
         Ok(())
-    }
-
-    /// How large the payload may be, in bytes.
-    pub fn payload_limit(&self) -> usize {
-        let label = label_size(&self.config.group_label);
-        self.me.payload_limit(self.config.max_packet_size, label)
     }
 
     /// Adds a member, by hearsay: it is taken for alive until it shows otherwise.
     pub fn add_member(&mut self, uri: Uri, now: Now) {
-        self.restore(&uri, now);
-        self.members.acquaint(&uri, Acquaintance::Known);
-        let claim = match self.members.claim(&uri) {
+        let mut turn = Turn::new(self, now);
+        turn.restore(&uri);
+        turn.swim.members.acquaint(&uri, Acquaintance::Known);
+        let claim = match turn.swim.members.claim(&uri) {
             None => Claim::alive(Incarnation::FIRST),
             Some(left) if left.status == Status::Left => Claim::alive(left.incarnation.next()),
             Some(_known) => return,
         };
-        self.apply(&Event::local(&uri, claim), now);
-        self.members.acquaint(&uri, Acquaintance::Known);
-        if self.me.uri.as_ref().is_some_and(|myself| *myself != uri) {
-            self.push_to(&uri);
-            self.sync_with(&uri, now);
+        turn.apply(&Event::local(&uri, claim));
+        turn.swim.members.acquaint(&uri, Acquaintance::Known);
+        if let Some(myself) = &turn.swim.me.uri
+            && *myself != uri
+        {
+            turn.push_to(&uri);
+            turn.sync_with(&uri);
         }
     }
 
@@ -141,7 +146,7 @@ impl Swim {
             return false;
         }
         let (uri, claim) = (member.uri.clone(), member.claim.with(Status::Left));
-        self.apply(&Event::local(&uri, claim), now);
+        Turn::new(self, now).apply(&Event::local(&uri, claim));
         self.timers.set(Timer::Gossip, now.monotonic);
         true
     }
@@ -161,6 +166,15 @@ impl Swim {
         }
     }
 
+    /// Forgets a member, here only: it comes back with the next that is heard of it. Never the local
+    /// node.
+    pub fn remove_member(&mut self, uri: &str) {
+        if !self.me.is(uri) {
+            self.rumors.stop(uri);
+            self.members.remove(uri);
+        }
+    }
+
     /// Hears an event as if a peer had sent it; without an incarnation, at the one that is known.
     pub fn generate(
         &mut self,
@@ -170,38 +184,32 @@ impl Swim {
         payload: Option<&[u8]>,
         now: Now,
     ) {
-        self.restore(uri, now);
-        let known = self.members.claim(uri).map(|claim| claim.incarnation);
+        let mut turn = Turn::new(self, now);
+        turn.restore(uri);
+        let known = turn.swim.members.claim(uri).map(|claim| claim.incarnation);
         let incarnation = incarnation.or(known).unwrap_or(Incarnation::FIRST);
         let claim = Claim {
             incarnation,
             status,
         };
-        self.apply(
-            &Event {
-                uri: uri.into(),
-                claim,
-                payload,
-                ttl: 0.0,
-            },
-            now,
-        );
+        turn.apply(&Event {
+            uri: uri.into(),
+            claim,
+            payload,
+            ttl: 0.0,
+        });
     }
 
-    /// Pings `uri`, known or not. It joins the group if it answers.
+    /// Pings `uri`, known or not, once. It joins the group if it answers. Then it also knows the payload
+    /// that the local node has now.
     pub fn probe(&mut self, uri: &Uri, now: Now) -> Result<PingId, Refused> {
         if self.me.uri.is_none() {
             return Err(Refused::NotInitialized);
         }
-        Ok(self.ask_for_user(uri, now))
-    }
-
-    /// Pings `uri` for a user, once. Once it has answered it knows the payload that the local node has
-    /// now.
-    fn ask_for_user(&mut self, uri: &Uri, now: Now) -> PingId {
-        let question = self.question(uri, now);
-        self.ask_in_full(&question);
-        self.detector.app_pings.remember(question)
+        let mut turn = Turn::new(self, now);
+        let question = turn.question(uri);
+        turn.ask_in_full(&question);
+        Ok(self.detector.app_pings.remember(question))
     }
 
     /// Forgets a ping: its outcome is not waited for any more.
@@ -220,11 +228,11 @@ impl Swim {
             (Application::Running, true) => {
                 self.stats.stalls += 1;
                 self.me.application = Application::Stalled(own.incarnation);
-                self.suspect_self(now);
+                Turn::new(self, now).suspect_self();
             }
             (Application::Stalled(rumored), false) => {
                 self.me.application = Application::Running;
-                self.refute(rumored, now);
+                Turn::new(self, now).refute(rumored);
             }
             (Application::Running, false) | (Application::Stalled(_), true) => {}
         }
@@ -241,14 +249,15 @@ impl Swim {
     pub fn broadcast_ping(&mut self, now: Now) -> Option<Vec<u8>> {
         let myself = self.me.uri.clone()?;
         let data = ping_data(now.wall.0, &myself, &myself, None);
-        let draft =
-            MessageBuilder::with_data(MessageType::Ping, &myself, &data, self.datagram_capacity());
-        let mut draft = draft.trailed_by(&self.trailer());
-        let limit = self.rumor_limit();
-        self.tell_of_myself(&mut draft, &myself, limit);
+        let capacity = self.datagram_capacity();
+        let mut turn = Turn::new(self, now);
+        let draft = MessageBuilder::with_data(MessageType::Ping, &myself, &data, capacity);
+        let mut draft = draft.trailed_by(&turn.trailer());
+        let limit = turn.rumor_limit();
+        turn.tell_of_myself(&mut draft, &myself, limit);
         let plain = draft.finish()?;
-        self.security.sessions.note_broadcast(&myself);
-        Some(self.seal_for(&myself, plain))
+        turn.swim.security.sessions.note_broadcast(&myself);
+        Some(turn.seal_for(&myself, plain))
     }
 
     /// Takes up what is known of other members, as if all had known it for long: nothing is passed on.
@@ -267,12 +276,12 @@ impl Swim {
     /// The application has read its clock, which shows `now.wall`.
     pub fn note_clock(&mut self, now: Now) {
         self.detector.clock_reading.set_read(Some(now.monotonic));
-        self.answer_waiting(now);
+        Turn::new(self, now).answer_waiting();
     }
 
     /// The application does not read its clock any more.
     pub fn forget_clock(&mut self, now: Now) {
         self.detector.clock_reading.set_read(None);
-        self.answer_waiting(now);
+        Turn::new(self, now).answer_waiting();
     }
 }

@@ -3,22 +3,21 @@
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use crate::Swim;
+use super::Turn;
 use crate::detector::question::Question;
 use crate::dissemination::gossip::{FANOUT, Telling, event_size};
 use crate::identity::uri::Uri;
 use crate::security::cookie::Path;
-use crate::table::claim::{Claim, Status};
+use crate::table::claim::Status;
 use crate::table::member::{Dialect, Member};
 use crate::table::payload::Payload;
-use crate::time::Now;
 use crate::timers::Timer;
 use crate::wire::{MessageBuilder, MessageType, Trailer, clock_ping_data, ping_data};
 
-impl Swim {
+impl Turn<'_> {
     /// Sends a question to `to`: the member that it is about, or a relay.
     pub(super) fn ask(&mut self, question: &Question, to: &Uri) {
-        let Some(myself) = self.me.uri.clone() else {
+        let Some(myself) = self.swim.me.uri.clone() else {
             return;
         };
         let Question { dst, ts } = question;
@@ -27,7 +26,7 @@ impl Swim {
         } else {
             Path::Indirect
         };
-        let cookie = self.security.cookies.make(*ts, dst, path);
+        let cookie = self.swim.security.cookies.make(*ts, dst, path);
         let data = ping_data(*ts, &myself, dst, Some(cookie));
         self.send_with_gossip(MessageType::Ping, &data, to, Telling::News);
     }
@@ -35,33 +34,44 @@ impl Swim {
     /// Sends a question of a user: the member that it is about is to read its clock for that, and is
     /// told all that the local node says of both.
     pub(super) fn ask_in_full(&mut self, question: &Question) {
-        let Some(myself) = self.me.uri.clone() else {
+        let Some(myself) = self.swim.me.uri.clone() else {
             return;
         };
         let Question { dst, ts } = question;
-        let cookie = self.security.cookies.make(*ts, dst, Path::Direct);
+        let cookie = self.swim.security.cookies.make(*ts, dst, Path::Direct);
         let data = clock_ping_data(*ts, &myself, dst, Some(cookie));
         self.send_with_gossip(MessageType::Ping, &data, dst, Telling::All);
     }
 
-    fn ask_if(&mut self, is_due: bool, sender: &Uri, now: Now) {
+    fn ask_if(&mut self, is_due: bool, sender: &Uri) {
         if is_due && !self.is_blocked(sender) {
-            let question = self.question(sender, now);
+            let question = self.question(sender);
             self.ask(&question, sender);
         }
     }
 
     /// Pings a member that has just come, to find out whether it is where it says.
-    pub(super) fn await_newcomer(&mut self, sender: &Uri, now: Now) {
-        let is_due = self.security.amplification.begin_to_wait(sender, true);
-        self.ask_if(is_due, sender, now);
+    pub(super) fn await_newcomer(&mut self, sender: &Uri) {
+        let is_due = self
+            .swim
+            .security
+            .amplification
+            .begin_to_wait(sender, true, self.now);
+        self.ask_if(is_due, sender);
     }
 
     /// Sets a request aside until its sender has shown to be at `source`, and pings it.
-    pub(super) fn set_aside(&mut self, sender: &Uri, source: SocketAddr, plain: &[u8], now: Now) {
-        let is_due = self.security.amplification.begin_to_wait(sender, false);
-        self.security.amplification.set_aside(sender, source, plain);
-        self.ask_if(is_due, sender, now);
+    pub(super) fn set_aside(&mut self, sender: &Uri, source: SocketAddr, plain: &[u8]) {
+        let is_due = self
+            .swim
+            .security
+            .amplification
+            .begin_to_wait(sender, false, self.now);
+        self.swim
+            .security
+            .amplification
+            .set_aside(sender, source, plain, self.now);
+        self.ask_if(is_due, sender);
     }
 
     /// Sends a PING or an ACK with everything that rides on it: first what the local node holds of the
@@ -89,30 +99,26 @@ impl Swim {
         telling: Telling,
         trailer: &Trailer,
     ) -> bool {
-        let Some(myself) = self.me.uri.clone() else {
+        let Some(myself) = self.swim.me.uri.clone() else {
             return true;
         };
         let is_limited = self.bytes_left(to).is_some();
-        if kind == MessageType::Ping && self.seal().takes_aead() {
-            self.security.sessions.remember_ping(to, data);
+        if kind == MessageType::Ping && self.swim.seal().takes_aead() {
+            self.swim.security.sessions.remember_ping(to, data);
         }
         let draft = MessageBuilder::with_data(kind, &myself, data, self.capacity_to(to));
         let mut draft = draft.trailed_by(trailer);
         let limit = self.rumor_limit();
         if telling == Telling::All || !self.goes_without_saying(to) {
-            let room = event_size(&myself, &self.me.payload);
+            let room = event_size(&myself, &self.swim.me.payload);
             self.tell_recipient(&mut draft, to, room, |_any| true);
             let told = *to == myself || self.tell_of_myself(&mut draft, &myself, limit);
             if !told && is_limited && kind == MessageType::Ack {
                 return false;
             }
         }
-        if self
-            .security
-            .amplification
-            .may_be_told_news(to, self.peers())
-        {
-            self.rumors.fill(&mut draft, limit, &[to, &myself]);
+        if self.cause.may_be_told_news(to, self.peers()) {
+            self.swim.rumors.fill(&mut draft, limit, &[to, &myself]);
         }
         self.send(kind, draft, to);
         true
@@ -121,36 +127,36 @@ impl Swim {
     /// Whether `to` is known to know that it and the local node are alive, and what the latter says of
     /// itself.
     fn goes_without_saying(&self, to: &Uri) -> bool {
-        let both_alive = self.is_alive(Some(to)) && self.is_alive(self.me.uri.as_deref());
-        both_alive && (Some(to) == self.me.uri.as_ref() || self.knows_me(to))
+        let both_alive = self.is_alive(Some(to)) && self.is_alive(self.swim.me.uri.as_deref());
+        both_alive && (Some(to) == self.swim.me.uri.as_ref() || self.knows_me(to))
     }
 
     /// Whether `to`, a native peer, is known to have what the local node says of itself: its table was
     /// like the local one, or it has answered a ping that said it.
     fn knows_me(&self, to: &Uri) -> bool {
-        let Some(member) = self.members.get(to).filter(|member| member.is_native()) else {
+        let Some(member) = self
+            .swim
+            .members
+            .get(to)
+            .filter(|member| member.is_native())
+        else {
             return false;
         };
-        let own = self.own_claim().map(|own| own.incarnation);
+        let own = self.swim.own_claim().map(|own| own.incarnation);
         member.knows_my >= own || self.agrees(to)
     }
 
     /// Whether the table of `peer`, when it was last heard of, was the same as the local one is now.
     pub(super) fn agrees(&self, peer: &str) -> bool {
-        let digest = Some(self.members.digest().total());
-        let member = self.members.get(peer);
+        let digest = Some(self.swim.members.digest().total());
+        let member = self.swim.members.get(peer);
         member.is_some_and(|member| member.dialect == Dialect::Native { digest })
     }
 
     /// Whether `uri` is held to be alive.
     fn is_alive(&self, uri: Option<&str>) -> bool {
-        let claim = uri.and_then(|uri| self.members.claim(uri));
+        let claim = uri.and_then(|uri| self.swim.members.claim(uri));
         claim.is_some_and(|claim| claim.status == Status::Alive)
-    }
-
-    /// The claim of the local node about itself.
-    pub(crate) fn own_claim(&self) -> Option<Claim> {
-        self.members.claim(self.me.uri.as_deref()?)
     }
 
     /// Tells `to` what the local node holds of it, if that is `worth` it, and leaves so many bytes of
@@ -164,7 +170,7 @@ impl Swim {
         room: usize,
         worth: impl Fn(Status) -> bool,
     ) -> bool {
-        let Some(member) = self.members.get(to) else {
+        let Some(member) = self.swim.members.get(to) else {
             return false;
         };
         let Member { claim, dialect, .. } = *member;
@@ -184,15 +190,15 @@ impl Swim {
         myself: &Uri,
         limit: u32,
     ) -> bool {
-        let Some(member) = self.members.get(myself) else {
+        let Some(member) = self.swim.members.get(myself) else {
             return false;
         };
-        let sent = self.rumors.sent(myself);
+        let sent = self.swim.rumors.sent(myself);
         let ttl = sent.map_or(0, |sent| limit.saturating_sub(sent + 1));
         // Without room for the payload nothing is said: peers would take the local one for empty.
         let told = draft.event(myself, member.claim, member.current_payload(), ttl);
         if told {
-            self.rumors.count(myself, limit);
+            self.swim.rumors.count(myself, limit);
         }
         told
     }
@@ -200,27 +206,30 @@ impl Swim {
     /// Pushes fresh news to some members, and again until each rumor was sent often enough.
     ///
     /// To a member that runs membership 2.x this is a LEAVE: it applies the events, and does no more.
-    pub(super) fn push(&mut self, now: Now) {
-        if self.rumors.is_empty() || !self.config.mechanisms.push {
+    pub(super) fn push(&mut self) {
+        if self.swim.rumors.is_empty() || !self.swim.config.mechanisms.push {
             return;
         }
-        self.security.amplification.note_push(now);
-        let myself = self.me.uri.as_ref();
+        self.swim.security.amplification.note_push(self.now);
+        let myself = self.swim.me.uri.as_ref();
         let others = |member: &Member| Some(&member.uri) != myself;
-        let targets = self.members.sample(FANOUT, &mut self.rng, others);
-        self.because_of_others(|swim| {
-            targets.iter().for_each(|target| swim.push_to(target));
-        });
+        let targets = self.swim.members.sample(FANOUT, &mut self.swim.rng, others);
+        let mut turn = self.because_of_others();
+        for target in &targets {
+            turn.push_to(target);
+        }
         // Without a member to tell, the news waits until one comes: that will be news as well.
-        if !targets.is_empty() && !self.rumors.is_empty() {
-            self.timers
-                .set(Timer::Gossip, now.monotonic + self.config.gossip_interval);
+        if !targets.is_empty() && !self.swim.rumors.is_empty() {
+            self.swim.timers.set(
+                Timer::Gossip,
+                self.now.monotonic + self.swim.config.gossip_interval,
+            );
         }
     }
 
     /// Tells `to` what the local node holds of it, what it is itself, and what is new.
     pub(super) fn push_to(&mut self, to: &Uri) {
-        let Some(myself) = self.me.uri.clone().filter(|_| !self.is_blocked(to)) else {
+        let Some(myself) = self.swim.me.uri.clone().filter(|_| !self.is_blocked(to)) else {
             return;
         };
         let draft = MessageBuilder::leave(&myself, self.capacity_to(to));
@@ -228,11 +237,12 @@ impl Swim {
         let limit = self.rumor_limit();
         let told: &[&str] = &[to];
         let doubted = self.tell_recipient(&mut draft, to, 0, |status| status != Status::Alive);
-        self.rumors
+        self.swim
+            .rumors
             .fill(&mut draft, limit, if doubted { told } else { &[] });
         // A member that agrees knows it all, unless it is a suspicion, which no digest shows. It
         // counts as sent all the same.
-        let known = self.agrees(to) && self.members.count(Status::Suspect) == 0;
+        let known = self.agrees(to) && self.swim.members.count(Status::Suspect) == 0;
         if !draft.is_empty() && !known {
             self.send(MessageType::Leave, draft, to);
         }
@@ -240,22 +250,24 @@ impl Swim {
 
     /// How many times a rumor is sent: λ·⌈log2(N + 1)⌉.
     pub(super) fn rumor_limit(&self) -> u32 {
-        let digits = usize::BITS - self.members.present().leading_zeros();
-        let multiplier = u32::try_from(self.config.retransmit_multiplier).unwrap_or(u32::MAX);
+        let digits = usize::BITS - self.swim.members.present().leading_zeros();
+        let multiplier = u32::try_from(self.swim.config.retransmit_multiplier).unwrap_or(u32::MAX);
         multiplier.saturating_mul(digits.max(1))
     }
 
     /// How long news takes to reach nearly all members: with each interval those that know it become
     /// 1 + [`FANOUT`] times as many, and one more is for the last ones.
     pub(super) fn spreading_time(&self) -> Duration {
-        let digits = usize::BITS - self.members.present().leading_zeros();
+        let digits = usize::BITS - self.swim.members.present().leading_zeros();
         // ln N / ln 4 is half of log2 N.
-        self.config.gossip_interval * (digits.div_ceil(2) + 1)
+        self.swim.config.gossip_interval * (digits.div_ceil(2) + 1)
     }
 
     /// A question about `dst`, with a `ts` that no other question in flight about it has.
-    pub(super) fn question(&self, dst: &Uri, now: Now) -> Question {
-        let (prober, app_pings) = (&self.detector.prober, &self.detector.app_pings);
-        Question::new(dst, now, || prober.questions().chain(app_pings.questions()))
+    pub(super) fn question(&self, dst: &Uri) -> Question {
+        let (prober, app_pings) = (&self.swim.detector.prober, &self.swim.detector.app_pings);
+        Question::new(dst, self.now, || {
+            prober.questions().chain(app_pings.questions())
+        })
     }
 }

@@ -4,9 +4,11 @@
 //! [`crate::security`]) take values and return decisions. None of them knows of [`crate::Swim`]. Each
 //! file here uses those below it in this table, and none above it.
 //!
+//! An input or a command begins a [`Turn`], which does the rest: methods of [`crate::Swim`] are in the
+//! first row and in the last one only, and in `lib.rs`.
+//!
 //! | file | what it routes |
 //! |---|---|
-//! | `views` | what the application is shown |
 //! | `settings`, `commands` | what the application wants |
 //! | `tick` | deadlines |
 //! | `receive` | datagrams |
@@ -17,6 +19,8 @@
 //! | `admit` | what is authenticated, to be believed or challenged |
 //! | `compose` | questions, answers and news, to be made up |
 //! | `transmit` | messages, to be sealed and sent within their limits |
+//! | `turn` | what an input is due to, and when it came |
+//! | `views` | what the application is shown |
 
 mod admit;
 mod answer;
@@ -29,4 +33,7 @@ mod settings;
 mod sync;
 mod tick;
 mod transmit;
+mod turn;
 mod views;
+
+pub(crate) use turn::Turn;

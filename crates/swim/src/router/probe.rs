@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::Swim;
+use super::Turn;
 use crate::detector::probe::{OWN_ANSWER_MIN, Probe, RETRY_PAUSE_MIN};
 use crate::detector::probe_history::Answer;
 use crate::detector::question::Question;
@@ -14,33 +14,37 @@ use crate::router::apply::Reaction;
 use crate::security::cookie::Path;
 use crate::table::claim::Status;
 use crate::table::member::Member;
-use crate::time::{Micros, Now};
+use crate::time::Micros;
 use crate::timers::Timer;
 use crate::wire::{Event, PingData};
 
-impl Swim {
+impl Turn<'_> {
     /// Begins a protocol period: the verdict on the last probe, and the next one.
-    pub(super) fn begin_period(&mut self, now: Now) {
-        if let Some(due) = self.own_answer_due(now) {
-            return self.timers.set(Timer::Period, due);
+    pub(super) fn begin_period(&mut self) {
+        if let Some(due) = self.own_answer_due() {
+            return self.swim.timers.set(Timer::Period, due);
         }
-        self.fail_probe(now);
-        self.detector.indirect_pings.age();
-        self.detector.prober.checks.clear();
-        let length = self.config.protocol_period.max(self.config.ack_timeout);
-        let deadline = now.monotonic + length;
-        self.timers.set(Timer::Period, deadline);
-        if let Some(dst) = self.members.next_unreachable(&mut self.rng) {
-            let question = self.question(&dst, now);
+        self.fail_probe();
+        self.swim.detector.indirect_pings.age();
+        self.swim.detector.prober.checks.clear();
+        let length = self
+            .swim
+            .config
+            .protocol_period
+            .max(self.swim.config.ack_timeout);
+        let deadline = self.now.monotonic + length;
+        self.swim.timers.set(Timer::Period, deadline);
+        if let Some(dst) = self.swim.members.next_unreachable(&mut self.swim.rng) {
+            let question = self.question(&dst);
             self.ask(&question, &dst);
-            self.detector.prober.unreachable_probe = Some(question);
+            self.swim.detector.prober.unreachable_probe = Some(question);
         }
-        if let Some(dst) = self.members.next_live(&mut self.rng) {
-            let question = self.question(&dst, now);
-            self.stats.probes += 1;
+        if let Some(dst) = self.swim.members.next_live(&mut self.swim.rng) {
+            let question = self.question(&dst);
+            self.swim.stats.probes += 1;
             self.ask(&question, &dst);
-            let (began, timeout) = (now.monotonic, self.timeout_for(&dst));
-            self.detector.prober.round = Some(Probe {
+            let (began, timeout) = (self.now.monotonic, self.timeout_for(&dst));
+            self.swim.detector.prober.round = Some(Probe {
                 question,
                 began,
                 deadline,
@@ -49,30 +53,36 @@ impl Swim {
                 relays: Vec::new(),
                 refusals: 0,
                 nacks: Vec::new(),
-                told: self.own_claim().map(|own| own.incarnation),
-                digest: Some(self.members.digest().total()),
+                told: self.swim.own_claim().map(|own| own.incarnation),
+                digest: Some(self.swim.members.digest().total()),
             });
-            self.timers.set(Timer::Retry, now.monotonic + timeout);
+            self.swim
+                .timers
+                .set(Timer::Retry, self.now.monotonic + timeout);
         }
     }
 
     /// When the local node's own address must have answered the probe of this period, if that is yet
     /// to come.
-    fn own_answer_due(&self, now: Now) -> Option<Micros> {
-        let probe = self.detector.prober.round.as_ref()?;
+    fn own_answer_due(&self) -> Option<Micros> {
+        let probe = self.swim.detector.prober.round.as_ref()?;
         let due = probe.began + OWN_ANSWER_MIN;
-        let is_own = Some(&probe.question.dst) == self.me.uri.as_ref();
-        (is_own && due > now.monotonic).then_some(due)
+        let is_own = Some(&probe.question.dst) == self.swim.me.uri.as_ref();
+        (is_own && due > self.now.monotonic).then_some(due)
     }
 
     /// How long to wait for an answer of `dst` before asking again.
     fn timeout_for(&self, dst: &str) -> Duration {
-        let most = self.config.ack_timeout;
-        let known = self.members.get(dst).and_then(|member| member.round_trip);
+        let most = self.swim.config.ack_timeout;
+        let known = self
+            .swim
+            .members
+            .get(dst)
+            .and_then(|member| member.round_trip);
         // Of a member that has not answered yet, what others take is the best guess.
         known
-            .or(self.detector.prober.round_trip)
-            .filter(|_| self.config.mechanisms.adaptive_timeouts)
+            .or(self.swim.detector.prober.round_trip)
+            .filter(|_| self.swim.config.mechanisms.adaptive_timeouts)
             .map_or(most, |round_trip| round_trip.timeout(most))
     }
 
@@ -83,24 +93,24 @@ impl Swim {
     /// 30 of 100 datagrams are lost each way, one ping fails 51 times in a hundred; with a try each
     /// 0.2 s the whole probe fails 13 times in ten thousand, and with one each 0.05 s never in a
     /// lifetime. It costs nothing while nothing is lost.
-    pub(super) fn send_indirect(&mut self, now: Now) {
-        let Some(probe) = &self.detector.prober.round else {
+    pub(super) fn send_indirect(&mut self) {
+        let Some(probe) = &self.swim.detector.prober.round else {
             return;
         };
         let (question, asked) = (probe.question.clone(), probe.relays.clone());
         let (deadline, timeout) = (probe.deadline, probe.timeout);
-        let retries = self.config.mechanisms.retries;
+        let retries = self.swim.config.mechanisms.retries;
         // Without relays the verdict falls as soon as the answer is due.
-        let due = probe.began + self.config.ack_timeout.max(RETRY_PAUSE_MIN);
-        let due = self.own_answer_due(now).map_or(due, |own| own.max(due));
-        let relays = self.config.relays;
-        if relays == 0 && now.monotonic >= due {
-            return self.fail_probe(now);
+        let due = probe.began + self.swim.config.ack_timeout.max(RETRY_PAUSE_MIN);
+        let due = self.own_answer_due().map_or(due, |own| own.max(due));
+        let relays = self.swim.config.relays;
+        if relays == 0 && self.now.monotonic >= due {
+            return self.fail_probe();
         }
         let fresh = self.relays_for(&question.dst, &asked);
-        let digest = self.members.digest().total();
+        let digest = self.swim.members.digest().total();
         // Before asking: a member that owes an answer may have got another address.
-        if let Some(probe) = &mut self.detector.prober.round {
+        if let Some(probe) = &mut self.swim.detector.prober.round {
             probe.overdue = true;
             probe.digest = probe.digest.filter(|told| *told == digest);
             let fresh = fresh.iter().filter(|relay| !asked.contains(relay));
@@ -110,26 +120,30 @@ impl Swim {
             self.ask(&question, &question.dst);
         }
         fresh.iter().for_each(|relay| self.ask(&question, relay));
-        let next = now.monotonic + timeout.max(RETRY_PAUSE_MIN);
+        let next = self.now.monotonic + timeout.max(RETRY_PAUSE_MIN);
         if relays == 0 {
-            self.timers.set(Timer::Retry, next.min(due));
+            self.swim.timers.set(Timer::Retry, next.min(due));
         } else if retries && next < deadline {
-            self.timers.set(Timer::Retry, next);
+            self.swim.timers.set(Timer::Retry, next);
         }
     }
 
     /// k members to ask for `dst`: others than were `asked` already, while there are any.
     fn relays_for(&mut self, dst: &Uri, asked: &[Uri]) -> Vec<Uri> {
-        let (members, myself, wanted) = (&self.members, &self.me.uri, self.config.relays);
+        let (members, myself, wanted) = (
+            &self.swim.members,
+            &self.swim.me.uri,
+            self.swim.config.relays,
+        );
         let alive = |member: &Member| {
             member.claim.status == Status::Alive
                 && member.uri != *dst
                 && Some(&member.uri) != myself.as_ref()
         };
         let fresh = |member: &Member| alive(member) && !asked.contains(&member.uri);
-        let mut relays = members.sample(wanted, &mut self.rng, fresh);
+        let mut relays = members.sample(wanted, &mut self.swim.rng, fresh);
         if relays.is_empty() {
-            relays = members.sample(wanted, &mut self.rng, alive);
+            relays = members.sample(wanted, &mut self.swim.rng, alive);
         }
         relays
     }
@@ -139,10 +153,10 @@ impl Swim {
     /// This is a hint and no proof. It goes to the relays at once, and if it is the same to all of
     /// them, or there is none and it is the same again, the verdict falls early: it is a suspicion
     /// still, to be refuted by a member that is there after all.
-    pub fn handle_refused(&mut self, uri: &Uri, now: Now) {
-        self.security.amplification.advance(now);
-        self.because_of_others(|swim| swim.nack(uri));
+    pub fn hear_refusal(&mut self, uri: &Uri) {
+        self.because_of_others().nack(uri);
         let probe = self
+            .swim
             .detector
             .prober
             .round
@@ -151,76 +165,77 @@ impl Swim {
         let Some(probe) = probe else { return };
         probe.refusals += 1;
         if probe.refusals == 1 && probe.relays.is_empty() {
-            self.send_indirect(now);
+            self.send_indirect();
         }
-        self.fail_probe_early(now);
+        self.fail_probe_early();
     }
 
     /// A relay says that the port is closed.
-    pub(super) fn hear_nack(&mut self, relay: &Uri, ts: u64, dst: &Uri, now: Now) {
-        let Some(probe) = &mut self.detector.prober.round else {
+    pub(super) fn hear_nack(&mut self, relay: &Uri, ts: u64, dst: &Uri) {
+        let Some(probe) = &mut self.swim.detector.prober.round else {
             return;
         };
         let question = &probe.question;
         if question.ts == ts && question.dst == *dst && !probe.nacks.contains(relay) {
             probe.nacks.push(relay.clone());
-            self.fail_probe_early(now);
+            self.fail_probe_early();
         }
     }
 
-    fn fail_probe_early(&mut self, now: Now) {
-        let Some(probe) = &self.detector.prober.round else {
+    fn fail_probe_early(&mut self) {
+        let Some(probe) = &self.swim.detector.prober.round else {
             return;
         };
         let unanimous = probe.relays.iter().all(|relay| probe.nacks.contains(relay));
         let enough = if probe.relays.is_empty() { 2 } else { 1 };
         if unanimous && probe.refusals >= enough {
-            self.fail_probe(now);
+            self.fail_probe();
         }
     }
 
     /// The verdict on the probe of this period, if it was not answered (§4.2).
-    fn fail_probe(&mut self, now: Now) {
-        self.timers.stop(Timer::Retry);
+    fn fail_probe(&mut self) {
+        self.swim.timers.stop(Timer::Retry);
         let Some(Probe {
             question: Question { dst, .. },
             relays,
             began,
             ..
-        }) = self.detector.prober.round.take()
+        }) = self.swim.detector.prober.round.take()
         else {
             return;
         };
-        self.stats.probes_failed += 1;
-        self.note_answer(&dst, Answer::Missing, now);
+        self.swim.stats.probes_failed += 1;
+        self.note_answer(&dst, Answer::Missing);
         self.notice_isolation(began);
         let Some(claim) = self
+            .swim
             .members
             .claim(&dst)
             .filter(|claim| claim.status == Status::Alive)
         else {
             return;
         };
-        match self.own_claim().map(|own| own.status) {
+        match self.swim.own_claim().map(|own| own.status) {
             None => {}
-            Some(Status::Alive) if !self.config.suspiciousness => {
-                self.report(LogEvent::Ignored { uri: dst });
+            Some(Status::Alive) if !self.swim.config.suspiciousness => {
+                self.swim.report(LogEvent::Ignored { uri: dst });
             }
             Some(Status::Alive) => {
-                self.report(LogEvent::Suspected {
+                self.swim.report(LogEvent::Suspected {
                     uri: dst.clone(),
                     relays,
                 });
                 let suspicion = claim.with(Status::Suspect);
-                if Some(&dst) == self.me.uri.as_ref() {
-                    self.suspect_self(now);
+                if Some(&dst) == self.swim.me.uri.as_ref() {
+                    self.suspect_self();
                 } else {
-                    self.stats.suspicions += 1;
-                    self.apply(&Event::local(&dst, suspicion), now);
+                    self.swim.stats.suspicions += 1;
+                    self.apply(&Event::local(&dst, suspicion));
                     self.withhold_if_isolated(&dst);
                 }
             }
-            Some(myself) => self.report(LogEvent::Doubted { uri: dst, myself }),
+            Some(myself) => self.swim.report(LogEvent::Doubted { uri: dst, myself }),
         }
     }
 
@@ -228,25 +243,25 @@ impl Swim {
     ///
     /// With one other member there is none to mislead, and none else to hear.
     fn notice_isolation(&mut self, began: Micros) {
-        if self.members.live().len() < 3 || !self.config.mechanisms.withhold_suspicions {
+        if self.swim.members.live().len() < 3 || !self.swim.config.mechanisms.withhold_suspicions {
             return;
         }
-        if self.detector.isolation.note_failed_probe(began) {
-            self.stats.isolations += 1;
-            self.report(LogEvent::Isolated);
+        if self.swim.detector.isolation.note_failed_probe(began) {
+            self.swim.stats.isolations += 1;
+            self.swim.report(LogEvent::Isolated);
         }
     }
 
     /// Withholds what the local node holds of `uri`, if the local node is isolated.
     pub(super) fn withhold_if_isolated(&mut self, uri: &str) {
-        if self.detector.isolation.is_isolated() {
-            self.rumors.stop(uri);
+        if self.swim.detector.isolation.is_isolated() {
+            self.swim.rumors.stop(uri);
         }
     }
 
-    fn note_answer(&mut self, uri: &Uri, answer: Answer, now: Now) {
-        if let Some(evidence) = self.members.evidence(uri) {
-            evidence.note(answer, now.monotonic);
+    fn note_answer(&mut self, uri: &Uri, answer: Answer) {
+        if let Some(evidence) = self.swim.members.evidence(uri) {
+            evidence.note(answer, self.now.monotonic);
         }
     }
 
@@ -257,52 +272,53 @@ impl Swim {
         sender: &Uri,
         echo: &PingData<'_>,
         path: Path,
-        now: Now,
     ) -> Option<u64> {
         let mut confirmed = None;
         let round = self
+            .swim
             .detector
             .prober
             .round
             .take_if(|probe| probe.question.is_answered_by(echo));
         if let Some(probe) = &round {
-            self.timers.stop(Timer::Retry);
-            self.stats.probes_answered += 1;
+            self.swim.timers.stop(Timer::Retry);
+            self.swim.stats.probes_answered += 1;
             // It may be later than the period ends by the options, see `own_answer_due`.
-            if Some(&probe.question.dst) == self.me.uri.as_ref() {
-                let end = probe.deadline.max(now.monotonic);
-                self.timers.advance(Timer::Period, end);
+            if Some(&probe.question.dst) == self.swim.me.uri.as_ref() {
+                let end = probe.deadline.max(self.now.monotonic);
+                self.swim.timers.advance(Timer::Period, end);
             }
-            let took = now.monotonic.since(probe.began);
-            self.stats.round_trips.note(took);
+            let took = self.now.monotonic.since(probe.began);
+            self.swim.stats.round_trips.note(took);
             let dst = &probe.question.dst;
             let relayed = path == Path::Indirect || sender != dst;
-            self.stats.probes_answered_by_relay += u64::from(relayed);
+            self.swim.stats.probes_answered_by_relay += u64::from(relayed);
             let answer = match (relayed, probe.overdue) {
                 (true, _) => Answer::Relayed,
                 (false, true) => Answer::Late,
                 (false, false) => Answer::Prompt,
             };
-            self.note_answer(dst, answer, now);
+            self.note_answer(dst, answer);
             if !relayed {
                 confirmed = probe.digest;
                 if let Some(told) = probe.told {
-                    self.members.note_told(dst, told);
+                    self.swim.members.note_told(dst, told);
                 }
             }
             if !probe.overdue {
-                self.detector.prober.round_trip =
-                    Some(RoundTrip::after(self.detector.prober.round_trip, took));
-                self.members.note_round_trip(dst, took);
+                self.swim.detector.prober.round_trip =
+                    Some(RoundTrip::after(self.swim.detector.prober.round_trip, took));
+                self.swim.members.note_round_trip(dst, took);
             }
         }
         let unreachable_probe = self
+            .swim
             .detector
             .prober
             .unreachable_probe
             .take_if(|question| question.is_answered_by(echo));
-        let checked = self.detector.prober.checks.hear_answer(echo);
-        let decided = self.detector.app_pings.hear_answer(echo);
+        let checked = self.swim.detector.prober.checks.hear_answer(echo);
+        let decided = self.swim.detector.app_pings.hear_answer(echo);
         let counts = round.is_some() || unreachable_probe.is_some() || checked || decided > 0;
         let (Some(dst), true) = (echo.dst, counts) else {
             return confirmed;
@@ -310,66 +326,59 @@ impl Swim {
         if let (Some(ts), Some(ats)) = (echo.ts, echo.ats.filter(|ats| ats.is_finite())) {
             // In the middle between question and answer their clock showed `ats`. Integers up to
             // 2^53 µs, the year 2255, are exact in a double.
-            let middle = (ts as f64 + now.wall.0 as f64) / 2.0;
-            self.members.set_clock_delta(dst, ats - middle);
+            let middle = (ts as f64 + self.now.wall.0 as f64) / 2.0;
+            self.swim.members.set_clock_delta(dst, ats - middle);
         }
-        self.revive(dst, now);
-        if Some(dst) == self.me.uri.as_deref() {
-            self.clear_self_suspicion(now);
+        self.revive(dst);
+        if Some(dst) == self.swim.me.uri.as_deref() {
+            self.clear_self_suspicion();
         }
         confirmed
     }
 
-    /// Nothing could be sent to `uri`.
-    pub(super) fn give_up_asking(&mut self, uri: &str) {
-        if let Some(probe) = &mut self.detector.prober.round {
-            probe.relays.retain(|relay| **relay != *uri);
-        }
-        self.detector.app_pings.give_up(uri);
-    }
-
     /// A member at the last incarnation has answered: that contradicts what is held of it.
-    fn revive(&mut self, uri: &str, now: Now) {
-        let Some(member) = self.members.get(uri) else {
+    fn revive(&mut self, uri: &str) {
+        let Some(member) = self.swim.members.get(uri) else {
             return;
         };
         let (uri, held) = (member.uri.clone(), member.claim);
-        if !held.incarnation.is_last() || self.me.uri.as_ref() == Some(&uri) {
+        if !held.incarnation.is_last() || self.swim.me.uri.as_ref() == Some(&uri) {
             return;
         }
-        if let Some(evidence) = self.members.evidence(&uri) {
-            evidence.note_sign_of_life(now.monotonic);
+        if let Some(evidence) = self.swim.members.evidence(&uri) {
+            evidence.note_sign_of_life(self.now.monotonic);
         }
         if held.status == Status::Alive {
             return;
         }
         let claim = held.with(Status::Alive);
-        let place = self.members.put(&uri, claim, None, now.wall);
+        let place = self.swim.members.put(&uri, claim, None, self.now.wall);
         // Others find out for themselves: none of them would take it for news.
-        self.rumors.stop(&uri);
-        self.watch_suspicion(place, Some(held), claim, now);
-        self.watch_departure(place, claim.status, now);
-        self.end_hearing(None, &mut Reaction::default(), now);
+        self.swim.rumors.stop(&uri);
+        self.watch_suspicion(place, Some(held), claim);
+        self.watch_departure(place, claim.status);
+        self.end_hearing(None, &mut Reaction::default());
     }
 
     /// Looks whether the local node was paused; to be called with every input, before anything else.
     ///
     /// An answer that was not heard in the meantime proves nothing, and a suspect whose refutation was
     /// not heard gets that much more time.
-    pub(super) fn notice_pause(&mut self, now: Now) {
-        if !self.config.mechanisms.pause_guard {
+    pub(super) fn notice_pause(&mut self) {
+        if !self.swim.config.mechanisms.pause_guard {
             return;
         }
-        let Some(due) = self.timers.next() else {
+        let Some(due) = self.swim.timers.next() else {
             return;
         };
-        if let Some(late) = self_check::pause(due, now.monotonic, self.config.ack_timeout) {
-            self.stats.pauses += 1;
-            self.detector.prober.give_up();
-            self.timers.stop(Timer::Retry);
-            self.members.suspicions.postpone(late);
-            self.watch_oldest_suspicion(now);
-            self.timers.catch_up(now.monotonic);
+        if let Some(late) = self_check::pause(due, self.now.monotonic, self.swim.config.ack_timeout)
+        {
+            self.swim.stats.pauses += 1;
+            self.swim.detector.prober.give_up();
+            self.swim.timers.stop(Timer::Retry);
+            self.swim.members.suspicions.postpone(late);
+            self.watch_oldest_suspicion();
+            self.swim.timers.catch_up(self.now.monotonic);
         }
     }
 }

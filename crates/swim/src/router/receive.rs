@@ -2,52 +2,45 @@
 
 use core::net::SocketAddr;
 
+use super::Turn;
 use super::answer::Rx;
-use crate::Swim;
 use crate::identity::uri::Uri;
 use crate::log_event::LogEvent;
 use crate::router::apply::Reaction;
 use crate::security::acquaintance::Acquaintance;
-use crate::security::amplification::{FACTOR, HEADERS_SIZE};
+use crate::security::amplification::{Cause, FACTOR, HEADERS_SIZE};
 use crate::security::cookie::{self, Path};
 use crate::security::seal::aead::Sealed;
 use crate::table::claim::Status;
 use crate::table::member::Dialect;
-use crate::time::Now;
 use crate::wire::{Body, DropReason, Event, Extension, Message, PingData, decode};
 
-impl Swim {
-    /// A datagram came from `source`, as the system says. One that is malformed is counted, and
-    /// changes nothing else.
-    pub fn handle_datagram(
-        &mut self,
-        datagram: &[u8],
-        source: SocketAddr,
-        now: Now,
-    ) -> Result<(), DropReason> {
-        if self.me.uri.is_none() {
+impl Turn<'_> {
+    /// Receives a datagram from `source`, as the system says. One that is dropped is counted.
+    pub fn receive(&mut self, datagram: &[u8], source: SocketAddr) -> Result<(), DropReason> {
+        if self.swim.me.uri.is_none() {
             return Ok(());
         }
-        self.notice_pause(now);
-        self.security.amplification.advance(now);
-        let taken = self.take(datagram, source, now);
-        taken.inspect_err(|why| self.stats.dropped[*why as usize] += 1)
+        self.notice_pause();
+        let taken = self.take(datagram, source);
+        taken.inspect_err(|why| self.swim.stats.dropped[*why as usize] += 1)
     }
 
-    fn take(&mut self, datagram: &[u8], source: SocketAddr, now: Now) -> Result<(), DropReason> {
-        if datagram.len() > self.config.datagram_size_max() {
+    fn take(&mut self, datagram: &[u8], source: SocketAddr) -> Result<(), DropReason> {
+        if datagram.len() > self.swim.config.datagram_size_max() {
             return Err(DropReason::Oversized);
         }
-        let opened = self.seal().open(datagram)?;
+        let opened = self.swim.seal().open(datagram)?;
         let message = opened.message()?;
         let sender = message.sender.to_uri();
-        self.admit(&sender, &message, opened.sealed, source, now)?;
-        self.stats
+        let mut reply = self.admit(&sender, &message, opened.sealed, source)?;
+        self.swim
+            .stats
             .received
             .count(message.body.kind(), datagram.len());
-        self.stats.events_skipped += message.skipped as u64;
-        if self.me.uri.as_ref() != Some(&sender) {
-            self.detector.isolation.heard(now.monotonic);
+        self.swim.stats.events_skipped += message.skipped as u64;
+        if self.swim.me.uri.as_ref() != Some(&sender) {
+            self.swim.detector.isolation.heard(self.now.monotonic);
         }
         let rx = Rx {
             sender: &sender,
@@ -56,30 +49,35 @@ impl Swim {
             sealed: opened.sealed,
             digest: message.trailer.as_ref().and_then(|trailer| trailer.digest),
         };
-        if opened.sealed.is_some() {
-            self.members.set_validated(&sender, source);
-            self.react(&rx, &message, now);
+        let cause = if opened.sealed.is_some() {
+            self.swim.members.set_validated(&sender, source);
+            Cause::Own
         } else {
             let limit = FACTOR * (datagram.len() + HEADERS_SIZE);
-            self.with_bytes(&sender, source, limit, |swim| {
-                let waiting = swim.detector.clock_reading.waiting();
-                swim.react(&rx, &message, now);
-                // What else was sent because of a PING that waits now leaves less for its answer.
-                let left = swim.security.amplification.left();
-                swim.detector.clock_reading.limit_new(waiting, left);
-            });
-        }
+            Cause::datagram(&sender, source, limit, self.peers())
+        };
+        let waiting = self.swim.detector.clock_reading.waiting();
+        let mut turn = Turn {
+            swim: self.swim,
+            now: self.now,
+            cause,
+            reply: reply.as_mut(),
+        };
+        turn.react(&rx, &message);
+        // What else was sent because of a PING that waits now leaves less for its answer.
+        let left = turn.cause.left();
+        self.swim.detector.clock_reading.limit_new(waiting, left);
         Ok(())
     }
 
     /// Does what comes of a message that may be believed.
-    fn react(&mut self, rx: &Rx<'_>, message: &Message<'_>, now: Now) {
+    fn react(&mut self, rx: &Rx<'_>, message: &Message<'_>) {
         let Rx { sender, sealed, .. } = *rx;
         let mut reaction = Reaction::default();
-        self.restore(sender, now);
-        let strange = self.members.get(sender).is_none();
-        let confirmed = self.act(rx, message, &mut reaction, now);
-        if !self.security.amplification.is_limited() {
+        self.restore(sender);
+        let strange = self.swim.members.get(sender).is_none();
+        let confirmed = self.act(rx, message, &mut reaction);
+        if !self.cause.is_limited() {
             self.note_introductions(sender, message);
         }
         // A sender that has said what is not so is the first to be told; an ACK says it anyway.
@@ -87,59 +85,53 @@ impl Swim {
             self.push_to(sender);
         }
         self.note_form(sender, message, sealed);
-        self.note_dialect(sender, message, confirmed, now);
+        self.note_dialect(sender, message, confirmed);
         self.note_doubt(sender, message);
         // A newcomer: the sooner each knows the members that the other knows, the better. What takes
         // more than a few bytes waits until the address of the newcomer is validated.
-        if strange && self.members.get(sender).is_some() {
-            if self.security.amplification.is_limited() {
-                self.await_newcomer(sender, now);
+        if strange && self.swim.members.get(sender).is_some() {
+            if self.cause.is_limited() {
+                self.await_newcomer(sender);
             } else if message.trailer.is_none() {
-                self.sync_with(sender, now);
+                self.sync_with(sender);
             }
         }
-        self.end_reply(now);
+        self.end_reply();
     }
 
     /// Hears the events and does what the message asks for. Returns the digest that an ACK without one
     /// confirms: that of the PING that it answers.
-    fn act(
-        &mut self,
-        rx: &Rx<'_>,
-        message: &Message<'_>,
-        reaction: &mut Reaction,
-        now: Now,
-    ) -> Option<u64> {
+    fn act(&mut self, rx: &Rx<'_>, message: &Message<'_>, reaction: &mut Reaction) -> Option<u64> {
         let sender = rx.sender;
-        self.apply_all(sender, &message.events, reaction, now);
+        self.apply_all(sender, &message.events, reaction);
         let note = message
             .trailer
             .as_ref()
             .and_then(|trailer| trailer.note.as_ref());
-        let is_for_me = |uri: Option<&str>| uri == self.me.uri.as_deref();
+        let is_for_me = |uri: Option<&str>| uri == self.swim.me.uri.as_deref();
         match &message.body {
-            Body::Ping(echo) if is_for_me(echo.dst) => self.answer(rx, echo, now),
+            Body::Ping(echo) if is_for_me(echo.dst) => self.answer(rx, echo),
             Body::Ack(echo) if is_for_me(echo.src) => {
-                return self.hear_ack(rx, echo, reaction, now);
+                return self.hear_ack(rx, echo, reaction);
             }
             Body::Ack(echo) => self.relay_answer(echo),
-            Body::Ping(_) | Body::SyncReq(_) if self.security.amplification.is_limited() => {
-                self.set_aside(sender, rx.source, rx.plain, now);
+            Body::Ping(_) | Body::SyncReq(_) if self.cause.is_limited() => {
+                self.set_aside(sender, rx.source, rx.plain);
             }
             Body::Ping(echo) => self.relay_ping(sender, echo),
-            Body::SyncReq(records) => self.answer_sync(sender, records, reaction, now),
+            Body::SyncReq(records) => self.answer_sync(sender, records, reaction),
             Body::SyncAck(records) => match note {
                 Some(Extension::Differ { buckets, last }) => {
-                    self.apply_differing(sender, buckets, *last, records, reaction, now);
+                    self.apply_differing(sender, buckets, *last, records, reaction);
                 }
-                _ => self.end_sync(sender, records, reaction, now),
+                _ => self.end_sync(sender, records, reaction),
             },
             Body::Leave => match note {
-                Some(Extension::Compare(_)) if self.security.amplification.is_limited() => {
-                    self.set_aside(sender, rx.source, rx.plain, now);
+                Some(Extension::Compare(_)) if self.cause.is_limited() => {
+                    self.set_aside(sender, rx.source, rx.plain);
                 }
-                Some(Extension::Compare(sums)) => self.show_differing(sender, sums, now),
-                Some(Extension::Nack { ts, dst }) => self.hear_nack(sender, *ts, dst, now),
+                Some(Extension::Compare(sums)) => self.show_differing(sender, sums),
+                Some(Extension::Nack { ts, dst }) => self.hear_nack(sender, *ts, dst),
                 Some(Extension::Differ { .. }) | None => {}
             },
         }
@@ -147,30 +139,26 @@ impl Swim {
     }
 
     /// Notes what the sender is. A native one with another table is asked where they differ.
-    fn note_dialect(
-        &mut self,
-        sender: &Uri,
-        message: &Message<'_>,
-        confirmed: Option<u64>,
-        now: Now,
-    ) {
-        if self.me.uri.as_ref() == Some(sender) {
+    fn note_dialect(&mut self, sender: &Uri, message: &Message<'_>, confirmed: Option<u64>) {
+        if self.swim.me.uri.as_ref() == Some(sender) {
             return;
         }
         let Some(trailer) = &message.trailer else {
-            return self.members.set_dialect(sender, Dialect::Legacy);
+            return self.swim.members.set_dialect(sender, Dialect::Legacy);
         };
         let digest = trailer.digest.or(confirmed);
-        self.members.set_dialect(sender, Dialect::Native { digest });
+        self.swim
+            .members
+            .set_dialect(sender, Dialect::Native { digest });
         if self.agrees(sender)
-            && let Some(own) = self.own_claim()
+            && let Some(own) = self.swim.own_claim()
         {
-            self.members.note_told(sender, own.incarnation);
+            self.swim.members.note_told(sender, own.incarnation);
         }
         // Of a prober and the probed, one is enough to begin: the prober, unless the other has just
         // come and cannot wait for its turn.
-        if !matches!(message.body, Body::Ping(_)) || self.anti_entropy.digest.is_joining() {
-            self.compare_digest(sender, digest, now);
+        if !matches!(message.body, Body::Ping(_)) || self.swim.anti_entropy.digest.is_joining() {
+            self.compare_digest(sender, digest);
         }
     }
 
@@ -180,7 +168,7 @@ impl Swim {
             |event: &&Event<'_>| event.claim.status == Status::Suspect && *event.uri == **sender;
         let doubt = message.events.iter().find(doubts);
         if let Some(doubt) = doubt
-            && let Some(evidence) = self.members.evidence(sender)
+            && let Some(evidence) = self.swim.members.evidence(sender)
         {
             evidence.note_doubt(doubt.claim.incarnation);
         }
@@ -190,12 +178,13 @@ impl Swim {
     fn note_form(&mut self, sender: &Uri, message: &Message<'_>, sealed: Option<Sealed>) {
         let offered = message.trailer.as_ref().and_then(|trailer| trailer.offers);
         let key = sealed.map(|sealed| sealed.key).or(offered);
-        self.members.set_key(sender, key);
+        self.swim.members.set_key(sender, key);
     }
 
     /// Notes which members `sender` tells of, if it has answered itself.
     fn note_introductions(&mut self, sender: &Uri, message: &Message<'_>) {
         if !self
+            .swim
             .members
             .get(sender)
             .is_some_and(|member| member.has_answered)
@@ -207,7 +196,9 @@ impl Swim {
             Body::Ping(_) | Body::Ack(_) | Body::Leave => &[],
         };
         for event in message.events.iter().chain(records) {
-            self.members.acquaint(&event.uri, Acquaintance::Introduced);
+            self.swim
+                .members
+                .acquaint(&event.uri, Acquaintance::Introduced);
         }
     }
 
@@ -218,25 +209,29 @@ impl Swim {
         rx: &Rx<'_>,
         echo: &PingData<'_>,
         reaction: &mut Reaction,
-        now: Now,
     ) -> Option<u64> {
-        let path = self.security.cookies.path(echo);
+        let path = self.swim.security.cookies.path(echo);
         let Some(path) = path else {
-            self.stats.acks_unsolicited += 1;
+            self.swim.stats.acks_unsolicited += 1;
             return None;
         };
-        let confirmed = self.hear_answer(rx.sender, echo, path, now);
+        let confirmed = self.hear_answer(rx.sender, echo, path);
         let is_own = path == Path::Direct && echo.dst == Some(&**rx.sender);
-        if !is_own || !echo.ts.is_some_and(|ts| cookie::is_recent(ts, now.wall)) {
+        if !is_own
+            || !echo
+                .ts
+                .is_some_and(|ts| cookie::is_recent(ts, self.now.wall))
+        {
             return None;
         }
-        self.members.set_validated(rx.sender, rx.source);
-        let amplification = &mut self.security.amplification;
-        let Some(waiting) = amplification.validate(rx.sender, rx.source) else {
+        self.swim.members.set_validated(rx.sender, rx.source);
+        self.cause.validate(rx.sender);
+        let amplification = &mut self.swim.security.amplification;
+        let Some(waiting) = amplification.end_waiting(rx.sender, rx.source, self.now) else {
             return confirmed;
         };
-        if waiting.is_newcomer && self.members.is_legacy(rx.sender) {
-            self.sync_with(rx.sender, now);
+        if waiting.is_newcomer && self.swim.members.is_legacy(rx.sender) {
+            self.sync_with(rx.sender);
         }
         if let Some(request) = waiting.request
             && let Ok(message) = decode(&request)
@@ -245,14 +240,14 @@ impl Swim {
                 plain: &request,
                 ..*rx
             };
-            self.act(&rx, &message, reaction, now);
+            self.act(&rx, &message, reaction);
         }
         confirmed
     }
 
     /// What came from the address of `uri` could not be decoded. If it is dead, that is why.
-    pub fn handle_undecodable(&mut self, uri: &str, now: Now) {
-        let Some(member) = self.members.get(uri) else {
+    pub fn hear_undecodable(&mut self, uri: &str) {
+        let Some(member) = self.swim.members.get(uri) else {
             return;
         };
         if member.claim.status != Status::Dead {
@@ -260,12 +255,8 @@ impl Swim {
         }
         let uri = member.uri.clone();
         let claim = member.claim.with(Status::NonDecryptable);
-        self.report(LogEvent::Undecryptable { uri: uri.clone() });
-        self.apply(&Event::local(&uri, claim), now);
-    }
-
-    /// Nothing could be sent to `uri`: its name does not resolve, or the system refuses.
-    pub fn handle_unsent(&mut self, uri: &str) {
-        self.give_up_asking(uri);
+        self.swim
+            .report(LogEvent::Undecryptable { uri: uri.clone() });
+        self.apply(&Event::local(&uri, claim));
     }
 }

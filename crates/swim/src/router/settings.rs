@@ -1,7 +1,8 @@
 //! Options and keys, assigned while the protocol runs.
 
+use super::Turn;
 use crate::config::Setting;
-use crate::security::seal::keyring::BadKey;
+use crate::security::seal::keyring::{BadKey, Keyring};
 use crate::time::Now;
 use crate::timers::Timer;
 use crate::{Refused, Swim};
@@ -39,10 +40,11 @@ impl Swim {
             self.timers.advance(Timer::Period, now.monotonic + period);
             self.timers
                 .advance(Timer::AntiEntropy, now.monotonic + anti_entropy);
-            self.watch_oldest_suspicion(now);
-            self.watch_oldest_departure(now);
+            let mut turn = Turn::new(self, now);
+            turn.watch_oldest_suspicion();
+            turn.watch_oldest_departure();
         }
-        self.show_form(form);
+        Turn::new(self, now).show_form(form);
         Ok(why)
     }
 
@@ -78,35 +80,39 @@ impl Swim {
     }
 
     /// Replaces all keys, the first being the one to send with; none ends encryption.
-    pub fn set_encryption_keys(&mut self, keys: &[&[u8]]) -> Result<(), BadKey> {
-        self.change_keys(|swim| swim.security.keys.set(keys.iter().copied()))
+    pub fn set_encryption_keys(&mut self, keys: &[&[u8]], now: Now) -> Result<(), BadKey> {
+        self.change_keys(now, |held| held.set(keys.iter().copied()))
     }
 
     /// Replaces all keys with this one, if it is one.
-    pub fn set_encryption_key(&mut self, key: Option<&[u8]>) {
-        let set = self.set_encryption_keys(key.as_slice());
+    pub fn set_encryption_key(&mut self, key: Option<&[u8]>, now: Now) {
+        let set = self.set_encryption_keys(key.as_slice(), now);
         set.expect("there is room for one");
     }
 
     /// Understands this key as well.
-    pub fn add_encryption_key(&mut self, key: &[u8]) -> Result<(), BadKey> {
-        self.change_keys(|swim| swim.security.keys.add(key))
+    pub fn add_encryption_key(&mut self, key: &[u8], now: Now) -> Result<(), BadKey> {
+        self.change_keys(now, |held| held.add(key))
     }
 
     /// Sends with this key, which is understood already.
-    pub fn use_encryption_key(&mut self, key: &[u8]) -> Result<(), BadKey> {
-        self.change_keys(|swim| swim.security.keys.use_to_send(key))
+    pub fn use_encryption_key(&mut self, key: &[u8], now: Now) -> Result<(), BadKey> {
+        self.change_keys(now, |held| held.use_to_send(key))
     }
 
     /// Does not understand this key any more.
-    pub fn remove_encryption_key(&mut self, key: &[u8]) -> Result<(), BadKey> {
-        self.change_keys(|swim| swim.security.keys.remove(key))
+    pub fn remove_encryption_key(&mut self, key: &[u8], now: Now) -> Result<(), BadKey> {
+        self.change_keys(now, |held| held.remove(key))
     }
 
-    fn change_keys<T>(&mut self, change: impl FnOnce(&mut Self) -> T) -> T {
+    fn change_keys(
+        &mut self,
+        now: Now,
+        change: impl FnOnce(&mut Keyring) -> Result<(), BadKey>,
+    ) -> Result<(), BadKey> {
         let before = self.seal().form();
-        let changed = change(self);
-        self.show_form(before);
+        let changed = change(&mut self.security.keys);
+        Turn::new(self, now).show_form(before);
         changed
     }
 

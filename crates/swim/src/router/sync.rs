@@ -2,7 +2,7 @@
 
 use rand::RngExt;
 
-use crate::Swim;
+use super::Turn;
 use crate::dissemination::digest_sync::{
     LARGE_TABLE, PATIENCE_MIN, REPAIR_DATAGRAMS_MAX, REPAIR_DATAGRAMS_OF_LARGE_TABLE_MAX,
 };
@@ -14,42 +14,45 @@ use crate::table::claim::{Claim, Status};
 use crate::table::digest::BUCKETS_MAX;
 use crate::table::member::{Dialect, Member};
 use crate::table::payload::Payload;
-use crate::time::Now;
 use crate::timers::Timer;
 use crate::wire::{Buckets, Event, Extension, MessageBuilder, MessageType, Trailer};
 
-impl Swim {
+impl Turn<'_> {
     /// Compares tables with a peer on membership 2.x that is alive. Native peers compare digests with
     /// every ping, and the dialect of a member shows with the first.
-    pub(super) fn sync_with_someone(&mut self, now: Now) {
-        let myself = self.me.uri.as_ref();
+    pub(super) fn sync_with_someone(&mut self) {
+        let myself = self.swim.me.uri.as_ref();
         let suitable = |member: &Member| {
             member.claim.status == Status::Alive
                 && member.dialect == Dialect::Legacy
                 && Some(&member.uri) != myself
         };
-        let partner = self.members.sample(1, &mut self.rng, suitable).pop();
-        self.anti_entropy.awaits_table = false;
+        let partner = self
+            .swim
+            .members
+            .sample(1, &mut self.swim.rng, suitable)
+            .pop();
+        self.swim.anti_entropy.awaits_table = false;
         match partner {
-            Some(partner) => self.sync_with(&partner, now),
-            None => self.timers.set(
+            Some(partner) => self.sync_with(&partner),
+            None => self.swim.timers.set(
                 Timer::AntiEntropy,
-                now.monotonic + self.config.protocol_period,
+                self.now.monotonic + self.swim.config.protocol_period,
             ),
         }
     }
 
     /// Compares tables with `partner`, unless the answer of another member is awaited.
-    pub(super) fn sync_with(&mut self, partner: &Uri, now: Now) {
-        if self.anti_entropy.awaits_table {
+    pub(super) fn sync_with(&mut self, partner: &Uri) {
+        if self.swim.anti_entropy.awaits_table {
             return;
         }
-        self.anti_entropy.awaits_table = true;
-        self.timers.set(
+        self.swim.anti_entropy.awaits_table = true;
+        self.swim.timers.set(
             Timer::AntiEntropy,
-            now.monotonic + self.config.protocol_period,
+            self.now.monotonic + self.swim.config.protocol_period,
         );
-        self.stats.syncs += 1;
+        self.swim.stats.syncs += 1;
         let about_others = |member: &Member| member.uri != *partner;
         for draft in self.pack_table(MessageType::SyncReq, 1, &[], about_others) {
             self.send(MessageType::SyncReq, draft, partner);
@@ -57,26 +60,20 @@ impl Swim {
     }
 
     /// Hears the table of `partner`, and answers with what it does not know or knows less about.
-    pub(super) fn answer_sync(
-        &mut self,
-        partner: &Uri,
-        records: &[Event<'_>],
-        rx: &mut Reaction,
-        now: Now,
-    ) {
-        self.apply_records(partner, records, rx, now);
+    pub(super) fn answer_sync(&mut self, partner: &Uri, records: &[Event<'_>], rx: &mut Reaction) {
+        self.apply_records(partner, records, rx);
         if self.is_blocked(partner) {
             return;
         }
         let mut known: KeyedMap<&str, Claim> =
-            KeyedMap::with_hasher(self.members.hash_key().clone());
+            KeyedMap::with_hasher(self.swim.members.hash_key().clone());
         for record in records {
             known.insert(record.uri.as_str(), record.claim);
         }
         let news = |member: &Member| {
             member.uri != *partner && member.claim.overrides(known.get(&*member.uri).copied())
         };
-        let tombstones = self.members.tombstones_against(records, partner);
+        let tombstones = self.swim.members.tombstones_against(records, partner);
         for draft in self.pack_table(
             MessageType::SyncAck,
             ANSWER_DATAGRAMS_MAX,
@@ -88,67 +85,52 @@ impl Swim {
     }
 
     /// Applies what was not known. An exchange that brought something is worth another one soon.
-    pub(super) fn end_sync(
-        &mut self,
-        partner: &Uri,
-        records: &[Event<'_>],
-        rx: &mut Reaction,
-        now: Now,
-    ) {
-        let learnt = self.apply_records(partner, records, rx, now);
+    pub(super) fn end_sync(&mut self, partner: &Uri, records: &[Event<'_>], rx: &mut Reaction) {
+        let learnt = self.apply_records(partner, records, rx);
         if !learnt {
-            self.anti_entropy.digest.end_joining();
+            self.swim.anti_entropy.digest.end_joining();
         }
-        if self.anti_entropy.awaits_table {
-            self.anti_entropy.awaits_table = false;
-            self.stats.syncs_answered += 1;
-            let config = &self.config;
+        if self.swim.anti_entropy.awaits_table {
+            self.swim.anti_entropy.awaits_table = false;
+            self.swim.stats.syncs_answered += 1;
+            let config = &self.swim.config;
             let pause = if learnt {
                 config.protocol_period
             } else {
                 config.anti_entropy_period
             };
-            self.timers.set(Timer::AntiEntropy, now.monotonic + pause);
+            self.swim
+                .timers
+                .set(Timer::AntiEntropy, self.now.monotonic + pause);
         }
     }
 
     /// Applies records of a peer's table, and says whether there was anything new among them.
-    fn apply_records(
-        &mut self,
-        partner: &Uri,
-        records: &[Event<'_>],
-        rx: &mut Reaction,
-        now: Now,
-    ) -> bool {
-        let before = self.members.news();
+    fn apply_records(&mut self, partner: &Uri, records: &[Event<'_>], rx: &mut Reaction) -> bool {
+        let before = self.swim.members.news();
         let (mut wrong, mut suspect) = (None, None);
         for record in records {
-            if self.is_credible(partner, record, rx, now) {
-                wrong = wrong.max(self.apply_record(record, &mut suspect, now));
+            if self.is_credible(partner, record, rx) {
+                wrong = wrong.max(self.apply_record(record, &mut suspect));
             }
         }
-        self.end_hearing(wrong, rx, now);
+        self.end_hearing(wrong, rx);
         // To tell each of them would be to answer one datagram with many. The others hear of it by
         // gossip, in hundredths of a second, and have seconds to refute it.
         if let Some(suspect) = suspect {
             self.push_to(&suspect);
         }
-        self.members.news() != before
+        self.swim.members.news() != before
     }
 
     /// Hears a record, which differs from an event in how it is to be passed on. Notes the first member
     /// that becomes a suspect, and returns what the record says of the local node, if that is to be
     /// refuted.
-    fn apply_record(
-        &mut self,
-        record: &Event<'_>,
-        suspect: &mut Option<Uri>,
-        now: Now,
-    ) -> Option<Claim> {
-        if self.takes_for_tombstone(record, now) {
+    fn apply_record(&mut self, record: &Event<'_>, suspect: &mut Option<Uri>) -> Option<Claim> {
+        if self.takes_for_tombstone(record) {
             return None;
         }
-        let held = self.members.claim(&record.uri);
+        let held = self.swim.members.claim(&record.uri);
         let lives = held.is_some_and(|held| held.status.is_live());
         let claim = match record.claim.status {
             // It was dead where the record comes from, which may have been cut off from it. If it
@@ -157,10 +139,10 @@ impl Swim {
             _ => record.claim,
         };
         let news = claim.overrides(held);
-        let wrong = self.apply_one(&Event { claim, ..*record }, now);
+        let wrong = self.apply_one(&Event { claim, ..*record });
         // A newcomer learns what all others know, and need not pass it on.
-        if held.is_none() && self.anti_entropy.digest.is_joining() {
-            self.rumors.stop(&record.uri);
+        if held.is_none() && self.swim.anti_entropy.digest.is_joining() {
+            self.swim.rumors.stop(&record.uri);
         }
         if news && claim.status == Status::Suspect && suspect.is_none() {
             *suspect = Some(record.uri.to_uri());
@@ -170,75 +152,79 @@ impl Swim {
 
     /// Compares digests with `peer`; if they differ, and it is not only that news is on its way, asks
     /// where.
-    pub(super) fn compare_digest(&mut self, peer: &Uri, theirs: Option<u64>, now: Now) {
+    pub(super) fn compare_digest(&mut self, peer: &Uri, theirs: Option<u64>) {
         let Some(theirs) = theirs else { return };
-        let mine = self.members.digest().total();
+        let mine = self.swim.members.digest().total();
         if theirs == mine {
-            self.anti_entropy.digest.end_joining();
-            self.anti_entropy.digest.differs_since = None;
+            self.swim.anti_entropy.digest.end_joining();
+            self.swim.anti_entropy.digest.differs_since = None;
             return;
         }
         let since = *self
+            .swim
             .anti_entropy
             .digest
             .differs_since
-            .get_or_insert(now.monotonic);
-        let explained = self.anti_entropy.digest.agreed
-            && !self.rumors.is_empty()
-            && now.monotonic.since(since) < 3 * self.spreading_time();
-        if !explained && now.monotonic >= self.anti_entropy.digest.resting_until {
-            self.begin_repair(mine, theirs, now);
-            self.stats.repairs += 1;
-            let sums = self.members.digest().sums(self.bucket_count());
+            .get_or_insert(self.now.monotonic);
+        let explained = self.swim.anti_entropy.digest.agreed
+            && !self.swim.rumors.is_empty()
+            && self.now.monotonic.since(since) < 3 * self.spreading_time();
+        if !explained && self.now.monotonic >= self.swim.anti_entropy.digest.resting_until {
+            self.begin_repair(mine, theirs);
+            self.swim.stats.repairs += 1;
+            let sums = self.swim.members.digest().sums(self.bucket_count());
             self.send_extension(Extension::Compare(sums), peer);
         }
     }
 
     /// Sets the time before which no other comparison is begun.
-    fn begin_repair(&mut self, mine: u64, theirs: u64, now: Now) {
-        self.rest(now);
-        if core::mem::replace(&mut self.anti_entropy.digest.compared, (mine, theirs))
+    fn begin_repair(&mut self, mine: u64, theirs: u64) {
+        self.rest();
+        if core::mem::replace(&mut self.swim.anti_entropy.digest.compared, (mine, theirs))
             != (mine, theirs)
         {
-            self.anti_entropy.digest.fruitless = 0;
+            self.swim.anti_entropy.digest.fruitless = 0;
             return;
         }
         // There is something that one of us will never believe: the pause grows up to that between
         // two syncs with a peer on membership 2.x.
-        let pause =
-            self.config.protocol_period * 2_u32.saturating_pow(self.anti_entropy.digest.fruitless);
-        let jitter = self.rng.random_range(1.0..1.5);
-        let pause = pause.min(self.config.anti_entropy_period).mul_f64(jitter);
-        self.anti_entropy.digest.fruitless = (self.anti_entropy.digest.fruitless + 1).min(16);
-        self.anti_entropy.digest.resting_until = now.monotonic + pause;
+        let pause = self.swim.config.protocol_period
+            * 2_u32.saturating_pow(self.swim.anti_entropy.digest.fruitless);
+        let jitter = self.swim.rng.random_range(1.0..1.5);
+        let pause = pause
+            .min(self.swim.config.anti_entropy_period)
+            .mul_f64(jitter);
+        self.swim.anti_entropy.digest.fruitless =
+            (self.swim.anti_entropy.digest.fruitless + 1).min(16);
+        self.swim.anti_entropy.digest.resting_until = self.now.monotonic + pause;
     }
 
-    fn rest(&mut self, now: Now) {
-        self.anti_entropy.digest.resting_until =
-            now.monotonic + self.config.ack_timeout.max(PATIENCE_MIN);
+    fn rest(&mut self) {
+        self.swim.anti_entropy.digest.resting_until =
+            self.now.monotonic + self.swim.config.ack_timeout.max(PATIENCE_MIN);
     }
 
     /// About a bucket for every two members: fine enough to find them, and not more to send than
     /// they are.
     fn bucket_count(&self) -> usize {
-        (self.members.len() / 2)
+        (self.swim.members.len() / 2)
             .next_power_of_two()
             .clamp(8, BUCKETS_MAX)
     }
 
     /// `peer` wants to know where our tables differ: shows it what is in those buckets here.
-    pub(super) fn show_differing(&mut self, peer: &Uri, sums: &[u32], now: Now) {
+    pub(super) fn show_differing(&mut self, peer: &Uri, sums: &[u32]) {
         if self.is_blocked(peer) {
             return;
         }
-        let mine = self.members.digest().sums(sums.len());
+        let mine = self.swim.members.digest().sums(sums.len());
         let Some(buckets) = Buckets::differing(&mine, sums) else {
             return;
         };
         // Its records come next, and a comparison begun here meanwhile would be the same again; but a
         // stranger may only be looking.
-        if self.members.get(peer).is_some() {
-            self.rest(now);
+        if self.swim.members.get(peer).is_some() {
+            self.rest();
         }
         let note = |last| {
             let buckets = buckets.clone();
@@ -265,18 +251,17 @@ impl Swim {
         last: bool,
         records: &[Event<'_>],
         rx: &mut Reaction,
-        now: Now,
     ) {
-        self.apply_records(peer, records, rx, now);
+        self.apply_records(peer, records, rx);
         if !last {
-            return self.rest(now);
+            return self.rest();
         }
         if self.is_blocked(peer) {
             return;
         }
-        self.stats.repairs_answered += 1;
+        self.swim.stats.repairs_answered += 1;
         let mut known: KeyedMap<&str, &Event<'_>> =
-            KeyedMap::with_hasher(self.members.hash_key().clone());
+            KeyedMap::with_hasher(self.swim.members.hash_key().clone());
         for record in records {
             known.insert(record.uri.as_str(), record);
         }
@@ -295,8 +280,8 @@ impl Swim {
                 self.send(MessageType::SyncAck, draft, peer);
             }
         }
-        if self.anti_entropy.digest.fruitless == 0 {
-            self.anti_entropy.digest.resting_until = now.monotonic;
+        if self.swim.anti_entropy.digest.fruitless == 0 {
+            self.swim.anti_entropy.digest.resting_until = self.now.monotonic;
         }
     }
 
@@ -309,13 +294,20 @@ impl Swim {
         first: &[Member],
         wanted: impl Fn(&Member) -> bool,
     ) -> Vec<MessageBuilder> {
-        let Some(myself) = self.me.uri.clone() else {
+        let Some(myself) = self.swim.me.uri.clone() else {
             return Vec::new();
         };
-        let (limit, trailer) = (self.datagram_capacity(), self.trailer());
-        let start = self.rng.random_range(0..self.members.len().max(1));
+        let (limit, trailer) = (self.swim.datagram_capacity(), self.trailer());
+        let start = self
+            .swim
+            .rng
+            .random_range(0..self.swim.members.len().max(1));
         let blank = || MessageBuilder::sync(kind, &myself, limit).trailed_by(&trailer);
-        let members = self.members.from(start).filter(|member| wanted(member));
+        let members = self
+            .swim
+            .members
+            .from(start)
+            .filter(|member| wanted(member));
         pack(blank, datagrams_max, first.iter().chain(members))
     }
 
@@ -325,22 +317,23 @@ impl Swim {
         trailer: &Trailer,
         wanted: impl Fn(&Member) -> bool,
     ) -> Vec<MessageBuilder> {
-        let Some(myself) = self.me.uri.clone() else {
+        let Some(myself) = self.swim.me.uri.clone() else {
             return Vec::new();
         };
-        let (count, limit) = (buckets.count(), self.datagram_capacity());
+        let (count, limit) = (buckets.count(), self.swim.datagram_capacity());
         // From another one each time, should there be more than may be sent at once.
-        let start = self.rng.random_range(0..count);
+        let start = self.swim.rng.random_range(0..count);
         let (before, after): (Vec<_>, Vec<_>) = buckets.iter().partition(|index| *index < start);
         let indices = after.into_iter().chain(before);
         let members = indices
             .clone()
-            .flat_map(|index| self.members.in_bucket(index, count));
-        let tombstones = indices.flat_map(|index| self.members.tombstones_in_bucket(index, count));
+            .flat_map(|index| self.swim.members.in_bucket(index, count));
+        let tombstones =
+            indices.flat_map(|index| self.swim.members.tombstones_in_bucket(index, count));
         let members = members.chain(tombstones).filter(|member| wanted(member));
         let blank =
             || MessageBuilder::sync(MessageType::SyncAck, &myself, limit).trailed_by(trailer);
-        let datagrams_max = if self.members.len() < LARGE_TABLE {
+        let datagrams_max = if self.swim.members.len() < LARGE_TABLE {
             REPAIR_DATAGRAMS_MAX
         } else {
             REPAIR_DATAGRAMS_OF_LARGE_TABLE_MAX

@@ -2,12 +2,11 @@
 
 use core::time::Duration;
 
-use crate::Swim;
+use super::Turn;
 use crate::identity::uri::Uri;
 use crate::log_event::LogEvent;
 use crate::table::claim::{Claim, Status};
 use crate::table::member::Member;
-use crate::time::Now;
 use crate::timers::Timer;
 use crate::wire::Event;
 
@@ -18,64 +17,75 @@ const EXPIRED_MAX: usize = 64;
 /// How long the others wait for their turn.
 const EXPIRY_PAUSE: Duration = Duration::from_millis(1);
 
-impl Swim {
-    /// Time has passed. Early, late or twice does no harm.
-    pub fn handle_timeout(&mut self, now: Now) {
-        self.notice_pause(now);
-        self.security.amplification.advance(now);
-        while let Some(timer) = self.timers.pop_due(now.monotonic) {
+impl Turn<'_> {
+    /// Does what is due.
+    pub fn run_timers(&mut self) {
+        self.notice_pause();
+        while let Some(timer) = self.swim.timers.pop_due(self.now.monotonic) {
             match timer {
-                Timer::Period => self.begin_period(now),
-                Timer::Retry => self.send_indirect(now),
-                Timer::Suspicion => self.because_of_others(|swim| swim.expire_suspicions(now)),
-                Timer::Gossip => self.push(now),
-                Timer::AntiEntropy => self.sync_with_someone(now),
-                Timer::Reap => self.reap(now),
-                Timer::Clock => self.answer_waiting(now),
+                Timer::Period => self.begin_period(),
+                Timer::Retry => self.send_indirect(),
+                Timer::Suspicion => self.because_of_others().expire_suspicions(),
+                Timer::Gossip => self.push(),
+                Timer::AntiEntropy => self.sync_with_someone(),
+                Timer::Reap => self.reap(),
+                Timer::Clock => self.answer_waiting(),
             }
         }
     }
 
     /// Declares dead the members whose suspicion has expired, or the first of them.
-    fn expire_suspicions(&mut self, now: Now) {
-        let timeout = self.config.suspect_timeout;
+    fn expire_suspicions(&mut self) {
+        let timeout = self.swim.config.suspect_timeout;
         for _ in 0..EXPIRED_MAX {
-            let Some(place) = self.members.suspicions.pop_expired(timeout, now.monotonic) else {
-                return self.watch_oldest_suspicion(now);
+            let Some(place) = self
+                .swim
+                .members
+                .suspicions
+                .pop_expired(timeout, self.now.monotonic)
+            else {
+                return self.watch_oldest_suspicion();
             };
-            let Member { uri, claim, .. } = self.members.at(place);
+            let Member { uri, claim, .. } = self.swim.members.at(place);
             let (uri, claim) = (uri.clone(), *claim);
             if claim.status == Status::Suspect {
-                self.stats.suspicions_ripened += 1;
-                self.report(LogEvent::TimedOut { uri: uri.clone() });
-                self.declare_dead(&uri, claim, now);
+                self.swim.stats.suspicions_ripened += 1;
+                self.swim.report(LogEvent::TimedOut { uri: uri.clone() });
+                self.declare_dead(&uri, claim);
             }
         }
-        self.timers
-            .set(Timer::Suspicion, now.monotonic + EXPIRY_PAUSE);
+        self.swim
+            .timers
+            .set(Timer::Suspicion, self.now.monotonic + EXPIRY_PAUSE);
     }
 
-    fn declare_dead(&mut self, uri: &Uri, suspicion: Claim, now: Now) {
+    fn declare_dead(&mut self, uri: &Uri, suspicion: Claim) {
         let death = Event::local(uri, suspicion.with(Status::Dead));
-        self.apply(&death, now);
+        self.apply(&death);
         self.withhold_if_isolated(uri);
         // If it is alive after all, it is to hear of this at once, and refute.
-        if !self.detector.isolation.is_isolated() {
+        if !self.swim.detector.isolation.is_isolated() {
             self.push_to(uri);
         }
     }
 
     /// Forgets the members that have been gone for long enough, or the first of them.
-    fn reap(&mut self, now: Now) {
-        let (timeout, capacity) = (self.config.reap_timeout, self.config.max_members);
+    fn reap(&mut self) {
+        let (timeout, capacity) = (self.swim.config.reap_timeout, self.swim.config.max_members);
         for _ in 0..EXPIRED_MAX {
-            let ripe = self.members.departures.pop_expired(timeout, now.monotonic);
+            let ripe = self
+                .swim
+                .members
+                .departures
+                .pop_expired(timeout, self.now.monotonic);
             let Some(place) = ripe.filter(|_| !timeout.is_zero()) else {
-                return self.watch_oldest_departure(now);
+                return self.watch_oldest_departure();
             };
-            let uri = self.members.at(place).uri.clone();
-            self.members.forget(&uri, capacity);
+            let uri = self.swim.members.at(place).uri.clone();
+            self.swim.members.forget(&uri, capacity);
         }
-        self.timers.set(Timer::Reap, now.monotonic + EXPIRY_PAUSE);
+        self.swim
+            .timers
+            .set(Timer::Reap, self.now.monotonic + EXPIRY_PAUSE);
     }
 }

@@ -1,92 +1,109 @@
 //! Sending: the form of a datagram, and how much may be sent to each member.
 
-use core::net::SocketAddr;
-
+use super::Turn;
+use crate::Transmit;
 use crate::identity::uri::Uri;
-use crate::security::amplification::{Cause, Peers};
-use crate::security::authentication::{Form, Reply};
-use crate::security::seal::Seal;
+use crate::security::amplification::Peers;
+use crate::security::authentication::Form;
 use crate::security::seal::aead::SealedHeader;
 use crate::security::session::address;
 use crate::table::claim::Status;
 use crate::table::member::Dialect;
 use crate::wire::{Extension, MessageBuilder, MessageType, Trailer, checksummed};
-use crate::{Swim, Transmit};
 
-impl Swim {
+impl Turn<'_> {
     /// Hands a datagram out.
     pub(super) fn send(&mut self, kind: MessageType, draft: MessageBuilder, to: &Uri) {
         if self.is_blocked(to) {
             return;
         }
         let Some(plain) = draft.finish() else {
-            self.stats.oversized += 1;
+            self.swim.stats.oversized += 1;
             return;
         };
-        let member = self.members.get(to);
-        let status = member.map(|member| member.claim.status);
+        let member = self.swim.members.get(to);
         let unheard = member.is_none_or(|member| member.dialect == Dialect::Unknown);
         let datagram = self.seal_for(to, plain);
-        if self
-            .bytes_left(to)
-            .is_some_and(|left| datagram.len() > left)
-        {
-            self.stats.amplification_limited += 1;
+        if !self.hand_out(kind, datagram, to) {
             return;
         }
-        let peers = Peers {
-            me: self.me.uri.as_ref(),
-            members: &self.members,
-        };
-        self.security
-            .amplification
-            .spend_on(to, datagram.len(), peers);
-        self.stats.sent.count(kind, datagram.len());
-        let anew = status != Some(Status::Alive) || self.detector.prober.waits_for(to);
-        self.output.datagrams.push_back(Transmit {
-            to: to.clone(),
-            datagram,
-            anew,
-        });
         // On the way from one form to the other it is unknown which of them a newcomer takes.
-        if self.seal().is_changing()
+        if self.swim.seal().is_changing()
             && kind == MessageType::Ping
             && unheard
-            && self.security.reply.is_none()
+            && self.reply.is_none()
         {
             self.send_sealed_empty(to);
         }
     }
 
+    /// Hands a datagram out, unless it is larger than it may be. Returns whether it was.
+    fn hand_out(&mut self, kind: MessageType, datagram: Vec<u8>, to: &Uri) -> bool {
+        if let Some(left) = self.bytes_left(to)
+            && datagram.len() > left
+        {
+            self.swim.stats.amplification_limited += 1;
+            return false;
+        }
+        let peers = Peers {
+            me: self.swim.me.uri.as_ref(),
+            members: &self.swim.members,
+        };
+        self.swim.security.amplification.spend_on(
+            &mut self.cause,
+            to,
+            datagram.len(),
+            peers,
+            self.now,
+        );
+        self.swim.stats.sent.count(kind, datagram.len());
+        let claim = self.swim.members.claim(to);
+        let is_alive = claim.is_some_and(|claim| claim.status == Status::Alive);
+        let anew = !is_alive || self.swim.detector.prober.waits_for(to);
+        self.swim.output.datagrams.push_back(Transmit {
+            to: to.clone(),
+            datagram,
+            anew,
+        });
+        true
+    }
+
     /// Sends a message that says nothing.
     pub(super) fn send_empty(&mut self, to: &Uri) {
-        let Some(myself) = self.me.uri.clone() else {
-            return;
-        };
-        let draft = MessageBuilder::leave(&myself, self.datagram_capacity());
-        self.send(MessageType::Leave, draft.trailed_by(&self.trailer()), to);
+        if let Some(draft) = self.empty_draft() {
+            self.send(MessageType::Leave, draft, to);
+        }
     }
 
     /// Says nothing, in the form that is authenticated.
     fn send_sealed_empty(&mut self, to: &Uri) {
-        if self.me.uri.as_ref() == Some(to) {
+        if self.swim.me.uri.as_ref() == Some(to) || self.is_blocked(to) {
             return;
         }
-        self.security.reply = Some(Reply::new(to));
-        self.send_empty(to);
-        self.security.reply = None;
+        let Some(plain) = self.empty_draft().and_then(MessageBuilder::finish) else {
+            return;
+        };
+        let datagram = self.seal_authenticated(to, plain);
+        self.hand_out(MessageType::Leave, datagram, to);
+    }
+
+    fn empty_draft(&self) -> Option<MessageBuilder> {
+        let myself = self.swim.me.uri.as_ref()?;
+        let draft = MessageBuilder::leave(myself, self.swim.datagram_capacity());
+        Some(draft.trailed_by(&self.trailer()))
     }
 
     /// Sends something that only a native peer understands.
-    pub(crate) fn send_extension(&mut self, note: Extension, to: &Uri) {
-        let Some(myself) = self.me.uri.clone() else {
+    pub fn send_extension(&mut self, note: Extension, to: &Uri) {
+        let Some(myself) = self.swim.me.uri.clone() else {
             return;
         };
         let trailer = Trailer {
             note: Some(note),
             ..self.trailer()
         };
-        let draft = MessageBuilder::leave(&myself, self.datagram_capacity()).trailed_by(&trailer);
+        let draft =
+            MessageBuilder::leave(&myself, self.swim.datagram_capacity()).trailed_by(&trailer);
         self.send(MessageType::Leave, draft, to);
     }
 
@@ -94,125 +111,101 @@ impl Swim {
     /// which group it is, and what else it understands.
     pub(super) fn trailer(&self) -> Trailer {
         Trailer {
-            digest: Some(self.members.digest().total()),
-            offers: self.seal().offered_key(),
-            label: self.seal().shown_label(),
+            digest: Some(self.swim.members.digest().total()),
+            offers: self.swim.seal().offered_key(),
+            label: self.swim.seal().shown_label(),
             ..Trailer::default()
-        }
-    }
-
-    /// How datagrams are sealed and opened at this moment.
-    pub(super) fn seal(&self) -> Seal<'_> {
-        Seal {
-            keys: &self.security.keys,
-            cipher: self.config.encryption_cipher,
-            iv: &self.config.encryption_init,
-            label: &self.config.group_label,
         }
     }
 
     /// A message in the form that `to` takes.
     pub(super) fn seal_for(&mut self, to: &Uri, plain: Vec<u8>) -> Vec<u8> {
-        let (aead, old) = (self.seal().takes_aead(), self.seal().old_form());
-        let replies = self
-            .security
-            .reply
-            .as_ref()
-            .is_some_and(|reply| reply.to == *to);
+        let (aead, old) = (self.swim.seal().takes_aead(), self.swim.seal().old_form());
+        let replies = self.reply.as_deref().is_some_and(|reply| reply.to == *to);
         if !aead || old.is_some() && !replies && !self.takes_aead(to) {
-            return self.seal().seal_old(checksummed(plain));
+            return self.swim.seal().seal_old(checksummed(plain));
         }
-        let stamp = self.security.sessions.stamp();
+        self.seal_authenticated(to, plain)
+    }
+
+    /// A message in the form that is authenticated.
+    fn seal_authenticated(&mut self, to: &Uri, plain: Vec<u8>) -> Vec<u8> {
+        let stamp = self.swim.security.sessions.stamp();
         let mut slip = SealedHeader {
             to: address(to),
             ..SealedHeader::default()
         };
         // The first is what was asked for. If others carried the response too and overtook it, it would
         // come too late to be believed.
-        let unsent = |reply: &&mut Reply| reply.to == *to && !reply.sent;
-        if let Some(reply) = self.security.reply.as_mut().filter(unsent) {
+        if let Some(reply) = self.reply.as_deref_mut()
+            && reply.to == *to
+            && !reply.sent
+        {
             (slip.challenge, slip.response) = (reply.challenge, reply.response);
             reply.sent = true;
         }
         let only_challenges = slip.challenge.is_some() && slip.response.is_none();
-        if !only_challenges && self.me.uri.as_ref() != Some(to) {
-            self.security.sessions.note_recipient(to);
+        if !only_challenges && self.swim.me.uri.as_ref() != Some(to) {
+            self.swim.security.sessions.note_recipient(to);
         }
-        self.seal().seal(stamp, &slip, plain)
+        self.swim.seal().seal(stamp, &slip, plain)
     }
 
     /// Whether `to` is known to take what the local node seals.
     fn takes_aead(&self, to: &Uri) -> bool {
-        let mine = self.security.keys.sending().map(|key| key.id());
-        let theirs = self.members.get(to).and_then(|member| member.seals_with);
+        let mine = self.swim.security.keys.sending().map(|key| key.id());
+        let theirs = self
+            .swim
+            .members
+            .get(to)
+            .and_then(|member| member.seals_with);
         mine.is_some() && mine == theirs
     }
 
     /// Tells all members which form the local node takes, if that has changed: until its next ping they
     /// might send the wrong one.
     pub(super) fn show_form(&mut self, before: Form) {
-        if self.seal().form() == before {
+        if self.swim.seal().form() == before {
             return;
         }
-        let myself = self.me.uri.as_ref();
-        let others = self.members.live().map(|member| &member.uri);
-        let others: Vec<Uri> = others.filter(|uri| Some(*uri) != myself).cloned().collect();
-        others.iter().for_each(|to| self.send_empty(to));
+        // Without a URI there is nothing to be said to anyone.
+        let Some(myself) = self.swim.me.uri.clone() else {
+            return;
+        };
+        for to in self.live_others(&myself) {
+            self.send_empty(&to);
+        }
     }
 
-    /// How many bytes of MessagePack a datagram can hold.
-    pub(super) fn datagram_capacity(&self) -> usize {
-        self.seal().capacity(self.config.max_packet_size)
+    /// The live members but the local node, `myself`.
+    pub(super) fn live_others(&self, myself: &Uri) -> Vec<Uri> {
+        let mut others = Vec::new();
+        for member in self.swim.members.live() {
+            if member.uri != *myself {
+                others.push(member.uri.clone());
+            }
+        }
+        others
     }
 
     /// How many bytes of MessagePack a datagram to `to` can hold now.
     pub(super) fn capacity_to(&self, to: &Uri) -> usize {
-        let size = self.config.max_packet_size;
+        let size = self.swim.config.max_packet_size;
         let left = self.bytes_left(to).unwrap_or(size);
-        self.seal().capacity(size.min(left))
-    }
-
-    /// Runs `act` because of what others have said earlier.
-    pub(super) fn because_of_others<T>(&mut self, act: impl FnOnce(&mut Self) -> T) -> T {
-        self.with_cause(Cause::Others { validated: None }, act)
+        self.swim.seal().capacity(size.min(left))
     }
 
     /// Whether nothing is sent to `to` for now, and counts that. To be asked before anything is made
     /// up to be sent.
     pub(super) fn is_blocked(&mut self, to: &Uri) -> bool {
         let blocked = self.bytes_left(to) == Some(0);
-        self.stats.amplification_limited += u64::from(blocked);
+        self.swim.stats.amplification_limited += u64::from(blocked);
         blocked
-    }
-
-    /// Runs `act` because of a datagram of `sender`, to which so many bytes may be sent for that.
-    pub(super) fn with_bytes<T>(
-        &mut self,
-        sender: &Uri,
-        source: SocketAddr,
-        left: usize,
-        act: impl FnOnce(&mut Self) -> T,
-    ) -> T {
-        let cause = Cause::datagram(sender, source, left, self.peers());
-        self.with_cause(cause, act)
-    }
-
-    fn with_cause<T>(&mut self, cause: Cause, act: impl FnOnce(&mut Self) -> T) -> T {
-        let before = self.security.amplification.set_cause(cause);
-        let done = act(self);
-        self.security.amplification.set_cause(before);
-        done
-    }
-
-    pub(super) const fn peers(&self) -> Peers<'_> {
-        Peers {
-            me: self.me.uri.as_ref(),
-            members: &self.members,
-        }
     }
 
     /// How many bytes a datagram to `to` may have now; `None` if there is no limit but its usual size.
     pub(super) fn bytes_left(&self, to: &Uri) -> Option<usize> {
-        self.security.amplification.bytes_left(to, self.peers())
+        let amplification = &self.swim.security.amplification;
+        amplification.bytes_left(&self.cause, to, self.peers(), self.now)
     }
 }

@@ -1,15 +1,16 @@
-//! What the application is shown.
+//! What the application is shown, and what of it the router itself looks at.
 
 use crate::config::Config;
 use crate::detector::app_ping::{PingId, PingOutcome};
 use crate::diagnosis::Diagnosis;
 use crate::identity::uri::Uri;
 use crate::security::acquaintance::Acquaintance;
-use crate::security::seal::Opened;
+use crate::security::authentication::label_size;
+use crate::security::seal::{Opened, Seal};
 use crate::stats::{Gauges, Stats};
 use crate::table::changelog::Position;
 use crate::table::changes::{Changes, Part};
-use crate::table::claim::Status;
+use crate::table::claim::{Claim, Status};
 use crate::table::member::Member;
 use crate::table::members::Members;
 use crate::time::Now;
@@ -19,6 +20,11 @@ impl Swim {
     /// The URI of the local node, if it has one.
     pub const fn myself(&self) -> Option<&Uri> {
         self.me.uri.as_ref()
+    }
+
+    /// The claim of the local node about itself.
+    pub(crate) fn own_claim(&self) -> Option<Claim> {
+        self.members.claim(self.me.uri.as_deref()?)
     }
 
     /// What is known of `uri`.
@@ -89,6 +95,27 @@ impl Swim {
     /// The key to send with, as membership 2.x uses it: 32 bytes.
     pub fn encryption_key(&self) -> Option<&[u8]> {
         self.security.keys.sending().map(|key| &key.block()[..])
+    }
+
+    /// How datagrams are sealed and opened at this moment.
+    pub(super) fn seal(&self) -> Seal<'_> {
+        Seal {
+            keys: &self.security.keys,
+            cipher: self.config.encryption_cipher,
+            iv: &self.config.encryption_init,
+            label: &self.config.group_label,
+        }
+    }
+
+    /// How many bytes of MessagePack a datagram can hold.
+    pub(super) fn datagram_capacity(&self) -> usize {
+        self.seal().capacity(self.config.max_packet_size)
+    }
+
+    /// How large the payload may be, in bytes.
+    pub fn payload_limit(&self) -> usize {
+        let label = label_size(&self.config.group_label);
+        self.me.payload_limit(self.config.max_packet_size, label)
     }
 
     /// Whether what is sent may have to be sealed with a number that is never used twice.

@@ -17,7 +17,6 @@
 //!
 //! A datagram that is authenticated has passed a challenge, which is an address validation itself.
 
-use core::mem;
 use core::net::SocketAddr;
 use core::time::Duration;
 
@@ -54,11 +53,10 @@ const WAITING_TIME_MAX: Duration = Duration::from_secs(1);
 /// How long a sender has to answer before it is pinged again for its next request.
 const PING_PAUSE: Duration = Duration::from_millis(50);
 
-/// What the datagrams sent at this moment are due to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What a datagram is sent because of.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cause {
     /// The local node itself: its timers, its users, or an authenticated datagram.
-    #[default]
     Own,
     /// A member at a validated address, or news from others.
     Others {
@@ -101,10 +99,8 @@ pub struct Validated {
 /// The token bucket, and the senders that wait for their address to be validated.
 #[derive(Debug)]
 pub struct Amplification {
-    now: Micros,
     /// Each byte takes its time to be earned; up to here the time is spent.
     spent_until: Micros,
-    cause: Cause,
     waiting: KeyedMap<Uri, Waiting>,
     /// Where to make room next, when there is none.
     hand: usize,
@@ -116,37 +112,16 @@ impl Amplification {
     /// Nothing was received or sent.
     pub fn new(hash_key: &HashKey) -> Self {
         Self {
-            now: Micros::default(),
             spent_until: Micros::default(),
-            cause: Cause::Own,
             waiting: KeyedMap::with_hasher(hash_key.clone()),
             hand: 0,
             pushed: Micros::default(),
         }
     }
 
-    /// Time has come to this.
-    pub fn advance(&mut self, now: Now) {
-        self.now = now.monotonic;
-    }
-
-    /// Whether the datagram at hand came from an address that is not validated.
-    pub const fn is_limited(&self) -> bool {
-        matches!(self.cause, Cause::Unvalidated { .. })
-    }
-
-    /// How many bytes may still be sent to the sender of the datagram at hand, if its address is not
-    /// validated.
-    pub const fn left(&self) -> usize {
-        match self.cause {
-            Cause::Unvalidated { left, .. } => left,
-            Cause::Own | Cause::Others { .. } => 0,
-        }
-    }
-
     /// Whether there are no more than there may be; for audits.
     pub fn is_bounded(&self) -> bool {
-        self.waiting.len() <= WAITING_MAX && self.cause == Cause::Own
+        self.waiting.len() <= WAITING_MAX
     }
 
     /// Forgets the senders that wait.
@@ -154,21 +129,21 @@ impl Amplification {
         self.waiting.clear();
     }
 
-    fn is_exhausted(&self) -> bool {
-        self.spent_until.since(self.now) >= BURST_TIME
+    fn is_exhausted(&self, now: Now) -> bool {
+        self.spent_until.since(now.monotonic) >= BURST_TIME
     }
 
-    fn spend(&mut self, bytes: usize) {
+    fn spend(&mut self, bytes: usize, now: Now) {
         let time = (bytes as u64 * 1_000_000).div_ceil(BYTES_PER_SECOND);
-        self.spent_until = self.spent_until.max(self.now) + Duration::from_micros(time);
+        self.spent_until = self.spent_until.max(now.monotonic) + Duration::from_micros(time);
     }
 
     /// Sets a request aside, in place of an older one of the same sender.
-    pub fn set_aside(&mut self, sender: &Uri, source: SocketAddr, plain: &[u8]) {
+    pub fn set_aside(&mut self, sender: &Uri, source: SocketAddr, plain: &[u8], now: Now) {
         let request = Request {
             source,
             plain: plain.to_vec(),
-            since: self.now,
+            since: now.monotonic,
         };
         if let Some(waiting) = self.waiting.get_mut(sender) {
             waiting.request = Some(request);
@@ -176,12 +151,12 @@ impl Amplification {
     }
 
     /// Whether `sender` is to be pinged now. It waits from now on, if it did not before.
-    pub fn begin_to_wait(&mut self, sender: &Uri, is_newcomer: bool) -> bool {
+    pub fn begin_to_wait(&mut self, sender: &Uri, is_newcomer: bool, now: Now) -> bool {
         if let Some(waiting) = self.waiting.get_mut(sender) {
             waiting.is_newcomer |= is_newcomer;
-            let is_due = self.now.since(waiting.pinged) >= PING_PAUSE;
+            let is_due = now.monotonic.since(waiting.pinged) >= PING_PAUSE;
             if is_due {
-                waiting.pinged = self.now;
+                waiting.pinged = now.monotonic;
             }
             return is_due;
         }
@@ -192,7 +167,7 @@ impl Amplification {
             self.waiting.swap_remove_index(hand);
         }
         let waiting = Waiting {
-            pinged: self.now,
+            pinged: now.monotonic,
             is_newcomer,
             request: None,
         };
@@ -200,8 +175,8 @@ impl Amplification {
         true
     }
 
-    /// `sender` has shown to be at `source`.
-    fn end_waiting(&mut self, sender: &Uri, source: SocketAddr) -> Option<Validated> {
+    /// `sender` has shown to be at `source`. Returns what is to be done now, if it was waiting.
+    pub fn end_waiting(&mut self, sender: &Uri, source: SocketAddr, now: Now) -> Option<Validated> {
         let Waiting {
             is_newcomer,
             request,
@@ -213,7 +188,7 @@ impl Amplification {
         };
         // A request from elsewhere may have been made by another in the name of the sender.
         if let Some(request) = request
-            && self.now.since(request.since) < WAITING_TIME_MAX
+            && now.monotonic.since(request.since) < WAITING_TIME_MAX
             && request.source == source
         {
             validated.request = Some(request.plain);
@@ -252,30 +227,27 @@ impl Cause {
             }
         }
     }
-}
 
-impl Amplification {
-    /// From now on, what is sent is due to `cause`. Returns what it was due to before.
-    pub const fn set_cause(&mut self, cause: Cause) -> Cause {
-        mem::replace(&mut self.cause, cause)
+    /// Whether it is a datagram from an address that is not validated.
+    pub const fn is_limited(&self) -> bool {
+        matches!(self, Self::Unvalidated { .. })
     }
 
-    /// How many bytes a datagram to `to` may have now; `None` if there is no limit but its usual size.
-    pub fn bytes_left(&self, to: &Uri, peers: Peers<'_>) -> Option<usize> {
-        // What the local node sends to itself is reflected to no other.
-        if peers.me == Some(to) {
-            return None;
+    /// How many bytes may still be sent to the sender of that datagram.
+    pub const fn left(&self) -> usize {
+        match self {
+            Self::Unvalidated { left, .. } => *left,
+            Self::Own | Self::Others { .. } => 0,
         }
-        match &self.cause {
-            Cause::Own => None,
-            Cause::Unvalidated { sender, left } if sender == to => {
-                let left = if self.is_exhausted() { 0 } else { *left };
-                Some(left.saturating_sub(HEADERS_SIZE))
-            }
-            Cause::Unvalidated { .. } => Some(0),
-            Cause::Others { .. } if self.is_validated(to, peers) => None,
-            Cause::Others { .. } if self.is_exhausted() => Some(0),
-            Cause::Others { .. } => None,
+    }
+
+    /// `sender`, whose datagram this is, has just shown to be where it says.
+    pub fn validate(&mut self, sender: &Uri) {
+        // What is authenticated is not limited, and is not to become so by what it answers.
+        if *self != Self::Own {
+            *self = Self::Others {
+                validated: Some(sender.clone()),
+            };
         }
     }
 
@@ -283,32 +255,62 @@ impl Amplification {
     /// be told, and a ping of the local node's own is to cost an address that is not validated no more
     /// than it must.
     pub fn may_be_told_news(&self, to: &Uri, peers: Peers<'_>) -> bool {
-        let is_own = self.cause == Cause::Own;
+        let is_own = *self == Self::Own;
         peers.members.get(to).is_some() && (self.is_validated(to, peers) || !is_own)
     }
 
+    /// Whether a live member has shown to be at the address of `to`.
+    fn is_validated(&self, to: &Uri, peers: Peers<'_>) -> bool {
+        if peers.me == Some(to) {
+            return true;
+        }
+        if let Self::Others { validated } = self
+            && validated.as_ref() == Some(to)
+        {
+            return true;
+        }
+        peers.members.validated_at(to).is_some()
+    }
+}
+
+impl Amplification {
+    /// How many bytes a datagram to `to` may have now; `None` if there is no limit but its usual size.
+    pub fn bytes_left(&self, cause: &Cause, to: &Uri, peers: Peers<'_>, now: Now) -> Option<usize> {
+        // What the local node sends to itself is reflected to no other.
+        if peers.me == Some(to) {
+            return None;
+        }
+        match cause {
+            Cause::Own => None,
+            Cause::Unvalidated { sender, left } if sender == to => {
+                let left = if self.is_exhausted(now) { 0 } else { *left };
+                Some(left.saturating_sub(HEADERS_SIZE))
+            }
+            Cause::Unvalidated { .. } => Some(0),
+            Cause::Others { .. } if cause.is_validated(to, peers) => None,
+            Cause::Others { .. } if self.is_exhausted(now) => Some(0),
+            Cause::Others { .. } => None,
+        }
+    }
+
     /// Counts what is sent to `to`.
-    pub fn spend_on(&mut self, to: &Uri, bytes: usize, peers: Peers<'_>) {
+    pub fn spend_on(
+        &mut self,
+        cause: &mut Cause,
+        to: &Uri,
+        bytes: usize,
+        peers: Peers<'_>,
+        now: Now,
+    ) {
         let bytes = bytes + HEADERS_SIZE;
-        if let Cause::Unvalidated { sender, left } = &mut self.cause
+        if let Cause::Unvalidated { sender, left } = cause
             && sender == to
         {
             *left = left.saturating_sub(bytes);
         }
-        if self.cause != Cause::Own && !self.is_validated(to, peers) {
-            self.spend(bytes);
+        if *cause != Cause::Own && !cause.is_validated(to, peers) {
+            self.spend(bytes, now);
         }
-    }
-
-    /// `sender` has answered from `source` with the cookie of a question that was sent to its URI.
-    /// Returns what is to be done now, if it was waiting.
-    pub fn validate(&mut self, sender: &Uri, source: SocketAddr) -> Option<Validated> {
-        // What is authenticated is not limited, and is not to become so by what it answers.
-        if self.cause != Cause::Own {
-            let validated = Some(sender.clone());
-            self.cause = Cause::Others { validated };
-        }
-        self.end_waiting(sender, source)
     }
 
     /// Notes that news is pushed.
@@ -319,19 +321,6 @@ impl Amplification {
     /// When news may be pushed at once again: not as often as a peer wants to be refuted.
     pub fn next_hurried_push(&self, now: Now) -> Micros {
         (self.pushed + COALESCING).max(now.monotonic)
-    }
-
-    /// Whether a live member has shown to be at the address of `to`.
-    fn is_validated(&self, to: &Uri, peers: Peers<'_>) -> bool {
-        if peers.me == Some(to) {
-            return true;
-        }
-        if let Cause::Others { validated } = &self.cause
-            && validated.as_ref() == Some(to)
-        {
-            return true;
-        }
-        peers.members.validated_at(to).is_some()
     }
 }
 
@@ -364,16 +353,18 @@ mod tests {
             members: &members,
         };
         let mut limit = Amplification::new(&HashKey::derive(&[1; 32]));
-        limit.set_cause(Cause::datagram(&uri(1), SOURCE, 300, peers));
-        assert!(limit.is_limited());
-        assert_eq!(limit.bytes_left(&uri(1), peers), Some(300 - HEADERS_SIZE));
-        assert_eq!(limit.bytes_left(&uri(2), peers), Some(0));
-        limit.spend_on(&uri(1), 100, peers);
-        assert_eq!(limit.left(), 200 - HEADERS_SIZE);
-        limit.spend_on(&uri(1), 500, peers);
-        assert_eq!(limit.bytes_left(&uri(1), peers), Some(0));
-        limit.set_cause(Cause::Own);
-        assert_eq!(limit.bytes_left(&uri(1), peers), None);
+        let left = |limit: &Amplification, cause: &Cause, port| {
+            limit.bytes_left(cause, &uri(port), peers, at(0))
+        };
+        let mut cause = Cause::datagram(&uri(1), SOURCE, 300, peers);
+        assert!(cause.is_limited());
+        assert_eq!(left(&limit, &cause, 1), Some(300 - HEADERS_SIZE));
+        assert_eq!(left(&limit, &cause, 2), Some(0));
+        limit.spend_on(&mut cause, &uri(1), 100, peers, at(0));
+        assert_eq!(cause.left(), 200 - HEADERS_SIZE);
+        limit.spend_on(&mut cause, &uri(1), 500, peers, at(0));
+        assert_eq!(left(&limit, &cause, 1), Some(0));
+        assert_eq!(left(&limit, &Cause::Own, 1), None);
     }
 
     #[test]
@@ -384,16 +375,15 @@ mod tests {
             members: &members,
         };
         let mut limit = Amplification::new(&HashKey::derive(&[1; 32]));
-        limit.advance(at(100));
-        limit.set_cause(Cause::Others { validated: None });
-        assert_eq!(limit.bytes_left(&uri(1), peers), None);
+        let mut others = Cause::Others { validated: None };
+        assert_eq!(limit.bytes_left(&others, &uri(1), peers, at(100)), None);
         let burst = usize::try_from(BURST).expect("it fits");
-        limit.spend_on(&uri(1), burst, peers);
-        assert_eq!(limit.bytes_left(&uri(2), peers), Some(0));
-        limit.set_cause(Cause::datagram(&uri(3), SOURCE, 300, peers));
-        assert_eq!(limit.bytes_left(&uri(3), peers), Some(0));
-        limit.advance(at(101));
-        assert_eq!(limit.bytes_left(&uri(3), peers), Some(300 - HEADERS_SIZE));
+        limit.spend_on(&mut others, &uri(1), burst, peers, at(100));
+        assert_eq!(limit.bytes_left(&others, &uri(2), peers, at(100)), Some(0));
+        let datagram = Cause::datagram(&uri(3), SOURCE, 300, peers);
+        let left = |now| limit.bytes_left(&datagram, &uri(3), peers, now);
+        assert_eq!(left(at(100)), Some(0));
+        assert_eq!(left(at(101)), Some(300 - HEADERS_SIZE));
     }
 
     #[test]
@@ -406,37 +396,57 @@ mod tests {
             me: None,
             members: &members,
         };
+        let limit = Amplification::new(&HashKey::derive(&[1; 32]));
+        let left = |cause: &Cause| limit.bytes_left(cause, &uri(1), peers, at(0));
+        let own = Cause::datagram(&uri(1), SOURCE, 300, peers);
+        assert!(!own.is_limited());
+        assert_eq!(left(&own), None);
+        assert!(own.may_be_told_news(&uri(1), peers));
+        assert!(!own.may_be_told_news(&uri(2), peers), "it is no member");
+        let forged = Cause::datagram(&uri(1), ELSEWHERE, 300, peers);
+        assert!(forged.is_limited());
+        assert_eq!(left(&forged), Some(300 - HEADERS_SIZE));
+    }
+
+    #[test]
+    fn a_sender_that_has_just_answered_is_limited_no_more_though_it_is_no_member() {
+        let members = Members::new(&HashKey::derive(&[1; 32]));
+        let peers = Peers {
+            me: None,
+            members: &members,
+        };
         let mut limit = Amplification::new(&HashKey::derive(&[1; 32]));
-        limit.set_cause(Cause::datagram(&uri(1), SOURCE, 300, peers));
-        assert!(!limit.is_limited());
-        assert_eq!(limit.bytes_left(&uri(1), peers), None);
-        assert!(limit.may_be_told_news(&uri(1), peers));
-        assert!(!limit.may_be_told_news(&uri(2), peers), "it is no member");
-        limit.set_cause(Cause::datagram(&uri(1), ELSEWHERE, 300, peers));
-        assert!(limit.is_limited());
-        assert_eq!(limit.bytes_left(&uri(1), peers), Some(300 - HEADERS_SIZE));
+        let mut others = Cause::Others { validated: None };
+        let burst = usize::try_from(BURST).expect("it fits");
+        limit.spend_on(&mut others, &uri(2), burst, peers, at(0));
+        let mut cause = Cause::datagram(&uri(1), SOURCE, 300, peers);
+        assert_eq!(limit.bytes_left(&cause, &uri(1), peers, at(0)), Some(0));
+        cause.validate(&uri(1));
+        assert!(!cause.is_limited());
+        assert_eq!(limit.bytes_left(&cause, &uri(1), peers, at(0)), None);
+        let mut own = Cause::Own;
+        own.validate(&uri(1));
+        assert_eq!(own, Cause::Own);
     }
 
     #[test]
     fn a_request_waits_for_its_sender_to_answer_from_where_it_came_and_not_for_long() {
         let mut limit = Amplification::new(&HashKey::derive(&[1; 32]));
-        limit.advance(at(1));
-        assert!(limit.begin_to_wait(&uri(1), false), "it is to be pinged");
-        limit.set_aside(&uri(1), SOURCE, b"request");
-        assert!(!limit.begin_to_wait(&uri(1), true), "once");
-        let validated = limit.validate(&uri(1), SOURCE).expect("it waited");
+        let is_due = limit.begin_to_wait(&uri(1), false, at(1));
+        assert!(is_due, "it is to be pinged");
+        limit.set_aside(&uri(1), SOURCE, b"request", at(1));
+        assert!(!limit.begin_to_wait(&uri(1), true, at(1)), "once");
+        let validated = limit.end_waiting(&uri(1), SOURCE, at(1));
+        let validated = validated.expect("it waited");
         assert!(validated.is_newcomer);
         assert_eq!(validated.request.as_deref(), Some(&b"request"[..]));
-        assert!(
-            limit.validate(&uri(1), SOURCE).is_none(),
-            "it waits no more"
-        );
+        let again = limit.end_waiting(&uri(1), SOURCE, at(1));
+        assert!(again.is_none(), "it waits no more");
         for (source, seconds) in [(ELSEWHERE, 1), (SOURCE, 2)] {
-            limit.advance(at(1));
-            let _ = limit.begin_to_wait(&uri(1), false);
-            limit.set_aside(&uri(1), SOURCE, b"request");
-            limit.advance(at(seconds));
-            let validated = limit.validate(&uri(1), source).expect("it waited");
+            let _ = limit.begin_to_wait(&uri(1), false, at(1));
+            limit.set_aside(&uri(1), SOURCE, b"request", at(1));
+            let validated = limit.end_waiting(&uri(1), source, at(seconds));
+            let validated = validated.expect("it waited");
             assert!(validated.request.is_none(), "{source} {seconds}");
         }
     }

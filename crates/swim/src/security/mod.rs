@@ -29,8 +29,6 @@ pub(crate) struct Security {
     pub sessions: Sessions,
     pub amplification: Amplification,
     pub cookies: Cookies,
-    /// What goes along with what is said to the sender of the datagram at hand.
-    pub reply: Option<authentication::Reply>,
 }
 
 impl Security {
@@ -43,7 +41,6 @@ impl Security {
             sessions,
             amplification: Amplification::new(hash_key),
             cookies,
-            reply: None,
         }
     }
 

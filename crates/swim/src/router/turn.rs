@@ -1,0 +1,68 @@
+//! What is at hand while the router works: the input, when it came, and what it may cause.
+
+use crate::Swim;
+use crate::security::amplification::{Cause, Peers};
+use crate::security::authentication::Reply;
+use crate::time::Now;
+
+/// All that is done because of one input: a datagram, a deadline or a command.
+///
+/// A part of it that is due to something else is a turn of its own, which borrows this one. So nothing
+/// has to be set back when that part has ended.
+pub(crate) struct Turn<'a> {
+    pub swim: &'a mut Swim,
+    /// When the input came.
+    pub now: Now,
+    /// What is sent in this turn is due to this.
+    pub cause: Cause,
+    /// What goes along with all that is sent to the sender of the datagram at hand, if that is
+    /// authenticated.
+    pub reply: Option<&'a mut Reply>,
+}
+
+impl<'a> Turn<'a> {
+    /// One that is due to the local node itself.
+    pub const fn new(swim: &'a mut Swim, now: Now) -> Self {
+        Self {
+            swim,
+            now,
+            cause: Cause::Own,
+            reply: None,
+        }
+    }
+}
+
+impl Turn<'_> {
+    /// A part of this turn that is due to `cause`.
+    pub fn because_of(&mut self, cause: Cause) -> Turn<'_> {
+        Turn {
+            swim: self.swim,
+            now: self.now,
+            cause,
+            reply: self.reply.as_deref_mut(),
+        }
+    }
+
+    /// A part of this turn that is due to what others have said earlier.
+    pub fn because_of_others(&mut self) -> Turn<'_> {
+        self.because_of(Cause::Others { validated: None })
+    }
+
+    /// A part of this turn in which `reply` goes along with what is sent to its recipient.
+    pub const fn replying<'b>(&'b mut self, reply: &'b mut Reply) -> Turn<'b> {
+        Turn {
+            swim: self.swim,
+            now: self.now,
+            cause: Cause::Own,
+            reply: Some(reply),
+        }
+    }
+
+    /// The members, and which of them is the local node.
+    pub const fn peers(&self) -> Peers<'_> {
+        Peers {
+            me: self.swim.me.uri.as_ref(),
+            members: &self.swim.members,
+        }
+    }
+}
