@@ -20,8 +20,11 @@ impl Turn<'_> {
         source: SocketAddr,
     ) -> Result<Option<Reply>, DropReason> {
         let Some(sealed) = sealed else {
-            let trailer = message.trailer.as_ref();
-            let label = trailer.map_or(&[][..], |trailer| &trailer.label);
+            // A peer on membership 2.x has no label: it is of a group that has none.
+            let label = match &message.trailer {
+                Some(trailer) => &trailer.label[..],
+                None => &[],
+            };
             return if label == self.swim.config.group_label {
                 Ok(None)
             } else {

@@ -8,7 +8,6 @@ use crate::dissemination::gossip::Telling;
 use crate::identity::uri::Uri;
 use crate::security::amplification::Cause;
 use crate::security::seal::aead::Sealed;
-use crate::table::member::Member;
 use crate::timers::Timer;
 use crate::wire::{Body, Extension, MessageType, PingData, ack_data, decode};
 
@@ -64,8 +63,10 @@ impl Turn<'_> {
 
     /// Answers a ping that has waited.
     fn answer_late(&mut self, ping: &WaitingPing) {
-        let message = decode(&ping.plain);
-        let Ok(Body::Ping(echo)) = message.as_ref().map(|message| &message.body) else {
+        let Ok(message) = decode(&ping.plain) else {
+            return;
+        };
+        let Body::Ping(echo) = &message.body else {
             return;
         };
         let rx = Rx {
@@ -126,8 +127,10 @@ impl Turn<'_> {
     /// The port of `dst` is closed: tells the native members that had a ping forwarded to it.
     pub(super) fn nack(&mut self, dst: &Uri) {
         for (ts, asker) in self.swim.detector.indirect_pings.take(dst) {
-            let asker_is_native = self.swim.members.get(&asker).is_some_and(Member::is_native);
-            if asker_is_native {
+            // A peer on membership 2.x would not look at it.
+            if let Some(member) = self.swim.members.get(&asker)
+                && member.is_native()
+            {
                 let dst = dst.clone();
                 self.send_extension(Extension::Nack { ts, dst }, &asker);
             }

@@ -2,14 +2,12 @@
 
 use super::Turn;
 use crate::dissemination::gossip::COALESCING;
-use crate::dissemination::hearsay::{self, Verdict};
 use crate::identity::lifecycle::Application;
 use crate::identity::uri::Uri;
 use crate::log_event::LogEvent;
 use crate::security::authentication::label_size;
 use crate::table::claim::{Claim, Incarnation, Status};
 use crate::table::index::MemberIndex;
-use crate::table::member::admit;
 use crate::table::members::Applied;
 use crate::table::payload::check;
 use crate::timers::Timer;
@@ -33,17 +31,6 @@ impl Turn<'_> {
     pub fn apply(&mut self, event: &Event<'_>) {
         let wrong = self.apply_one(event);
         self.end_hearing(wrong, &mut Reaction::default());
-    }
-
-    /// Hears the events of one datagram of `sender`, as far as its word counts.
-    pub(super) fn apply_all(&mut self, sender: &Uri, events: &[Event<'_>], rx: &mut Reaction) {
-        let mut wrong = None;
-        for event in events {
-            if self.is_credible(sender, event, rx) {
-                wrong = wrong.max(self.apply_one(event));
-            }
-        }
-        self.end_hearing(wrong, rx);
     }
 
     /// Does what remains to be done once for all that was heard from one datagram. `wrong` is what it
@@ -83,7 +70,7 @@ impl Turn<'_> {
     }
 
     /// What follows from news that is in the table.
-    fn follow(&mut self, place: MemberIndex, before: Option<Claim>, claim: Claim) {
+    pub(super) fn follow(&mut self, place: MemberIndex, before: Option<Claim>, claim: Claim) {
         self.watch_suspicion(place, before, claim);
         self.watch_departure(place, claim.status);
         self.enqueue_rumor(place);
@@ -94,30 +81,39 @@ impl Turn<'_> {
     /// That is one that could harm a program that reads it, and one that no datagram of the local node
     /// could hold together with the event: the rest would wait for room for ever, and keep other news
     /// from spreading.
-    fn without_oversized_payload<'a>(&mut self, event: &Event<'a>) -> Event<'a> {
-        let uris = event.uri.len() + self.swim.me.uri.as_ref().map_or(0, |myself| myself.len());
-        let room = self
-            .swim
-            .datagram_capacity()
-            .saturating_sub(uris + RECORD_OVERHEAD + label_size(&self.swim.config.group_label));
-        let known = self.swim.members.get(&event.uri);
-        let known = known.and_then(|member| member.payload.as_ref());
+    pub(super) fn without_oversized_payload<'a>(&mut self, event: &Event<'a>) -> Event<'a> {
+        let Some(payload) = event.payload else {
+            return *event;
+        };
+        let without = Event {
+            payload: None,
+            ..*event
+        };
+        let mut overhead = RECORD_OVERHEAD + label_size(&self.swim.config.group_label);
+        if let Some(myself) = &self.swim.me.uri {
+            overhead += myself.len();
+        }
+        let room = self.swim.datagram_capacity();
         let refused = &mut self.swim.stats.payloads_refused;
-        let payload = event.payload.filter(|payload| {
-            if payload.len() > room {
-                refused.too_large += 1;
-                return false;
+        if payload.len() > room.saturating_sub(overhead + event.uri.len()) {
+            refused.too_large += 1;
+            return without;
+        }
+        // What is known has been checked, and nearly all that comes is known: a check takes longer than
+        // to compare.
+        if let Some(member) = self.swim.members.get(&event.uri)
+            && let Some(known) = &member.payload
+            && known.bytes() == payload
+        {
+            return *event;
+        }
+        match check(payload) {
+            Ok(()) => *event,
+            Err(flaw) => {
+                refused.unfit[flaw.why.index()] += 1;
+                without
             }
-            // What is known has been checked.
-            if known.is_some_and(|known| known.bytes() == *payload) {
-                return true;
-            }
-            let flaw = check(payload).err();
-            flaw.iter()
-                .for_each(|flaw| refused.unfit[flaw.why.index()] += 1);
-            flaw.is_none()
-        });
-        Event { payload, ..*event }
+        }
     }
 
     /// A member that is not allowed is no longer there: others are told, and it is forgotten.
@@ -168,10 +164,8 @@ impl Turn<'_> {
     /// hangs.
     // At the last incarnation nothing could take it back.
     pub(super) fn suspect_self(&mut self) {
-        if let Some(own) = self
-            .swim
-            .own_claim()
-            .filter(|own| !own.incarnation.is_last())
+        if let Some(own) = self.swim.own_claim()
+            && !own.incarnation.is_last()
         {
             self.announce(own.with(Status::Suspect));
         }
@@ -179,11 +173,11 @@ impl Turn<'_> {
 
     /// The local node's own address has answered: it leads to the local node again.
     pub(super) fn clear_self_suspicion(&mut self) {
-        let own = self
-            .swim
-            .own_claim()
-            .filter(|own| own.status != Status::Alive);
-        if let (Some(own), Application::Running) = (own, self.swim.me.application) {
+        // While the application hangs, the suspicion is meant.
+        if let Some(own) = self.swim.own_claim()
+            && own.status != Status::Alive
+            && self.swim.me.application == Application::Running
+        {
             self.refute(own.incarnation);
         }
     }
@@ -207,7 +201,9 @@ impl Turn<'_> {
         before: Option<Claim>,
         after: Claim,
     ) {
-        if before.is_some_and(|before| before.status == Status::Suspect) {
+        if let Some(before) = before
+            && before.status == Status::Suspect
+        {
             self.swim.members.suspicions.stop(place);
             self.swim.stats.suspicions_refuted += u64::from(after.status == Status::Alive);
         }
@@ -221,14 +217,15 @@ impl Turn<'_> {
 
     /// Waits for the suspicion that ripens first.
     pub(super) fn watch_oldest_suspicion(&mut self) {
-        let next = self
-            .swim
-            .members
-            .suspicions
-            .next(self.swim.config.suspect_timeout);
-        // A deadline in the past would look like a pause of this process.
-        let next = next.map(|next| next.max(self.now.monotonic));
-        self.swim.timers.set_to(Timer::Suspicion, next);
+        let timeout = self.swim.config.suspect_timeout;
+        match self.swim.members.suspicions.next(timeout) {
+            // A deadline in the past would look like a pause of this process.
+            Some(next) => self
+                .swim
+                .timers
+                .set(Timer::Suspicion, next.max(self.now.monotonic)),
+            None => self.swim.timers.stop(Timer::Suspicion),
+        }
     }
 
     /// The member at `place` has become thus: notes since when it is gone, if it is.
@@ -245,11 +242,15 @@ impl Turn<'_> {
     /// Waits for the next one to be forgotten.
     pub(super) fn watch_oldest_departure(&mut self) {
         let timeout = self.swim.config.reap_timeout;
-        let next = self.swim.members.departures.next(timeout);
-        let next = next.filter(|_| !timeout.is_zero());
-        // What was due during a pause is due now.
-        let next = next.map(|next| next.max(self.now.monotonic));
-        self.swim.timers.set_to(Timer::Reap, next);
+        match self.swim.members.departures.next(timeout) {
+            // What was due during a pause is due now. A timeout of zero stands for "never".
+            Some(next) if !timeout.is_zero() => {
+                self.swim
+                    .timers
+                    .set(Timer::Reap, next.max(self.now.monotonic));
+            }
+            _ => self.swim.timers.stop(Timer::Reap),
+        }
     }
 
     /// Takes a record of a peer's table for a tombstone, if it is about a member that was gone before
@@ -306,7 +307,7 @@ impl Turn<'_> {
     }
 
     /// Spreads what is held of the member at `place`.
-    fn enqueue_rumor(&mut self, place: MemberIndex) {
+    pub(super) fn enqueue_rumor(&mut self, place: MemberIndex) {
         let member = self.swim.members.at(place);
         let payload = member.current_payload().cloned();
         self.swim.rumors.start(&member.uri, member.claim, payload);
@@ -319,80 +320,5 @@ impl Turn<'_> {
     fn hurry_push(&mut self) {
         let soonest = self.swim.security.amplification.next_hurried_push(self.now);
         self.swim.timers.advance(Timer::Gossip, soonest);
-    }
-
-    /// Whether an event that `sender` tells is to be applied. Does what is to be done if it is not.
-    pub(super) fn is_credible(
-        &mut self,
-        sender: &Uri,
-        event: &Event<'_>,
-        rx: &mut Reaction,
-    ) -> bool {
-        if self.swim.me.is(&event.uri) {
-            self.can_follow(event.claim, rx)
-        } else if *event.uri == **sender {
-            !self.takes_word(event)
-        } else {
-            self.can_be_told_by_others(event)
-        }
-    }
-
-    /// Whether the local node can go on counting beyond what is claimed of it. If it cannot, it tells
-    /// the sender, and all members, where it is.
-    fn can_follow(&mut self, claimed: Claim, rx: &mut Reaction) -> bool {
-        let (Some(own), Some(myself)) = (self.swim.own_claim(), self.swim.me.uri.clone()) else {
-            return true;
-        };
-        if hearsay::can_follow(own, claimed) {
-            return true;
-        }
-        if let Some(place) = self.swim.members.place_of(&myself) {
-            self.enqueue_rumor(place);
-        }
-        rx.owes_word = true;
-        false
-    }
-
-    /// Whether what another than the member says of it may be believed. If not at once, the member is
-    /// asked.
-    fn can_be_told_by_others(&mut self, event: &Event<'_>) -> bool {
-        let Some(member) = self.swim.members.get(&event.uri) else {
-            return true;
-        };
-        let verdict = hearsay::verdict_on(member, event.claim, self.now);
-        if matches!(verdict, Verdict::Checked | Verdict::BelievedAndChecked) {
-            self.check(&event.uri);
-        }
-        matches!(verdict, Verdict::Believed | Verdict::BelievedAndChecked)
-    }
-
-    /// Pings `uri`, to hear from itself what others say of it; once a period.
-    pub(super) fn check(&mut self, uri: &str) {
-        let asked = self.swim.detector.prober.checks.asks(uri);
-        let (Some(dst), false) = (Uri::from_wire(uri), asked) else {
-            return;
-        };
-        let question = self.question(&dst);
-        self.because_of_others().ask(&question, &dst);
-        self.swim.detector.prober.checks.push(question);
-    }
-
-    /// Takes the member's own word, if that is far below what is held of it.
-    fn takes_word(&mut self, event: &Event<'_>) -> bool {
-        let Some(held) = self.swim.members.claim(&event.uri) else {
-            return false;
-        };
-        if !hearsay::is_far_below(event.claim, held) {
-            return false;
-        }
-        let event = &self.without_oversized_payload(event);
-        let uri = event.uri.to_uri();
-        let payload = admit(event.payload, None);
-        let place = self
-            .swim
-            .members
-            .put(&uri, event.claim, payload, self.now.wall);
-        self.follow(place, Some(held), event.claim);
-        true
     }
 }

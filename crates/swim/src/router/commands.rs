@@ -8,7 +8,6 @@ use crate::identity::lifecycle::Application;
 use crate::identity::uri::Uri;
 use crate::security::acquaintance::Acquaintance;
 use crate::table::claim::{Claim, Incarnation, Status};
-use crate::table::member::Member;
 use crate::table::payload::Payload;
 use crate::table::preload::Preloaded;
 use crate::time::Now;
@@ -23,25 +22,22 @@ impl Swim {
     pub fn init(&mut self, uri: Uri, now: Now) {
         let mut turn = Turn::new(self, now);
         turn.restore(&uri);
-        let old = turn
-            .swim
-            .me
-            .uri
-            .replace(uri.clone())
-            .filter(|old| *old != uri);
-        if old.is_some() {
-            turn.swim.members.forget_told();
-        }
-        let old = old.and_then(|old| turn.swim.members.get(&old).cloned());
-        let known = turn.swim.members.claim(&uri);
-        let old_claim = old.as_ref().map(|old| old.claim);
-        let incarnation = turn.swim.me.first_incarnation(&uri, known, old_claim);
-        if let Some(Member {
-            uri: old, claim, ..
-        }) = old
+        let mut old_claim = None;
+        let mut old_death = None;
+        if let Some(old) = turn.swim.me.uri.replace(uri.clone())
+            && old != uri
         {
-            let claim = claim.with(Status::Dead);
-            turn.apply(&Event::local(&old, claim));
+            // They know what the local node said of itself under another name.
+            turn.swim.members.forget_told();
+            old_claim = turn.swim.members.claim(&old);
+            if let Some(claim) = old_claim {
+                old_death = Some((old, claim.with(Status::Dead)));
+            }
+        }
+        let known = turn.swim.members.claim(&uri);
+        let incarnation = turn.swim.me.first_incarnation(&uri, known, old_claim);
+        if let Some((old, death)) = old_death {
+            turn.apply(&Event::local(&old, death));
         }
         if let Some(place) = turn.swim.members.place_of(&uri) {
             turn.swim.members.suspicions.stop(place);
@@ -65,6 +61,7 @@ impl Swim {
         let (Some(own), Some(myself)) = (self.own_claim(), self.me.uri.take()) else {
             return false;
         };
+        // What has not been sent yet would say that the local node is there.
         self.output.datagrams.clear();
         let limit = self.datagram_capacity();
         let mut turn = Turn::new(self, now);
@@ -72,9 +69,11 @@ impl Swim {
         let claim = own.with(Status::Left);
         let (payload, ttl) = (turn.swim.me.payload.clone(), turn.rumor_limit());
         let live = turn.live_others(&myself);
-        for _twice in 0..2 {
+        // Twice, since a datagram may be lost: the local node will not be there to be asked again.
+        for _ in 0..2 {
             for to in &live {
                 let mut draft = MessageBuilder::leave(&myself, limit).trailed_by(&trailer);
+                // Rather without the payload than not at all.
                 if draft.event(&myself, claim, Some(&payload), ttl)
                     || draft.event(&myself, claim, None, ttl)
                 {
@@ -96,7 +95,9 @@ impl Swim {
 
     /// Replaces the local payload: a MessagePack map or array. One that means the same changes nothing.
     pub fn set_payload(&mut self, bytes: &[u8], now: Now) -> Result<(), Refused> {
-        let own = self.own_claim().ok_or(Refused::NotInitialized)?;
+        let Some(own) = self.own_claim() else {
+            return Err(Refused::NotInitialized);
+        };
         let payload = Payload::new(bytes);
         if payload.as_ref() == Ok(&self.me.payload) {
             return Ok(());
@@ -186,8 +187,11 @@ impl Swim {
     ) {
         let mut turn = Turn::new(self, now);
         turn.restore(uri);
-        let known = turn.swim.members.claim(uri).map(|claim| claim.incarnation);
-        let incarnation = incarnation.or(known).unwrap_or(Incarnation::FIRST);
+        let incarnation = match (incarnation, turn.swim.members.claim(uri)) {
+            (Some(incarnation), _) => incarnation,
+            (None, Some(known)) => known.incarnation,
+            (None, None) => Incarnation::FIRST,
+        };
         let claim = Claim {
             incarnation,
             status,

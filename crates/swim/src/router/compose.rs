@@ -10,7 +10,6 @@ use crate::identity::uri::Uri;
 use crate::security::cookie::Path;
 use crate::table::claim::Status;
 use crate::table::member::{Dialect, Member};
-use crate::table::payload::Payload;
 use crate::timers::Timer;
 use crate::wire::{MessageBuilder, MessageType, Trailer, clock_ping_data, ping_data};
 
@@ -103,6 +102,7 @@ impl Turn<'_> {
             return true;
         };
         let is_limited = self.bytes_left(to).is_some();
+        // A peer that does not believe it yet challenges, and is pinged again with the same cookie.
         if kind == MessageType::Ping && self.swim.seal().takes_aead() {
             self.swim.security.sessions.remember_ping(to, data);
         }
@@ -112,6 +112,7 @@ impl Turn<'_> {
         if telling == Telling::All || !self.goes_without_saying(to) {
             let room = event_size(&myself, &self.swim.me.payload);
             self.tell_recipient(&mut draft, to, room, |_any| true);
+            // A ping to the own address has said it already: the local node is its recipient.
             let told = *to == myself || self.tell_of_myself(&mut draft, &myself, limit);
             if !told && is_limited && kind == MessageType::Ack {
                 return false;
@@ -127,36 +128,31 @@ impl Turn<'_> {
     /// Whether `to` is known to know that it and the local node are alive, and what the latter says of
     /// itself.
     fn goes_without_saying(&self, to: &Uri) -> bool {
-        let both_alive = self.is_alive(Some(to)) && self.is_alive(self.swim.me.uri.as_deref());
-        both_alive && (Some(to) == self.swim.me.uri.as_ref() || self.knows_me(to))
+        let (Some(held), Some(own)) = (self.swim.members.claim(to), self.swim.own_claim()) else {
+            return false;
+        };
+        // What is not alive has to be said to the one that can refute it, and by the local node until all
+        // know that it is suspect.
+        let both_alive = held.status == Status::Alive && own.status == Status::Alive;
+        both_alive && (self.swim.me.is(to) || self.knows_me(to))
     }
 
     /// Whether `to`, a native peer, is known to have what the local node says of itself: its table was
     /// like the local one, or it has answered a ping that said it.
     fn knows_me(&self, to: &Uri) -> bool {
-        let Some(member) = self
-            .swim
-            .members
-            .get(to)
-            .filter(|member| member.is_native())
-        else {
+        let (Some(member), Some(own)) = (self.swim.members.get(to), self.swim.own_claim()) else {
             return false;
         };
-        let own = self.swim.own_claim().map(|own| own.incarnation);
-        member.knows_my >= own || self.agrees(to)
+        member.is_native() && (member.knows_my >= Some(own.incarnation) || self.agrees(to))
     }
 
     /// Whether the table of `peer`, when it was last heard of, was the same as the local one is now.
     pub(super) fn agrees(&self, peer: &str) -> bool {
+        let Some(member) = self.swim.members.get(peer) else {
+            return false;
+        };
         let digest = Some(self.swim.members.digest().total());
-        let member = self.swim.members.get(peer);
-        member.is_some_and(|member| member.dialect == Dialect::Native { digest })
-    }
-
-    /// Whether `uri` is held to be alive.
-    fn is_alive(&self, uri: Option<&str>) -> bool {
-        let claim = uri.and_then(|uri| self.swim.members.claim(uri));
-        claim.is_some_and(|claim| claim.status == Status::Alive)
+        member.dialect == Dialect::Native { digest }
     }
 
     /// Tells `to` what the local node holds of it, if that is `worth` it, and leaves so many bytes of
@@ -174,14 +170,16 @@ impl Turn<'_> {
             return false;
         };
         let Member { claim, dialect, .. } = *member;
+        if !worth(claim.status) {
+            return false;
+        }
         let looks = claim.status == Status::Alive && dialect != Dialect::Legacy;
-        let fits = |payload: &&Payload| room + event_size(to, payload) <= draft.room();
-        let payload = member
-            .current_payload()
-            .filter(|_| looks)
-            .filter(fits)
-            .cloned();
-        worth(claim.status) && draft.event(to, claim, payload.as_ref(), 0)
+        match member.current_payload() {
+            Some(payload) if looks && room + event_size(to, payload) <= draft.room() => {
+                draft.event(to, claim, Some(payload), 0)
+            }
+            _ => draft.event(to, claim, None, 0),
+        }
     }
 
     pub(super) fn tell_of_myself(
@@ -193,8 +191,11 @@ impl Turn<'_> {
         let Some(member) = self.swim.members.get(myself) else {
             return false;
         };
-        let sent = self.swim.rumors.sent(myself);
-        let ttl = sent.map_or(0, |sent| limit.saturating_sub(sent + 1));
+        let ttl = match self.swim.rumors.sent(myself) {
+            Some(sent) => limit.saturating_sub(sent + 1),
+            // It is no news: the recipient need not pass it on.
+            None => 0,
+        };
         // Without room for the payload nothing is said: peers would take the local one for empty.
         let told = draft.event(myself, member.claim, member.current_payload(), ttl);
         if told {
@@ -211,9 +212,10 @@ impl Turn<'_> {
             return;
         }
         self.swim.security.amplification.note_push(self.now);
-        let myself = self.swim.me.uri.as_ref();
-        let others = |member: &Member| Some(&member.uri) != myself;
+        let others = |member: &Member| !self.swim.me.is(&member.uri);
         let targets = self.swim.members.sample(FANOUT, &mut self.swim.rng, others);
+        // News comes from others, perhaps from strangers who made it up: it is not to make the local node
+        // send without limit to addresses that are not validated.
         let mut turn = self.because_of_others();
         for target in &targets {
             turn.push_to(target);
@@ -229,13 +231,17 @@ impl Turn<'_> {
 
     /// Tells `to` what the local node holds of it, what it is itself, and what is new.
     pub(super) fn push_to(&mut self, to: &Uri) {
-        let Some(myself) = self.swim.me.uri.clone().filter(|_| !self.is_blocked(to)) else {
+        let Some(myself) = self.swim.me.uri.clone() else {
             return;
         };
+        if self.is_blocked(to) {
+            return;
+        }
         let draft = MessageBuilder::leave(&myself, self.capacity_to(to));
         let mut draft = draft.trailed_by(&self.trailer());
         let limit = self.rumor_limit();
         let told: &[&str] = &[to];
+        // A rumor about the recipient goes along only once.
         let doubted = self.tell_recipient(&mut draft, to, 0, |status| status != Status::Alive);
         self.swim
             .rumors

@@ -12,8 +12,10 @@
 //! | `settings`, `commands` | what the application wants |
 //! | `tick` | deadlines |
 //! | `receive` | datagrams |
-//! | `probe` | probes, and their answers |
+//! | `probe` | probes, and the verdicts on them |
 //! | `sync` | tables to be compared and exchanged |
+//! | `ack` | answers to probes |
+//! | `hearsay` | events of peers, to be applied as far as they can be believed |
 //! | `apply` | events, to be brought into the table |
 //! | `answer` | pings of others, to be answered or forwarded |
 //! | `admit` | what is authenticated, to be believed or challenged |
@@ -22,11 +24,13 @@
 //! | `turn` | what an input is due to, and when it came |
 //! | `views` | what the application is shown |
 
+mod ack;
 mod admit;
 mod answer;
 mod apply;
 mod commands;
 mod compose;
+mod hearsay;
 mod probe;
 mod receive;
 mod settings;

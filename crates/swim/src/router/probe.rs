@@ -1,22 +1,20 @@
-//! Probes of the protocol period: ping, ping through others, answer, verdict (§3.1, §4.3).
+//! Probes of the protocol period: ping, ping through others, verdict (§3.1, §4.3).
 
 use core::time::Duration;
 
 use super::Turn;
+use crate::Swim;
 use crate::detector::probe::{OWN_ANSWER_MIN, Probe, RETRY_PAUSE_MIN};
 use crate::detector::probe_history::Answer;
 use crate::detector::question::Question;
-use crate::detector::rtt::RoundTrip;
 use crate::detector::self_check;
 use crate::identity::uri::Uri;
 use crate::log_event::LogEvent;
-use crate::router::apply::Reaction;
-use crate::security::cookie::Path;
 use crate::table::claim::Status;
 use crate::table::member::Member;
 use crate::time::Micros;
 use crate::timers::Timer;
-use crate::wire::{Event, PingData};
+use crate::wire::Event;
 
 impl Turn<'_> {
     /// Begins a protocol period: the verdict on the last probe, and the next one.
@@ -67,23 +65,26 @@ impl Turn<'_> {
     fn own_answer_due(&self) -> Option<Micros> {
         let probe = self.swim.detector.prober.round.as_ref()?;
         let due = probe.began + OWN_ANSWER_MIN;
-        let is_own = Some(&probe.question.dst) == self.swim.me.uri.as_ref();
-        (is_own && due > self.now.monotonic).then_some(due)
+        if self.swim.me.is(&probe.question.dst) && due > self.now.monotonic {
+            Some(due)
+        } else {
+            None
+        }
     }
 
     /// How long to wait for an answer of `dst` before asking again.
     fn timeout_for(&self, dst: &str) -> Duration {
         let most = self.swim.config.ack_timeout;
-        let known = self
-            .swim
-            .members
-            .get(dst)
-            .and_then(|member| member.round_trip);
+        if !self.swim.config.mechanisms.adaptive_timeouts {
+            return most;
+        }
+        let member = self.swim.members.get(dst);
+        let known = member.and_then(|member| member.round_trip);
         // Of a member that has not answered yet, what others take is the best guess.
-        known
-            .or(self.swim.detector.prober.round_trip)
-            .filter(|_| self.swim.config.mechanisms.adaptive_timeouts)
-            .map_or(most, |round_trip| round_trip.timeout(most))
+        match known.or(self.swim.detector.prober.round_trip) {
+            Some(round_trip) => round_trip.timeout(most),
+            None => most,
+        }
     }
 
     /// No answer yet: asks again, and asks others to ask (§3.1).
@@ -101,8 +102,10 @@ impl Turn<'_> {
         let (deadline, timeout) = (probe.deadline, probe.timeout);
         let retries = self.swim.config.mechanisms.retries;
         // Without relays the verdict falls as soon as the answer is due.
-        let due = probe.began + self.swim.config.ack_timeout.max(RETRY_PAUSE_MIN);
-        let due = self.own_answer_due().map_or(due, |own| own.max(due));
+        let mut due = probe.began + self.swim.config.ack_timeout.max(RETRY_PAUSE_MIN);
+        if let Some(own) = self.own_answer_due() {
+            due = due.max(own);
+        }
         let relays = self.swim.config.relays;
         if relays == 0 && self.now.monotonic >= due {
             return self.fail_probe();
@@ -112,14 +115,23 @@ impl Turn<'_> {
         // Before asking: a member that owes an answer may have got another address.
         if let Some(probe) = &mut self.swim.detector.prober.round {
             probe.overdue = true;
-            probe.digest = probe.digest.filter(|told| *told == digest);
-            let fresh = fresh.iter().filter(|relay| !asked.contains(relay));
-            probe.relays.extend(fresh.cloned());
+            // Another digest than before: it is unknown which of the two an answer confirms.
+            if probe.digest != Some(digest) {
+                probe.digest = None;
+            }
+            for relay in &fresh {
+                // Where there are few members, the same ones are asked over and over.
+                if !asked.contains(relay) {
+                    probe.relays.push(relay.clone());
+                }
+            }
         }
         if retries {
             self.ask(&question, &question.dst);
         }
-        fresh.iter().for_each(|relay| self.ask(&question, relay));
+        for relay in &fresh {
+            self.ask(&question, relay);
+        }
         let next = self.now.monotonic + timeout.max(RETRY_PAUSE_MIN);
         if relays == 0 {
             self.swim.timers.set(Timer::Retry, next.min(due));
@@ -130,20 +142,20 @@ impl Turn<'_> {
 
     /// k members to ask for `dst`: others than were `asked` already, while there are any.
     fn relays_for(&mut self, dst: &Uri, asked: &[Uri]) -> Vec<Uri> {
-        let (members, myself, wanted) = (
-            &self.swim.members,
-            &self.swim.me.uri,
-            self.swim.config.relays,
-        );
+        let Swim {
+            members,
+            me,
+            config,
+            rng,
+            ..
+        } = &mut *self.swim;
         let alive = |member: &Member| {
-            member.claim.status == Status::Alive
-                && member.uri != *dst
-                && Some(&member.uri) != myself.as_ref()
+            member.claim.status == Status::Alive && member.uri != *dst && !me.is(&member.uri)
         };
         let fresh = |member: &Member| alive(member) && !asked.contains(&member.uri);
-        let mut relays = members.sample(wanted, &mut self.swim.rng, fresh);
+        let mut relays = members.sample(config.relays, rng, fresh);
         if relays.is_empty() {
-            relays = members.sample(wanted, &mut self.swim.rng, alive);
+            relays = members.sample(config.relays, rng, alive);
         }
         relays
     }
@@ -155,14 +167,12 @@ impl Turn<'_> {
     /// still, to be refuted by a member that is there after all.
     pub fn hear_refusal(&mut self, uri: &Uri) {
         self.because_of_others().nack(uri);
-        let probe = self
-            .swim
-            .detector
-            .prober
-            .round
-            .as_mut()
-            .filter(|probe| probe.question.dst == *uri);
-        let Some(probe) = probe else { return };
+        let Some(probe) = &mut self.swim.detector.prober.round else {
+            return;
+        };
+        if probe.question.dst != *uri {
+            return;
+        }
         probe.refusals += 1;
         if probe.refusals == 1 && probe.relays.is_empty() {
             self.send_indirect();
@@ -208,26 +218,24 @@ impl Turn<'_> {
         self.swim.stats.probes_failed += 1;
         self.note_answer(&dst, Answer::Missing);
         self.notice_isolation(began);
-        let Some(claim) = self
-            .swim
-            .members
-            .claim(&dst)
-            .filter(|claim| claim.status == Status::Alive)
+        let (Some(claim), Some(own)) = (self.swim.members.claim(&dst), self.swim.own_claim())
         else {
             return;
         };
-        match self.swim.own_claim().map(|own| own.status) {
-            None => {}
-            Some(Status::Alive) if !self.swim.config.suspiciousness => {
+        if claim.status != Status::Alive {
+            return;
+        }
+        match own.status {
+            Status::Alive if !self.swim.config.suspiciousness => {
                 self.swim.report(LogEvent::Ignored { uri: dst });
             }
-            Some(Status::Alive) => {
+            Status::Alive => {
                 self.swim.report(LogEvent::Suspected {
                     uri: dst.clone(),
                     relays,
                 });
                 let suspicion = claim.with(Status::Suspect);
-                if Some(&dst) == self.swim.me.uri.as_ref() {
+                if self.swim.me.is(&dst) {
                     self.suspect_self();
                 } else {
                     self.swim.stats.suspicions += 1;
@@ -235,7 +243,8 @@ impl Turn<'_> {
                     self.withhold_if_isolated(&dst);
                 }
             }
-            Some(myself) => self.swim.report(LogEvent::Doubted { uri: dst, myself }),
+            // A node that is suspect itself has no say: that the probe failed may be due to itself.
+            myself => self.swim.report(LogEvent::Doubted { uri: dst, myself }),
         }
     }
 
@@ -257,107 +266,6 @@ impl Turn<'_> {
         if self.swim.detector.isolation.is_isolated() {
             self.swim.rumors.stop(uri);
         }
-    }
-
-    fn note_answer(&mut self, uri: &Uri, answer: Answer) {
-        if let Some(evidence) = self.swim.members.evidence(uri) {
-            evidence.note(answer, self.now.monotonic);
-        }
-    }
-
-    /// An answer to a question of the local node, from the one it is about or through a relay. Returns
-    /// the digest that all pings have told which it may answer, if its sender has had one of them.
-    pub(super) fn hear_answer(
-        &mut self,
-        sender: &Uri,
-        echo: &PingData<'_>,
-        path: Path,
-    ) -> Option<u64> {
-        let mut confirmed = None;
-        let round = self
-            .swim
-            .detector
-            .prober
-            .round
-            .take_if(|probe| probe.question.is_answered_by(echo));
-        if let Some(probe) = &round {
-            self.swim.timers.stop(Timer::Retry);
-            self.swim.stats.probes_answered += 1;
-            // It may be later than the period ends by the options, see `own_answer_due`.
-            if Some(&probe.question.dst) == self.swim.me.uri.as_ref() {
-                let end = probe.deadline.max(self.now.monotonic);
-                self.swim.timers.advance(Timer::Period, end);
-            }
-            let took = self.now.monotonic.since(probe.began);
-            self.swim.stats.round_trips.note(took);
-            let dst = &probe.question.dst;
-            let relayed = path == Path::Indirect || sender != dst;
-            self.swim.stats.probes_answered_by_relay += u64::from(relayed);
-            let answer = match (relayed, probe.overdue) {
-                (true, _) => Answer::Relayed,
-                (false, true) => Answer::Late,
-                (false, false) => Answer::Prompt,
-            };
-            self.note_answer(dst, answer);
-            if !relayed {
-                confirmed = probe.digest;
-                if let Some(told) = probe.told {
-                    self.swim.members.note_told(dst, told);
-                }
-            }
-            if !probe.overdue {
-                self.swim.detector.prober.round_trip =
-                    Some(RoundTrip::after(self.swim.detector.prober.round_trip, took));
-                self.swim.members.note_round_trip(dst, took);
-            }
-        }
-        let unreachable_probe = self
-            .swim
-            .detector
-            .prober
-            .unreachable_probe
-            .take_if(|question| question.is_answered_by(echo));
-        let checked = self.swim.detector.prober.checks.hear_answer(echo);
-        let decided = self.swim.detector.app_pings.hear_answer(echo);
-        let counts = round.is_some() || unreachable_probe.is_some() || checked || decided > 0;
-        let (Some(dst), true) = (echo.dst, counts) else {
-            return confirmed;
-        };
-        if let (Some(ts), Some(ats)) = (echo.ts, echo.ats.filter(|ats| ats.is_finite())) {
-            // In the middle between question and answer their clock showed `ats`. Integers up to
-            // 2^53 µs, the year 2255, are exact in a double.
-            let middle = (ts as f64 + self.now.wall.0 as f64) / 2.0;
-            self.swim.members.set_clock_delta(dst, ats - middle);
-        }
-        self.revive(dst);
-        if Some(dst) == self.swim.me.uri.as_deref() {
-            self.clear_self_suspicion();
-        }
-        confirmed
-    }
-
-    /// A member at the last incarnation has answered: that contradicts what is held of it.
-    fn revive(&mut self, uri: &str) {
-        let Some(member) = self.swim.members.get(uri) else {
-            return;
-        };
-        let (uri, held) = (member.uri.clone(), member.claim);
-        if !held.incarnation.is_last() || self.swim.me.uri.as_ref() == Some(&uri) {
-            return;
-        }
-        if let Some(evidence) = self.swim.members.evidence(&uri) {
-            evidence.note_sign_of_life(self.now.monotonic);
-        }
-        if held.status == Status::Alive {
-            return;
-        }
-        let claim = held.with(Status::Alive);
-        let place = self.swim.members.put(&uri, claim, None, self.now.wall);
-        // Others find out for themselves: none of them would take it for news.
-        self.swim.rumors.stop(&uri);
-        self.watch_suspicion(place, Some(held), claim);
-        self.watch_departure(place, claim.status);
-        self.end_hearing(None, &mut Reaction::default());
     }
 
     /// Looks whether the local node was paused; to be called with every input, before anything else.

@@ -39,15 +39,20 @@ impl Turn<'_> {
             .received
             .count(message.body.kind(), datagram.len());
         self.swim.stats.events_skipped += message.skipped as u64;
-        if self.swim.me.uri.as_ref() != Some(&sender) {
+        // The local node's pings to itself arrive though nothing else does.
+        if !self.swim.me.is(&sender) {
             self.swim.detector.isolation.heard(self.now.monotonic);
         }
+        let digest = match &message.trailer {
+            Some(trailer) => trailer.digest,
+            None => None,
+        };
         let rx = Rx {
             sender: &sender,
             source,
             plain: &opened.plain,
             sealed: opened.sealed,
-            digest: message.trailer.as_ref().and_then(|trailer| trailer.digest),
+            digest,
         };
         let cause = if opened.sealed.is_some() {
             self.swim.members.set_validated(&sender, source);
@@ -104,10 +109,10 @@ impl Turn<'_> {
     fn act(&mut self, rx: &Rx<'_>, message: &Message<'_>, reaction: &mut Reaction) -> Option<u64> {
         let sender = rx.sender;
         self.apply_all(sender, &message.events, reaction);
-        let note = message
-            .trailer
-            .as_ref()
-            .and_then(|trailer| trailer.note.as_ref());
+        let note = match &message.trailer {
+            Some(trailer) => trailer.note.as_ref(),
+            None => None,
+        };
         let is_for_me = |uri: Option<&str>| uri == self.swim.me.uri.as_deref();
         match &message.body {
             Body::Ping(echo) if is_for_me(echo.dst) => self.answer(rx, echo),
@@ -140,7 +145,7 @@ impl Turn<'_> {
 
     /// Notes what the sender is. A native one with another table is asked where they differ.
     fn note_dialect(&mut self, sender: &Uri, message: &Message<'_>, confirmed: Option<u64>) {
-        if self.swim.me.uri.as_ref() == Some(sender) {
+        if self.swim.me.is(sender) {
             return;
         }
         let Some(trailer) = &message.trailer else {
@@ -164,41 +169,44 @@ impl Turn<'_> {
 
     /// Notes whether the sender says of itself that it is suspect.
     fn note_doubt(&mut self, sender: &Uri, message: &Message<'_>) {
-        let doubts =
-            |event: &&Event<'_>| event.claim.status == Status::Suspect && *event.uri == **sender;
-        let doubt = message.events.iter().find(doubts);
-        if let Some(doubt) = doubt
-            && let Some(evidence) = self.swim.members.evidence(sender)
-        {
-            evidence.note_doubt(doubt.claim.incarnation);
+        for event in &message.events {
+            if event.claim.status == Status::Suspect && *event.uri == **sender {
+                if let Some(evidence) = self.swim.members.evidence(sender) {
+                    evidence.note_doubt(event.claim.incarnation);
+                }
+                return;
+            }
         }
     }
 
     /// What `sender` has shown to take.
     fn note_form(&mut self, sender: &Uri, message: &Message<'_>, sealed: Option<Sealed>) {
-        let offered = message.trailer.as_ref().and_then(|trailer| trailer.offers);
-        let key = sealed.map(|sealed| sealed.key).or(offered);
+        let key = match (sealed, &message.trailer) {
+            (Some(sealed), _) => Some(sealed.key),
+            (None, Some(trailer)) => trailer.offers,
+            (None, None) => None,
+        };
         self.swim.members.set_key(sender, key);
     }
 
     /// Notes which members `sender` tells of, if it has answered itself.
     fn note_introductions(&mut self, sender: &Uri, message: &Message<'_>) {
-        if !self
-            .swim
-            .members
-            .get(sender)
-            .is_some_and(|member| member.has_answered)
-        {
+        let Some(member) = self.swim.members.get(sender) else {
+            return;
+        };
+        if !member.has_answered {
             return;
         }
         let records = match &message.body {
             Body::SyncReq(records) | Body::SyncAck(records) => &records[..],
             Body::Ping(_) | Body::Ack(_) | Body::Leave => &[],
         };
-        for event in message.events.iter().chain(records) {
-            self.swim
-                .members
-                .acquaint(&event.uri, Acquaintance::Introduced);
+        for told in [&message.events[..], records] {
+            for event in told {
+                self.swim
+                    .members
+                    .acquaint(&event.uri, Acquaintance::Introduced);
+            }
         }
     }
 
@@ -210,18 +218,16 @@ impl Turn<'_> {
         echo: &PingData<'_>,
         reaction: &mut Reaction,
     ) -> Option<u64> {
-        let path = self.swim.security.cookies.path(echo);
-        let Some(path) = path else {
+        let Some(path) = self.swim.security.cookies.path(echo) else {
             self.swim.stats.acks_unsolicited += 1;
             return None;
         };
         let confirmed = self.hear_answer(rx.sender, echo, path);
+        // Only its own answer shows where the sender is. A relay has seen the cookie of an indirect ping,
+        // and an old one may be a recording.
         let is_own = path == Path::Direct && echo.dst == Some(&**rx.sender);
-        if !is_own
-            || !echo
-                .ts
-                .is_some_and(|ts| cookie::is_recent(ts, self.now.wall))
-        {
+        let ts = echo.ts?;
+        if !is_own || !cookie::is_recent(ts, self.now.wall) {
             return None;
         }
         self.swim.members.set_validated(rx.sender, rx.source);

@@ -22,11 +22,14 @@ impl Swim {
         setting: Setting,
         now: Now,
     ) -> Result<Option<Refused>, Refused> {
+        // Which of the options decide about the payload's room is known to `payload_limit` alone: so it is
+        // tried, and taken back.
         let (before, form) = (self.config.clone(), self.seal().form());
         let mut why = self.assign_nearest(name, setting)?;
         let (size, limit) = (self.me.payload.bytes().len(), self.payload_limit());
         if size > limit {
             let too_large = Refused::PayloadTooLarge { size, limit };
+            // Membership 2.x would take any number here, so this must not fail.
             if name != PACKET_SIZE {
                 self.config = before;
                 return Err(too_large);
@@ -59,8 +62,12 @@ impl Swim {
             return Ok(None);
         };
         let bad = Refused::Option(bad);
-        let nearest = Setting::Number(number.ok_or(bad)?);
-        self.config.assign(name, nearest).map_err(Refused::Option)?;
+        let Some(nearest) = number else {
+            return Err(bad);
+        };
+        self.config
+            .assign(name, Setting::Number(nearest))
+            .map_err(Refused::Option)?;
         Ok(Some(bad))
     }
 

@@ -13,7 +13,6 @@ use crate::router::apply::Reaction;
 use crate::table::claim::{Claim, Status};
 use crate::table::digest::BUCKETS_MAX;
 use crate::table::member::{Dialect, Member};
-use crate::table::payload::Payload;
 use crate::timers::Timer;
 use crate::wire::{Buckets, Event, Extension, MessageBuilder, MessageType, Trailer};
 
@@ -21,17 +20,17 @@ impl Turn<'_> {
     /// Compares tables with a peer on membership 2.x that is alive. Native peers compare digests with
     /// every ping, and the dialect of a member shows with the first.
     pub(super) fn sync_with_someone(&mut self) {
-        let myself = self.swim.me.uri.as_ref();
         let suitable = |member: &Member| {
             member.claim.status == Status::Alive
                 && member.dialect == Dialect::Legacy
-                && Some(&member.uri) != myself
+                && !self.swim.me.is(&member.uri)
         };
         let partner = self
             .swim
             .members
             .sample(1, &mut self.swim.rng, suitable)
             .pop();
+        // The last one has not answered within a period: it is not waited for any more.
         self.swim.anti_entropy.awaits_table = false;
         match partner {
             Some(partner) => self.sync_with(&partner),
@@ -131,11 +130,12 @@ impl Turn<'_> {
             return None;
         }
         let held = self.swim.members.claim(&record.uri);
-        let lives = held.is_some_and(|held| held.status.is_live());
-        let claim = match record.claim.status {
+        let claim = match (record.claim.status, held) {
             // It was dead where the record comes from, which may have been cut off from it. If it
             // is alive, it is to have the time to say so.
-            Status::Dead if lives => record.claim.with(Status::Suspect),
+            (Status::Dead, Some(held)) if held.status.is_live() => {
+                record.claim.with(Status::Suspect)
+            }
             _ => record.claim,
         };
         let news = claim.overrides(held);
@@ -236,11 +236,14 @@ impl Turn<'_> {
         };
         let (more, last) = (note(false), note(true));
         let mut drafts = self.pack_buckets(&buckets, &more, |_any| true);
-        let end = drafts.pop().map(|draft| draft.trailed_by(&last));
-        drafts.extend(end);
-        drafts
-            .into_iter()
-            .for_each(|draft| self.send(MessageType::SyncAck, draft, peer));
+        let end = drafts.pop();
+        for draft in drafts {
+            self.send(MessageType::SyncAck, draft, peer);
+        }
+        // Only then does the peer show what it knows better: once, not for each datagram.
+        if let Some(end) = end {
+            self.send(MessageType::SyncAck, end.trailed_by(&last), peer);
+        }
     }
 
     /// `peer` has shown some of what differs; when it is done, shows it what the local node knows better.
@@ -269,10 +272,14 @@ impl Turn<'_> {
             let Some(theirs) = known.get(&*member.uri) else {
                 return true;
             };
-            let same = |mine: &Payload| theirs.payload.is_some_and(|theirs| mine.means(theirs));
-            member.claim > theirs.claim
-                || member.claim == theirs.claim
-                    && member.current_payload().is_some_and(|mine| !same(mine))
+            if member.claim != theirs.claim {
+                return member.claim > theirs.claim;
+            }
+            match (member.current_payload(), theirs.payload) {
+                (Some(mine), Some(theirs)) => !mine.means(theirs),
+                (Some(_), None) => true,
+                (None, _) => false,
+            }
         };
         let trailer = self.trailer();
         for draft in self.pack_buckets(buckets, &trailer, better) {
@@ -280,6 +287,8 @@ impl Turn<'_> {
                 self.send(MessageType::SyncAck, draft, peer);
             }
         }
+        // What differed is exchanged, so the next comparison can begin; unless this one was the same as
+        // the last.
         if self.swim.anti_entropy.digest.fruitless == 0 {
             self.swim.anti_entropy.digest.resting_until = self.now.monotonic;
         }
@@ -323,14 +332,16 @@ impl Turn<'_> {
         let (count, limit) = (buckets.count(), self.swim.datagram_capacity());
         // From another one each time, should there be more than may be sent at once.
         let start = self.swim.rng.random_range(0..count);
-        let (before, after): (Vec<_>, Vec<_>) = buckets.iter().partition(|index| *index < start);
-        let indices = after.into_iter().chain(before);
-        let members = indices
-            .clone()
-            .flat_map(|index| self.swim.members.in_bucket(index, count));
-        let tombstones =
-            indices.flat_map(|index| self.swim.members.tombstones_in_bucket(index, count));
-        let members = members.chain(tombstones).filter(|member| wanted(member));
+        let mut indices: Vec<usize> = buckets.iter().collect();
+        let before = indices.partition_point(|index| *index < start);
+        indices.rotate_left(before);
+        // Lazily: a peer may ask for all buckets, and only what fits is looked at.
+        let table = &self.swim.members;
+        let in_bucket = |index: &usize| table.in_bucket(*index, count);
+        let forgotten = |index: &usize| table.tombstones_in_bucket(*index, count);
+        let members = indices.iter().flat_map(in_bucket);
+        let members = members.chain(indices.iter().flat_map(forgotten));
+        let members = members.filter(|member| wanted(member));
         let blank =
             || MessageBuilder::sync(MessageType::SyncAck, &myself, limit).trailed_by(trailer);
         let datagrams_max = if self.swim.members.len() < LARGE_TABLE {

@@ -25,6 +25,7 @@ impl Turn<'_> {
             match timer {
                 Timer::Period => self.begin_period(),
                 Timer::Retry => self.send_indirect(),
+                // Strangers can have raised them, and what follows is sent to members that they name.
                 Timer::Suspicion => self.because_of_others().expire_suspicions(),
                 Timer::Gossip => self.push(),
                 Timer::AntiEntropy => self.sync_with_someone(),
@@ -72,13 +73,13 @@ impl Turn<'_> {
     /// Forgets the members that have been gone for long enough, or the first of them.
     fn reap(&mut self) {
         let (timeout, capacity) = (self.swim.config.reap_timeout, self.swim.config.max_members);
+        // Zero stands for "never".
+        if timeout.is_zero() {
+            return self.watch_oldest_departure();
+        }
         for _ in 0..EXPIRED_MAX {
-            let ripe = self
-                .swim
-                .members
-                .departures
-                .pop_expired(timeout, self.now.monotonic);
-            let Some(place) = ripe.filter(|_| !timeout.is_zero()) else {
+            let departures = &mut self.swim.members.departures;
+            let Some(place) = departures.pop_expired(timeout, self.now.monotonic) else {
                 return self.watch_oldest_departure();
             };
             let uri = self.swim.members.at(place).uri.clone();

@@ -22,7 +22,10 @@ impl Turn<'_> {
             return;
         };
         let member = self.swim.members.get(to);
-        let unheard = member.is_none_or(|member| member.dialect == Dialect::Unknown);
+        let unheard = match member {
+            Some(member) => member.dialect == Dialect::Unknown,
+            None => true,
+        };
         let datagram = self.seal_for(to, plain);
         if !self.hand_out(kind, datagram, to) {
             return;
@@ -57,9 +60,10 @@ impl Turn<'_> {
             self.now,
         );
         self.swim.stats.sent.count(kind, datagram.len());
-        let claim = self.swim.members.claim(to);
-        let is_alive = claim.is_some_and(|claim| claim.status == Status::Alive);
-        let anew = !is_alive || self.swim.detector.prober.waits_for(to);
+        let anew = match self.swim.members.claim(to) {
+            Some(claim) if claim.status == Status::Alive => self.swim.detector.prober.waits_for(to),
+            _ => true,
+        };
         self.swim.output.datagrams.push_back(Transmit {
             to: to.clone(),
             datagram,
@@ -77,14 +81,15 @@ impl Turn<'_> {
 
     /// Says nothing, in the form that is authenticated.
     fn send_sealed_empty(&mut self, to: &Uri) {
-        if self.swim.me.uri.as_ref() == Some(to) || self.is_blocked(to) {
+        if self.swim.me.is(to) || self.is_blocked(to) {
             return;
         }
-        let Some(plain) = self.empty_draft().and_then(MessageBuilder::finish) else {
-            return;
-        };
-        let datagram = self.seal_authenticated(to, plain);
-        self.hand_out(MessageType::Leave, datagram, to);
+        if let Some(draft) = self.empty_draft()
+            && let Some(plain) = draft.finish()
+        {
+            let datagram = self.seal_authenticated(to, plain);
+            self.hand_out(MessageType::Leave, datagram, to);
+        }
     }
 
     fn empty_draft(&self) -> Option<MessageBuilder> {
@@ -95,16 +100,13 @@ impl Turn<'_> {
 
     /// Sends something that only a native peer understands.
     pub fn send_extension(&mut self, note: Extension, to: &Uri) {
-        let Some(myself) = self.swim.me.uri.clone() else {
-            return;
-        };
         let trailer = Trailer {
             note: Some(note),
             ..self.trailer()
         };
-        let draft =
-            MessageBuilder::leave(&myself, self.swim.datagram_capacity()).trailed_by(&trailer);
-        self.send(MessageType::Leave, draft, to);
+        if let Some(draft) = self.empty_draft() {
+            self.send(MessageType::Leave, draft.trailed_by(&trailer), to);
+        }
     }
 
     /// What goes behind every message: that the local node is native, and the digest of its table; of
@@ -121,7 +123,11 @@ impl Turn<'_> {
     /// A message in the form that `to` takes.
     pub(super) fn seal_for(&mut self, to: &Uri, plain: Vec<u8>) -> Vec<u8> {
         let (aead, old) = (self.swim.seal().takes_aead(), self.swim.seal().old_form());
-        let replies = self.reply.as_deref().is_some_and(|reply| reply.to == *to);
+        // Only what is authenticated has room for the challenge or the response.
+        let replies = match self.reply.as_deref() {
+            Some(reply) => reply.to == *to,
+            None => false,
+        };
         if !aead || old.is_some() && !replies && !self.takes_aead(to) {
             return self.swim.seal().seal_old(checksummed(plain));
         }
@@ -144,8 +150,10 @@ impl Turn<'_> {
             (slip.challenge, slip.response) = (reply.challenge, reply.response);
             reply.sent = true;
         }
+        // A sender that is only challenged may be a recording, played by another: its challenge in turn
+        // is not to be answered because of that.
         let only_challenges = slip.challenge.is_some() && slip.response.is_none();
-        if !only_challenges && self.swim.me.uri.as_ref() != Some(to) {
+        if !only_challenges && !self.swim.me.is(to) {
             self.swim.security.sessions.note_recipient(to);
         }
         self.swim.seal().seal(stamp, &slip, plain)
@@ -153,13 +161,11 @@ impl Turn<'_> {
 
     /// Whether `to` is known to take what the local node seals.
     fn takes_aead(&self, to: &Uri) -> bool {
-        let mine = self.swim.security.keys.sending().map(|key| key.id());
-        let theirs = self
-            .swim
-            .members
-            .get(to)
-            .and_then(|member| member.seals_with);
-        mine.is_some() && mine == theirs
+        let key = self.swim.security.keys.sending();
+        let (Some(key), Some(member)) = (key, self.swim.members.get(to)) else {
+            return false;
+        };
+        member.seals_with == Some(key.id())
     }
 
     /// Tells all members which form the local node takes, if that has changed: until its next ping they

@@ -39,6 +39,8 @@ impl Turn<'_> {
             swim: self.swim,
             now: self.now,
             cause,
+            // Whatever is sent to the sender of the datagram at hand is to bring it its response: should
+            // that arrive later, the sender would not believe what comes before.
             reply: self.reply.as_deref_mut(),
         }
     }
@@ -48,7 +50,8 @@ impl Turn<'_> {
         self.because_of(Cause::Others { validated: None })
     }
 
-    /// A part of this turn in which `reply` goes along with what is sent to its recipient.
+    /// A part of this turn that is due to the local node, in which `reply` goes along with what is sent
+    /// to its recipient.
     pub const fn replying<'b>(&'b mut self, reply: &'b mut Reply) -> Turn<'b> {
         Turn {
             swim: self.swim,

@@ -44,10 +44,10 @@ impl Swim {
 
     /// What has become of a probe; [`PingOutcome::Waiting`] for ever when it is forgotten.
     pub fn outcome(&self, ticket: PingId) -> PingOutcome {
-        self.detector
-            .app_pings
-            .outcome(ticket)
-            .unwrap_or(PingOutcome::Waiting)
+        match self.detector.app_pings.outcome(ticket) {
+            Some(outcome) => outcome,
+            None => PingOutcome::Waiting,
+        }
     }
 
     /// Rises with every change of anything that users can see of a member.
@@ -125,12 +125,11 @@ impl Swim {
 
     /// How well `uri` is known.
     pub fn acquaintance(&self, uri: &Uri) -> Acquaintance {
-        let member = self.members.get(uri);
-        let known = self.me.uri.as_ref() == Some(uri)
-            || member.is_some_and(|member| member.has_answered)
-            || self.detector.app_pings.waits_for(uri);
-        match member {
-            _ if known => Acquaintance::Known,
+        if self.me.is(uri) || self.detector.app_pings.waits_for(uri) {
+            return Acquaintance::Known;
+        }
+        match self.members.get(uri) {
+            Some(member) if member.has_answered => Acquaintance::Known,
             Some(member) => member.acquaintance,
             None => Acquaintance::Stranger,
         }
