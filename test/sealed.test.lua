@@ -96,6 +96,7 @@ local function change_form(t, cluster, old_cipher, key_first)
             local marks = cluster:recorded(observer, member.uri)
             t:is_deeply(marks, {'alive ' .. before[member.uri]}, ('%s of %s'):format(observer.uri, member.uri))
         end
+        t:is(observer.membership.stats().dropped.unconfirmed, 0, 'nothing is taken for a recording')
     end
     return members
 end

@@ -217,7 +217,9 @@ impl Client {
 
     fn send(&self, connection: &mut Connection, request: Request, query: &mut impl Query) {
         let message = self.build(connection.exchange.myself(), request);
-        let datagram = self.crypto.seal(&mut connection.exchange, message);
+        let datagram = self
+            .crypto
+            .seal(&mut connection.exchange, message, self.now());
         connection.send(&datagram, query);
     }
 
@@ -263,7 +265,7 @@ impl Client {
             }
             Acceptance::Rejected => {}
             Acceptance::RepeatRequest => {
-                let datagram = self.crypto.seal_last(exchange);
+                let datagram = self.crypto.seal_last(exchange, now);
                 connection.send(&datagram, query);
             }
         }
@@ -289,7 +291,10 @@ impl Client {
         let capacity = self.crypto.capacity();
         let answer = MessageBuilder::with_data(MessageType::Ack, myself, &data, capacity)
             .trailed_by(&self.crypto.trailer());
-        if let Some(datagram) = self.crypto.seal_answer(&mut connection.exchange, answer) {
+        if let Some(datagram) = self
+            .crypto
+            .seal_answer(&mut connection.exchange, answer, now)
+        {
             connection.send(&datagram, query);
         }
     }

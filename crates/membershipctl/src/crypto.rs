@@ -122,27 +122,32 @@ impl Crypto {
     }
 
     /// Makes a datagram of a request, and keeps the request to be repeated.
-    pub fn seal(&self, exchange: &mut Exchange, request: MessageBuilder) -> Vec<u8> {
+    pub fn seal(&self, exchange: &mut Exchange, request: MessageBuilder, now: Now) -> Vec<u8> {
         exchange.last = request.finish().expect("requests are short");
-        self.seal_last(exchange)
+        self.seal_last(exchange, now)
     }
 
     /// Makes another datagram of the last request.
-    pub fn seal_last(&self, exchange: &mut Exchange) -> Vec<u8> {
+    pub fn seal_last(&self, exchange: &mut Exchange, now: Now) -> Vec<u8> {
         let plain = exchange.last.clone();
-        self.seal_message(exchange, plain)
+        self.seal_message(exchange, plain, now)
     }
 
     /// Makes a datagram of an answer. It is not repeated.
-    pub fn seal_answer(&self, exchange: &mut Exchange, answer: MessageBuilder) -> Option<Vec<u8>> {
-        Some(self.seal_message(exchange, answer.finish()?))
+    pub fn seal_answer(
+        &self,
+        exchange: &mut Exchange,
+        answer: MessageBuilder,
+        now: Now,
+    ) -> Option<Vec<u8>> {
+        Some(self.seal_message(exchange, answer.finish()?, now))
     }
 
-    fn seal_message(&self, exchange: &mut Exchange, plain: Vec<u8>) -> Vec<u8> {
+    fn seal_message(&self, exchange: &mut Exchange, plain: Vec<u8>, now: Now) -> Vec<u8> {
         if !self.current_seal().takes_aead() {
             return self.current_seal().seal_old(checksummed(plain));
         }
-        exchange.sessions.note_recipient(&exchange.node);
+        exchange.sessions.note_recipient(&exchange.node, now);
         let header = SealedHeader {
             to: address(&exchange.node),
             challenge: exchange.challenge.take(),

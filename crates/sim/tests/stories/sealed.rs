@@ -507,6 +507,33 @@ fn a_group_changes_its_cipher_despite_loss_and_no_member_is_suspected() {
 }
 
 #[test]
+fn no_datagram_of_a_correct_change_is_taken_for_a_recording() {
+    story(|seed| {
+        for (old, both) in [
+            (Cipher::Cbc, Cipher::CbcAndAead),
+            (Cipher::PlainAndAead, Cipher::PlainAndAead),
+        ] {
+            let mut world = World::new(seed);
+            world.config.encryption_cipher = old;
+            world.key = Some(KEY.to_vec());
+            world.populate(5);
+            world.acquaint();
+            for cipher in [both, Cipher::Aead] {
+                for id in [C, A, E, D, B] {
+                    set_cipher(&mut world, id, cipher);
+                    world.run(MOMENT);
+                }
+                world.run(round(5));
+            }
+            for id in [A, B, C, D, E] {
+                let recorded = malformed(&world, id, DropReason::Unconfirmed);
+                assert_eq!(recorded, 0, "{seed} {id} {old:?}");
+            }
+        }
+    });
+}
+
+#[test]
 fn a_hurried_change_of_the_cipher_causes_no_suspicion_either() {
     story(|seed| {
         let mut world = World::new(seed);

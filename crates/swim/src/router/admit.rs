@@ -10,6 +10,14 @@ use crate::security::seal::aead::Sealed;
 use crate::security::session::{Freshness, address};
 use crate::wire::{DropReason, Message, MessageType};
 
+/// What becomes of a message that is of this group.
+pub(super) enum Admission {
+    /// It is believed. What was authenticated may be owed a reply.
+    Believed(Option<Reply>),
+    /// Its sender has yet to show that it lives now.
+    Challenged,
+}
+
 impl Turn<'_> {
     /// Whether to believe a message: it is of this group, and not a recording.
     pub(super) fn admit(
@@ -18,7 +26,7 @@ impl Turn<'_> {
         message: &Message<'_>,
         sealed: Option<Sealed>,
         source: SocketAddr,
-    ) -> Result<Option<Reply>, DropReason> {
+    ) -> Result<Admission, DropReason> {
         let Some(sealed) = sealed else {
             // A peer on membership 2.x has no label: it is of a group that has none.
             let label = match &message.trailer {
@@ -26,7 +34,7 @@ impl Turn<'_> {
                 None => &[],
             };
             return if label == self.swim.config.group_label {
-                Ok(None)
+                Ok(Admission::Believed(None))
             } else {
                 Err(DropReason::OtherGroup)
             };
@@ -54,21 +62,23 @@ impl Turn<'_> {
                     .security
                     .sessions
                     .response_to_peer(slip.challenge, sender);
-                Ok(Some(Reply {
+                Ok(Admission::Believed(Some(Reply {
                     response,
                     ..Reply::new(sender)
-                }))
+                })))
             }
             Freshness::Replayed => Err(DropReason::Replayed),
-            Freshness::Unconfirmed => {
-                self.challenge(sender, sealed, source);
-                Err(DropReason::Unconfirmed)
-            }
+            Freshness::Unconfirmed => self.challenge(sender, sealed, source),
         }
     }
 
     /// Asks `sender` to show that it lives now; answers its own challenge, should there be one.
-    fn challenge(&mut self, sender: &Uri, sealed: Sealed, source: SocketAddr) {
+    fn challenge(
+        &mut self,
+        sender: &Uri,
+        sealed: Sealed,
+        source: SocketAddr,
+    ) -> Result<Admission, DropReason> {
         let Sealed { stamp, slip, .. } = sealed;
         let response = self
             .swim
@@ -78,16 +88,20 @@ impl Turn<'_> {
         // The local node has not spoken to it: it has been played a recording. No answer, and no
         // challenge either, or its group and this one would get acquainted by that.
         if slip.challenge.is_some() && response.is_none() {
-            return;
+            return Err(DropReason::Unconfirmed);
         }
         let (session, answers) = (&stamp.session, response.is_some());
+        self.swim
+            .security
+            .sessions
+            .note_unanswered(session, self.now);
         let Some(challenge) = self
             .swim
             .security
             .sessions
             .challenge(session, slip.to, answers, self.now)
         else {
-            return;
+            return Ok(Admission::Challenged);
         };
         self.swim.stats.challenges += 1;
         let mut reply = Reply {
@@ -104,6 +118,7 @@ impl Turn<'_> {
         } else {
             turn.send_empty(sender);
         }
+        Ok(Admission::Challenged)
     }
 
     /// The sender of the datagram at hand has been dealt with; if it waits for a response and nothing

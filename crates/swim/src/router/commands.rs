@@ -260,7 +260,7 @@ impl Swim {
         let limit = turn.rumor_limit();
         turn.tell_of_myself(&mut draft, &myself, limit);
         let plain = draft.finish()?;
-        turn.swim.security.sessions.note_broadcast(&myself);
+        turn.swim.security.sessions.note_broadcast(&myself, now);
         Some(turn.seal_for(&myself, plain))
     }
 

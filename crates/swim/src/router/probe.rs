@@ -24,6 +24,8 @@ impl Turn<'_> {
         }
         self.fail_probe();
         self.swim.detector.indirect_pings.age();
+        let recorded = self.swim.security.sessions.take_unanswered(self.now);
+        self.swim.stats.dropped[DropReason::Unconfirmed as usize] += recorded;
         self.swim.detector.prober.checks.clear();
         let length = self
             .swim

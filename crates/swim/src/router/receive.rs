@@ -3,6 +3,7 @@
 use core::net::SocketAddr;
 
 use super::Turn;
+use super::admit::Admission;
 use super::answer::Rx;
 use crate::identity::uri::Uri;
 use crate::log_event::LogEvent;
@@ -33,7 +34,10 @@ impl Turn<'_> {
         let opened = self.swim.seal().open(datagram)?;
         let message = opened.message()?;
         let sender = message.sender.to_uri();
-        let mut reply = self.admit(&sender, &message, opened.sealed, source)?;
+        let mut reply = match self.admit(&sender, &message, opened.sealed, source)? {
+            Admission::Believed(reply) => reply,
+            Admission::Challenged => return Ok(()),
+        };
         self.swim
             .stats
             .received

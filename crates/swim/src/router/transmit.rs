@@ -154,7 +154,7 @@ impl Turn<'_> {
         // is not to be answered because of that.
         let only_challenges = slip.challenge.is_some() && slip.response.is_none();
         if !only_challenges && !self.swim.me.is(to) {
-            self.swim.security.sessions.note_recipient(to);
+            self.swim.security.sessions.note_recipient(to, self.now);
         }
         self.swim.seal().seal(stamp, &slip, plain)
     }

@@ -15,6 +15,7 @@
 //! datagram of one group, replayed to another group with the same key, would introduce them.
 
 mod recipients;
+mod unanswered;
 mod window;
 
 use core::net::{IpAddr, SocketAddr};
@@ -30,6 +31,7 @@ use crate::security::seal::aead::{Challenge, PacketNumber, SESSION_SIZE, Session
 use crate::security::secret::Secret;
 use crate::time::{Micros, Now};
 use recipients::Recipients;
+use unanswered::Unanswered;
 use window::Window;
 
 /// For how long at least a challenge may be answered, in µs, and for twice that at most: what is held
@@ -72,6 +74,7 @@ pub struct Sessions {
     retired: VecDeque<(SessionId, u64)>,
     /// Those that were challenged of late, whether while answering a challenge of theirs, and when.
     challenged: VecDeque<(SessionId, bool, Micros)>,
+    unanswered: Unanswered,
     pings: VecDeque<(Uri, Vec<u8>)>,
     recipients: Recipients,
     /// By what a challenge to a broadcast of the local node is known.
@@ -129,6 +132,7 @@ impl Sessions {
             heard: 0,
             retired: VecDeque::new(),
             challenged: VecDeque::new(),
+            unanswered: Unanswered::default(),
             pings: VecDeque::new(),
             recipients: Recipients::new(hash_key),
             broadcast: None,
@@ -160,14 +164,15 @@ impl Sessions {
 
     /// Notes that something is sent to `to` of the local node's own accord, or to a member. A challenge
     /// is none of that: it follows from a datagram that may be a recording.
-    pub fn note_recipient(&mut self, to: &Uri) {
-        self.recipients.note(mark(&self.own, address(to)), to);
+    pub fn note_recipient(&mut self, to: &Uri, now: Now) {
+        let mark = mark(&self.own, address(to));
+        self.recipients.note(mark, to, now.monotonic);
     }
 
     /// Notes that something is broadcast. It is addressed to `myself`, for its recipients
     /// are not known by name.
-    pub fn note_broadcast(&mut self, myself: &Uri) {
-        self.note_recipient(myself);
+    pub fn note_broadcast(&mut self, myself: &Uri, now: Now) {
+        self.note_recipient(myself, now);
         self.broadcast = Some(mark(&self.own, address(myself)));
     }
 
@@ -256,6 +261,17 @@ impl Sessions {
         })
     }
 
+    /// Notes a datagram that was not believed, of a session that was challenged for it or just before.
+    pub fn note_unanswered(&mut self, session: &SessionId, now: Now) {
+        self.unanswered.note(session, now.monotonic);
+    }
+
+    /// Returns how many datagrams were perhaps recorded: their senders have not answered a challenge.
+    /// Each is counted once.
+    pub fn take_unanswered(&mut self, now: Now) -> u64 {
+        self.unanswered.take_expired(now.monotonic)
+    }
+
     /// What to answer to a challenge: nothing if it is for another session, such as a former life of
     /// the local node, or if nothing that the local node has said lately can have provoked it.
     ///
@@ -317,6 +333,7 @@ impl Sessions {
         self.confirmed.len() <= members + STRANGERS_MAX
             && self.retired.len() <= RETIRED_MAX
             && self.challenged.len() <= CHALLENGES_MAX
+            && self.unanswered.is_bounded()
             && self.pings.len() <= PINGS_MAX
             && self.recipients.is_bounded()
     }
@@ -347,6 +364,7 @@ impl Sessions {
             window: Window::after(stamp.counter),
             heard: self.heard,
         };
+        self.unanswered.forget(&stamp.session);
         if let Some(former) = self.confirmed.insert(sender.clone(), peer) {
             self.retire(former.session, now);
         }
@@ -506,9 +524,9 @@ mod tests {
             None,
             "nothing was said to it"
         );
-        mine.note_recipient(&peer);
+        mine.note_recipient(&peer, at(1));
         assert_eq!(mine.response(asked, &peer, here), code);
-        former.note_recipient(&peer);
+        former.note_recipient(&peer, at(1));
         assert_eq!(
             former.response(asked, &peer, here),
             None,
@@ -519,7 +537,7 @@ mod tests {
         // Said to an address, it can have been heard at that address only.
         let number = Uri::new("192.0.2.1", 3301).expect("a URI");
         let asked_elsewhere = challenge(&mine.stamp().session, &number, 5);
-        mine.note_recipient(&number);
+        mine.note_recipient(&number, at(1));
         let there = SocketAddr::from(([192, 0, 2, 1], 3302));
         assert!(mine.response(asked_elsewhere, &stranger, here).is_some());
         assert_eq!(mine.response(asked_elsewhere, &stranger, there), None);

@@ -34,7 +34,9 @@ impl Recipients {
     }
 
     /// Notes that something was sent to `to`.
-    pub fn note(&mut self, mark: u64, to: &Uri) {
+    pub fn note(&mut self, mark: u64, to: &Uri, now: Micros) {
+        // First, or what is noted after a long silence would be taken for what was noted before it.
+        self.age(now);
         if self.recent.len() == RECIPIENTS_MAX && !self.recent.contains_key(&mark) {
             self.begin_anew();
         }
@@ -90,14 +92,17 @@ mod tests {
         let uri = Uri::new("a", 1).expect("a URI");
         let at = |seconds: u64| Micros(seconds * 1_000_000);
         recipients.age(at(100));
-        recipients.note(7, &uri);
+        recipients.note(7, &uri, at(100));
         recipients.age(at(109));
         assert_eq!(recipients.get(7), Some(&uri));
         recipients.age(at(119));
         assert_eq!(recipients.get(7), Some(&uri), "not less than ten seconds");
         recipients.age(at(130));
         assert_eq!(recipients.get(7), None);
-        (0..50_000).for_each(|mark| recipients.note(mark, &uri));
+        recipients.note(8, &uri, at(500));
+        recipients.age(at(501));
+        assert_eq!(recipients.get(8), Some(&uri), "also after a long silence");
+        (0..50_000).for_each(|mark| recipients.note(mark, &uri, at(501)));
         assert!(recipients.is_bounded());
         let last = (50_000 - RECIPIENTS_MAX as u64)..50_000;
         assert!(last.into_iter().all(|mark| recipients.get(mark).is_some()));
