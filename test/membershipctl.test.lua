@@ -244,6 +244,22 @@ fact('who authenticates is asked so, and so is a group with a label', function(t
     t:is(tool.run({'members', labelled.uri, '--timeout', '0.3'}).code, 3, 'is needed as well')
 end)
 
+fact('members that were forgotten are not shown, and nothing is wrong with them', function(t, cluster)
+    local a, b, c = cluster:group(3)
+    for _, member in ipairs({a, b}) do
+        member:call(function() require('membership.options').REAP_TIMEOUT_SECONDS = 0.5 end)
+    end
+    c:kill()
+    cluster:wait('it to be forgotten', function()
+        return a.membership.get_member(c.uri) == nil and b.membership.get_member(c.uri) == nil
+    end)
+    local answer, code = tool.json({'members', a.uri})
+    t:is_deeply(uris(answer.members), known_to(a), 'members() and the tool show the same')
+    t:is(code, 0, 'all are alive')
+    t:is(answer.complete, true, 'and there are no others')
+    t:is(tool.run({'diff', a.uri}).code, 0, 'nor does diff speak of it')
+end)
+
 fact('who is of another opinion is found', function(t, cluster)
     local a, b = cluster:group(2)
     local c = cluster:member()

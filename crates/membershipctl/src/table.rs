@@ -7,6 +7,7 @@
 
 use core::time::Duration;
 
+use swim::detector::self_check::SelfSuspicion;
 use swim::hashing::HashKey;
 use swim::identity::uri::Uri;
 use swim::table::claim::Status;
@@ -52,6 +53,7 @@ pub struct Table {
     round: Round,
     /// How many rounds in a row had nothing new.
     fruitless: u32,
+    self_suspicion: Option<SelfSuspicion>,
     end: Option<End>,
     timeout: Duration,
     give_up_at: Option<Micros>,
@@ -83,6 +85,8 @@ pub struct View {
     pub name: Uri,
     /// Whether no member is missing, as far as can be known.
     pub is_whole: bool,
+    /// Why the instance announces itself as suspect, if it does.
+    pub self_suspicion: Option<SelfSuspicion>,
     /// In the order of their URIs.
     pub members: Vec<Member>,
 }
@@ -99,6 +103,7 @@ impl Table {
             sample: 0,
             round: Round::Pausing(Micros(0)),
             fruitless: 0,
+            self_suspicion: None,
             end: None,
             timeout,
             give_up_at: None,
@@ -119,6 +124,7 @@ impl Table {
         Ok(View {
             name,
             is_whole: matches!(self.end, Some(End::Whole)),
+            self_suspicion: self.self_suspicion,
             members,
         })
     }
@@ -137,12 +143,22 @@ impl Table {
         (MISSED_MAX.ln() / unseen.ln()).ceil() as u32
     }
 
-    fn apply(&mut self, records: &[Event<'_>], now: Now) -> bool {
-        let before = self.members.version();
+    /// Takes the records in, and returns whether there was anything new among them.
+    fn apply(&mut self, message: &Message<'_>, records: &[Event<'_>], now: Now) -> bool {
+        let before = self.members.digest().total();
         for record in records {
-            let _ = self.members.apply(record, now.wall, MEMBERS_MAX);
+            let is_forgotten = match &message.trailer {
+                Some(trailer) => trailer.forgotten && self.members.get(&record.uri).is_none(),
+                None => false,
+            };
+            // The instance does not show it, but it is a part of its digest.
+            if is_forgotten {
+                self.members.insert_tombstone(record, now.wall, MEMBERS_MAX);
+            } else {
+                let _ = self.members.apply(record, now.wall, MEMBERS_MAX);
+            }
         }
-        self.members.version() != before
+        self.members.digest().total() != before
     }
 
     fn end_round(&mut self, news: bool, now: Now) {
@@ -200,10 +216,13 @@ impl Query for Table {
             Some(trailer) => (true, trailer.digest),
             None => (false, None),
         };
+        if let Some(trailer) = &message.trailer {
+            self.self_suspicion = trailer.self_suspicion;
+        }
         self.sample = self.sample.max(records.len());
         self.give_up_at = Some(now.monotonic + self.timeout);
         let had_news = matches!(self.round, Round::Receiving { news: true, .. });
-        let news = self.apply(records, now) || had_news;
+        let news = self.apply(message, records, now) || had_news;
         let is_last = match &message.trailer {
             Some(trailer) => matches!(trailer.note, Some(Extension::Differ { last: true, .. })),
             None => true,

@@ -226,22 +226,27 @@ impl Turn<'_> {
         if self.swim.members.get(peer).is_some() {
             self.rest();
         }
-        let note = |last| {
-            let buckets = buckets.clone();
-            let note = Some(Extension::Differ { buckets, last });
-            Trailer {
-                note,
-                ..self.trailer()
-            }
+        let trailer = Trailer {
+            note: Some(Extension::Differ {
+                buckets: buckets.clone(),
+                last: false,
+            }),
+            ..self.trailer()
         };
-        let (more, last) = (note(false), note(true));
-        let mut drafts = self.pack_buckets(&buckets, &more, |_any| true);
+        let mut drafts = self.pack_buckets(&buckets, &trailer, |_any| true);
         let end = drafts.pop();
-        for draft in drafts {
+        for (draft, _trailer) in drafts {
             self.send(MessageType::SyncAck, draft, peer);
         }
         // Only then does the peer show what it knows better: once, not for each datagram.
-        if let Some(end) = end {
+        if let Some((end, trailer)) = end {
+            let last = Trailer {
+                note: Some(Extension::Differ {
+                    buckets,
+                    last: true,
+                }),
+                ..trailer
+            };
             self.send(MessageType::SyncAck, end.trailed_by(&last), peer);
         }
     }
@@ -282,7 +287,7 @@ impl Turn<'_> {
             }
         };
         let trailer = self.trailer();
-        for draft in self.pack_buckets(buckets, &trailer, better) {
+        for (draft, _trailer) in self.pack_buckets(buckets, &trailer, better) {
             if !draft.is_empty() {
                 self.send(MessageType::SyncAck, draft, peer);
             }
@@ -320,12 +325,14 @@ impl Turn<'_> {
         pack(blank, datagrams_max, first.iter().chain(members))
     }
 
+    /// The members in these buckets, then the tombstones in datagrams of their own; and the trailer of
+    /// each. At least one datagram, though it be empty.
     fn pack_buckets(
         &mut self,
         buckets: &Buckets,
         trailer: &Trailer,
         wanted: impl Fn(&Member) -> bool,
-    ) -> Vec<MessageBuilder> {
+    ) -> Vec<(MessageBuilder, Trailer)> {
         let Some(myself) = self.swim.me.uri.clone() else {
             return Vec::new();
         };
@@ -335,20 +342,38 @@ impl Turn<'_> {
         let mut indices: Vec<usize> = buckets.iter().collect();
         let before = indices.partition_point(|index| *index < start);
         indices.rotate_left(before);
-        // Lazily: a peer may ask for all buckets, and only what fits is looked at.
-        let table = &self.swim.members;
-        let in_bucket = |index: &usize| table.in_bucket(*index, count);
-        let forgotten = |index: &usize| table.tombstones_in_bucket(*index, count);
-        let members = indices.iter().flat_map(in_bucket);
-        let members = members.chain(indices.iter().flat_map(forgotten));
-        let members = members.filter(|member| wanted(member));
-        let blank =
-            || MessageBuilder::sync(MessageType::SyncAck, &myself, limit).trailed_by(trailer);
         let datagrams_max = if self.swim.members.len() < LARGE_TABLE {
             REPAIR_DATAGRAMS_MAX
         } else {
             REPAIR_DATAGRAMS_OF_LARGE_TABLE_MAX
         };
-        pack(blank, datagrams_max, members)
+        let of_forgotten = Trailer {
+            forgotten: true,
+            ..trailer.clone()
+        };
+        let table = &self.swim.members;
+        let blank = |trailer| {
+            MessageBuilder::sync(MessageType::SyncAck, &myself, limit).trailed_by(trailer)
+        };
+        // Lazily: a peer may ask for all buckets, and only what fits is looked at.
+        let members = indices
+            .iter()
+            .flat_map(|index| table.in_bucket(*index, count));
+        let members = members.filter(|member| wanted(member));
+        let mut drafts = Vec::new();
+        for draft in pack(|| blank(trailer), datagrams_max, members) {
+            drafts.push((draft, trailer.clone()));
+        }
+        let tombstones = indices
+            .iter()
+            .flat_map(|index| table.tombstones_in_bucket(*index, count));
+        let tombstones = tombstones.filter(|tombstone| wanted(tombstone));
+        let left = datagrams_max.saturating_sub(drafts.len()).max(1);
+        for draft in pack(|| blank(&of_forgotten), left, tombstones) {
+            if !draft.is_empty() {
+                drafts.push((draft, of_forgotten.clone()));
+            }
+        }
+        drafts
     }
 }
