@@ -133,6 +133,18 @@ fact('a thread that hangs says so', function(t, cluster)
     has_no_hint(t, cluster, a, b.uri)
 end)
 
+fact('an address that does not lead to the one that advertises it', function(t, cluster)
+    local a, b = cluster:node({host = '127.0.0.2'}), cluster:member()
+    a:call(function(host, port, peer)
+        local membership, options = require('membership'), require('membership.options')
+        options.PROTOCOL_PERIOD_SECONDS, options.ACK_TIMEOUT_SECONDS = 0.2, 0.1
+        membership.init(host, port, {bind = '127.0.0.1'})
+        membership.add_member(peer)
+    end, a.host, a.port, b.uri)
+    has_hint(t, cluster, b, a.uri, 'it announces itself as suspect: its own address does not lead to it')
+    has_hint(t, cluster, a, a.uri, 'our own address does not lead to us: is it the right one?')
+end)
+
 fact('a clock that is wrong', function(t, cluster)
     local a, b = cluster:group(2)
     b:call(function()

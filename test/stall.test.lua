@@ -1,6 +1,8 @@
 package.path = arg[0]:gsub('[^/]*$', 'lib/?.lua;') .. package.path
 local fio = require('fio')
+local logged = require('logged')
 local suite = require('suite')
+local tool = require('tool')
 local fact = suite.fact
 
 local COMPLAINT = "Tarantool's thread did not respond for [%d.]+ s: announced this instance suspect"
@@ -56,6 +58,8 @@ fact('a thread that hangs for longer is suspect, dead, and alive again when it i
     local a, b, c = cluster:group(3, {options = {SUSPECT_TIMEOUT_SECONDS = 0.5}})
     cluster:record(b)
     cluster:record(c)
+    logged.begin(b)
+    local refutations = a.membership.stats().refutations
     local let_go = fio.pathjoin(a.dir, 'let-go')
     local ended = a:begin(function(path)
         local ffi, options = require('ffi'), require('membership.options')
@@ -68,6 +72,14 @@ fact('a thread that hangs for longer is suspect, dead, and alive again when it i
     end, let_go)
 
     t:ok(cluster:everyone_sees(a.uri, 'dead', {b, c}), 'it is dead for everybody, although it still hangs')
+    local text = 'Node timed out: %s - dead (it announces itself as suspect: its Tarantool thread does not respond)'
+    t:ok(logged.wait(b, 'info', text:format(a.uri)), 'and the log says why')
+    local hints = b.membership.diagnose(a.uri).hints
+    t:is_deeply(hints, {'it announces itself as suspect: its Tarantool thread does not respond'}, 'as does the hint')
+    local diff = tool.run({'diff', a.uri, b.uri, c.uri, '--patience', '0.1'})
+    local finding = a.port .. ' announces itself as suspect: its Tarantool thread does not respond'
+    t:like(diff.stdout, finding, 'and membershipctl')
+    t:unlike(diff.stdout, 'network between', 'which does not blame the network')
     fio.open(let_go, {'O_CREAT', 'O_WRONLY'}, tonumber('644', 8)):close()
     t:is(ended(), 'suspect', 'it knows itself what others were told')
     t:ok(cluster:everyone_sees(a.uri, 'alive'), 'it is alive for everybody')
@@ -75,6 +87,7 @@ fact('a thread that hangs for longer is suspect, dead, and alive again when it i
         local seen = {'alive 1', 'suspect 1', 'dead 1', 'alive 2'}
         t:is_deeply(cluster:recorded(peer, a.uri), seen, 'one thing after the other')
     end
+    t:is(a.membership.stats().refutations, refutations + 1, 'it has refuted, and counted that')
     t:ok(cluster:wait('a line in the log', function()
         return complains(a)
     end), 'it says in its log what has happened')

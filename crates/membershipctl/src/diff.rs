@@ -277,6 +277,9 @@ fn describe(hint: &Hint<'_>) -> String {
             "{uri} does not answer here, and is alive to {}: it has just died, or datagrams from here do not reach it",
             names(alive_to).join(", ")
         ),
+        Hint::SelfSuspected { uri, why } => {
+            format!("{uri} announces itself as suspect: {why}")
+        }
         Hint::Accused { uri, by } => format!(
             "{uri} answers here, and is not alive to {}: check the network between them, in both directions",
             names(by).join(", ")

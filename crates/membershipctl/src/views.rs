@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use swim::detector::self_check::SelfSuspicion;
 use swim::identity::uri::Uri;
 use swim::table::claim::Status;
 use swim::table::member::Member;
@@ -37,6 +38,13 @@ pub enum Hint<'a> {
         uri: &'a Uri,
         /// The instances that see it as alive.
         alive_to: Vec<&'a Uri>,
+    },
+    /// An instance announces itself as suspect.
+    SelfSuspected {
+        /// The instance.
+        uri: &'a Uri,
+        /// Why.
+        why: SelfSuspicion,
     },
     /// An instance answers, although others do not see it as alive.
     Accused {
@@ -116,7 +124,12 @@ pub fn hints<'a>(
             hints.push(Hint::Unreachable { uri, alive_to });
         }
     }
-    for View { name: uri, .. } in views {
+    for view in views {
+        let uri = &view.name;
+        if let Some(why) = view.self_suspicion {
+            hints.push(Hint::SelfSuspected { uri, why });
+            continue;
+        }
         let by = holders(views, uri, |status| status != Status::Alive);
         if !by.is_empty() {
             hints.push(Hint::Accused { uri, by });
@@ -178,6 +191,7 @@ mod tests {
         View {
             name: uri(name),
             is_whole: true,
+            self_suspicion: None,
             members: (1..).zip(statuses).map(member).collect(),
         }
     }

@@ -107,7 +107,7 @@ impl Observer {
         };
         let (uri, list) = match report {
             LogEvent::Suspected { uri, .. } => (uri, &mut self.false_suspicions),
-            LogEvent::TimedOut { uri } if !by_faulty => (uri, &mut self.false_deaths),
+            LogEvent::TimedOut { uri, .. } if !by_faulty => (uri, &mut self.false_deaths),
             _ => return,
         };
         if self.faulty.contains(uri) {

@@ -120,13 +120,10 @@ impl Probes {
 }
 
 fn says_so_itself(member: &Member) -> Option<String> {
-    let doubted = member.evidence.is_doubted(member.claim.incarnation);
-    let trouble = matches!(member.claim.status, Status::Suspect | Status::Dead);
-    if !doubted || !trouble {
+    if !matches!(member.claim.status, Status::Suspect | Status::Dead) {
         return None;
     }
-    let words = "it says so itself: its Tarantool thread does not respond, or its address does not lead to it";
-    Some(words.into())
+    Some(format!("it {}", member.self_suspicion()?))
 }
 
 fn undecodable(member: &Member) -> Option<String> {

@@ -1,7 +1,9 @@
 //! What operators are to read of it.
 
 use core::fmt;
+use core::time::Duration;
 
+use crate::detector::self_check::Announced;
 use crate::identity::uri::Uri;
 use crate::table::claim::Status;
 
@@ -33,6 +35,17 @@ pub enum LogEvent {
     TimedOut {
         /// The suspect.
         uri: Uri,
+        /// Whether the suspect itself has announced the suspicion.
+        announced: Option<Announced>,
+    },
+    /// A member is alive of which the log said that it is gone.
+    Returned {
+        /// The member.
+        uri: Uri,
+        /// What it was before.
+        was: Status,
+        /// For how long.
+        lasted: Duration,
     },
     /// A member said of this node what is not so.
     Refuted {
@@ -86,6 +99,7 @@ impl LogEvent {
             Self::Isolated => Level::Warn,
             Self::Suspected { .. }
             | Self::TimedOut { .. }
+            | Self::Returned { .. }
             | Self::Refuted { .. }
             | Self::Undecryptable { .. } => Level::Info,
         }
@@ -124,7 +138,20 @@ impl fmt::Display for LogEvent {
                 "No datagrams received: withholding suspicions. \
                  Check that the firewall lets UDP in"
             ),
-            Self::TimedOut { uri } => write!(f, "Node timed out: {uri} - dead"),
+            Self::TimedOut { uri, announced } => {
+                write!(f, "Node timed out: {uri} - dead")?;
+                match announced {
+                    Some(announced) => write!(f, " (it {announced})"),
+                    None => Ok(()),
+                }
+            }
+            Self::Returned { uri, was, lasted } => {
+                let seconds = lasted.as_secs_f64();
+                write!(
+                    f,
+                    "Node is back: {uri} - alive (was {was} for {seconds:.1} s)"
+                )
+            }
             Self::Refuted { rumor } => write!(f, "Refuting the rumor that we are {rumor}"),
             Self::Unwanted { uri, status } => {
                 write!(f, "Ignoring member {uri} with status {status}")

@@ -2,6 +2,7 @@
 
 use arbitrary::Result;
 use swim::Swim;
+use swim::detector::self_check::SelfSuspicion;
 use swim::identity::uri::Uri;
 use swim::security::seal::Seal;
 use swim::security::seal::aead::{Challenge, PacketNumber, SESSION_SIZE, SealedHeader};
@@ -138,6 +139,12 @@ fn trailer(bytes: &mut Bytes<'_>, names: &[Uri]) -> Result<Trailer> {
         note,
         offers: bytes.arbitrary::<bool>()?.then(|| key.id()),
         label: bytes.choose(&[&b""[..], b"", b"", b"blue"])?.to_vec(),
+        self_suspicion: *bytes.choose(&[
+            None,
+            Some(SelfSuspicion::Stalled),
+            Some(SelfSuspicion::Unreachable),
+        ])?,
+        forgotten: bytes.arbitrary()?,
     })
 }
 

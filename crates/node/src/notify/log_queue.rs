@@ -32,6 +32,8 @@ pub enum Topic {
     Silence,
     /// A member is dead.
     Death,
+    /// A member is back.
+    Return,
     /// A member is not allowed.
     Removal,
     /// Datagrams of a member cannot be decrypted.
@@ -49,11 +51,12 @@ pub enum Topic {
 }
 
 impl Topic {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Isolation,
         Self::Suspicion,
         Self::Silence,
         Self::Death,
+        Self::Return,
         Self::Removal,
         Self::Undecryptable,
         Self::UnknownSender,
@@ -83,6 +86,7 @@ impl From<&LogEvent> for Topic {
             LogEvent::Ignored { .. } | LogEvent::Doubted { .. } => Self::Silence,
             LogEvent::Isolated => Self::Isolation,
             LogEvent::TimedOut { .. } => Self::Death,
+            LogEvent::Returned { .. } => Self::Return,
             LogEvent::Unwanted { .. } => Self::Removal,
             LogEvent::Undecryptable { .. } => Self::Undecryptable,
             LogEvent::Refuted { .. } => Self::Refutation,

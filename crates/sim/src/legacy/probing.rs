@@ -84,8 +84,10 @@ impl Legacy {
             }
         }
         for uri in expired {
-            self.reports
-                .push_back(LogEvent::TimedOut { uri: uri.clone() });
+            self.reports.push_back(LogEvent::TimedOut {
+                uri: uri.clone(),
+                announced: None,
+            });
             let claim = self.members[&uri].claim.with(Status::Dead);
             self.generate(&uri, claim, None, now);
         }

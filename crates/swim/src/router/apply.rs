@@ -1,5 +1,7 @@
 //! What an event changes in the table, and what follows from that (§4.2).
 
+use core::time::Duration;
+
 use super::Turn;
 use crate::dissemination::gossip::COALESCING;
 use crate::identity::lifecycle::Application;
@@ -61,12 +63,33 @@ impl Turn<'_> {
             heard = self.swim.members.apply(event, self.now.wall, capacity);
         }
         match heard {
-            Applied::News { place, before } => self.follow(place, before, event.claim),
+            Applied::News {
+                place,
+                before,
+                lasted,
+            } => {
+                self.log_return(before, event, lasted);
+                self.follow(place, before, event.claim);
+            }
             Applied::Payload { place } => self.enqueue_rumor(place),
             Applied::Stale => {}
             Applied::Refused => self.swim.stats.members_refused += 1,
         }
         None
+    }
+
+    /// Has the log say that a member is back, if it said that the member is gone.
+    fn log_return(&mut self, before: Option<Claim>, event: &Event<'_>, lasted: Duration) {
+        if event.claim.status == Status::Alive
+            && let Some(before) = before
+            && self.swim.members.set_logged_gone(&event.uri, false)
+        {
+            self.swim.report(LogEvent::Returned {
+                uri: event.uri.to_uri(),
+                was: before.status,
+                lasted,
+            });
+        }
     }
 
     /// What follows from news that is in the table.

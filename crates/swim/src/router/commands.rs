@@ -236,6 +236,7 @@ impl Swim {
             }
             (Application::Stalled(rumored), false) => {
                 self.me.application = Application::Running;
+                self.stats.refutations += 1;
                 Turn::new(self, now).refute(rumored);
             }
             (Application::Running, false) | (Application::Stalled(_), true) => {}

@@ -11,10 +11,10 @@ use crate::detector::self_check;
 use crate::identity::uri::Uri;
 use crate::log_event::LogEvent;
 use crate::table::claim::Status;
-use crate::table::member::Member;
+use crate::table::member::{Dialect, Member};
 use crate::time::Micros;
 use crate::timers::Timer;
-use crate::wire::Event;
+use crate::wire::{DropReason, Event};
 
 impl Turn<'_> {
     /// Begins a protocol period: the verdict on the last probe, and the next one.
@@ -232,10 +232,13 @@ impl Turn<'_> {
                 self.swim.report(LogEvent::Ignored { uri: dst });
             }
             Status::Alive => {
-                self.swim.report(LogEvent::Suspected {
-                    uri: dst.clone(),
-                    relays,
-                });
+                if !self.is_still_awaited(&dst) {
+                    self.swim.members.set_logged_gone(&dst, true);
+                    self.swim.report(LogEvent::Suspected {
+                        uri: dst.clone(),
+                        relays,
+                    });
+                }
                 let suspicion = claim.with(Status::Suspect);
                 if self.swim.me.is(&dst) {
                     self.suspect_self();
@@ -248,6 +251,17 @@ impl Turn<'_> {
             // A node that is suspect itself has no say: that the probe failed may be due to itself.
             myself => self.swim.report(LogEvent::Doubted { uri: dst, myself }),
         }
+    }
+
+    /// Whether `uri` was added a moment ago and has not sent anything yet: perhaps its process is about to start,
+    /// as all do when a group is started at once. The log says nothing until the suspicion expires.
+    fn is_still_awaited(&self, uri: &Uri) -> bool {
+        let Some(member) = self.swim.members.get(uri) else {
+            return false;
+        };
+        let age = self.now.wall.since(member.since);
+        let is_unheard = member.dialect == Dialect::Unknown && !self.swim.me.is(uri);
+        is_unheard && age < self.swim.config.suspect_timeout
     }
 
     /// A probe that began at `began` has failed: looks whether that is because nothing is received.

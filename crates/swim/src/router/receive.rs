@@ -175,9 +175,14 @@ impl Turn<'_> {
     fn note_doubt(&mut self, sender: &Uri, message: &Message<'_>) {
         for event in &message.events {
             if event.claim.status == Status::Suspect && *event.uri == **sender {
-                if let Some(evidence) = self.swim.members.evidence(sender) {
-                    evidence.note_doubt(event.claim.incarnation);
-                }
+                let why = match &message.trailer {
+                    Some(trailer) => trailer.self_suspicion,
+                    None => None,
+                };
+                let incarnation = event.claim.incarnation;
+                self.swim
+                    .members
+                    .note_self_suspicion(sender, incarnation, why);
                 return;
             }
         }
@@ -265,6 +270,7 @@ impl Turn<'_> {
         }
         let uri = member.uri.clone();
         let claim = member.claim.with(Status::NonDecryptable);
+        self.swim.members.set_logged_gone(&uri, true);
         self.swim
             .report(LogEvent::Undecryptable { uri: uri.clone() });
         self.apply(&Event::local(&uri, claim));

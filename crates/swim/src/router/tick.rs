@@ -6,7 +6,6 @@ use super::Turn;
 use crate::identity::uri::Uri;
 use crate::log_event::LogEvent;
 use crate::table::claim::{Claim, Status};
-use crate::table::member::Member;
 use crate::timers::Timer;
 use crate::wire::Event;
 
@@ -47,11 +46,16 @@ impl Turn<'_> {
             else {
                 return self.watch_oldest_suspicion();
             };
-            let Member { uri, claim, .. } = self.swim.members.at(place);
-            let (uri, claim) = (uri.clone(), *claim);
+            let member = self.swim.members.at(place);
+            let (uri, claim) = (member.uri.clone(), member.claim);
+            let announced = member.self_suspicion();
             if claim.status == Status::Suspect {
                 self.swim.stats.suspicions_ripened += 1;
-                self.swim.report(LogEvent::TimedOut { uri: uri.clone() });
+                self.swim.members.set_logged_gone(&uri, true);
+                self.swim.report(LogEvent::TimedOut {
+                    uri: uri.clone(),
+                    announced,
+                });
                 self.declare_dead(&uri, claim);
             }
         }

@@ -116,6 +116,7 @@ impl Turn<'_> {
             digest: Some(self.swim.members.digest().total()),
             offers: self.swim.seal().offered_key(),
             label: self.swim.seal().shown_label(),
+            self_suspicion: self.swim.own_self_suspicion(),
             ..Trailer::default()
         }
     }

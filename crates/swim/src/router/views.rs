@@ -2,7 +2,9 @@
 
 use crate::config::Config;
 use crate::detector::app_ping::{PingId, PingOutcome};
+use crate::detector::self_check::SelfSuspicion;
 use crate::diagnosis::Diagnosis;
+use crate::identity::lifecycle::Application;
 use crate::identity::uri::Uri;
 use crate::security::acquaintance::Acquaintance;
 use crate::security::authentication::label_size;
@@ -25,6 +27,17 @@ impl Swim {
     /// The claim of the local node about itself.
     pub(crate) fn own_claim(&self) -> Option<Claim> {
         self.members.claim(self.me.uri.as_deref()?)
+    }
+
+    /// Why the local node announces itself as suspect, if it does.
+    pub(crate) fn own_self_suspicion(&self) -> Option<SelfSuspicion> {
+        if self.own_claim()?.status != Status::Suspect {
+            return None;
+        }
+        Some(match self.me.application {
+            Application::Stalled(_) => SelfSuspicion::Stalled,
+            Application::Running => SelfSuspicion::Unreachable,
+        })
     }
 
     /// What is known of `uri`.

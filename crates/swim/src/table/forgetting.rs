@@ -90,6 +90,9 @@ impl Members {
         let tombstone = self.tombstones.remove(uri, &mut self.digest)?;
         // One of an earlier incarnation would pass for that of the present one.
         let payload = tombstone.current_payload().cloned();
-        Some(self.put(&tombstone.uri, tombstone.claim, payload, tombstone.since))
+        let place = self.put(&tombstone.uri, tombstone.claim, payload, tombstone.since);
+        // The log has said that it is gone, and is to say that it is back.
+        self.set_logged_gone(uri, tombstone.is_logged_gone);
+        Some(place)
     }
 }

@@ -4,6 +4,7 @@ use core::net::SocketAddr;
 
 use crate::detector::probe_history::ProbeHistory;
 use crate::detector::rtt::RoundTrip;
+use crate::detector::self_check::{Announced, SelfSuspicion};
 use crate::identity::uri::Uri;
 use crate::security::acquaintance::Acquaintance;
 use crate::security::seal::keyring::KeyId;
@@ -42,6 +43,10 @@ pub struct Member {
     pub knows_my: Option<Incarnation>,
     /// By which kind of sender it is known, as long as it has not answered itself.
     pub acquaintance: Acquaintance,
+    /// Why it announces itself as suspect, as of the last time that it did.
+    pub self_suspicion: Option<SelfSuspicion>,
+    /// The log said that it is gone, and has not said yet that it is back.
+    pub is_logged_gone: bool,
     /// With which key it seals what it sends, if it authenticates it or offers to.
     pub seals_with: Option<KeyId>,
 }
@@ -78,6 +83,8 @@ impl Member {
             validated: None,
             knows_my: None,
             acquaintance: Acquaintance::default(),
+            self_suspicion: None,
+            is_logged_gone: false,
             seals_with: None,
         }
     }
@@ -85,6 +92,17 @@ impl Member {
     /// Whether its last datagram was a native peer.
     pub const fn is_native(&self) -> bool {
         matches!(self.dialect, Dialect::Native { .. })
+    }
+
+    /// Whether it has said itself, at its present incarnation, that it is suspect; and why, if it told.
+    pub const fn self_suspicion(&self) -> Option<Announced> {
+        if self.evidence.is_doubted(self.claim.incarnation) {
+            Some(Announced {
+                why: self.self_suspicion,
+            })
+        } else {
+            None
+        }
     }
 
     /// The payload, if it is known to be that of the present incarnation: only then may others be

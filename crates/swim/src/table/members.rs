@@ -1,5 +1,7 @@
 //! The table: all members that were heard of, and the rounds in which they are probed.
 
+use core::time::Duration;
+
 use indexmap::map::Entry;
 use rand::rngs::StdRng;
 
@@ -40,7 +42,7 @@ pub struct Members {
     pub(crate) changelog: Changelog,
 }
 
-/// What isolation an event came to.
+/// What an event came to.
 #[must_use = "news is to be passed on"]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Applied {
@@ -50,6 +52,8 @@ pub enum Applied {
         place: MemberIndex,
         /// What was held.
         before: Option<Claim>,
+        /// For how long that was held.
+        lasted: Duration,
     },
     /// The claim is what was held, but the payload of this incarnation was not known before.
     Payload {
@@ -145,6 +149,7 @@ impl Members {
             return Applied::News {
                 place,
                 before: None,
+                lasted: Duration::ZERO,
             };
         };
         let (place, held, since) = (member_index(index), member.claim, member.since);
@@ -154,6 +159,7 @@ impl Members {
             return Applied::News {
                 place,
                 before: Some(held),
+                lasted: now.since(since),
             };
         }
         let Some(payload) = better_payload(event, member) else {

@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use crate::detector::probe_history::ProbeHistory;
 use crate::detector::rtt::RoundTrip;
+use crate::detector::self_check::SelfSuspicion;
 use crate::security::acquaintance::Acquaintance;
 use crate::security::seal::keyring::KeyId;
 use crate::table::claim::Incarnation;
@@ -31,6 +32,27 @@ impl Members {
     /// What probes of `uri` have come to, to be added to.
     pub fn evidence(&mut self, uri: &str) -> Option<&mut ProbeHistory> {
         Some(&mut self.table.get_mut(uri)?.evidence)
+    }
+
+    /// Notes that `uri` says of itself that it is suspect, and why, if it tells.
+    pub fn note_self_suspicion(
+        &mut self,
+        uri: &str,
+        incarnation: Incarnation,
+        why: Option<SelfSuspicion>,
+    ) {
+        if let Some(member) = self.table.get_mut(uri) {
+            member.evidence.note_doubt(incarnation);
+            member.self_suspicion = why;
+        }
+    }
+
+    /// Notes whether the log says at present that `uri` is gone. Returns whether it did before.
+    pub fn set_logged_gone(&mut self, uri: &str, gone: bool) -> bool {
+        match self.table.get_mut(uri) {
+            Some(member) => core::mem::replace(&mut member.is_logged_gone, gone),
+            None => false,
+        }
     }
 
     /// From where `uri`, if it is live, has answered a question with its cookie.

@@ -12,10 +12,13 @@
 //! | 4 | `[count, bin, last]` | these buckets differ, by their bits; the records here are of them |
 //! | 5 | uint | the id of a key: what is sealed with it may be sent to the local node |
 //! | 6 | bin | the label of its group |
+//! | 7 | uint | why it announces itself as suspect: 1, its application hangs; 2, its address does not lead to it |
+//! | 8 | true | the records here are of members that it has forgotten |
 
 use rmp::encode as msgpack;
 
 use super::encode::infallible;
+use crate::detector::self_check::SelfSuspicion;
 use crate::identity::uri::Uri;
 use crate::security::seal::keyring::KeyId;
 use crate::table::digest::BUCKETS_MAX;
@@ -32,6 +35,10 @@ pub struct Trailer {
     pub offers: Option<KeyId>,
     /// The label of the sender's group; empty if it has none.
     pub label: Vec<u8>,
+    /// Why the sender announces itself as suspect, if it does.
+    pub self_suspicion: Option<SelfSuspicion>,
+    /// The records here are of members that the sender has forgotten: tombstones.
+    pub forgotten: bool,
 }
 
 /// What only native peers understand.
@@ -101,7 +108,9 @@ impl Trailer {
         let keys = u32::from(self.digest.is_some())
             + u32::from(self.note.is_some())
             + u32::from(self.offers.is_some())
-            + u32::from(!self.label.is_empty());
+            + u32::from(!self.label.is_empty())
+            + u32::from(self.self_suspicion.is_some())
+            + u32::from(self.forgotten);
         infallible(msgpack::write_map_len(&mut out, keys));
         if let Some(digest) = self.digest {
             key(&mut out, 1);
@@ -139,6 +148,20 @@ impl Trailer {
             key(&mut out, 6);
             infallible(msgpack::write_bin(&mut out, &self.label));
         }
+        if let Some(why) = self.self_suspicion {
+            key(&mut out, 7);
+            uint(
+                &mut out,
+                match why {
+                    SelfSuspicion::Stalled => 1,
+                    SelfSuspicion::Unreachable => 2,
+                },
+            );
+        }
+        if self.forgotten {
+            key(&mut out, 8);
+            infallible(msgpack::write_bool(&mut out, true));
+        }
         out
     }
 
@@ -159,6 +182,8 @@ impl Trailer {
                 4 => trailer.note = differ(value),
                 5 => trailer.offers = key_id(value),
                 6 => trailer.label = text(value)?.to_vec(),
+                7 => trailer.self_suspicion = self_suspicion(value),
+                8 => trailer.forgotten = is_true(value),
                 _unknown => {}
             }
         }
@@ -191,6 +216,18 @@ fn text(value: &[u8]) -> Option<&[u8]> {
 fn key_id(value: &[u8]) -> Option<KeyId> {
     let id = u32::try_from(unsigned(value)?).ok()?;
     Some(KeyId(id.to_be_bytes()))
+}
+
+fn self_suspicion(value: &[u8]) -> Option<SelfSuspicion> {
+    match unsigned(value)? {
+        1 => Some(SelfSuspicion::Stalled),
+        2 => Some(SelfSuspicion::Unreachable),
+        _ => None,
+    }
+}
+
+fn is_true(value: &[u8]) -> bool {
+    Reader::new(value).head() == Ok(Head::Bool(true))
 }
 
 fn nack(value: &[u8]) -> Option<Extension> {
@@ -231,7 +268,7 @@ fn differ(value: &[u8]) -> Option<Extension> {
         buckets: Buckets {
             bits: bits.to_vec(),
         },
-        last: Reader::new(last).head() == Ok(Head::Bool(true)),
+        last: is_true(last),
     })
 }
 
@@ -279,6 +316,8 @@ mod tests {
                 note,
                 offers: Some(KeyId([0xff, 0, 1, 2])),
                 label: b"a label".to_vec(),
+                self_suspicion: Some(SelfSuspicion::Unreachable),
+                forgotten: true,
             };
             assert_eq!(decoded(&trailer.encode()), Some(trailer));
         }
