@@ -109,7 +109,7 @@ impl Turn<'_> {
             response,
             ..Reply::new(sender)
         };
-        let remembers_ping = self.swim.security.sessions.remembers_ping(sender);
+        let remembers_ping = self.swim.security.sessions.pings.has(sender);
         let mut turn = self.replying(&mut reply);
         // Perhaps this was the answer to a ping of the local node: then it is to be answered again, so
         // that both the answer and the response come at once.
@@ -134,14 +134,14 @@ impl Turn<'_> {
             return;
         }
         let (to, sent) = (reply.to.clone(), reply.sent);
-        if !sent || self.swim.security.sessions.remembers_ping(&to) {
+        if !sent || self.swim.security.sessions.pings.has(&to) {
             self.ping_again(&to);
         }
     }
 
     /// Repeats the last ping to `to`, which it did not believe.
     fn ping_again(&mut self, to: &Uri) {
-        match self.swim.security.sessions.take_ping(to) {
+        match self.swim.security.sessions.pings.take(to) {
             Some(data) => {
                 self.send_with_gossip(MessageType::Ping, &data, to, Telling::News);
             }

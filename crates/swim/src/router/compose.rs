@@ -104,7 +104,7 @@ impl Turn<'_> {
         let is_limited = self.bytes_left(to).is_some();
         // A peer that does not believe it yet challenges, and is pinged again with the same cookie.
         if kind == MessageType::Ping && self.swim.seal().takes_aead() {
-            self.swim.security.sessions.remember_ping(to, data);
+            self.swim.security.sessions.pings.remember(to, data);
         }
         let draft = MessageBuilder::with_data(kind, &myself, data, self.capacity_to(to));
         let mut draft = draft.trailed_by(trailer);

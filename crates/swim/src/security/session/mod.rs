@@ -14,6 +14,7 @@
 //! only if that datagram can have led to the challenger, see [`Sessions::response`]. Otherwise one
 //! datagram of one group, replayed to another group with the same key, would introduce them.
 
+mod pings;
 mod recipients;
 mod unanswered;
 mod window;
@@ -30,6 +31,7 @@ use crate::identity::uri::Uri;
 use crate::security::seal::aead::{Challenge, PacketNumber, SESSION_SIZE, SessionId};
 use crate::security::secret::Secret;
 use crate::time::{Micros, Now};
+use pings::LastPings;
 use recipients::Recipients;
 use unanswered::Unanswered;
 use window::Window;
@@ -52,9 +54,6 @@ const CHALLENGE_PAUSE: u64 = 20_000;
 /// fifth of a second.
 const CHALLENGES_MAX: usize = 128;
 
-/// How many pings are remembered, to be sent again when their recipient did not believe them.
-const PINGS_MAX: usize = 64;
-
 /// The local session, and those of others.
 pub struct Sessions {
     own: SessionId,
@@ -75,7 +74,8 @@ pub struct Sessions {
     /// Those that were challenged of late, whether while answering a challenge of theirs, and when.
     challenged: VecDeque<(SessionId, bool, Micros)>,
     unanswered: Unanswered,
-    pings: VecDeque<(Uri, Vec<u8>)>,
+    /// What was asked of peers that may not believe it yet.
+    pub pings: LastPings,
     recipients: Recipients,
     /// By what a challenge to a broadcast of the local node is known.
     broadcast: Option<u64>,
@@ -133,7 +133,7 @@ impl Sessions {
             retired: VecDeque::new(),
             challenged: VecDeque::new(),
             unanswered: Unanswered::default(),
-            pings: VecDeque::new(),
+            pings: LastPings::default(),
             recipients: Recipients::new(hash_key),
             broadcast: None,
         }
@@ -308,33 +308,13 @@ impl Sessions {
         is_mine.then_some(code)
     }
 
-    /// Remembers a ping, in case its recipient does not believe it yet.
-    pub fn remember_ping(&mut self, to: &Uri, data: &[u8]) {
-        if self.pings.len() == PINGS_MAX {
-            self.pings.pop_front();
-        }
-        self.pings.push_back((to.clone(), data.to_vec()));
-    }
-
-    /// Whether a ping to `to` is remembered.
-    pub fn remembers_ping(&self, to: &Uri) -> bool {
-        self.pings.iter().any(|(known, _)| known == to)
-    }
-
-    /// The last ping to `to` that is remembered.
-    pub fn take_ping(&mut self, to: &Uri) -> Option<Vec<u8>> {
-        let last = self.pings.iter().rposition(|(known, _)| known == to)?;
-        let (_to, data) = self.pings.remove(last)?;
-        Some(data)
-    }
-
     /// Whether there are no more than there may be; for audits.
     pub fn is_bounded(&self, members: usize) -> bool {
         self.confirmed.len() <= members + STRANGERS_MAX
             && self.retired.len() <= RETIRED_MAX
             && self.challenged.len() <= CHALLENGES_MAX
             && self.unanswered.is_bounded()
-            && self.pings.len() <= PINGS_MAX
+            && self.pings.is_bounded()
             && self.recipients.is_bounded()
     }
 
@@ -664,7 +644,7 @@ mod tests {
                 Freshness::Fresh
             );
             let _asked = mine.challenge(&stamp.session, HERE, false, now);
-            mine.remember_ping(&sender, b"");
+            mine.pings.remember(&sender, b"");
             assert!(mine.is_bounded(10), "{number}");
         }
     }

@@ -13,7 +13,7 @@ use crate::time::Micros;
 /// How long a sender has to answer: longer than any round trip of a group that works.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// For how many sessions is waited at a time. Whoever replays recordings of more is found out sooner.
+/// How many sessions may wait at a time. Recordings of more are counted sooner.
 const SESSIONS_MAX: usize = 128;
 
 /// The datagrams that wait.
