@@ -25,9 +25,9 @@ use crate::wire::Event;
 pub struct Members {
     pub(crate) table: KeyedMap<Uri, Member>,
     /// Alive and suspect members, to be probed in turn.
-    live: ProbeOrder,
+    pub(super) live: ProbeOrder,
     /// Dead and non-decryptable members: probed apart, so that they take no turns of the live ones.
-    unreachable: ProbeOrder,
+    pub(super) unreachable: ProbeOrder,
     /// Members that are not live and have never answered: the first to go when the table is full.
     unproven: ProbeOrder,
     /// The other members that are not live: the next to go.
@@ -355,46 +355,6 @@ impl Members {
     /// The member at this place of the table.
     pub fn at(&self, place: MemberIndex) -> &Member {
         &self.table[place as usize]
-    }
-
-    /// The alive and suspect members, in no order that means anything.
-    pub fn live(&self) -> impl ExactSizeIterator<Item = &Member> {
-        self.live.iter().map(|place| self.at(place))
-    }
-
-    /// The next of the alive and suspect members to be probed.
-    pub fn next_live(&mut self, rng: &mut StdRng) -> Option<Uri> {
-        let place = self.live.take(rng)?;
-        Some(self.at(place).uri.clone())
-    }
-
-    /// How many dead and non-decryptable members are probed in turn.
-    pub fn unreachable(&self) -> usize {
-        self.unreachable.len()
-    }
-
-    /// The next of the dead and non-decryptable members to be probed.
-    pub fn next_unreachable(&mut self, rng: &mut StdRng) -> Option<Uri> {
-        let place = self.unreachable.take(rng)?;
-        Some(self.at(place).uri.clone())
-    }
-
-    /// Up to `count` different members that are alive or suspect, and `suitable`, at random. Among
-    /// thousands of which few are suitable some may be missed.
-    pub fn sample(
-        &self,
-        count: usize,
-        rng: &mut StdRng,
-        suitable: impl Fn(&Member) -> bool,
-    ) -> Vec<Uri> {
-        let mut uris = Vec::new();
-        for place in self
-            .live
-            .sample(count, rng, |place| suitable(self.at(place)))
-        {
-            uris.push(self.at(place).uri.clone());
-        }
-        uris
     }
 }
 

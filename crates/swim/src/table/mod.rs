@@ -8,7 +8,7 @@
 //! | `changelog`, `changes` | what has changed since a reader last asked |
 //! | `digest` | hashes of the table, to compare it with that of a peer |
 //! | `tombstones`, `forgetting`, `expiry_queue` | forgetting members that are gone, and knowing them again |
-//! | `probe_order` | in which order members are probed (§4.3) |
+//! | `rounds`, `probe_order` | in which order members are probed (§4.3) |
 //! | `index`, `chains` | places in the table, and lists that are linked by them |
 //! | [`preload`] | filling a table at once, for tests and benches |
 
@@ -26,4 +26,5 @@ mod notes;
 pub mod payload;
 pub mod preload;
 mod probe_order;
+mod rounds;
 mod tombstones;
