@@ -4,25 +4,27 @@ use core::net::{IpAddr, SocketAddr};
 use std::io;
 use std::net::UdpSocket;
 
-use node::net::socket::{Family, Socket};
-use node::resolve::getaddrinfo::getaddrinfo;
+use node::net::socket::Socket;
+use node::resolve::getaddrinfo;
+use node::resolve::resolver::Families;
 use socket2::SockRef;
 use swim::identity::uri::Uri;
 
 use crate::error::QueryError;
 
-/// Resolves a name as instances do: to IPv4, unless it is a literal address of IPv6. A name that has
-/// no other address may have one of IPv6.
-pub fn resolve(node: &Uri) -> Result<SocketAddr, QueryError> {
-    let found = if node.is_ipv6() {
-        getaddrinfo(node.host(), Family::V6)
+/// Resolves a name as instances do: to addresses of IPv4, or of IPv6 if there are none. All are of one
+/// family.
+pub fn resolve(node: &Uri) -> Result<Vec<SocketAddr>, QueryError> {
+    let families = if node.is_ipv6() {
+        Families::V6
     } else {
-        let found = getaddrinfo(node.host(), Family::V4);
-        found.or_else(|why| getaddrinfo(node.host(), Family::V6).map_err(|_| why))
+        Families::V4First
     };
-    let mut address = found.map_err(QueryError::Unresolved)?;
-    address.set_port(node.port());
-    Ok(address)
+    let mut found = getaddrinfo::resolve(node.host(), families).map_err(QueryError::Unresolved)?;
+    for address in &mut found {
+        address.set_port(node.port());
+    }
+    Ok(found)
 }
 
 /// The URI by which an answer from `node` reaches the socket.

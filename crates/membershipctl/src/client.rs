@@ -10,8 +10,9 @@ use std::thread;
 
 use node::clock::{self, Clock};
 use node::entropy;
+use node::net::family::Family;
 use node::net::poll::{Errno, PollFd, PollFlags, poll};
-use node::net::socket::{Family, Filled, Inbox, Socket};
+use node::net::socket::{Filled, Inbox, Socket};
 use swim::hashing::HashKey;
 use swim::identity::uri::Uri;
 use swim::time::{Micros, Now};
@@ -20,7 +21,7 @@ use swim::wire::{Body, Extension, Message, MessageBuilder, MessageType, ack_data
 use crate::address::{local_uri, resolve};
 use crate::args::Access;
 use crate::crypto::{Acceptance, Crypto, Exchange};
-use crate::error::{Error, QueryError};
+use crate::error::{Error, QueryError, unsent};
 
 /// Set by Ctrl-C.
 pub static INTERRUPTED: AtomicBool = AtomicBool::new(false);
@@ -73,7 +74,8 @@ pub struct Client {
 /// A socket for one instance. No other instance knows its port.
 pub struct Connection {
     socket: Socket,
-    node: SocketAddr,
+    /// The addresses of the instance's name: all of them are asked, but for those where the port is closed.
+    addresses: Vec<SocketAddr>,
     exchange: Exchange,
 }
 
@@ -303,11 +305,12 @@ impl Client {
         loop {
             // The kernel reports a closed port as an error of the socket. Asking costs little.
             let filled = inbox.fill(&connection.socket, true);
-            if inbox
-                .closed_ports()
-                .any(|refused| refused == connection.node)
-            {
-                query.handle_error(QueryError::Closed);
+            for refused in inbox.closed_ports() {
+                if connection.addresses[..] == [refused] {
+                    query.handle_error(QueryError::Closed);
+                } else {
+                    connection.addresses.retain(|address| *address != refused);
+                }
             }
             for (datagram, source) in inbox.iter() {
                 self.handle_datagram(connection, datagram, source, query);
@@ -345,18 +348,30 @@ fn wait_for_any<T: Query>(
 impl Connection {
     fn send(&self, datagram: &[u8], query: &mut impl Query) {
         let give_up_at = clock::monotonic() + INTERRUPT_CHECK;
-        match self.socket.send(datagram, self.node, give_up_at) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                query.handle_error(QueryError::Closed);
+        let mut failure = None;
+        let mut is_sent = false;
+        for address in &self.addresses {
+            match self.socket.send(datagram, *address, give_up_at) {
+                Ok(()) => is_sent = true,
+                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                    failure = Some(QueryError::Closed);
+                }
+                Err(error) => failure = Some(unsent(&error)),
             }
-            Err(error) => query.handle_error(unsent(&error)),
+        }
+        if let Some(failure) = failure
+            && !is_sent
+        {
+            query.handle_error(failure);
         }
     }
 
     fn open(node: &Uri, reply_to: Option<&Uri>) -> Result<Self, QueryError> {
-        let address = resolve(node)?;
-        let anywhere = match Family::of(address.ip()) {
+        let addresses = resolve(node)?;
+        let Some(first) = addresses.first().copied() else {
+            return Err(QueryError::Unresolved("no address".into()));
+        };
+        let anywhere = match Family::of(first.ip()) {
             Family::V4 => IpAddr::from(Ipv4Addr::UNSPECIFIED),
             Family::V6 => Ipv6Addr::UNSPECIFIED.into(),
         };
@@ -368,24 +383,13 @@ impl Connection {
         let socket = Socket::open((anywhere, port).into()).map_err(|error| unsent(&error))?;
         let myself = match reply_to {
             Some(reply_to) => reply_to.clone(),
-            None => local_uri(&socket, anywhere, address).map_err(|error| unsent(&error))?,
+            None => local_uri(&socket, anywhere, first).map_err(|error| unsent(&error))?,
         };
         let exchange = Exchange::new(myself, node.clone()).map_err(|error| unsent(&error))?;
         Ok(Self {
             socket,
-            node: address,
+            addresses,
             exchange,
         })
     }
-}
-
-fn unsent(error: &io::Error) -> QueryError {
-    QueryError::Unsent(system_text(error))
-}
-
-/// The text of an error, without the number that Rust appends.
-fn system_text(error: &io::Error) -> String {
-    let text = error.to_string();
-    let end = text.find(" (os error").unwrap_or(text.len());
-    text[..end].to_owned()
 }

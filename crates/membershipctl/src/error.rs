@@ -84,3 +84,15 @@ impl Error {
         }
     }
 }
+
+/// The system has not sent a request.
+pub fn unsent(error: &io::Error) -> QueryError {
+    QueryError::Unsent(system_text(error))
+}
+
+/// The text of an error, without the number that Rust appends.
+fn system_text(error: &io::Error) -> String {
+    let text = error.to_string();
+    let end = text.find(" (os error").unwrap_or(text.len());
+    text[..end].to_owned()
+}

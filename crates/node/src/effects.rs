@@ -8,7 +8,6 @@ use crate::net::socket::Socket;
 use crate::notify::waker::Waker;
 use crate::resolve::resolver::{Question, ResolverHandle};
 use swim::Transmit;
-use swim::identity::uri::Uri;
 use swim::time::Micros;
 
 /// What a turn with the state leads to.
@@ -35,8 +34,8 @@ pub struct Effects {
 #[derive(Debug, Default)]
 #[must_use = "the protocol is to be told"]
 pub struct Failures {
-    /// Datagrams that were not sent: their recipients, and why.
-    pub sends: Vec<(Uri, io::Error)>,
+    /// Datagrams that were not sent, where they were to go, and why not.
+    pub sends: Vec<(SocketAddr, Transmit, io::Error)>,
     /// Why Tarantool's thread was not woken.
     pub wake: Option<io::Error>,
 }
@@ -54,9 +53,9 @@ impl Effects {
     pub fn perform(self, give_up: Micros) -> Failures {
         let mut failures = Failures::default();
         if let Some(socket) = self.socket {
-            for (address, Transmit { to, datagram, .. }) in self.sends {
-                if let Err(error) = socket.send(&datagram, address, give_up) {
-                    failures.sends.push((to, error));
+            for (address, transmit) in self.sends {
+                if let Err(error) = socket.send(&transmit.datagram, address, give_up) {
+                    failures.sends.push((address, transmit, error));
                 }
             }
         }

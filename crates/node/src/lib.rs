@@ -39,9 +39,9 @@ pub use error::Error;
 use error::system_text;
 use net::binding::address_to_bind;
 use net::interfaces::interfaces;
-pub use net::socket::Family;
 pub use notify::log_queue::{Line, LogQueue};
 pub use notify::waker::Waker;
+pub use resolve::resolver::Families;
 pub use shared::Progress;
 use shared::Shared;
 use state::State;
@@ -72,13 +72,13 @@ impl Node {
 
     /// Makes a node with the name resolver of the system.
     pub fn new() -> Self {
-        Self::with_lookup(resolve::getaddrinfo::getaddrinfo)
+        Self::with_lookup(resolve::getaddrinfo::resolve)
     }
 
-    /// Makes a node with another name resolver: it returns an address of the family that it is asked for,
-    /// whose port has no meaning, or says why there is none. It may block.
+    /// Makes a node with another name resolver: it returns addresses of the families that it is asked for,
+    /// whose ports have no meaning, or says why there are none. It may block.
     pub fn with_lookup(
-        lookup: impl Fn(&str, Family) -> Result<SocketAddr, String> + Send + Sync + 'static,
+        lookup: impl Fn(&str, Families) -> Result<Vec<SocketAddr>, String> + Send + Sync + 'static,
     ) -> Self {
         let make = |seed| {
             let swim = Swim::new(Config::default(), seed);

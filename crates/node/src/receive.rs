@@ -6,6 +6,7 @@ use crate::net::socket::Inbox;
 use crate::notify::log_queue::Topic;
 use crate::observe::delivery_errors::DeliveryError;
 use crate::state::State;
+use swim::Sighting;
 use swim::identity::uri::Uri;
 use swim::log_event::Level;
 use swim::time::{Micros, Now};
@@ -32,7 +33,7 @@ impl State {
         }
         // The error has the address alone; under which names members are known there, the book says.
         for recipient in inbox.closed_ports() {
-            for uri in self.addresses.members_at(recipient) {
+            for uri in self.addresses.note_refused(recipient) {
                 self.delivery_errors
                     .note(&uri, DeliveryError::Refused, now.monotonic);
                 self.swim.handle_refused(&uri, now);
@@ -73,12 +74,28 @@ impl State {
         let handled = self.swim.handle_datagram(datagram, source, now);
         let sent = self.swim.stats().sent.bytes() - sent_before;
         self.ingress.charge(source, sent);
+        self.note_sighting(source);
         if let Err(reason) = handled {
             self.handle_dropped(source, reason, now);
         } else if self.delivery_errors.is_contestable(now.monotonic) {
             for uri in self.addresses.members_at(source) {
                 self.delivery_errors.note_received(&uri);
             }
+        }
+    }
+
+    /// Notes where the sender of the datagram at hand was seen, if it is a member.
+    fn note_sighting(&mut self, source: SocketAddr) {
+        let Some(Sighting { sender, answered }) = self.swim.poll_sighting() else {
+            return;
+        };
+        if self.swim.myself() == Some(&sender) || self.swim.member(&sender).is_none() {
+            return;
+        }
+        if answered {
+            self.addresses.note_answer(&sender, source);
+        } else {
+            self.addresses.note_source(&sender, source);
         }
     }
 

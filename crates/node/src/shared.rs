@@ -220,7 +220,7 @@ impl Shared {
                 return;
             }
             (_, effects) = self.enter(Caller::External, |state, now| {
-                state.handle_failures(&failures, now);
+                state.handle_failures(failures, now);
             });
         }
         let _given_up = effects.perform(give_up);

@@ -10,13 +10,15 @@ use crate::effects::{Effects, Failures};
 use crate::entropy;
 use crate::error::{Error, system_text};
 use crate::handover::Handover;
+use crate::net::family::Reach;
 use crate::net::ingress_limit::IngressLimit;
-use crate::net::socket::{Family, Socket};
+use crate::net::socket::Socket;
 use crate::notify::log_queue::{LogQueue, Topic};
 use crate::notify::waker::{Activity, WakeThrottle, Waker};
 use crate::notify::watchdog::{EngineWatch, Watchdog};
 use crate::observe::delivery_errors::{DeliveryError, DeliveryErrors};
 use crate::resolve::address_book::{AddressBook, Route};
+use crate::resolve::choice::Failed;
 use crate::resolve::resolver::{Lookup, Resolver};
 use swim::identity::uri::Uri;
 use swim::log_event::Level;
@@ -91,7 +93,7 @@ impl State {
             clock: Clock::default(),
             socket: None,
             ingress,
-            addresses: AddressBook::new(Family::V4),
+            addresses: AddressBook::new(Reach::V4),
             resolver: None,
             lookup,
             engine_waker: None,
@@ -127,12 +129,17 @@ impl State {
     }
 
     /// Tells the protocol and the log what the system refused to do.
-    pub fn handle_failures(&mut self, failures: &Failures, now: Now) {
+    pub fn handle_failures(&mut self, failures: Failures, now: Now) {
         self.send_errors += failures.sends.len() as u64;
-        for (uri, error) in &failures.sends {
-            let error = DeliveryError::Unsent(system_text(error));
-            self.delivery_errors.note(uri, error, now.monotonic);
-            self.swim.handle_unsent(uri);
+        for (address, transmit, error) in failures.sends {
+            let uri = &transmit.to;
+            if self.addresses.note_failed(uri, address, Failed::Unsent) {
+                let error = DeliveryError::Unsent(system_text(&error));
+                self.delivery_errors.note(uri, error, now.monotonic);
+                self.swim.handle_unsent(uri);
+            } else {
+                self.route(transmit, now.monotonic);
+            }
         }
         if let Some(error) = &failures.wake {
             // The watchdog wakes the fiber again until there is a heartbeat, and then this is logged, too.
@@ -278,6 +285,12 @@ impl State {
             Route::To(address, transmit) => {
                 self.delivery_errors.note_sent(&transmit.to, now);
                 self.outbox.push((address, transmit));
+            }
+            Route::ToAll(addresses, transmit) => {
+                self.delivery_errors.note_sent(&transmit.to, now);
+                for address in addresses {
+                    self.outbox.push((address, transmit.clone()));
+                }
             }
             Route::Waits => {}
             Route::Nowhere(uri) => self.unroutable.push(uri),

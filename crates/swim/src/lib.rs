@@ -90,11 +90,12 @@ pub struct Swim {
     output: Output,
 }
 
-/// What is to be sent, and what is to be logged.
+/// What is to be sent, what is to be logged, and which sender was seen.
 #[derive(Debug, Default)]
 struct Output {
     datagrams: VecDeque<Transmit>,
     log_events: VecDeque<LogEvent>,
+    sighting: Option<Sighting>,
 }
 
 /// What decides about everything that is done by chance. It must be unguessable, unless all is a
@@ -126,6 +127,16 @@ pub struct Transmit {
     /// The recipient does not answer, or is not known to be alive: perhaps its name has got another
     /// address.
     pub anew: bool,
+}
+
+/// Who has sent a datagram that was believed, or would be if its sender were shown to be alive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sighting {
+    /// The sender, as it names itself.
+    pub sender: Uri,
+    /// It has answered a question of the local node with the cookie of that question. So it can be reached, and
+    /// is where the datagram came from.
+    pub answered: bool,
 }
 
 impl Swim {
@@ -195,6 +206,11 @@ impl Swim {
     /// The next line for the log.
     pub fn poll_report(&mut self) -> Option<LogEvent> {
         self.output.log_events.pop_front()
+    }
+
+    /// The sender of the last datagram, for one who finds members by where their datagrams come from.
+    pub fn poll_sighting(&mut self) -> Option<Sighting> {
+        self.output.sighting.take()
     }
 
     /// When to call [`Swim::handle_timeout`] next, by the monotonic clock.

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use crate::Node;
 use crate::engine::Engine;
 use crate::error::{Error, system_text};
-use crate::net::socket::{self, Family, Socket};
+use crate::net::family::Family;
+use crate::net::socket::{self, Socket};
 use crate::notify::waker::Waker;
 use swim::identity::uri::Uri;
 use swim::log_event::Level;
@@ -87,7 +88,9 @@ impl Node {
             engine.stop();
         }
         let replaced = self.shared.manage(|state| {
-            state.addresses.serve(Family::of(socket.bound().ip()));
+            state
+                .addresses
+                .serve(Family::of(socket.bound().ip()).into());
             state.engine_waker = Some(Arc::clone(waker));
             let old = state.socket.replace(Arc::clone(&socket));
             (old, state.handover.dismiss_children())

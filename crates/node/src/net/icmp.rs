@@ -33,7 +33,7 @@ mod linux {
     };
 
     use super::IcmpError;
-    use crate::net::socket::Family;
+    use crate::net::family::Family;
     use crate::resolve::getaddrinfo::socket_address;
 
     /// Asks the system for the errors of datagrams that `socket` sends.
@@ -80,7 +80,7 @@ mod unsupported {
     use std::os::fd::AsFd;
 
     use super::IcmpError;
-    use crate::net::socket::Family;
+    use crate::net::family::Family;
 
     /// Does nothing.
     pub fn enable_icmp_errors(_: &impl AsFd, _: Family) -> std::io::Result<()> {

@@ -1,7 +1,7 @@
 //! The UDP socket.
 
 use core::mem;
-use core::net::{IpAddr, SocketAddr};
+use core::net::SocketAddr;
 use core::ops::Range;
 use core::time::Duration;
 use std::io::{self, ErrorKind};
@@ -12,6 +12,7 @@ use std::thread;
 
 use socket2::{Domain, Protocol, Type};
 
+use crate::net::family::Family;
 use crate::net::icmp::{IcmpError, enable_icmp_errors, take_icmp_error};
 use crate::net::poll::{PollFd, PollFlags, poll};
 use crate::{Micros, clock};
@@ -133,26 +134,6 @@ pub fn close(socket: Arc<Socket>) {
     let give_up = clock::monotonic() + PATIENCE;
     while Arc::strong_count(&socket) > 1 && clock::monotonic() < give_up {
         thread::yield_now();
-    }
-}
-
-/// The family of addresses that a socket can reach.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Family {
-    /// IPv4.
-    V4,
-    /// IPv6.
-    V6,
-}
-
-impl Family {
-    /// The family of `address`.
-    pub const fn of(address: IpAddr) -> Self {
-        if address.is_ipv4() {
-            Self::V4
-        } else {
-            Self::V6
-        }
     }
 }
 

@@ -1,13 +1,15 @@
-//! The addresses of the members: the answers of the resolver, how long they hold, and the datagrams that wait
-//! for one. Makes no system call: the caller asks the resolver.
+//! The addresses of the members: what the resolver says, what came of trying, and the datagrams that wait
+//! for an answer. Makes no system call: the caller asks the resolver.
 
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 use std::collections::VecDeque;
 
-use crate::net::socket::Family;
+use crate::net::family::Reach;
 use crate::observe::metrics::Lookups;
 use crate::resolve::cache::Cache;
+use crate::resolve::choice::{Choice, Failed};
+use crate::resolve::host::Host;
 use crate::resolve::quota::{Limits, Quota};
 use crate::resolve::resolver::{Answer, Question};
 use swim::Transmit;
@@ -19,35 +21,22 @@ use swim::time::Micros;
 /// names, which unknown senders may choose, that takes some 30 MiB.
 const ENTRIES_MAX: usize = 65_536;
 
-/// After this time a host is looked up again. Its old address is used meanwhile.
-const TIME_TO_LIVE: Duration = Duration::from_secs(30);
-
-/// An answer that is younger than this is believed, even if the member does not answer.
-const TIME_TO_TRUST: Duration = Duration::from_secs(1);
-
-/// The pause after the first failure of a name. It doubles with each further failure.
-const RETRY_PAUSE_MIN: Duration = Duration::from_secs(1);
-
-/// The longest pause after a failure.
-const RETRY_PAUSE_MAX: Duration = Duration::from_secs(30);
-
-/// For how many ports of a host a failure is logged. No machine has that many instances.
-const LOGGED_PORTS_MAX: usize = 64;
-
 /// How many members may be known at one address: under its name, its number, and old names of it.
 const NAMES_PER_ADDRESS_MAX: usize = 4;
 
-/// The addresses of the members, for a socket of one [`Family`].
+/// The addresses of the members, for a socket that reaches one family or both.
 ///
 /// [`Self::route`] and [`Self::handle_answer`] are the inputs; [`Self::poll_question`] and
 /// [`Self::poll_warning`] the outputs, to be drained after them.
 #[derive(Debug)]
 pub struct AddressBook {
-    family: Family,
+    reach: Reach,
     /// How long an answer to a datagram is waited for: `ACK_TIMEOUT_SECONDS`.
     ack_timeout: Duration,
     /// By host: instances on the same host share the answer.
     hosts: Cache<String, Host>,
+    /// The members that have more than one address.
+    choices: Cache<Uri, Choice>,
     /// The members to which datagrams were sent at an address.
     members_by_address: Cache<SocketAddr, Vec<Uri>>,
     /// By [`Acquaintance`].
@@ -55,23 +44,6 @@ pub struct AddressBook {
     questions: VecDeque<Question>,
     warnings: VecDeque<String>,
     lookups: Lookups,
-}
-
-/// What is known of a host that has a name.
-#[derive(Debug, Default)]
-struct Host {
-    /// The last address; kept when a later question fails. Its port has no meaning.
-    address: Option<SocketAddr>,
-    /// The quota that its open question belongs to, if there is one.
-    asking: Option<Acquaintance>,
-    /// When the last question was asked.
-    asked: Micros,
-    /// When the last question was answered, and how long the answer holds.
-    answered: Option<(Micros, Duration)>,
-    /// Why the last question failed, if it did.
-    failure: Option<String>,
-    /// The ports for which the failure has been logged.
-    logged_ports: Vec<u16>,
 }
 
 /// A function that tells how well a member is known.
@@ -83,6 +55,8 @@ pub type HowKnown<'a> = &'a dyn Fn(&Uri) -> Acquaintance;
 pub enum Route {
     /// To this address.
     To(SocketAddr, Transmit),
+    /// To all of these addresses: it is unknown which of them the recipient has.
+    ToAll(Vec<SocketAddr>, Transmit),
     /// Nowhere yet: the name of the recipient is being resolved.
     Waits,
     /// Nowhere: the recipient has no address that the socket could reach.
@@ -91,11 +65,12 @@ pub enum Route {
 
 impl AddressBook {
     /// Makes an empty book.
-    pub fn new(family: Family) -> Self {
+    pub fn new(reach: Reach) -> Self {
         Self {
-            family,
+            reach,
             ack_timeout: Duration::ZERO,
             hosts: Cache::new(ENTRIES_MAX),
+            choices: Cache::new(ENTRIES_MAX),
             members_by_address: Cache::new(ENTRIES_MAX),
             quotas: Acquaintance::ALL.map(|kind| Quota::new(Limits::of(kind))),
             questions: VecDeque::new(),
@@ -109,11 +84,12 @@ impl AddressBook {
         self.lookups
     }
 
-    /// Prepares for a socket of this family.
-    pub fn serve(&mut self, family: Family) {
-        if self.family != family {
-            self.family = family;
+    /// Prepares for a socket that reaches this.
+    pub fn serve(&mut self, reach: Reach) {
+        if self.reach != reach {
+            self.reach = reach;
             self.hosts = Cache::new(ENTRIES_MAX);
+            self.choices = Cache::new(ENTRIES_MAX);
             self.members_by_address = Cache::new(ENTRIES_MAX);
             for quota in &mut self.quotas {
                 quota.forget_waiting();
@@ -130,29 +106,21 @@ impl AddressBook {
     /// the recipient is known decides which quota that is charged to.
     pub fn route(&mut self, transmit: Transmit, how_known: HowKnown<'_>, now: Micros) -> Route {
         let to = &transmit.to;
-        if let Some(address) = literal(to) {
-            if Family::of(address.ip()) != self.family {
-                return Route::Nowhere(transmit.to);
-            }
-            self.note_member_at(address, to);
-            return Route::To(address, transmit);
-        }
-        let is_outdated = match self.hosts.peek(to.host()) {
-            Some(host) => host.is_outdated(transmit.anew, now),
-            None => true,
-        };
-        if is_outdated {
-            self.ask(to, how_known(to), now);
-        }
-        // Without an entry the question was refused. `entry` would make one, in the place of a member's.
-        if self.hosts.peek(to.host()).is_none() {
+        if literal(to).is_none() && !self.look_up(to, transmit.anew, how_known, now) {
             return Route::Nowhere(transmit.to);
         }
-        let host = self.hosts.entry(to.host());
-        if let Some(address) = host.address_of(to) {
+        let resolved = self.resolved(to);
+        let has_choice = self.choices.peek(to).is_some();
+        if resolved.len() > 1 && !has_choice && how_known(to) == Acquaintance::Known {
+            return self.route_to_all(resolved, transmit, now);
+        }
+        if let Some(address) = self.pick(to, &resolved, transmit.anew, now) {
             self.note_member_at(address, to);
             return Route::To(address, transmit);
         }
+        let Some(host) = self.hosts.get_mut(to.host()) else {
+            return Route::Nowhere(transmit.to);
+        };
         if let Some(acquaintance) = host.asking {
             self.quotas[acquaintance as usize].wait(transmit, self.ack_timeout, now);
             return Route::Waits;
@@ -161,7 +129,59 @@ impl AddressBook {
         Route::Nowhere(transmit.to)
     }
 
-    /// Asks for the address of a host, unless a question of a kind that is known as well is open, or the quota
+    /// Asks for the addresses of a name, unless they are known. Returns false if nothing is known of the name,
+    /// and the question was refused.
+    fn look_up(&mut self, to: &Uri, anew: bool, how_known: HowKnown<'_>, now: Micros) -> bool {
+        let is_outdated = match self.hosts.get_mut(to.host()) {
+            Some(host) => {
+                let is_outdated = host.is_outdated(anew, now);
+                host.in_doubt |= anew && is_outdated && host.is_resolved();
+                is_outdated
+            }
+            None => true,
+        };
+        if is_outdated {
+            self.ask(to, how_known(to), now);
+        }
+        // Without an entry the question was refused. `entry` would make one, in the place of a member's.
+        if self.hosts.peek(to.host()).is_none() {
+            return false;
+        }
+        self.hosts.entry(to.host());
+        true
+    }
+
+    /// Returns the address that a datagram goes to, if one is known.
+    fn pick(
+        &mut self,
+        to: &Uri,
+        resolved: &[SocketAddr],
+        in_doubt: bool,
+        now: Micros,
+    ) -> Option<SocketAddr> {
+        if resolved.len() < 2 && self.choices.peek(to).is_none() {
+            return resolved.first().copied();
+        }
+        self.choices.entry(to).pick(in_doubt, resolved, now)
+    }
+
+    /// Sends the first datagram to all addresses of a name: the ping of a program is not repeated, and may have
+    /// no time for one after the other. Only where a program has named the recipient: others could have that much
+    /// more sent to a victim.
+    fn route_to_all(
+        &mut self,
+        resolved: Vec<SocketAddr>,
+        transmit: Transmit,
+        now: Micros,
+    ) -> Route {
+        self.choices.entry(&transmit.to).pick(false, &resolved, now);
+        for address in &resolved {
+            self.note_member_at(*address, &transmit.to);
+        }
+        Route::ToAll(resolved, transmit)
+    }
+
+    /// Asks for the addresses of a host, unless a question of a kind that is known as well is open, or the quota
     /// is used up.
     fn ask(&mut self, about: &Uri, known: Acquaintance, now: Micros) {
         // A question for an unknown sender may wait for long, and so does not do for a member.
@@ -181,7 +201,8 @@ impl AddressBook {
         self.lookups.queries += 1;
         self.questions.push_back(Question {
             about: about.clone(),
-            family: self.family,
+            reach: self.reach,
+            in_doubt: host.in_doubt,
             acquaintance: known,
         });
     }
@@ -196,8 +217,8 @@ impl AddressBook {
         let Answer { question, result } = answer;
         let about = question.about;
         self.quotas[question.acquaintance as usize].end_question();
-        // It was asked for the socket before this one, and its address is of no use here.
-        if question.family != self.family {
+        // It was asked for the socket before this one, and its addresses are of no use here.
+        if question.reach != self.reach {
             return Vec::new();
         }
         if let Some(host) = self.hosts.get_mut(about.host()) {
@@ -225,35 +246,82 @@ impl AddressBook {
         self.warnings.pop_front()
     }
 
-    /// Returns the address of `to`, if it is known. Asks no question.
+    /// Returns the address of `to` that is in use, if one is known. Asks no question.
     pub fn address(&self, to: &Uri) -> Option<SocketAddr> {
-        match literal(to) {
-            Some(address) if Family::of(address.ip()) == self.family => Some(address),
-            Some(_) => None,
-            None => self.hosts.peek(to.host())?.address_of(to),
+        let resolved = self.resolved(to);
+        match self.choices.peek(to) {
+            Some(choice) => choice.address(&resolved),
+            None => resolved.first().copied(),
         }
     }
 
-    /// Explains why no datagram can be sent to `to`, if that is so.
+    /// The addresses that the URI leads to, as far as they are known and the socket reaches them.
+    fn resolved(&self, uri: &Uri) -> Vec<SocketAddr> {
+        if let Some(address) = literal(uri) {
+            return if self.reach.includes(address.ip()) {
+                vec![address]
+            } else {
+                Vec::new()
+            };
+        }
+        match self.hosts.peek(uri.host()) {
+            Some(host) => host.addresses_of(uri),
+            None => Vec::new(),
+        }
+    }
+
+    /// A datagram in the name of `member` came from `source`, which proves nothing: the member is tried there
+    /// when it does not answer where its URI leads to.
+    pub fn note_source(&mut self, member: &Uri, source: SocketAddr) {
+        let resolved = self.resolved(member);
+        let leads_nowhere = resolved.is_empty();
+        if leads_nowhere || resolved[..] == [source] && self.choices.peek(member).is_none() {
+            return;
+        }
+        self.choices.entry(member).note_source(source, &resolved);
+        self.note_member_at(source, member);
+    }
+
+    /// `member` has answered a question of the local node from `source`.
+    pub fn note_answer(&mut self, member: &Uri, source: SocketAddr) {
+        let resolved = self.resolved(member);
+        let leads_nowhere = resolved.is_empty();
+        if leads_nowhere || resolved[..] == [source] && self.choices.peek(member).is_none() {
+            return;
+        }
+        self.choices.entry(member).note_answer(source, &resolved);
+        self.note_member_at(source, member);
+    }
+
+    /// No process has the port at `address`. Returns the members that have no other address to be tried at.
+    pub fn note_refused(&mut self, address: SocketAddr) -> Vec<Uri> {
+        let mut members = self.members_at(address);
+        members.retain(|member| self.note_failed(member, address, Failed::Refused));
+        members
+    }
+
+    /// Nothing can be sent to `member` at `address`. Returns whether it has no other address to be tried at.
+    pub fn note_failed(&mut self, member: &Uri, address: SocketAddr, why: Failed) -> bool {
+        let resolved = self.resolved(member);
+        match self.choices.get_mut(member) {
+            Some(choice) => choice.note_failed(address, why, &resolved),
+            None => true,
+        }
+    }
+
+    /// Explains why no datagram can be sent to `to`, or which of its addresses do not answer, if that is so.
     pub fn problem(&self, to: &Uri, now: Micros) -> Option<String> {
+        if let Some(choice) = self.choices.peek(to)
+            && let Some(explanation) = choice.explain(&self.resolved(to))
+        {
+            return Some(explanation);
+        }
         match literal(to) {
-            Some(address) if Family::of(address.ip()) != self.family => {
+            Some(address) if !self.reach.includes(address.ip()) => {
                 Some("it has an address of the other kind, IPv4 or IPv6".into())
             }
             Some(_) => None,
-            None => {
-                let host = self.hosts.peek(to.host())?;
-                if let Some(reason) = &host.failure {
-                    return Some(format!("its name does not resolve: {reason}"));
-                }
-                let waited = now.since(host.asked).as_secs();
-                let is_hanging = host.asking.is_some() && host.address.is_none() && waited > 0;
-                is_hanging.then(|| {
-                    format!(
-                        "its name is being resolved, for {waited} s: does the name server answer?"
-                    )
-                })
-            }
+            None => self.hosts.peek(to.host())?.problem(now),
         }
     }
 
@@ -268,8 +336,13 @@ impl AddressBook {
         let mut members = Vec::new();
         if let Some(known) = self.members_by_address.peek(&address) {
             for uri in known {
+                let resolved = self.resolved(uri);
+                let has_it = match self.choices.peek(uri) {
+                    Some(choice) => choice.contains(address, &resolved),
+                    None => resolved.contains(&address),
+                };
                 // Some may have moved since.
-                if self.address(uri) == Some(address) {
+                if has_it {
                     members.push(uri.clone());
                 }
             }
@@ -297,52 +370,6 @@ impl AddressBook {
     }
 }
 
-impl Host {
-    /// Whether there is no answer that still holds.
-    fn is_outdated(&self, anew: bool, now: Micros) -> bool {
-        let Some((answered, holds)) = self.answered else {
-            return true;
-        };
-        // A failure has a pause of its own, which a member that does not answer must not shorten.
-        let doubted = anew && self.failure.is_none();
-        let holds = if doubted { TIME_TO_TRUST } else { holds };
-        now.since(answered) >= holds
-    }
-
-    fn learn(&mut self, result: Result<SocketAddr, String>, now: Micros) {
-        self.asking = None;
-        let holds = match result {
-            Ok(address) => {
-                self.address = Some(address);
-                self.failure = None;
-                self.logged_ports.clear();
-                TIME_TO_LIVE
-            }
-            Err(reason) => match (self.failure.replace(reason), self.answered) {
-                (Some(_), Some((_, pause))) => RETRY_PAUSE_MAX.min(pause * 2),
-                _ => RETRY_PAUSE_MIN,
-            },
-        };
-        self.answered = Some((now, holds));
-    }
-
-    fn address_of(&self, uri: &Uri) -> Option<SocketAddr> {
-        let mut address = self.address?;
-        address.set_port(uri.port());
-        Some(address)
-    }
-
-    /// Returns the line that says why `uri` does not resolve, once for each failure.
-    fn poll_warning(&mut self, uri: &Uri) -> Option<String> {
-        let reason = self.failure.as_ref()?;
-        if self.logged_ports.contains(&uri.port()) || self.logged_ports.len() == LOGGED_PORTS_MAX {
-            return None;
-        }
-        self.logged_ports.push(uri.port());
-        Some(format!("getaddrinfo: {reason} ({uri})"))
-    }
-}
-
 /// The address of a member whose host is an address.
 fn literal(uri: &Uri) -> Option<SocketAddr> {
     let ip: IpAddr = uri.host().parse().ok()?;
@@ -352,6 +379,7 @@ fn literal(uri: &Uri) -> Option<SocketAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::resolve::resolver::Families;
 
     const SECOND: u64 = 1_000_000;
 
@@ -373,7 +401,7 @@ mod tests {
     }
 
     fn book() -> AddressBook {
-        AddressBook::new(Family::V4)
+        AddressBook::new(Reach::V4)
     }
 
     /// All are members.
@@ -388,10 +416,14 @@ mod tests {
     fn answer(about: &str, result: Result<&str, &str>) -> Answer {
         let question = Question {
             about: uri(about),
-            family: Family::V4,
+            reach: Reach::V4,
+            in_doubt: false,
             acquaintance: Acquaintance::Known,
         };
-        let result = result.map(|ip| SocketAddr::new(ip.parse().unwrap(), 0));
+        let result = result.map(|ips| {
+            let parse = |ip: &str| SocketAddr::new(ip.parse().unwrap(), 0);
+            ips.split(' ').map(parse).collect()
+        });
         Answer {
             question,
             result: result.map_err(Into::into),
@@ -426,7 +458,7 @@ mod tests {
             book.route(to("[::1]:1", false), &known, Micros(0)),
             Route::Nowhere(uri("[::1]:1"))
         );
-        book.serve(Family::V6);
+        book.serve(Reach::V6);
         assert!(matches!(
             book.route(to("[::1]:1", false), &known, Micros(0)),
             Route::To(..)
@@ -668,7 +700,7 @@ mod tests {
         let second = book.poll_question().unwrap();
         assert_eq!(second.acquaintance, Acquaintance::Known);
         assert_eq!(book.poll_question(), None, "once");
-        let result = Ok(address("127.0.0.1:0"));
+        let result = Ok(vec![address("127.0.0.1:0")]);
         let answer = Answer {
             question: second,
             result,
@@ -699,6 +731,117 @@ mod tests {
             [uri("127.0.0.1:1")],
             "a has moved"
         );
+    }
+
+    /// Where the next datagram to a member goes.
+    fn next(book: &mut AddressBook, member: &str, anew: bool, now: u64) -> Vec<SocketAddr> {
+        match book.route(to(member, anew), &known, Micros(now * SECOND)) {
+            Route::To(address, _) => vec![address],
+            Route::ToAll(addresses, _) => addresses,
+            Route::Waits | Route::Nowhere(_) => Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_name_with_two_addresses_is_asked_at_both_and_then_where_it_answers() {
+        let mut book = informed(Ok("10.0.0.1 10.0.0.2"));
+        let [one, two] = ["10.0.0.1:1", "10.0.0.2:1"].map(address);
+        let another = ["10.0.0.1:2", "10.0.0.2:2"].map(address);
+        assert_eq!(next(&mut book, "a:2", true, 100), another);
+        assert_eq!(
+            next(&mut book, "a:2", true, 101),
+            [another[1]],
+            "then one by one"
+        );
+        assert_eq!(
+            next(&mut book, "a:1", false, 101),
+            [one],
+            "it was asked before"
+        );
+        book.note_answer(&uri("a:1"), two);
+        assert_eq!(next(&mut book, "a:1", false, 102), [two]);
+        assert_eq!(book.address(&uri("a:1")), Some(two));
+        assert_eq!(
+            next(&mut book, "a:1", true, 103),
+            [one],
+            "when it does not answer"
+        );
+        let hint = "its name has 2 addresses: 10.0.0.1 did not answer, 10.0.0.2 did not answer";
+        let _ = next(&mut book, "a:1", true, 104);
+        let problem = book.problem(&uri("a:1"), Micros(104 * SECOND));
+        assert_eq!(problem.as_deref(), Some(hint));
+        book.note_answer(&uri("a:1"), two);
+        let hint = "its name has 2 addresses: 10.0.0.1 did not answer, 10.0.0.2 does";
+        let problem = book.problem(&uri("a:1"), Micros(104 * SECOND));
+        assert_eq!(problem.as_deref(), Some(hint));
+    }
+
+    #[test]
+    fn strangers_cannot_have_more_than_one_address_of_a_name_asked() {
+        let mut book = informed(Ok("10.0.0.1 10.0.0.2"));
+        let now = Micros(100 * SECOND);
+        let route = book.route(to("a:1", true), &stranger, now);
+        assert_eq!(route, Route::To(address("10.0.0.1:1"), to("a:1", true)));
+    }
+
+    #[test]
+    fn a_member_that_does_not_answer_is_tried_where_its_datagrams_come_from() {
+        let (mut book, member) = (book(), uri("10.0.0.1:1"));
+        let (literal, source) = (address("10.0.0.1:1"), address("10.0.0.1:40000"));
+        assert_eq!(next(&mut book, &member, false, 100), [literal]);
+        book.note_source(&member, source);
+        assert_eq!(next(&mut book, &member, false, 101), [literal]);
+        assert_eq!(next(&mut book, &member, true, 102), [source]);
+        assert_eq!(next(&mut book, &member, true, 103), [literal]);
+        assert_eq!(next(&mut book, &member, true, 104), [source]);
+        book.note_answer(&member, source);
+        assert_eq!(next(&mut book, &member, false, 105), [source]);
+        assert_eq!(book.members_at(source), [member]);
+    }
+
+    #[test]
+    fn a_name_that_does_not_answer_is_looked_up_in_both_families() {
+        let mut book = AddressBook::new(Reach::Both);
+        let question = |book: &mut AddressBook| book.poll_question().unwrap().families();
+        assert_eq!(next(&mut book, "a:1", true, 100), []);
+        assert_eq!(question(&mut book), Families::V4First);
+        let answer = |book: &mut AddressBook, result, now: u64| {
+            let question = Question {
+                reach: Reach::Both,
+                ..answer("a:1", Err("")).question
+            };
+            let result = answer("a:1", Ok(result)).result;
+            let _ = book.handle_answer(Answer { question, result }, &known, Micros(now * SECOND));
+        };
+        answer(&mut book, "10.0.0.1", 100);
+        assert_eq!(next(&mut book, "a:1", false, 130), [address("10.0.0.1:1")]);
+        assert_eq!(question(&mut book), Families::V4First);
+        answer(&mut book, "10.0.0.1", 130);
+        assert_eq!(next(&mut book, "a:1", true, 132), [address("10.0.0.1:1")]);
+        assert_eq!(question(&mut book), Families::Both);
+        answer(&mut book, "10.0.0.1 fd00::1", 132);
+        let both = ["10.0.0.1:1", "[fd00::1]:1"].map(address);
+        assert_eq!(next(&mut book, "a:1", true, 132), both);
+        assert_eq!(next(&mut book, "[fe80::1%lo]:1", false, 132), []);
+        assert_eq!(
+            question(&mut book),
+            Families::V6,
+            "only the resolver reads a zone"
+        );
+    }
+
+    #[test]
+    fn a_port_is_closed_when_it_is_closed_at_all_addresses() {
+        let mut book = informed(Ok("10.0.0.1 10.0.0.2"));
+        let [one, two] = ["10.0.0.1:1", "10.0.0.2:1"].map(address);
+        let _ = next(&mut book, "a:1", false, 100);
+        assert_eq!(book.note_refused(one), []);
+        assert_eq!(
+            next(&mut book, "a:1", false, 100),
+            [two],
+            "the other one is tried at once"
+        );
+        assert_eq!(book.note_refused(two), [uri("a:1")]);
     }
 
     #[test]

@@ -2,7 +2,9 @@
 //!
 //! | file | subject |
 //! |---|---|
-//! | `address_book` | the address of each member, and where a datagram goes |
+//! | `address_book` | the addresses of each member, and where a datagram goes |
+//! | `choice` | which of its addresses a member is reached at |
+//! | `host` | what the resolver has said of a host |
 //! | `resolver` | the threads that resolve names |
 //! | `getaddrinfo` | the call that they make |
 //! | `cache` | a map of limited size for the answers |
@@ -10,6 +12,8 @@
 
 pub mod address_book;
 pub mod cache;
+pub mod choice;
 pub mod getaddrinfo;
+pub mod host;
 pub mod quota;
 pub mod resolver;

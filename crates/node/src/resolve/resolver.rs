@@ -7,23 +7,38 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::error::system_text;
-use crate::net::socket::Family;
+use crate::net::family::Reach;
 use crate::notify::waker::Waker;
 use crate::resolve::quota::Limits;
 use crate::threads;
 use swim::identity::uri::Uri;
 use swim::security::acquaintance::Acquaintance;
 
-/// Turns a host into an address of this family, or says why not. May block.
-pub type Lookup = Arc<dyn Fn(&str, Family) -> Result<SocketAddr, String> + Send + Sync>;
+/// Turns a host into its addresses of these families, or says why not. May block.
+pub type Lookup = Arc<dyn Fn(&str, Families) -> Result<Vec<SocketAddr>, String> + Send + Sync>;
 
-/// A question for the address of a host.
+/// Of which families addresses are looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Families {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+    /// IPv4, and IPv6 if there is none: what most names need, with one question to the name server.
+    V4First,
+    /// Both. Those of IPv4 come first: peers on membership 2.x reach a name by IPv4 only.
+    Both,
+}
+
+/// A question for the addresses of a host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
     /// The member whose host it is.
     pub about: Uri,
-    /// The family that the address must have.
-    pub family: Family,
+    /// What the socket reaches.
+    pub reach: Reach,
+    /// Addresses of all families are wanted, because those that are known do not answer.
+    pub in_doubt: bool,
     /// How well the member is known: each kind has threads of its own.
     pub acquaintance: Acquaintance,
 }
@@ -33,8 +48,22 @@ pub struct Question {
 pub struct Answer {
     /// The question.
     pub question: Question,
-    /// An address, whose port has no meaning; or the error of the system.
-    pub result: Result<SocketAddr, String>,
+    /// At least one address, whose port has no meaning; or the error of the system.
+    pub result: Result<Vec<SocketAddr>, String>,
+}
+
+impl Question {
+    /// The families of addresses that are to be looked up.
+    pub fn families(&self) -> Families {
+        match self.reach {
+            Reach::V4 => Families::V4,
+            Reach::V6 => Families::V6,
+            // An address with a zone, which only the resolver can read.
+            Reach::Both if self.about.is_ipv6() => Families::V6,
+            Reach::Both if self.in_doubt => Families::Both,
+            Reach::Both => Families::V4First,
+        }
+    }
 }
 
 /// Answers questions. Starts threads as they are needed; they end some time after the resolver is dropped.
@@ -138,7 +167,7 @@ impl ResolverHandle {
     fn work(&self, kind: Acquaintance) {
         while let Some(question) = self.pools[kind as usize].next() {
             // A thread that ended would still be counted, and in the end no name would be resolved.
-            let lookup = || (self.lookup)(question.about.host(), question.family);
+            let lookup = || (self.lookup)(question.about.host(), question.families());
             let result = match catch_unwind(AssertUnwindSafe(lookup)) {
                 Ok(result) => result,
                 Err(_panic) => Err("the resolver has panicked".into()),
@@ -193,7 +222,7 @@ mod tests {
         SocketAddr::new(core::net::IpAddr::V4(core::net::Ipv4Addr::LOCALHOST), 0);
 
     fn resolver(
-        lookup: impl Fn(&str) -> Result<SocketAddr, String> + Send + Sync + 'static,
+        lookup: impl Fn(&str) -> Result<Vec<SocketAddr>, String> + Send + Sync + 'static,
     ) -> (Resolver, Arc<Waker>) {
         let waker = Arc::new(Waker::new().unwrap());
         (
@@ -210,13 +239,14 @@ mod tests {
         let about = Uri::new(host, 1).unwrap();
         resolver.handle().ask(Question {
             about,
-            family: Family::V4,
+            reach: Reach::V4,
+            in_doubt: false,
             acquaintance,
         });
     }
 
     /// The next answer, once the waker has been woken for it.
-    fn answer(resolver: &Resolver, waker: &Waker) -> (String, Result<SocketAddr, String>) {
+    fn answer(resolver: &Resolver, waker: &Waker) -> (String, Result<Vec<SocketAddr>, String>) {
         loop {
             if let Some(answer) = resolver.poll_answer() {
                 return (answer.question.about.host().into(), answer.result);
@@ -236,16 +266,19 @@ mod tests {
             if host == "hangs" {
                 let _ = hold.lock().unwrap().recv();
             }
-            Ok(LOCALHOST)
+            Ok(vec![LOCALHOST])
         });
         ask(&resolver, "hangs");
         for number in 0..100 {
             let host = format!("host{number}");
             ask(&resolver, &host);
-            assert_eq!(answer(&resolver, &waker), (host, Ok(LOCALHOST)));
+            assert_eq!(answer(&resolver, &waker), (host, Ok(vec![LOCALHOST])));
         }
         drop(release);
-        assert_eq!(answer(&resolver, &waker), ("hangs".into(), Ok(LOCALHOST)));
+        assert_eq!(
+            answer(&resolver, &waker),
+            ("hangs".into(), Ok(vec![LOCALHOST]))
+        );
     }
 
     #[test]
@@ -256,7 +289,7 @@ mod tests {
             if host.starts_with("hangs") {
                 let _ = hold.lock().unwrap().recv();
             }
-            Ok(LOCALHOST)
+            Ok(vec![LOCALHOST])
         });
         for number in 0..50 {
             let host = format!("hangs{number}");
@@ -264,7 +297,10 @@ mod tests {
             ask_for(Acquaintance::Introduced, &resolver, &host);
         }
         ask(&resolver, "member");
-        assert_eq!(answer(&resolver, &waker), ("member".into(), Ok(LOCALHOST)));
+        assert_eq!(
+            answer(&resolver, &waker),
+            ("member".into(), Ok(vec![LOCALHOST]))
+        );
         drop(release);
     }
 
@@ -272,17 +308,17 @@ mod tests {
     fn a_lookup_that_panics_is_a_name_that_fails() {
         let (resolver, waker) = resolver(|host| match host {
             "bad" => panic!("this is part of the test"),
-            _ => Ok(LOCALHOST),
+            _ => Ok(vec![LOCALHOST]),
         });
         ask(&resolver, "bad");
         assert!(answer(&resolver, &waker).1.is_err());
         ask(&resolver, "good");
-        assert_eq!(answer(&resolver, &waker).1, Ok(LOCALHOST));
+        assert_eq!(answer(&resolver, &waker).1, Ok(vec![LOCALHOST]));
     }
 
     #[test]
     fn threads_end_when_the_resolver_is_dropped() {
-        let (resolver, waker) = resolver(|_| Ok(LOCALHOST));
+        let (resolver, waker) = resolver(|_| Ok(vec![LOCALHOST]));
         ask(&resolver, "host");
         answer(&resolver, &waker).1.unwrap();
         let handle = Arc::downgrade(&resolver.handle);

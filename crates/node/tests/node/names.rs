@@ -1,12 +1,14 @@
 //! Names, addresses, and resolvers that take their time.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use node::{Family, Line, Node};
+use node::{Families, Line, Node};
 use swim::PingOutcome;
+use swim::identity::uri::Uri;
 use swim::log_event::Level;
 use swim::table::claim::Status;
 
@@ -49,7 +51,7 @@ fn leave_does_not_wait_for_a_resolver() {
     let hold = Mutex::new(hold);
     let node = Node::with_lookup(move |_, _| {
         let _ = hold.lock().unwrap().recv();
-        Ok(LOCALHOST)
+        Ok(vec![LOCALHOST])
     });
     node.init("127.0.0.1", 33_150, None).unwrap();
     add(&node, &uri("hangs", 33_151));
@@ -67,10 +69,10 @@ fn a_name_that_hangs_delays_nothing_else() {
         if host == "hangs" {
             let _ = hold.lock().unwrap().recv();
         }
-        Ok(LOCALHOST)
+        Ok(vec![LOCALHOST])
     });
     node.init("127.0.0.1", 33_160, None).unwrap();
-    let other = Node::with_lookup(|_, _| Ok(LOCALHOST));
+    let other = Node::with_lookup(|_, _| Ok(vec![LOCALHOST]));
     other.init("other", 33_161, None).unwrap();
     add(&node, &uri("hangs", 33_169));
     assert_eq!(
@@ -114,17 +116,17 @@ fn a_name_that_does_not_resolve_is_reported_once() {
 fn a_member_that_moves_is_found_at_its_new_address() {
     let last_byte = Arc::new(AtomicU8::new(2));
     let resolver = Arc::clone(&last_byte);
-    let lookup = move |_: &str, _: Family| {
-        Ok(SocketAddr::from((
+    let lookup = move |_: &str, _: Families| {
+        Ok(vec![SocketAddr::from((
             [127, 0, 0, resolver.load(Ordering::Relaxed)],
             0,
-        )))
+        ))])
     };
     let node = Node::with_lookup(lookup);
     node.init("127.0.0.1", 33_180, None).unwrap();
     assign(&node, "SUSPECT_TIMEOUT_SECONDS", 0.2);
     let pod = uri("pod", 33_181);
-    let first = Node::with_lookup(|_, _| Ok(LOCALHOST));
+    let first = Node::with_lookup(|_, _| Ok(vec![LOCALHOST]));
     first.init("pod", 33_181, Some("127.0.0.2")).unwrap();
     add(&node, &pod);
     eventually("the pod has answered", || {
@@ -134,9 +136,61 @@ fn a_member_that_moves_is_found_at_its_new_address() {
     drop(first);
     sees(&node, &pod, Status::Dead);
 
-    let second = Node::with_lookup(|_, _| Ok(LOCALHOST));
+    let second = Node::with_lookup(|_, _| Ok(vec![LOCALHOST]));
     second.init("pod", 33_181, Some("127.0.0.3")).unwrap();
     last_byte.store(3, Ordering::Relaxed);
     // It knows no member: it must be found.
     sees(&node, &pod, Status::Alive);
+}
+
+/// Has this address, and answers nothing.
+fn silent(last: u8, port: u16) -> (UdpSocket, SocketAddr) {
+    let address = SocketAddr::from(([127, 0, 0, last], port));
+    (UdpSocket::bind(address).unwrap(), address)
+}
+
+#[test]
+fn a_name_of_which_one_address_is_stale_leads_to_its_member() {
+    let (_held, stale) = silent(9, 33_191);
+    let lookup = move |_: &str, _: Families| Ok(vec![stale, ([127, 0, 0, 2], 0).into()]);
+    let node = Node::with_lookup(lookup);
+    node.init("127.0.0.1", 33_190, None).unwrap();
+    assign(&node, "ACK_TIMEOUT_SECONDS", 10.0);
+    let store = uri("store", 33_191);
+    let other = Node::with_lookup(|_, _| Ok(vec![LOCALHOST]));
+    other.init("store", 33_191, Some("127.0.0.2")).unwrap();
+    assert_eq!(outcome(&node, &store), PingOutcome::Answered, "at once");
+    sees(&node, &store, Status::Alive);
+}
+
+#[test]
+fn a_member_is_reached_where_its_datagrams_come_from_if_its_name_leads_elsewhere() {
+    let (_held, stale) = silent(9, 33_196);
+    let node = Node::with_lookup(move |_, _| Ok(vec![stale]));
+    node.init("127.0.0.1", 33_195, None).unwrap();
+    assign(&node, "SUSPECT_TIMEOUT_SECONDS", 0.2);
+    let moved = uri("moved", 33_196);
+    add(&node, &moved);
+    sees(&node, &moved, Status::Dead);
+    let other = Node::with_lookup(|_, _| Ok(vec![([127, 0, 0, 2], 0).into()]));
+    other.init("moved", 33_196, Some("127.0.0.2")).unwrap();
+    add(&other, &uri("127.0.0.1", 33_195));
+    sees(&node, &moved, Status::Alive);
+    eventually("it answers", || outcome_or_silence(&node, &moved));
+    let hint = "it has 2 addresses: 127.0.0.9 did not answer, 127.0.0.2:33196, \
+                where its datagrams come from, does";
+    let hints = || node.diagnose(&moved).unwrap().unwrap().hints;
+    eventually("the hint says so", || {
+        hints().iter().any(|known| known == hint)
+    });
+}
+
+/// Whether a ping is answered soon.
+fn outcome_or_silence(node: &Node, member: &Uri) -> bool {
+    let ping = node
+        .with_swim(|swim, now| swim.probe(member, now))
+        .unwrap()
+        .unwrap();
+    std::thread::sleep(Duration::from_millis(50));
+    node.view(|swim| swim.outcome(ping)).unwrap() == PingOutcome::Answered
 }

@@ -5,6 +5,7 @@ use core::net::SocketAddr;
 use super::Turn;
 use super::admit::Admission;
 use super::answer::Rx;
+use crate::Sighting;
 use crate::identity::uri::Uri;
 use crate::log_event::LogEvent;
 use crate::router::apply::Reaction;
@@ -34,7 +35,12 @@ impl Turn<'_> {
         let opened = self.swim.seal().open(datagram)?;
         let message = opened.message()?;
         let sender = message.sender.to_uri();
-        let mut reply = match self.admit(&sender, &message, opened.sealed, source)? {
+        let admission = self.admit(&sender, &message, opened.sealed, source)?;
+        self.swim.output.sighting = Some(Sighting {
+            sender: sender.clone(),
+            answered: false,
+        });
+        let mut reply = match admission {
             Admission::Believed(reply) => reply,
             Admission::Challenged => return Ok(()),
         };
@@ -240,6 +246,9 @@ impl Turn<'_> {
             return None;
         }
         self.swim.members.set_validated(rx.sender, rx.source);
+        if let Some(sighting) = &mut self.swim.output.sighting {
+            sighting.answered = true;
+        }
         self.cause.validate(rx.sender);
         let amplification = &mut self.swim.security.amplification;
         let Some(waiting) = amplification.end_waiting(rx.sender, rx.source, self.now) else {
