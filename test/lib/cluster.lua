@@ -56,14 +56,15 @@ function Cluster:node(opts)
     return started
 end
 
---- Makes a process a member: options, then init. `opts.options` are the module's, quick ones by default.
+--- Makes a process a member: options, then init. `opts.options` are the module's, quick ones by default;
+-- `opts.bind` is where it is to listen.
 function Cluster.init(_, started)
-    started:call(function(host, port, options)
+    started:call(function(host, port, options, bind)
         for name, value in pairs(options) do
             require('membership.options')[name] = value
         end
-        assert(require('membership').init(host, port) == true)
-    end, started.host, started.port, started.opts.options or QUICK)
+        assert(require('membership').init(host, port, bind and {bind = bind}) == true)
+    end, started.host, started.port, started.opts.options or QUICK, started.opts.bind)
     return started
 end
 

@@ -13,8 +13,8 @@ use swim::identity::uri::Uri;
 use crate::error::QueryError;
 
 /// Resolves a name as instances do: to addresses of IPv4, or of IPv6 if there are none. All are of one
-/// family.
-pub fn resolve(node: &Uri) -> Result<Vec<SocketAddr>, QueryError> {
+/// family. Returns the first one, and all of them.
+pub fn resolve(node: &Uri) -> Result<(SocketAddr, Vec<SocketAddr>), QueryError> {
     let families = if node.is_ipv6() {
         Families::V6
     } else {
@@ -24,7 +24,10 @@ pub fn resolve(node: &Uri) -> Result<Vec<SocketAddr>, QueryError> {
     for address in &mut found {
         address.set_port(node.port());
     }
-    Ok(found)
+    match found.first() {
+        Some(first) => Ok((*first, found)),
+        None => Err(QueryError::Unresolved("no address".into())),
+    }
 }
 
 /// The URI by which an answer from `node` reaches the socket.

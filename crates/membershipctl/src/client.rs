@@ -348,8 +348,7 @@ fn wait_for_any<T: Query>(
 impl Connection {
     fn send(&self, datagram: &[u8], query: &mut impl Query) {
         let give_up_at = clock::monotonic() + INTERRUPT_CHECK;
-        let mut failure = None;
-        let mut is_sent = false;
+        let (mut is_sent, mut failure) = (false, None);
         for address in &self.addresses {
             match self.socket.send(datagram, *address, give_up_at) {
                 Ok(()) => is_sent = true,
@@ -367,10 +366,7 @@ impl Connection {
     }
 
     fn open(node: &Uri, reply_to: Option<&Uri>) -> Result<Self, QueryError> {
-        let addresses = resolve(node)?;
-        let Some(first) = addresses.first().copied() else {
-            return Err(QueryError::Unresolved("no address".into()));
-        };
+        let (first, addresses) = resolve(node)?;
         let anywhere = match Family::of(first.ip()) {
             Family::V4 => IpAddr::from(Ipv4Addr::UNSPECIFIED),
             Family::V6 => Ipv6Addr::UNSPECIFIED.into(),
@@ -380,7 +376,8 @@ impl Connection {
             // Any that is free.
             None => 0,
         };
-        let socket = Socket::open((anywhere, port).into()).map_err(|error| unsent(&error))?;
+        let socket =
+            Socket::open(SocketAddr::new(anywhere, port)).map_err(|error| unsent(&error))?;
         let myself = match reply_to {
             Some(reply_to) => reply_to.clone(),
             None => local_uri(&socket, anywhere, first).map_err(|error| unsent(&error))?,

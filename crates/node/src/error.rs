@@ -28,6 +28,9 @@ pub enum Error {
     /// The address to bind is none, or not of the host's family.
     #[error("bad address to bind '{0}': an IPv4 or IPv6 address of the host's kind expected")]
     BadBind(String),
+    /// The address to bind is of an interface that does not exist.
+    #[error("bad address to bind '{0}': there is no such network interface")]
+    BadZone(String),
     /// The system refuses the socket.
     #[error("Socket bind error ({port}/udp): {reason}")]
     Bind {

@@ -14,13 +14,13 @@
 //! list and the stacks of threads, both before it runs the handlers.
 
 use core::cell::Cell;
-use core::net::SocketAddr;
 use std::mem;
 use std::sync::{Arc, MutexGuard, Once};
 
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::handover::SocketOwner;
+use crate::net::family::Listen;
 use crate::state::State;
 use crate::{NODE, Node, clock, entropy};
 use swim::identity::uri::Uri;
@@ -133,13 +133,13 @@ impl State {
         owner
     }
 
-    /// Whether this process listens at `bound`, or will once its parent has ended. A child that is to have
+    /// Whether this process listens there, or will once its parent has ended. A child that is to have
     /// another URI or address abandons the socket of its parent.
-    pub fn serves(&mut self, bound: SocketAddr, uri: &Uri, now: Now) -> bool {
+    pub fn serves(&mut self, listen: Listen, uri: &Uri, now: Now) -> bool {
         let Some(socket) = &self.socket else {
             return false;
         };
-        let is_same_address = socket.bound() == bound;
+        let is_same_address = socket.listen() == listen;
         let is_same_member = self.swim.myself() == Some(uri);
         if self.handover.is_waiting() && !(is_same_address && is_same_member) {
             self.abandon_socket(now);

@@ -37,7 +37,7 @@ use std::sync::{Arc, OnceLock};
 use clock::LuaTime;
 pub use error::Error;
 use error::system_text;
-use net::binding::address_to_bind;
+use net::binding::where_to_listen;
 use net::interfaces::interfaces;
 pub use notify::log_queue::{Line, LogQueue};
 pub use notify::waker::Waker;
@@ -111,7 +111,7 @@ impl Node {
                 return Err(Error::NotOneMachine { host, stands_for });
             }
         };
-        let bound = SocketAddr::new(address_to_bind(&uri, bind)?, port);
+        let listen = where_to_listen(&uri, bind)?;
         // Tests have other nodes as well, and what runs at a fork knows but this one.
         if let Some(node) = NODE.get()
             && ptr::eq(node, self)
@@ -121,9 +121,9 @@ impl Node {
         let mut engine = self.shared.engine();
         if !self
             .shared
-            .run(|state, now| state.serves(bound, &uri, now))?
+            .run(|state, now| state.serves(listen, &uri, now))?
         {
-            self.rebind(&mut engine, bound)?;
+            self.rebind(&mut engine, listen)?;
         }
         self.with_swim(|swim, now| swim.init(uri, now))
     }

@@ -86,14 +86,19 @@ impl State {
 
     /// Notes where the sender of the datagram at hand was seen, if it is a member.
     fn note_sighting(&mut self, source: SocketAddr) {
-        let Some(Sighting { sender, answered }) = self.swim.poll_sighting() else {
+        let Some(sighting) = self.swim.poll_sighting() else {
             return;
         };
+        let Sighting {
+            sender,
+            answered,
+            is_sealed,
+        } = sighting;
         if self.swim.myself() == Some(&sender) || self.swim.member(&sender).is_none() {
             return;
         }
         if answered {
-            self.addresses.note_answer(&sender, source);
+            self.addresses.note_answer(&sender, source, is_sealed);
         } else {
             self.addresses.note_source(&sender, source);
         }

@@ -137,6 +137,8 @@ pub struct Sighting {
     /// It has answered a question of the local node with the cookie of that question. So it can be reached, and
     /// is where the datagram came from.
     pub answered: bool,
+    /// The datagram was authenticated. Then a question that comes twice is answered once.
+    pub is_sealed: bool,
 }
 
 impl Swim {

@@ -42,6 +42,52 @@ impl Reach {
             Self::Both => true,
         }
     }
+
+    /// Whether there is a family that both include.
+    pub fn overlaps(self, other: Self) -> bool {
+        self == other || self == Self::Both || other == Self::Both
+    }
+}
+
+/// Where a socket listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listen {
+    /// At this address, or, if it is unspecified, at all addresses of its family.
+    At(SocketAddr),
+    /// At all addresses with this port: those of IPv4, and those of IPv6 if the system has any.
+    Anywhere(u16),
+}
+
+impl Listen {
+    /// The port.
+    pub const fn port(self) -> u16 {
+        match self {
+            Self::At(address) => address.port(),
+            Self::Anywhere(port) => port,
+        }
+    }
+
+    /// What the socket is to reach.
+    pub fn reach(self) -> Reach {
+        match self {
+            Self::At(address) => Family::of(address.ip()).into(),
+            Self::Anywhere(_) => Reach::Both,
+        }
+    }
+
+    /// Whether it is more than one address.
+    pub const fn is_unspecified(self) -> bool {
+        match self {
+            Self::At(address) => address.ip().is_unspecified(),
+            Self::Anywhere(_) => true,
+        }
+    }
+}
+
+impl From<SocketAddr> for Listen {
+    fn from(address: SocketAddr) -> Self {
+        Self::At(address)
+    }
 }
 
 impl From<Family> for Reach {

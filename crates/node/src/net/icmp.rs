@@ -33,17 +33,20 @@ mod linux {
     };
 
     use super::IcmpError;
-    use crate::net::family::Family;
+    use crate::net::family::Reach;
     use crate::resolve::getaddrinfo::socket_address;
 
     /// Asks the system for the errors of datagrams that `socket` sends.
     ///
     /// From then on a call to send or receive may fail with the error of an *earlier* datagram.
-    pub fn enable_icmp_errors(socket: &impl AsFd, family: Family) -> nix::Result<()> {
-        match family {
-            Family::V4 => setsockopt(socket, Ipv4RecvErr, &true),
-            Family::V6 => setsockopt(socket, Ipv6RecvErr, &true),
+    pub fn enable_icmp_errors(socket: &impl AsFd, reach: Reach) -> nix::Result<()> {
+        if reach != Reach::V6 {
+            setsockopt(socket, Ipv4RecvErr, &true)?;
         }
+        if reach != Reach::V4 {
+            setsockopt(socket, Ipv6RecvErr, &true)?;
+        }
+        Ok(())
     }
 
     /// Takes the next error, if there is one.
@@ -59,14 +62,17 @@ mod linux {
 
     fn read(message: &RecvMsg<'_, '_, SockaddrStorage>) -> Option<IcmpError> {
         for part in message.cmsgs().ok()? {
-            let (error, origin) = match part {
-                ControlMessageOwned::Ipv4RecvErr(error, _) => (error, libc::SO_EE_ORIGIN_ICMP),
-                ControlMessageOwned::Ipv6RecvErr(error, _) => (error, libc::SO_EE_ORIGIN_ICMP6),
+            let error = match part {
+                ControlMessageOwned::Ipv4RecvErr(error, _)
+                | ControlMessageOwned::Ipv6RecvErr(error, _) => error,
                 _ => continue,
             };
+            // A socket of both families gets the errors of IPv4 in the form of IPv6.
+            let is_remote =
+                [libc::SO_EE_ORIGIN_ICMP, libc::SO_EE_ORIGIN_ICMP6].contains(&error.ee_origin);
             let is_refusal = i32::try_from(error.ee_errno) == Ok(Errno::ECONNREFUSED as i32);
             // The queue also has errors of this machine, such as a datagram larger than its interface takes.
-            if error.ee_origin == origin && is_refusal {
+            if is_remote && is_refusal {
                 let recipient = message.address.as_ref()?;
                 return Some(IcmpError::PortClosed(socket_address(recipient)?));
             }
@@ -80,10 +86,10 @@ mod unsupported {
     use std::os::fd::AsFd;
 
     use super::IcmpError;
-    use crate::net::family::Family;
+    use crate::net::family::Reach;
 
     /// Does nothing.
-    pub fn enable_icmp_errors(_: &impl AsFd, _: Family) -> std::io::Result<()> {
+    pub fn enable_icmp_errors(_: &impl AsFd, _: Reach) -> std::io::Result<()> {
         Ok(())
     }
 

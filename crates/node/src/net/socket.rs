@@ -1,7 +1,7 @@
 //! The UDP socket.
 
 use core::mem;
-use core::net::SocketAddr;
+use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::ops::Range;
 use core::time::Duration;
 use std::io::{self, ErrorKind};
@@ -12,7 +12,7 @@ use std::thread;
 
 use socket2::{Domain, Protocol, Type};
 
-use crate::net::family::Family;
+use crate::net::family::{Listen, Reach, from_mapped, to_mapped};
 use crate::net::icmp::{IcmpError, enable_icmp_errors, take_icmp_error};
 use crate::net::poll::{PollFd, PollFlags, poll};
 use crate::{Micros, clock};
@@ -28,7 +28,8 @@ const SEND_BUFFER_SIZE: usize = 1 << 20;
 #[derive(Debug)]
 pub struct Socket {
     udp: UdpSocket,
-    bound: SocketAddr,
+    listen: Listen,
+    reach: Reach,
 }
 
 impl Socket {
@@ -36,26 +37,52 @@ impl Socket {
     /// datagram, once for each, and there may be two: one of another thread.
     const OFFERS_MAX: u32 = 3;
 
-    /// Opens a socket at `bound`. Fails if another process has the address.
-    pub fn open(bound: SocketAddr) -> io::Result<Self> {
+    /// Opens a socket. Fails if another process has the address, or, of all addresses, one.
+    pub fn open(listen: impl Into<Listen>) -> io::Result<Self> {
+        let listen = listen.into();
+        let Listen::Anywhere(port) = listen else {
+            return Self::open_for(listen, listen.reach());
+        };
+        match Self::open_for(listen, Reach::Both) {
+            Err(error) if error.kind() == ErrorKind::AddrInUse => Err(error),
+            // The system has no IPv6, or it was switched off.
+            Err(_) => Self::open_anywhere_in_ipv4(port),
+            opened => opened,
+        }
+    }
+
+    /// Opens a socket at all addresses of IPv4 only.
+    pub fn open_anywhere_in_ipv4(port: u16) -> io::Result<Self> {
+        Self::open_for(Listen::Anywhere(port), Reach::V4)
+    }
+
+    fn open_for(listen: Listen, reach: Reach) -> io::Result<Self> {
+        let bound = match (listen, reach) {
+            (Listen::At(address), _) => address,
+            (Listen::Anywhere(port), Reach::V4) => (Ipv4Addr::UNSPECIFIED, port).into(),
+            (Listen::Anywhere(port), Reach::V6 | Reach::Both) => {
+                (Ipv6Addr::UNSPECIFIED, port).into()
+            }
+        };
         let socket =
             socket2::Socket::new(Domain::for_address(bound), Type::DGRAM, Some(Protocol::UDP))?;
         socket.set_nonblocking(true)?;
         // Or the system refuses to send to the addresses that `broadcast` of Lua does.
         socket.set_broadcast(true)?;
         if bound.is_ipv6() {
-            // Another instance may have the same port of IPv4.
-            socket.set_only_v6(true)?;
+            // Without IPv4, another instance may have the same port there.
+            socket.set_only_v6(reach != Reach::Both)?;
         }
         // Best effort: with smaller buffers, more datagrams are lost in an overload.
         let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER_SIZE);
         let _ = socket.set_send_buffer_size(SEND_BUFFER_SIZE);
         // Best effort, too: without it, a closed port looks like a host that does not answer.
-        let _ = enable_icmp_errors(&socket, Family::of(bound.ip()));
+        let _ = enable_icmp_errors(&socket, reach);
         socket.bind(&bound.into())?;
         Ok(Self {
             udp: socket.into(),
-            bound,
+            listen,
+            reach,
         })
     }
 
@@ -64,30 +91,39 @@ impl Socket {
     /// # Safety
     /// No other reference is ever used or dropped.
     pub unsafe fn reclaimed(self: Arc<Self>) -> Self {
-        let bound = self.bound;
+        let (listen, reach) = (self.listen, self.reach);
         let descriptor = self.udp.as_raw_fd();
         mem::forget(self);
         // SAFETY: the descriptor is open, and the caller promises that nothing else closes it.
         let udp = unsafe { UdpSocket::from_raw_fd(descriptor) };
-        Self { udp, bound }
+        Self { udp, listen, reach }
     }
 
-    /// The address that it was bound to.
-    pub const fn bound(&self) -> SocketAddr {
-        self.bound
+    /// Where it was to listen.
+    pub const fn listen(&self) -> Listen {
+        self.listen
     }
 
-    /// Whether a socket at `bound` cannot be opened as long as this one is open.
-    pub const fn is_in_the_way_of(&self, bound: SocketAddr) -> bool {
-        let overlap = self.bound.ip().is_unspecified() || bound.ip().is_unspecified();
-        // An IPv6 socket leaves IPv4 alone.
-        let same_family = self.bound.is_ipv4() == bound.is_ipv4();
-        self.bound.port() == bound.port() && same_family && overlap
+    /// The addresses that datagrams can be sent to.
+    pub const fn reach(&self) -> Reach {
+        self.reach
+    }
+
+    /// Whether a socket for `listen` cannot be opened as long as this one is open.
+    pub fn is_in_the_way_of(&self, listen: Listen) -> bool {
+        let overlap = self.listen.is_unspecified() || listen.is_unspecified();
+        // A socket of one family leaves the other alone.
+        let is_same_family = self.reach.overlaps(listen.reach());
+        self.listen.port() == listen.port() && is_same_family && overlap
     }
 
     /// Hands a datagram to the kernel. If the send buffer is full, waits for room until `give_up`, by the
     /// monotonic clock. If there is none by then, the datagram is lost, as it may be on its way.
     pub fn send(&self, datagram: &[u8], to: SocketAddr, give_up: Micros) -> io::Result<()> {
+        let to = match self.reach {
+            Reach::Both => to_mapped(to),
+            Reach::V4 | Reach::V6 => to,
+        };
         let mut refused_offers = 0;
         loop {
             let Err(error) = self.udp.send_to(datagram, to) else {
@@ -215,7 +251,7 @@ impl Inbox {
         {
             count += 1;
             if let IcmpError::PortClosed(recipient) = error {
-                self.closed_ports.push(recipient);
+                self.closed_ports.push(from_mapped(recipient));
             }
         }
         count > 0
@@ -229,6 +265,7 @@ impl Inbox {
             };
             match socket.udp.recv_from(room) {
                 Ok((size, source)) => {
+                    let source = from_mapped(source);
                     self.datagrams.push((free..free + size, source));
                     free += size;
                     errors = 0;
@@ -268,6 +305,15 @@ mod tests {
     use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
     use super::*;
+
+    impl Socket {
+        fn bound(&self) -> SocketAddr {
+            let Listen::At(address) = self.listen else {
+                panic!("{:?}", self.listen)
+            };
+            address
+        }
+    }
 
     fn pair(one: u16, other: u16) -> [Socket; 2] {
         [one, other].map(|port| Socket::open(SocketAddr::from(([127, 0, 0, 1], port))).unwrap())
@@ -372,6 +418,51 @@ mod tests {
                 refused(&sender, closed, Inbox::ICMP_ERRORS_MAX),
                 Inbox::ICMP_ERRORS_MAX
             );
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_socket_of_both_families_exchanges_datagrams_and_errors_with_each() {
+        let both = Socket::open(Listen::Anywhere(36_005)).unwrap();
+        assert_eq!(both.reach(), Reach::Both);
+        let mut inbox = Inbox::new();
+        for host in ["127.0.0.1", "::1"] {
+            let at = |port| SocketAddr::new(host.parse().unwrap(), port);
+            let one = Socket::open(at(36_006)).unwrap();
+            one.send(b"question", at(36_005), Micros(0)).unwrap();
+            assert_eq!(inbox.fill(&both, false), Filled::Dry);
+            let got: Vec<_> = inbox.iter().collect();
+            assert_eq!(
+                got,
+                [(&b"question"[..], at(36_006))],
+                "where it came from, as one writes it"
+            );
+            both.send(b"answer", at(36_006), Micros(0)).unwrap();
+            assert_eq!(inbox.fill(&one, false), Filled::Dry);
+            let got: Vec<_> = inbox.iter().collect();
+            assert_eq!(got, [(&b"answer"[..], at(36_005))]);
+            both.send(b"x", at(36_007), Micros(0)).unwrap();
+            let _ = inbox.fill(&both, true);
+            assert_eq!(inbox.closed_ports().collect::<Vec<_>>(), [at(36_007)]);
+        }
+    }
+
+    #[test]
+    fn a_socket_is_in_the_way_of_those_that_share_a_family_and_an_address() {
+        let at = |text: &str| Listen::At(text.parse().unwrap());
+        let four = Socket::open(at("127.0.0.1:36008")).unwrap();
+        let all = [
+            (Listen::Anywhere(36_008), true),
+            (at("0.0.0.0:36008"), true),
+            (at("127.0.0.2:36008"), false),
+            (at("[::]:36008"), false),
+            (Listen::Anywhere(36_009), false),
+        ];
+        for (listen, expected) in all {
+            assert_eq!(four.is_in_the_way_of(listen), expected, "{listen:?}");
+            let is_taken = Socket::open(listen).is_err();
+            assert_eq!(is_taken, expected, "the system says the same: {listen:?}");
         }
     }
 

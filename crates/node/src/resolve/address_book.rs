@@ -110,8 +110,11 @@ impl AddressBook {
             return Route::Nowhere(transmit.to);
         }
         let resolved = self.resolved(to);
-        let has_choice = self.choices.peek(to).is_some();
-        if resolved.len() > 1 && !has_choice && how_known(to) == Acquaintance::Known {
+        let is_first_try = match self.choices.peek(to) {
+            Some(choice) => choice.is_first_try(transmit.anew, now),
+            None => true,
+        };
+        if resolved.len() > 1 && is_first_try && how_known(to) == Acquaintance::Known {
             return self.route_to_all(resolved, transmit, now);
         }
         if let Some(address) = self.pick(to, &resolved, transmit.anew, now) {
@@ -165,7 +168,7 @@ impl AddressBook {
         self.choices.entry(to).pick(in_doubt, resolved, now)
     }
 
-    /// Sends the first datagram to all addresses of a name: the ping of a program is not repeated, and may have
+    /// Sends the first datagrams to all addresses of a name: the ping of a program is not repeated, and may have
     /// no time for one after the other. Only where a program has named the recipient: others could have that much
     /// more sent to a victim.
     fn route_to_all(
@@ -174,7 +177,7 @@ impl AddressBook {
         transmit: Transmit,
         now: Micros,
     ) -> Route {
-        self.choices.entry(&transmit.to).pick(false, &resolved, now);
+        self.choices.entry(&transmit.to).note_all_asked(now);
         for address in &resolved {
             self.note_member_at(*address, &transmit.to);
         }
@@ -282,14 +285,19 @@ impl AddressBook {
         self.note_member_at(source, member);
     }
 
-    /// `member` has answered a question of the local node from `source`.
-    pub fn note_answer(&mut self, member: &Uri, source: SocketAddr) {
+    /// `member` has answered a question of the local node from `source`. Where datagrams are sealed, a question
+    /// that comes twice is answered once.
+    pub fn note_answer(&mut self, member: &Uri, source: SocketAddr, is_sealed: bool) {
         let resolved = self.resolved(member);
         let leads_nowhere = resolved.is_empty();
         if leads_nowhere || resolved[..] == [source] && self.choices.peek(member).is_none() {
             return;
         }
-        self.choices.entry(member).note_answer(source, &resolved);
+        let choice = self.choices.entry(member);
+        if is_sealed {
+            choice.forget_all_asked();
+        }
+        choice.note_answer(source, &resolved);
         self.note_member_at(source, member);
     }
 
@@ -755,10 +763,10 @@ mod tests {
         );
         assert_eq!(
             next(&mut book, "a:1", false, 101),
-            [one],
-            "it was asked before"
+            [one, two],
+            "no answer has come yet"
         );
-        book.note_answer(&uri("a:1"), two);
+        book.note_answer(&uri("a:1"), two, false);
         assert_eq!(next(&mut book, "a:1", false, 102), [two]);
         assert_eq!(book.address(&uri("a:1")), Some(two));
         assert_eq!(
@@ -770,7 +778,7 @@ mod tests {
         let _ = next(&mut book, "a:1", true, 104);
         let problem = book.problem(&uri("a:1"), Micros(104 * SECOND));
         assert_eq!(problem.as_deref(), Some(hint));
-        book.note_answer(&uri("a:1"), two);
+        book.note_answer(&uri("a:1"), two, false);
         let hint = "its name has 2 addresses: 10.0.0.1 did not answer, 10.0.0.2 does";
         let problem = book.problem(&uri("a:1"), Micros(104 * SECOND));
         assert_eq!(problem.as_deref(), Some(hint));
@@ -794,7 +802,7 @@ mod tests {
         assert_eq!(next(&mut book, &member, true, 102), [source]);
         assert_eq!(next(&mut book, &member, true, 103), [literal]);
         assert_eq!(next(&mut book, &member, true, 104), [source]);
-        book.note_answer(&member, source);
+        book.note_answer(&member, source, false);
         assert_eq!(next(&mut book, &member, false, 105), [source]);
         assert_eq!(book.members_at(source), [member]);
     }
@@ -834,7 +842,6 @@ mod tests {
     fn a_port_is_closed_when_it_is_closed_at_all_addresses() {
         let mut book = informed(Ok("10.0.0.1 10.0.0.2"));
         let [one, two] = ["10.0.0.1:1", "10.0.0.2:1"].map(address);
-        let _ = next(&mut book, "a:1", false, 100);
         assert_eq!(book.note_refused(one), []);
         assert_eq!(
             next(&mut book, "a:1", false, 100),

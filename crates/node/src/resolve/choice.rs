@@ -19,6 +19,8 @@ const TRY_TIME_MIN: Duration = Duration::from_millis(20);
 pub struct Choice {
     /// The address in use; the first one if there is none.
     current: Option<SocketAddr>,
+    /// All addresses were asked at once, and no answer has come yet.
+    all_asked: bool,
     /// When the current address was first used without an answer since.
     used: Option<Micros>,
     /// Where its last datagrams came from, if its URI does not lead there. Anyone may have sent them: it is tried
@@ -58,6 +60,15 @@ impl Choice {
         }
     }
 
+    /// Whether nothing has come of any address yet, and the first one is still being tried.
+    pub fn is_first_try(&self, in_doubt: bool, now: Micros) -> bool {
+        let is_over = match self.used {
+            Some(used) => in_doubt && now.since(used) >= TRY_TIME_MIN,
+            None => false,
+        };
+        self.outcomes.is_empty() && !is_over
+    }
+
     /// Whether `address` is one of the member's.
     pub fn contains(&self, address: SocketAddr, resolved: &[SocketAddr]) -> bool {
         self.source == Some(address) || resolved.contains(&address)
@@ -87,6 +98,19 @@ impl Choice {
         self.address(resolved)
     }
 
+    /// A datagram goes to all addresses.
+    pub const fn note_all_asked(&mut self, now: Micros) {
+        self.all_asked = true;
+        if self.used.is_none() {
+            self.used = Some(now);
+        }
+    }
+
+    /// That some addresses do not answer the datagram that went to all of them says nothing.
+    pub const fn forget_all_asked(&mut self) {
+        self.all_asked = false;
+    }
+
     /// A datagram in the name of the member came from `source`, which proves nothing.
     pub fn note_source(&mut self, source: SocketAddr, resolved: &[SocketAddr]) {
         if resolved.contains(&source) {
@@ -109,6 +133,17 @@ impl Choice {
 
     /// The member has answered a question of the local node from `source`.
     pub fn note_answer(&mut self, source: SocketAddr, resolved: &[SocketAddr]) {
+        if self.all_asked {
+            self.all_asked = false;
+            // Should another one answer, too, that will be noted.
+            for address in resolved {
+                self.set_outcome(*address, Outcome::Silent, resolved);
+            }
+        } else if self.used.is_none() && resolved.contains(&source) {
+            // One answer more to the same question.
+            self.set_outcome(source, Outcome::Answers, resolved);
+            return;
+        }
         if self.contains(source, resolved) {
             self.current = Some(source);
         } else {
@@ -145,11 +180,9 @@ impl Choice {
         matches!(self.outcome(address), Some(Outcome::Failed(_)))
     }
 
-    /// Says what came of trying its addresses; `None` if the first one answers, or there was only one to try.
+    /// Says what came of trying its addresses; `None` if all that were tried answer, or there was only one to try.
     pub fn explain(&self, resolved: &[SocketAddr]) -> Option<String> {
-        let first = resolved.first()?;
-        let first_outcome = self.outcome(*first)?;
-        if first_outcome == Outcome::Answers || self.all(resolved).len() < 2 {
+        if self.all(resolved).len() < 2 || !self.is_worth_words(resolved) {
             return None;
         }
         let mut tried = Vec::new();
@@ -177,6 +210,28 @@ impl Choice {
             1 => Some(format!("it has 2 addresses: {tried}")),
             count => Some(format!("its name has {count} addresses: {tried}")),
         }
+    }
+
+    /// Whether an address failed that should not have. A name may have addresses of a family that not everyone
+    /// reaches: as long as one of the first family answers, that is no news.
+    fn is_worth_words(&self, resolved: &[SocketAddr]) -> bool {
+        let (mut first_fails, mut some_fails) = (false, false);
+        let mut first_family_answers = false;
+        let Some(first) = resolved.first() else {
+            return false;
+        };
+        for address in self.all(resolved) {
+            let is_of_first_family = address.is_ipv4() == first.is_ipv4();
+            match self.outcome(address) {
+                Some(Outcome::Answers) => first_family_answers |= is_of_first_family,
+                Some(Outcome::Silent | Outcome::Failed(_)) => {
+                    some_fails = true;
+                    first_fails |= is_of_first_family;
+                }
+                None => {}
+            }
+        }
+        first_fails || some_fails && !first_family_answers
     }
 
     fn all(&self, resolved: &[SocketAddr]) -> Vec<SocketAddr> {
@@ -288,6 +343,21 @@ mod tests {
             Some(resolved[0]),
             "it is back"
         );
+    }
+
+    #[test]
+    fn of_addresses_that_are_asked_at_once_those_that_do_not_answer_are_known() {
+        let (resolved, mut choice) = (three(), Choice::default());
+        choice.note_all_asked(ms(0));
+        choice.note_answer(resolved[1], &resolved);
+        choice.note_answer(resolved[2], &resolved);
+        assert_eq!(
+            choice.pick(false, &resolved, ms(1000)),
+            Some(resolved[1]),
+            "the first answer"
+        );
+        let hint = "its name has 3 addresses: 10.0.0.1 did not answer, 10.0.0.2 does, fd00::1 does";
+        assert_eq!(choice.explain(&resolved).as_deref(), Some(hint));
     }
 
     #[test]

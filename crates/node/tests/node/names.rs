@@ -28,14 +28,15 @@ fn names_and_ipv6_work_like_ipv4_numbers() {
         PingOutcome::Answered
     );
 
-    let six = [Node::new(), Node::new()];
-    // The same port as above: a socket of one family does not exclude one of the other.
-    six[0].init("[::1]", 33_110, None).unwrap();
+    let loopback = |_: &str, _: Families| Ok(vec![([0, 0, 0, 0, 0, 0, 0, 1], 0).into()]);
+    let six = [Node::new(), Node::with_lookup(loopback)];
+    six[0].init("[::1]", 33_112, None).unwrap();
+    // A port as above: a socket of one family does not exclude one of the other.
     six[1].init("[::1]", 33_111, Some("[::1]")).unwrap();
     add(&six[0], &uri("[::1]", 33_111));
-    sees(&six[1], &uri("[::1]", 33_110), Status::Alive);
+    sees(&six[1], &uri("[::1]", 33_112), Status::Alive);
     assert_eq!(
-        outcome(&six[1], &uri("[::1]", 33_110)),
+        outcome(&six[1], &uri("[::1]", 33_112)),
         PingOutcome::Answered
     );
     assert_eq!(
@@ -43,6 +44,47 @@ fn names_and_ipv6_work_like_ipv4_numbers() {
         PingOutcome::Unsent,
         "not an address of its family"
     );
+    assert_eq!(
+        outcome(&named[0], &uri("[::1]", 33_111)),
+        PingOutcome::Answered,
+        "an instance with a name has both"
+    );
+    sees(&six[1], &uri("localhost", 33_110), Status::Alive);
+}
+
+#[test]
+fn a_name_that_has_only_ipv6_is_served_in_ipv6() {
+    let six = |_: &str, _: Families| Ok(vec![([0, 0, 0, 0, 0, 0, 0, 1], 0).into()]);
+    let nodes = [Node::with_lookup(six), Node::with_lookup(six)];
+    nodes[0].init("pod-0", 33_200, None).unwrap();
+    nodes[1].init("pod-1", 33_201, None).unwrap();
+    add(&nodes[0], &uri("pod-1", 33_201));
+    sees(&nodes[1], &uri("pod-0", 33_200), Status::Alive);
+    for own in [("pod-0", 33_200), ("pod-1", 33_201)] {
+        let own = uri(own.0, own.1);
+        assert_eq!(outcome(&nodes[0], &own), PingOutcome::Answered);
+    }
+}
+
+#[test]
+fn a_port_that_is_taken_in_ipv6_leaves_ipv4() {
+    let held = Node::new();
+    held.init("[::1]", 33_210, None).unwrap();
+    let node = Node::new();
+    node.init("localhost", 33_210, None).unwrap();
+    let text = "Listening on IPv4 only: another process has port 33210 of IPv6".into();
+    let level = Level::Warn;
+    assert_eq!(node.take_lines().0, [Line { level, text }]);
+    assert_eq!(
+        outcome(&node, &uri("localhost", 33_210)),
+        PingOutcome::Answered
+    );
+    node.init("localhost", 33_210, None).unwrap();
+    assert_eq!(node.take_lines().0, [], "nothing has changed");
+    // To a literal address and back: its own socket is in the way, and the other process still.
+    node.init("127.0.0.1", 33_210, None).unwrap();
+    node.init("localhost", 33_210, None).unwrap();
+    assert_eq!(node.take_lines().0.len(), 1);
 }
 
 #[test]

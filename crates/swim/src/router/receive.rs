@@ -39,6 +39,7 @@ impl Turn<'_> {
         self.swim.output.sighting = Some(Sighting {
             sender: sender.clone(),
             answered: false,
+            is_sealed: opened.sealed.is_some(),
         });
         let mut reply = match admission {
             Admission::Believed(reply) => reply,
