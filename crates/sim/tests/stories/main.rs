@@ -9,6 +9,7 @@ mod leaving;
 mod mixed;
 mod probing;
 mod reaping;
+mod rhythm;
 
 mod sealed;
 mod tuning;

@@ -8,6 +8,7 @@
 //! | `question` | the cookie in each PING, and whether an ACK repeats it |
 //! | [`rtt`] | how long to wait for an answer (RFC 6298) |
 //! | [`probe_history`] | what the last probes of a member came to |
+//! | `rhythm` | in which rhythm a member is probed that is unreachable for long |
 //! | [`self_check`] | pauses of the process, and an application that hangs |
 //! | `isolation` | no datagrams received: suspicions are withheld |
 //! | `clock_reading` | answers that wait for the clock of the application |
@@ -19,6 +20,7 @@ pub mod isolation;
 pub mod probe;
 pub mod probe_history;
 pub mod question;
+pub mod rhythm;
 pub mod rtt;
 pub mod self_check;
 

@@ -34,7 +34,11 @@ impl Turn<'_> {
             .max(self.swim.config.ack_timeout);
         let deadline = self.now.monotonic + length;
         self.swim.timers.set(Timer::Period, deadline);
-        if let Some(dst) = self.swim.members.next_unreachable(&mut self.swim.rng) {
+        if let Some(dst) = self
+            .swim
+            .members
+            .next_unreachable(&mut self.swim.rng, self.now.monotonic)
+        {
             let question = self.question(&dst);
             self.ask(&question, &dst);
             self.swim.detector.prober.unreachable_probe = Some(question);

@@ -3,6 +3,7 @@
 use core::net::SocketAddr;
 
 use crate::detector::probe_history::ProbeHistory;
+use crate::detector::rhythm::Rhythm;
 use crate::detector::rtt::RoundTrip;
 use crate::detector::self_check::{Announced, SelfSuspicion};
 use crate::identity::uri::Uri;
@@ -33,6 +34,8 @@ pub struct Member {
     pub round_trip: Option<RoundTrip>,
     /// What probes of it have come to.
     pub evidence: ProbeHistory,
+    /// How often it is probed, once it has been probed while it was unreachable.
+    pub rhythm: Option<Box<Rhythm>>,
     /// What its datagrams show it to be.
     pub dialect: Dialect,
     /// It has ever answered a question of the local node itself, not through a relay.
@@ -78,6 +81,7 @@ impl Member {
             clock_delta: None,
             round_trip: None,
             evidence: ProbeHistory::default(),
+            rhythm: None,
             dialect: Dialect::Unknown,
             has_answered: false,
             validated: None,

@@ -206,6 +206,7 @@ impl Members {
         if claim.status.is_live() && !before.is_live() {
             member.evidence = ProbeHistory::default(); // that of its last life
             member.validated = None;
+            member.rhythm = None;
         }
         if claim.incarnation != member.claim.incarnation {
             member.knows_my = None; // perhaps it was restarted
@@ -484,7 +485,9 @@ mod tests {
             let live = members.live().len();
             let mut probed = Vec::from_iter((0..live).filter_map(|_| members.next_live(&mut rng)));
             let unreachable = members.unreachable();
-            probed.extend((0..unreachable).filter_map(|_| members.next_unreachable(&mut rng)));
+            probed.extend(
+                (0..unreachable).filter_map(|_| members.next_unreachable(&mut rng, Micros(0))),
+            );
             probed.sort();
             assert_eq!(probed, left);
         }

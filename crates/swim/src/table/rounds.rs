@@ -2,9 +2,15 @@
 
 use rand::rngs::StdRng;
 
+use crate::detector::rhythm::Rhythm;
 use crate::identity::uri::Uri;
 use crate::table::member::Member;
 use crate::table::members::Members;
+use crate::time::Micros;
+
+/// Of how many unreachable members one is looked for that is to be probed: there may be thousands, most of which
+/// are left alone.
+const LOOKS_MAX: usize = 16;
 
 impl Members {
     /// The alive and suspect members, in no order that means anything.
@@ -23,10 +29,17 @@ impl Members {
         self.unreachable.len()
     }
 
-    /// The next of the dead and non-decryptable members to be probed.
-    pub fn next_unreachable(&mut self, rng: &mut StdRng) -> Option<Uri> {
-        let place = self.unreachable.take(rng)?;
-        Some(self.at(place).uri.clone())
+    /// The next of the dead and non-decryptable members to be probed, if there is one that is not left alone.
+    pub fn next_unreachable(&mut self, rng: &mut StdRng, now: Micros) -> Option<Uri> {
+        for _ in 0..LOOKS_MAX.min(self.unreachable.len()) {
+            let place = self.unreachable.take(rng)?;
+            let member = &mut self.table[place as usize];
+            let rhythm = member.rhythm.get_or_insert_with(|| Rhythm::new(now).into());
+            if rhythm.take_turn(rng, now) {
+                return Some(member.uri.clone());
+            }
+        }
+        None
     }
 
     /// Up to `count` different members that are alive or suspect, and `suitable`, at random. Among
