@@ -55,19 +55,20 @@ const ONE_MISS: f32 = 1.5;
 const PROBES_MIN: f32 = 3.0;
 
 impl Diagnosis {
-    /// That of another member than the local node.
-    pub(crate) fn of_member(member: &Member, now: Now) -> Self {
+    /// That of another member than the local node, which waits for an answer to a probe for `patience`.
+    pub(crate) fn of_member(member: &Member, patience: Duration, now: Now) -> Self {
         let probes = Probes::of(member);
         let mut diagnosis = Self::new(member, now);
-        for hint in [
-            says_so_itself(member),
-            undecodable(member),
-            one_way(member, probes),
-            lossy(member, probes),
-            clock_is_off(member),
-        ] {
-            diagnosis.hints.extend(hint);
+        diagnosis.hints.extend(says_so_itself(member));
+        diagnosis.hints.extend(undecodable(member));
+        // What comes too late is not lost.
+        if let Some(hint) = slow(member, patience) {
+            diagnosis.hints.push(hint);
+        } else {
+            diagnosis.hints.extend(one_way(member, probes));
+            diagnosis.hints.extend(lossy(member, probes));
         }
+        diagnosis.hints.extend(clock_is_off(member));
         diagnosis
     }
 
@@ -131,6 +132,18 @@ fn undecodable(member: &Member) -> Option<String> {
         return None;
     }
     Some("what it sends cannot be decoded: has it another encryption key?".into())
+}
+
+fn slow(member: &Member, patience: Duration) -> Option<String> {
+    let round_trip = member.round_trip?.smoothed();
+    if round_trip < patience {
+        return None;
+    }
+    Some(format!(
+        "its answers take {:.1} s, and are waited for {:.1} s: set ACK_TIMEOUT_SECONDS above what they take",
+        round_trip.as_secs_f64(),
+        patience.as_secs_f64(),
+    ))
 }
 
 fn is_one_way(member: &Member, probes: Probes) -> bool {

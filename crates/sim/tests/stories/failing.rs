@@ -1,5 +1,7 @@
 //! How members fail, seem to fail, and come back.
 
+use swim::config::Setting;
+
 use crate::*;
 
 #[test]
@@ -152,6 +154,71 @@ fn no_member_is_suspected_while_a_third_of_all_datagrams_is_lost() {
         world.network.weather.loss = 0.33;
         let suspected = |world: &World| !world.ids().all(|id| world.all_see(id, Alive));
         assert_eq!(world.run_until(seconds(300), suspected), None);
+    });
+}
+
+/// What A makes of B.
+fn hints(world: &mut World) -> Vec<String> {
+    let name = uri(world, B);
+    let shown = world.act(A, "diagnoses", |engine, now| {
+        let swim = engine.swim_mut().expect("it is native");
+        swim.diagnose(&name, now)
+    });
+    shown.flatten().expect("it is known").hints
+}
+
+/// How many of the hints speak of loss. Others may say that a clock is off.
+fn about_loss(hints: &[String]) -> usize {
+    hints.iter().filter(|hint| hint.contains("lost")).count()
+}
+
+#[test]
+fn a_member_that_is_far_away_is_given_the_time_that_its_answers_take() {
+    story(|seed| {
+        let mut world = World::of(4, seed);
+        // Longer than ACK_TIMEOUT_SECONDS, shorter than half of a period.
+        world.network.weather.latency = Duration::from_millis(180);
+        world.run(4 * round(4));
+        let relayed = |world: &World| {
+            let each = world.ids().map(|id| swim(world, id).stats().relayed);
+            each.sum::<u64>()
+        };
+        let before = relayed(&world);
+        world.run(4 * round(4));
+        assert_eq!(relayed(&world), before, "{seed}: no detours");
+        assert_eq!(about_loss(&hints(&mut world)), 0, "{seed}");
+        world.power_off(B);
+        let suspected = |world: &World| world.status(A, B) != Some(Alive);
+        assert!(world.run_until(2 * round(4), suspected).is_some(), "{seed}");
+    });
+}
+
+#[test]
+fn an_answer_that_comes_too_late_is_not_taken_for_one_that_is_lost() {
+    story(|seed| {
+        let mut world = World::of(2, seed);
+        world.network.weather.latency = Duration::from_millis(750);
+        world.run(seconds(20));
+        let slow = "its answers take 1.5 s, and are waited for 1.0 s: \
+                    set ACK_TIMEOUT_SECONDS above what they take";
+        let shown = hints(&mut world);
+        assert!(shown.iter().any(|hint| hint == slow), "{seed}: {shown:?}");
+        assert_eq!(about_loss(&shown), 0, "{seed}: {shown:?}");
+        for id in [A, B] {
+            world.act(id, "the operator", |engine, now| {
+                let swim = engine.swim_mut().expect("it is native");
+                swim.assign("ACK_TIMEOUT_SECONDS", Setting::Number(2.0), now)
+                    .expect("an option");
+            });
+        }
+        world.run(seconds(10));
+        let suspected = |world: &World| world.status(A, B) != Some(Alive);
+        assert_eq!(world.run_until(seconds(60), suspected), None, "{seed}");
+        let shown = hints(&mut world);
+        assert!(
+            !shown.iter().any(|hint| hint.contains("answers")),
+            "{seed}: {shown:?}"
+        );
     });
 }
 

@@ -1,6 +1,7 @@
 //! Failure detection (§3.1, §4.3): ping, ping through others, verdict; and the clocks of others.
 
 use core::time::Duration;
+use std::collections::VecDeque;
 
 use crate::detector::question::Question;
 use crate::detector::rtt::RoundTrip;
@@ -9,6 +10,7 @@ use crate::dissemination::hearsay::Checks;
 use crate::identity::uri::Uri;
 use crate::table::claim::Incarnation;
 use crate::time::Micros;
+use crate::wire::PingData;
 
 /// The probes in flight: one of the round, and one of a member that is not live.
 #[derive(Debug, Default)]
@@ -19,6 +21,16 @@ pub struct Prober {
     pub(crate) checks: Checks,
     /// How long answers of all members take.
     pub(crate) round_trip: Option<RoundTrip>,
+    /// The direct pings of the last probes that failed: an answer may still come.
+    late: VecDeque<Try>,
+}
+
+/// One of the direct pings of a probe. Each has a `ts` of its own, so that it is known how long its answer
+/// takes.
+#[derive(Clone, Debug)]
+pub(crate) struct Try {
+    pub(crate) question: Question,
+    pub(crate) sent: Micros,
 }
 
 /// The probe of this period.
@@ -36,6 +48,8 @@ pub(crate) struct Probe {
     pub(crate) relays: Vec<Uri>,
     /// How many of the direct pings were refused: the port is closed.
     pub(crate) refusals: u32,
+    /// The direct pings after the first one.
+    pub(crate) retries: Vec<Try>,
     /// The relays that say the same.
     pub(crate) nacks: Vec<Uri>,
     /// The local incarnation, which every ping of this probe tells unless it is known to be known.
@@ -52,10 +66,60 @@ pub const RETRY_PAUSE_MIN: Duration = Duration::from_millis(20);
 /// busy machine the answer takes as long as a timer may be late.
 pub const OWN_ANSWER_MIN: Duration = LATENESS_MAX;
 
+/// How many direct pings without an answer are remembered: those of some periods.
+const LATE_MAX: usize = 64;
+
+impl Probe {
+    /// When the ping was sent that this answers, if it is one of this probe.
+    pub(crate) fn answered(&self, echo: &PingData<'_>) -> Option<Micros> {
+        if self.question.is_answered_by(echo) {
+            return Some(self.began);
+        }
+        for retry in &self.retries {
+            if retry.question.is_answered_by(echo) {
+                return Some(retry.sent);
+            }
+        }
+        None
+    }
+}
+
 impl Prober {
+    /// Ends the probe of this round, to which no answer came in time.
+    pub(crate) fn fail(&mut self) -> Option<Probe> {
+        let mut probe = self.round.take()?;
+        let first = Try {
+            question: probe.question.clone(),
+            sent: probe.began,
+        };
+        for late in [first].into_iter().chain(probe.retries.drain(..)) {
+            if self.late.len() == LATE_MAX {
+                self.late.pop_front();
+            }
+            self.late.push_back(late);
+        }
+        Some(probe)
+    }
+
+    /// When the ping was sent that this answers, if the probe has failed meanwhile.
+    pub(crate) fn answered_late(&mut self, echo: &PingData<'_>) -> Option<Micros> {
+        let index = self
+            .late
+            .iter()
+            .position(|late| late.question.is_answered_by(echo))?;
+        let late = self.late.remove(index)?;
+        Some(late.sent)
+    }
+
+    /// Whether there are no more late pings than there may be; for audits.
+    pub(crate) fn is_bounded(&self) -> bool {
+        self.late.len() <= LATE_MAX
+    }
+
     /// Forgets the probes of the rounds: an answer could not have been received.
     pub fn give_up(&mut self) {
         (self.round, self.unreachable_probe) = (None, None);
+        self.late.clear();
         self.checks.clear();
     }
 
@@ -74,8 +138,11 @@ impl Prober {
 
     /// The questions in flight.
     pub(crate) fn questions(&self) -> impl Iterator<Item = &Question> {
-        let round = self.round.iter().map(|probe| &probe.question);
-        round
+        let first = self.round.iter().map(|probe| &probe.question);
+        let retries = self.round.iter().flat_map(|probe| &probe.retries);
+        let asked_again = retries.chain(&self.late).map(|retry| &retry.question);
+        first
+            .chain(asked_again)
             .chain(&self.unreachable_probe)
             .chain(self.checks.iter())
     }

@@ -8,6 +8,7 @@ use crate::identity::uri::Uri;
 use crate::router::apply::Reaction;
 use crate::security::cookie::Path;
 use crate::table::claim::Status;
+use crate::time::Micros;
 use crate::timers::Timer;
 use crate::wire::PingData;
 
@@ -21,18 +22,22 @@ impl Turn<'_> {
         path: Path,
     ) -> Option<u64> {
         let mut confirmed = None;
-        let round = self
-            .swim
-            .detector
-            .prober
-            .round
-            .take_if(|probe| probe.question.is_answered_by(echo));
+        let prober = &mut self.swim.detector.prober;
+        let is_direct = path == Path::Direct && echo.dst == Some(&**sender);
+        let round = prober.round.take_if(|probe| probe.answered(echo).is_some());
+        let late = prober.answered_late(echo);
         if let Some(probe) = &round {
-            let relayed = path == Path::Indirect || *sender != probe.question.dst;
-            self.end_probe(probe, relayed);
-            if !relayed {
+            self.end_probe(probe, !is_direct);
+            if is_direct {
                 confirmed = probe.digest;
             }
+        }
+        if late.is_some() {
+            self.note_sign_of_life(echo.dst);
+        }
+        let in_time = round.as_ref().and_then(|probe| probe.answered(echo));
+        if is_direct && let Some(sent) = in_time.or(late) {
+            self.note_round_trip(sender, sent);
         }
         let unreachable_probe = self
             .swim
@@ -42,7 +47,11 @@ impl Turn<'_> {
             .take_if(|question| question.is_answered_by(echo));
         let checked = self.swim.detector.prober.checks.hear_answer(echo);
         let decided = self.swim.detector.app_pings.hear_answer(echo);
-        let counts = round.is_some() || unreachable_probe.is_some() || checked || decided > 0;
+        let counts = round.is_some()
+            || late.is_some()
+            || unreachable_probe.is_some()
+            || checked
+            || decided > 0;
         let (Some(dst), true) = (echo.dst, counts) else {
             return confirmed;
         };
@@ -85,11 +94,22 @@ impl Turn<'_> {
         if !relayed && let Some(told) = probe.told {
             self.swim.members.note_told(dst, told);
         }
-        // When it was asked several times, it is unknown which of the pings was answered (Karn's rule).
-        if !probe.overdue {
-            let round_trip = &mut self.swim.detector.prober.round_trip;
-            *round_trip = Some(RoundTrip::after(*round_trip, took));
-            self.swim.members.note_round_trip(dst, took);
+    }
+
+    /// `uri` has answered a ping that was `sent` to it directly. Each ping has another `ts`, so it is known
+    /// which one was answered, also after several.
+    fn note_round_trip(&mut self, uri: &Uri, sent: Micros) {
+        let took = self.now.monotonic.since(sent);
+        let round_trip = &mut self.swim.detector.prober.round_trip;
+        *round_trip = Some(RoundTrip::after(*round_trip, took));
+        self.swim.members.note_round_trip(uri, took);
+    }
+
+    fn note_sign_of_life(&mut self, uri: Option<&str>) {
+        if let Some(uri) = uri
+            && let Some(evidence) = self.swim.members.evidence(uri)
+        {
+            evidence.note_sign_of_life(self.now.monotonic);
         }
     }
 
@@ -103,9 +123,7 @@ impl Turn<'_> {
         if !held.incarnation.is_last() || self.swim.me.is(&uri) {
             return;
         }
-        if let Some(evidence) = self.swim.members.evidence(&uri) {
-            evidence.note_sign_of_life(self.now.monotonic);
-        }
+        self.note_sign_of_life(Some(&*uri));
         if held.status == Status::Alive {
             return;
         }

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::Turn;
 use crate::Swim;
-use crate::detector::probe::{OWN_ANSWER_MIN, Probe, RETRY_PAUSE_MIN};
+use crate::detector::probe::{OWN_ANSWER_MIN, Probe, RETRY_PAUSE_MIN, Try};
 use crate::detector::probe_history::Answer;
 use crate::detector::question::Question;
 use crate::detector::self_check;
@@ -56,6 +56,7 @@ impl Turn<'_> {
                 overdue: false,
                 relays: Vec::new(),
                 refusals: 0,
+                retries: Vec::new(),
                 nacks: Vec::new(),
                 told: self.swim.own_claim().map(|own| own.incarnation),
                 digest: Some(self.swim.members.digest().total()),
@@ -80,16 +81,22 @@ impl Turn<'_> {
 
     /// How long to wait for an answer of `dst` before asking again.
     fn timeout_for(&self, dst: &str) -> Duration {
-        let most = self.swim.config.ack_timeout;
-        if !self.swim.config.mechanisms.adaptive_timeouts {
-            return most;
+        let config = &self.swim.config;
+        if !config.mechanisms.adaptive_timeouts {
+            return config.ack_timeout;
         }
-        let member = self.swim.members.get(dst);
-        let known = member.and_then(|member| member.round_trip);
+        if let Some(member) = self.swim.members.get(dst)
+            && let Some(round_trip) = member.round_trip
+        {
+            // A member whose answers are known to take longer is given the time, as long as half of the
+            // period is left for others to ask.
+            let most = config.ack_timeout.max(config.protocol_period / 2);
+            return round_trip.timeout(most);
+        }
         // Of a member that has not answered yet, what others take is the best guess.
-        match known.or(self.swim.detector.prober.round_trip) {
-            Some(round_trip) => round_trip.timeout(most),
-            None => most,
+        match self.swim.detector.prober.round_trip {
+            Some(round_trip) => round_trip.timeout(config.ack_timeout),
+            None => config.ack_timeout,
         }
     }
 
@@ -133,7 +140,14 @@ impl Turn<'_> {
             }
         }
         if retries {
-            self.ask(&question, &question.dst);
+            let again = self.question(&question.dst);
+            self.ask(&again, &question.dst);
+            if let Some(probe) = &mut self.swim.detector.prober.round {
+                probe.retries.push(Try {
+                    question: again,
+                    sent: self.now.monotonic,
+                });
+            }
         }
         for relay in &fresh {
             self.ask(&question, relay);
@@ -217,7 +231,7 @@ impl Turn<'_> {
             relays,
             began,
             ..
-        }) = self.swim.detector.prober.round.take()
+        }) = self.swim.detector.prober.fail()
         else {
             return;
         };

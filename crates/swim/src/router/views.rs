@@ -168,7 +168,8 @@ impl Swim {
     pub fn diagnose(&self, uri: &str, now: Now) -> Option<Diagnosis> {
         let member = self.members.get(uri)?;
         if !self.me.is(uri) {
-            return Some(Diagnosis::of_member(member, now));
+            let patience = self.config.protocol_period.max(self.config.ack_timeout);
+            return Some(Diagnosis::of_member(member, patience, now));
         }
         let is_isolated = self.detector.isolation.is_isolated();
         let application = self.me.application;
