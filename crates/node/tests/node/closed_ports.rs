@@ -65,7 +65,6 @@ fn a_closed_port_is_first_pinged_by_others_that_find_it_closed_too() {
     sees(&other, &uri("127.0.0.1", 36_024), Status::Alive);
     add(&node, &closed);
     finds_suspect(&node, &closed);
-    let line = format!("Could not reach node: {closed} - suspect (nor could {relay})");
-    let (lines, _) = node.take_lines();
-    assert!(lines.iter().any(|each| each.text == line), "{lines:?}");
+    let relayed = other.view(|swim| swim.stats().relayed).unwrap();
+    assert!(relayed > 0, "the other member was asked");
 }
