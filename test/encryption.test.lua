@@ -217,4 +217,65 @@ fact('the log tells whether there is encryption, and of a strange key', function
     t:is(logged.count(a, 'info', enabled), 2, 'that an empty key is one, too')
 end)
 
+fact('a newcomer with another key is told of on both sides', function(t, cluster)
+    local a, b = cluster:member(), cluster:member()
+    a.membership.set_encryption_key('one key')
+    b.membership.set_encryption_key('another key')
+    logged.begin(a)
+    logged.begin(b)
+    b.membership.add_member(a.uri)
+    local told = ('^Ignoring datagrams from %s: %%d+ in a row cannot be decoded. Has it another encryption key%%?$')
+        :format(b.uri)
+    cluster:wait('a line about the newcomer', function()
+        local lines = logged.lines(a, 'warn')
+        return #lines > 0 and lines[1].text:match(told)
+    end)
+    t:ok(true, 'the instance that is asked names the address of the newcomer')
+    local never = 'Node timed out: %s - dead (it has never been heard: is it running, with the same encryption key '
+        .. 'and label, and does UDP get through?)'
+    t:ok(logged.wait(b, 'info', never:format(a.uri)), 'the newcomer is told what may be wrong')
+    cluster:let_pass(2)
+    t:is(#logged.lines(a, 'warn'), 1, 'for a minute there is no other line')
+end)
+
+for _, cipher in ipairs({'aes-256-cbc', 'xchacha20-poly1305'}) do
+    fact(('an instance that was forgotten when the key was changed knows why (%s)'):format(cipher), function(t, cluster)
+        local members = {}
+        for i = 1, 4 do
+            members[i] = cluster:node()
+            members[i]:call(function(name)
+                require('membership.options').ENCRYPTION_CIPHER = name
+                require('membership').set_encryption_key('the old one')
+            end, cipher)
+            cluster:init(members[i])
+            if i > 1 then
+                members[i].membership.add_member(members[1].uri)
+            end
+        end
+        cluster:acquaint(members)
+        local a, b, c, forgotten = unpack(members)
+        logged.begin(forgotten)
+        for _, step in ipairs({'add_encryption_key', 'use_encryption_key'}) do
+            for _, member in ipairs({a, b, c}) do
+                member.membership[step]('the new one')
+            end
+        end
+        local text = 'Datagrams received, and none can be decoded: withholding suspicions. '
+            .. 'Has the group another encryption key, cipher or label?'
+        t:ok(logged.wait(forgotten, 'warn', text), 'its log says so')
+        for _, line in ipairs(logged.lines(forgotten)) do
+            t:unlike(line.text, 'firewall', 'and blames no firewall')
+        end
+        cluster:wait('a hint', function()
+            local hints = table.concat(a.membership.diagnose(forgotten.uri).hints, '; ')
+            return hints:find('it encrypts with another key than we do, and does not answer: has it our key?', 1, true),
+                hints
+        end)
+        t:ok(true, 'the others have a hint about it')
+        forgotten.membership.add_encryption_key('the new one')
+        forgotten.membership.use_encryption_key('the new one')
+        t:ok(cluster:everyone_sees(forgotten.uri, 'alive', {a, b, c}), 'with the new key it is back')
+    end)
+end
+
 suite.run()

@@ -75,9 +75,16 @@ impl State {
         let sent = self.swim.stats().sent.bytes() - sent_before;
         self.ingress.charge(source, sent);
         self.note_sighting(source);
-        if let Err(reason) = handled {
-            self.handle_dropped(source, reason, now);
-        } else if self.delivery_errors.is_contestable(now.monotonic) {
+        match handled {
+            Ok(()) => self.note_understood(source, now),
+            Err(reason) => self.handle_dropped(source, reason, now),
+        }
+    }
+
+    /// Ends what was said of the sender of a datagram that was not understood, or of its port.
+    fn note_understood(&mut self, source: SocketAddr, now: Now) {
+        self.undecodable.note_understood(source, now.monotonic);
+        if self.delivery_errors.is_contestable(now.monotonic) {
             for uri in self.addresses.members_at(source) {
                 self.delivery_errors.note_received(&uri);
             }
@@ -128,6 +135,15 @@ impl State {
                     self.swim.handle_undecodable(&uri, now);
                 }
             }
+        }
+        if reason.may_be_wrong_key()
+            && let Some(count) = self.undecodable.note(source, now.monotonic)
+        {
+            let line = format!(
+                "Ignoring datagrams from {source}: {count} in a row cannot be decoded. \
+                 Has it another encryption key?"
+            );
+            self.log_queue.push(Level::Warn, line);
         }
         if let Some(explanation) = explanation {
             let line = format!("Ignoring datagrams from {source}: {explanation}");

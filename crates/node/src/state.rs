@@ -17,6 +17,7 @@ use crate::notify::log_queue::{LogQueue, Topic};
 use crate::notify::waker::{Activity, WakeThrottle, Waker};
 use crate::notify::watchdog::{EngineWatch, Watchdog};
 use crate::observe::delivery_errors::{DeliveryError, DeliveryErrors};
+use crate::observe::undecodable::Undecodable;
 use crate::resolve::address_book::{AddressBook, Route};
 use crate::resolve::choice::Failed;
 use crate::resolve::resolver::{Lookup, Resolver};
@@ -53,6 +54,7 @@ pub struct State {
     sleeps_until: Option<Micros>,
     /// Why datagrams were lost lately.
     pub delivery_errors: DeliveryErrors,
+    pub undecodable: Undecodable,
     /// How many datagrams the system refused to send.
     pub send_errors: u64,
     /// The longest time that the lock was held.
@@ -107,6 +109,7 @@ impl State {
             kept_back: Vec::new(),
             sleeps_until: None,
             delivery_errors: DeliveryErrors::default(),
+            undecodable: Undecodable::default(),
             send_errors: 0,
             longest_hold: Duration::ZERO,
             failure: None,

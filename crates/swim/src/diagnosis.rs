@@ -4,12 +4,15 @@
 
 use core::time::Duration;
 
+use crate::detector::isolation::Isolation;
 use crate::detector::probe_history::Answer;
 use crate::detector::rtt::RoundTrip;
 use crate::identity::lifecycle::Application;
 use crate::identity::uri::Uri;
+use crate::log_event::NEVER_HEARD;
+use crate::security::seal::keyring::KeyId;
 use crate::table::claim::Status;
-use crate::table::member::Member;
+use crate::table::member::{Dialect, Member};
 use crate::time::Now;
 
 /// What is known of one member.
@@ -42,6 +45,15 @@ pub struct Probes {
     pub failed: f32,
 }
 
+/// What of the settings of the local node explains a failure.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    /// How long an answer to a probe is waited for.
+    pub patience: Duration,
+    /// The key that is sent with.
+    pub key: Option<KeyId>,
+}
+
 /// Clocks that differ by less, in µs, are worth no words.
 const CLOCK_DELTA_MAX: f64 = 1e6;
 
@@ -55,14 +67,17 @@ const ONE_MISS: f32 = 1.5;
 const PROBES_MIN: f32 = 3.0;
 
 impl Diagnosis {
-    /// That of another member than the local node, which waits for an answer to a probe for `patience`.
-    pub(crate) fn of_member(member: &Member, patience: Duration, now: Now) -> Self {
+    /// That of another member than the local node.
+    pub(crate) fn of_member(member: &Member, settings: Settings, now: Now) -> Self {
         let probes = Probes::of(member);
         let mut diagnosis = Self::new(member, now);
         diagnosis.hints.extend(says_so_itself(member));
         diagnosis.hints.extend(undecodable(member));
-        // What comes too late is not lost.
-        if let Some(hint) = slow(member, patience) {
+        diagnosis.hints.extend(never_heard(member, probes));
+        // What comes too late is not lost, and neither is what is not understood.
+        if let Some(hint) = slow(member, settings.patience) {
+            diagnosis.hints.push(hint);
+        } else if let Some(hint) = other_key(member, probes, settings.key) {
             diagnosis.hints.push(hint);
         } else {
             diagnosis.hints.extend(one_way(member, probes));
@@ -72,17 +87,24 @@ impl Diagnosis {
         diagnosis
     }
 
-    /// That of the local node.
+    /// That of the local node, in a group of so many `others`.
     pub(crate) fn of_self(
         own: &Member,
-        is_isolated: bool,
+        isolation: &Isolation,
+        others: usize,
         application: Application,
         now: Now,
     ) -> Self {
         let mut diagnosis = Self::new(own, now);
         let mut hint = |text: &str| diagnosis.hints.push(text.into());
-        if is_isolated {
+        if isolation.is_undecodable() {
+            hint(
+                "datagrams come, and none can be decoded: has the group another key, cipher or label?",
+            );
+        } else if isolation.is_isolated() {
             hint("no datagrams received: check that the firewall lets UDP in");
+        } else if isolation.is_unanswered(others) {
+            hint("datagrams come, and no member answers: check that the firewall lets UDP out");
         }
         if let Application::Stalled(_) = application {
             hint("our Tarantool thread does not respond");
@@ -134,6 +156,14 @@ fn undecodable(member: &Member) -> Option<String> {
     Some("what it sends cannot be decoded: has it another encryption key?".into())
 }
 
+fn never_heard(member: &Member, probes: Probes) -> Option<String> {
+    let misses = probes.failed * member.evidence.probes();
+    if member.dialect != Dialect::Unknown || misses < 1.0 {
+        return None;
+    }
+    Some(NEVER_HEARD.into())
+}
+
 fn slow(member: &Member, patience: Duration) -> Option<String> {
     let round_trip = member.round_trip?.smoothed();
     if round_trip < patience {
@@ -144,6 +174,15 @@ fn slow(member: &Member, patience: Duration) -> Option<String> {
         round_trip.as_secs_f64(),
         patience.as_secs_f64(),
     ))
+}
+
+fn other_key(member: &Member, probes: Probes, ours: Option<KeyId>) -> Option<String> {
+    let misses = probes.failed * member.evidence.probes();
+    if member.encrypts_with == ours || member.encrypts_with.is_none() || misses <= ONE_MISS {
+        return None;
+    }
+    let words = "it encrypts with another key than we do, and does not answer: has it our key?";
+    Some(words.into())
 }
 
 fn is_one_way(member: &Member, probes: Probes) -> bool {

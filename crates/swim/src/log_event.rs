@@ -31,12 +31,18 @@ pub enum LogEvent {
     },
     /// No datagrams are received.
     Isolated,
+    /// Datagrams are received, and none can be decoded.
+    Undecodable,
+    /// Datagrams are received, and no member answers.
+    Unanswered,
     /// A suspect did not refute in time.
     TimedOut {
         /// The suspect.
         uri: Uri,
         /// Whether the suspect itself has announced the suspicion.
         announced: Option<Announced>,
+        /// Whether anything has ever come from the suspect.
+        was_heard: bool,
     },
     /// A member is alive of which the log said that it is gone.
     Returned {
@@ -96,7 +102,7 @@ impl LogEvent {
     pub const fn level(&self) -> Level {
         match self {
             Self::Ignored { .. } | Self::Doubted { .. } | Self::Unwanted { .. } => Level::Debug,
-            Self::Isolated => Level::Warn,
+            Self::Isolated | Self::Undecodable | Self::Unanswered => Level::Warn,
             Self::Suspected { .. }
             | Self::TimedOut { .. }
             | Self::Returned { .. }
@@ -105,6 +111,9 @@ impl LogEvent {
         }
     }
 }
+
+/// What is said of a member that has never sent anything, as far as is known here.
+pub(crate) const NEVER_HEARD: &str = "it has never been heard: is it running, with the same encryption key and label, and does UDP get through?";
 
 /// How many of the relays are named that were asked in vain.
 const RELAYS_NAMED_MAX: usize = 9;
@@ -138,10 +147,25 @@ impl fmt::Display for LogEvent {
                 "No datagrams received: withholding suspicions. \
                  Check that the firewall lets UDP in"
             ),
-            Self::TimedOut { uri, announced } => {
+            Self::Undecodable => write!(
+                f,
+                "Datagrams received, and none can be decoded: withholding suspicions. \
+                 Has the group another encryption key, cipher or label?"
+            ),
+            Self::Unanswered => write!(
+                f,
+                "Datagrams received, and no member answers: what this instance sends does not arrive. \
+                 Check that the firewall lets UDP out"
+            ),
+            Self::TimedOut {
+                uri,
+                announced,
+                was_heard,
+            } => {
                 write!(f, "Node timed out: {uri} - dead")?;
                 match announced {
                     Some(announced) => write!(f, " (it {announced})"),
+                    None if !was_heard => write!(f, " ({NEVER_HEARD})"),
                     None => Ok(()),
                 }
             }

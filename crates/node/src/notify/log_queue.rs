@@ -84,7 +84,7 @@ impl From<&LogEvent> for Topic {
         match event {
             LogEvent::Suspected { .. } => Self::Suspicion,
             LogEvent::Ignored { .. } | LogEvent::Doubted { .. } => Self::Silence,
-            LogEvent::Isolated => Self::Isolation,
+            LogEvent::Isolated | LogEvent::Undecodable | LogEvent::Unanswered => Self::Isolation,
             LogEvent::TimedOut { .. } => Self::Death,
             LogEvent::Returned { .. } => Self::Return,
             LogEvent::Unwanted { .. } => Self::Removal,

@@ -87,6 +87,7 @@ impl Legacy {
             self.reports.push_back(LogEvent::TimedOut {
                 uri: uri.clone(),
                 announced: None,
+                was_heard: true,
             });
             let claim = self.members[&uri].claim.with(Status::Dead);
             self.generate(&uri, claim, None, now);

@@ -8,11 +8,36 @@ use crate::time::Micros;
 /// that happens once in e times.
 const SILENT_PROBES_MAX: u32 = 2;
 
+/// After how many failed probes in a row it is the local node of which nothing gets out, as long as it
+/// receives datagrams; more if there are more members, since some of them may have died at once.
+const UNANSWERED_PROBES_MIN: u32 = 3;
+
+/// However many members there are, so many failed probes in a row do.
+const UNANSWERED_PROBES_ENOUGH: u32 = 8;
+
 /// What was received lately.
 #[derive(Debug, Default)]
 pub struct Isolation {
     last: Option<Micros>,
+    /// When a datagram came last that could not be decoded, or is of another group.
+    undecodable: Option<Micros>,
+    /// Failed probes in a row, while nothing was received.
     silent_probes: u32,
+    /// Failed probes of others in a row.
+    unanswered_probes: u32,
+}
+
+/// What a failed probe shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// Nothing new of the local node.
+    Nothing,
+    /// No datagrams are received.
+    NothingReceived,
+    /// Datagrams are received, and none can be decoded.
+    NothingDecoded,
+    /// Datagrams are received, and no member answers.
+    NothingAnswered,
 }
 
 impl Isolation {
@@ -22,21 +47,56 @@ impl Isolation {
         self.silent_probes = 0;
     }
 
+    /// A datagram came that could not be decoded, or is of another group.
+    pub fn heard_undecodable(&mut self, now: Micros) {
+        self.undecodable = Some(now);
+    }
+
+    /// Another member has answered a ping.
+    pub fn answered(&mut self) {
+        self.unanswered_probes = 0;
+    }
+
     /// Whether no datagrams are received.
     pub const fn is_isolated(&self) -> bool {
         self.silent_probes >= SILENT_PROBES_MAX
     }
 
-    /// A probe that began at `began` has failed. Returns whether the local node is isolated from now on.
-    pub fn note_failed_probe(&mut self, began: Micros) -> bool {
-        // Something was received since then: so it is the member that does not answer.
+    /// Whether datagrams come that cannot be decoded, and no others do.
+    pub fn is_undecodable(&self) -> bool {
+        self.is_isolated() && self.undecodable > self.last
+    }
+
+    /// Whether `others` members are there, their datagrams come, and none of them answers.
+    pub fn is_unanswered(&self, others: usize) -> bool {
+        let most = u32::try_from(others).unwrap_or(u32::MAX);
+        let enough = most.clamp(UNANSWERED_PROBES_MIN, UNANSWERED_PROBES_ENOUGH);
+        others > 1 && !self.is_isolated() && self.unanswered_probes >= enough
+    }
+
+    /// A probe that began at `began` has failed: of one of `others` members. Says what that shows of the
+    /// local node, once.
+    pub fn note_failed_probe(&mut self, began: Micros, others: usize) -> Finding {
+        let was_unanswered = self.is_unanswered(others);
+        self.unanswered_probes = self.unanswered_probes.saturating_add(1);
+        // Something was received since then: so it is the member that does not answer, or none does.
         if let Some(last) = self.last
             && last >= began
         {
-            return false;
+            return if self.is_unanswered(others) && !was_unanswered {
+                Finding::NothingAnswered
+            } else {
+                Finding::Nothing
+            };
         }
         self.silent_probes += 1;
-        self.silent_probes == SILENT_PROBES_MAX
+        if self.silent_probes != SILENT_PROBES_MAX {
+            Finding::Nothing
+        } else if self.is_undecodable() {
+            Finding::NothingDecoded
+        } else {
+            Finding::NothingReceived
+        }
     }
 }
 
@@ -47,11 +107,18 @@ mod tests {
     #[test]
     fn two_failed_probes_in_silence_make_it_isolated_and_one_datagram_ends_it() {
         let mut isolation = Isolation::default();
-        assert!(!isolation.note_failed_probe(Micros(10)));
+        assert_eq!(isolation.note_failed_probe(Micros(10), 3), Finding::Nothing);
         assert!(!isolation.is_isolated());
-        assert!(isolation.note_failed_probe(Micros(20)));
-        assert!(isolation.is_isolated());
-        assert!(!isolation.note_failed_probe(Micros(30)), "it is told once");
+        assert_eq!(
+            isolation.note_failed_probe(Micros(20), 3),
+            Finding::NothingReceived
+        );
+        assert!(isolation.is_isolated() && !isolation.is_undecodable());
+        assert_eq!(
+            isolation.note_failed_probe(Micros(30), 3),
+            Finding::Nothing,
+            "it is told once"
+        );
         isolation.heard(Micros(40));
         assert!(!isolation.is_isolated());
     }
@@ -59,12 +126,41 @@ mod tests {
     #[test]
     fn a_datagram_since_the_probe_began_means_that_something_is_received() {
         let mut isolation = Isolation::default();
-        for began in [10, 20, 30] {
+        for began in [10, 20] {
             isolation.heard(Micros(began));
-            assert!(!isolation.note_failed_probe(Micros(began)));
+            let finding = isolation.note_failed_probe(Micros(began), 3);
+            assert_eq!(finding, Finding::Nothing);
         }
         assert!(!isolation.is_isolated());
-        assert!(!isolation.note_failed_probe(Micros(31)));
-        assert!(isolation.note_failed_probe(Micros(32)));
+    }
+
+    #[test]
+    fn datagrams_that_cannot_be_decoded_are_another_matter_than_none() {
+        let mut isolation = Isolation::default();
+        isolation.heard(Micros(1));
+        isolation.heard_undecodable(Micros(5));
+        let _first = isolation.note_failed_probe(Micros(10), 3);
+        let second = isolation.note_failed_probe(Micros(20), 3);
+        assert_eq!(second, Finding::NothingDecoded);
+        assert!(isolation.is_undecodable());
+        isolation.heard(Micros(30));
+        assert!(!isolation.is_undecodable());
+    }
+
+    #[test]
+    fn when_datagrams_come_and_no_member_answers_nothing_of_it_gets_out() {
+        let mut isolation = Isolation::default();
+        let fail = |isolation: &mut Isolation, began: u64| {
+            isolation.heard(Micros(began));
+            isolation.note_failed_probe(Micros(began), 4)
+        };
+        for began in 1..=3 {
+            assert_eq!(fail(&mut isolation, began), Finding::Nothing, "{began}");
+        }
+        assert_eq!(fail(&mut isolation, 4), Finding::NothingAnswered);
+        assert_eq!(fail(&mut isolation, 5), Finding::Nothing, "it is told once");
+        assert!(isolation.is_unanswered(4));
+        isolation.answered();
+        assert!(!isolation.is_unanswered(4));
     }
 }

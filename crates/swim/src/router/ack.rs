@@ -35,6 +35,14 @@ impl Turn<'_> {
         if late.is_some() {
             self.note_sign_of_life(echo.dst);
         }
+        // The local node hears itself whatever the network does.
+        let is_own = match echo.dst {
+            Some(dst) => self.swim.me.is(dst),
+            None => false,
+        };
+        if (round.is_some() || late.is_some()) && !is_own {
+            self.swim.detector.isolation.answered();
+        }
         let in_time = round.as_ref().and_then(|probe| probe.answered(echo));
         if is_direct && let Some(sent) = in_time.or(late) {
             self.note_round_trip(sender, sent);

@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use super::Turn;
 use crate::Swim;
+use crate::detector::isolation::Finding;
 use crate::detector::probe::{OWN_ANSWER_MIN, Probe, RETRY_PAUSE_MIN, Try};
 use crate::detector::probe_history::Answer;
 use crate::detector::question::Question;
@@ -286,13 +287,21 @@ impl Turn<'_> {
     ///
     /// With one other member there is none to mislead, and none else to hear.
     fn notice_isolation(&mut self, began: Micros) {
-        if self.swim.members.live().len() < 3 || !self.swim.config.mechanisms.withhold_suspicions {
+        let others = self.swim.members.live().len().saturating_sub(1);
+        if others < 2 || !self.swim.config.mechanisms.withhold_suspicions {
             return;
         }
-        if self.swim.detector.isolation.note_failed_probe(began) {
+        let isolation = &mut self.swim.detector.isolation;
+        let event = match isolation.note_failed_probe(began, others) {
+            Finding::Nothing => return,
+            Finding::NothingReceived => LogEvent::Isolated,
+            Finding::NothingDecoded => LogEvent::Undecodable,
+            Finding::NothingAnswered => LogEvent::Unanswered,
+        };
+        if isolation.is_isolated() {
             self.swim.stats.isolations += 1;
-            self.swim.report(LogEvent::Isolated);
         }
+        self.swim.report(event);
     }
 
     /// Withholds what the local node holds of `uri`, if the local node is isolated.

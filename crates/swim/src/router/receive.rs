@@ -25,7 +25,14 @@ impl Turn<'_> {
         }
         self.notice_pause();
         let taken = self.take(datagram, source);
-        taken.inspect_err(|why| self.swim.stats.dropped[*why as usize] += 1)
+        if let Err(why) = taken {
+            self.swim.stats.dropped[why as usize] += 1;
+            if why.may_be_another_setting() {
+                let isolation = &mut self.swim.detector.isolation;
+                isolation.heard_undecodable(self.now.monotonic);
+            }
+        }
+        taken
     }
 
     fn take(&mut self, datagram: &[u8], source: SocketAddr) -> Result<(), DropReason> {
@@ -80,6 +87,7 @@ impl Turn<'_> {
             reply: reply.as_mut(),
         };
         turn.react(&rx, &message);
+        turn.swim.members.set_encrypts_with(&sender, opened.key);
         // What else was sent because of a PING that waits now leaves less for its answer.
         let left = turn.cause.left();
         self.swim.detector.clock_reading.limit_new(waiting, left);

@@ -6,6 +6,7 @@ use super::Turn;
 use crate::identity::uri::Uri;
 use crate::log_event::LogEvent;
 use crate::table::claim::{Claim, Status};
+use crate::table::member::Dialect;
 use crate::timers::Timer;
 use crate::wire::Event;
 
@@ -49,12 +50,14 @@ impl Turn<'_> {
             let member = self.swim.members.at(place);
             let (uri, claim) = (member.uri.clone(), member.claim);
             let announced = member.self_suspicion();
+            let was_heard = member.dialect != Dialect::Unknown;
             if claim.status == Status::Suspect {
                 self.swim.stats.suspicions_ripened += 1;
                 self.swim.members.set_logged_gone(&uri, true);
                 self.swim.report(LogEvent::TimedOut {
                     uri: uri.clone(),
                     announced,
+                    was_heard,
                 });
                 self.declare_dead(&uri, claim);
             }

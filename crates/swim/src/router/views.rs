@@ -3,11 +3,12 @@
 use crate::config::Config;
 use crate::detector::app_ping::{PingId, PingOutcome};
 use crate::detector::self_check::SelfSuspicion;
-use crate::diagnosis::Diagnosis;
+use crate::diagnosis::{Diagnosis, Settings};
 use crate::identity::lifecycle::Application;
 use crate::identity::uri::Uri;
 use crate::security::acquaintance::Acquaintance;
 use crate::security::authentication::label_size;
+use crate::security::seal::keyring::Key;
 use crate::security::seal::{Opened, Seal};
 use crate::stats::{Gauges, Stats};
 use crate::table::changelog::Position;
@@ -168,12 +169,22 @@ impl Swim {
     pub fn diagnose(&self, uri: &str, now: Now) -> Option<Diagnosis> {
         let member = self.members.get(uri)?;
         if !self.me.is(uri) {
-            let patience = self.config.protocol_period.max(self.config.ack_timeout);
-            return Some(Diagnosis::of_member(member, patience, now));
+            let key = self.security.keys.sending();
+            let settings = Settings {
+                patience: self.config.protocol_period.max(self.config.ack_timeout),
+                key: key.map(Key::id),
+            };
+            return Some(Diagnosis::of_member(member, settings, now));
         }
-        let is_isolated = self.detector.isolation.is_isolated();
-        let application = self.me.application;
-        Some(Diagnosis::of_self(member, is_isolated, application, now))
+        let others = self.members.live().len().saturating_sub(1);
+        let (isolation, application) = (&self.detector.isolation, self.me.application);
+        Some(Diagnosis::of_self(
+            member,
+            isolation,
+            others,
+            application,
+            now,
+        ))
     }
 
     /// Says what is wrong, if anything is: whether all that is kept in two places is the same in both,

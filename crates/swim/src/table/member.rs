@@ -52,6 +52,8 @@ pub struct Member {
     pub is_logged_gone: bool,
     /// With which key it seals what it sends, if it authenticates it or offers to.
     pub seals_with: Option<KeyId>,
+    /// The key that its last datagram was encrypted with, in whichever way.
+    pub encrypts_with: Option<KeyId>,
 }
 
 /// What a member's datagrams show it to be.
@@ -90,6 +92,7 @@ impl Member {
             self_suspicion: None,
             is_logged_gone: false,
             seals_with: None,
+            encrypts_with: None,
         }
     }
 

@@ -112,6 +112,13 @@ impl Members {
         }
     }
 
+    /// Notes with which key `uri` has encrypted its last datagram, in whichever way.
+    pub fn set_encrypts_with(&mut self, uri: &str, key: Option<KeyId>) {
+        if let Some(member) = self.table.get_mut(uri) {
+            member.encrypts_with = key;
+        }
+    }
+
     /// Notes by which kind of sender `uri` is known: the best counts.
     pub fn acquaint(&mut self, uri: &str, acquaintance: Acquaintance) {
         if let Some(member) = self.table.get_mut(uri) {

@@ -18,6 +18,7 @@
 //! |---|---|
 //! | `msgpack` | reading MessagePack without copying it |
 //! | `decode`, `encode` | from bytes to a [`Message`], and back |
+//! | `drop_reason` | why a datagram is not taken in |
 //! | `trailer` | what native members add behind the message |
 //! | `checksum` | what all of them add behind that, unless the datagram is authenticated |
 //! | `vectors` | recorded datagrams of membership 2.x, for tests |
@@ -26,12 +27,14 @@
 
 mod checksum;
 mod decode;
+mod drop_reason;
 mod encode;
 pub mod msgpack;
 mod trailer;
 
 pub use checksum::{CHECKSUM_SIZE, checked, checksummed};
-pub use decode::{Body, DropReason, Event, Message, PingData, decode, decode_first};
+pub use decode::{Body, Event, Message, PingData, decode, decode_first};
+pub use drop_reason::DropReason;
 use encode::TRUE;
 pub use encode::{MessageBuilder, MessageType, ack_data, clock_ping_data, ping_data};
 pub use trailer::{Buckets, Extension, Trailer};

@@ -19,7 +19,7 @@ use std::borrow::Cow;
 use crate::wire::{CHECKSUM_SIZE, DropReason, Message, checked, decode, decode_first};
 use aead::{PacketNumber, Sealed, SealedHeader};
 pub use cbc::BLOCK_SIZE;
-use keyring::Keyring;
+use keyring::{KeyId, Keyring};
 
 /// `ENCRYPTION_CIPHER`: what is sent and taken, once there is a key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -87,6 +87,8 @@ pub struct Opened<'a> {
     pub sealed: Option<Sealed>,
     /// Whether a checksum shows that it is as it was sent.
     pub checked: bool,
+    /// The key that it was encrypted with, if it was.
+    pub key: Option<KeyId>,
 }
 
 impl Opened<'_> {
@@ -101,7 +103,7 @@ impl Opened<'_> {
 }
 
 /// Takes the checksum off a message in an old form, if it has one.
-fn without_checksum(plain: Cow<'_, [u8]>) -> Result<Opened<'_>, DropReason> {
+fn without_checksum(plain: Cow<'_, [u8]>, key: Option<KeyId>) -> Result<Opened<'_>, DropReason> {
     let size = match checked(&plain) {
         Ok(Some(bytes)) => Some(bytes.len()),
         Ok(None) => None,
@@ -120,6 +122,7 @@ fn without_checksum(plain: Cow<'_, [u8]>) -> Result<Opened<'_>, DropReason> {
         plain,
         sealed: None,
         checked: size.is_some(),
+        key,
     })
 }
 
@@ -206,18 +209,18 @@ impl Seal<'_> {
             Err(why) => why,
         };
         let has_the_looks = why != DropReason::NotSealed;
-        let plain = match self.old_form() {
+        let (plain, key) = match self.old_form() {
             None => return Err(why),
             Some(OldForm::Plain) if has_the_looks => return Err(why),
-            Some(OldForm::Plain) => datagram.into(),
+            Some(OldForm::Plain) => (datagram.into(), None),
             // What is encrypted looks like anything, so one in 65,536 begins like what is authenticated.
             Some(OldForm::Cbc) => match self.open_cbc(datagram) {
-                Ok(plain) => plain,
+                Ok((plain, key)) => (plain, Some(key)),
                 Err(_) if has_the_looks => return Err(why),
                 Err(old) => return Err(old),
             },
         };
-        without_checksum(plain)
+        without_checksum(plain, key)
     }
 
     /// A datagram that is authenticated.
@@ -228,6 +231,7 @@ impl Seal<'_> {
                 plain: plain.into(),
                 sealed: Some(sealed),
                 checked: true,
+                key: Some(sealed.key),
             });
         }
         // A member that has gone ahead in a change of form is not to be taken for one with another key.
@@ -238,7 +242,7 @@ impl Seal<'_> {
     }
 
     /// Tries one key after the other. A wrong one yields something every 256th time, but no message.
-    fn open_cbc<'d>(&self, datagram: &'d [u8]) -> Result<Cow<'d, [u8]>, DropReason> {
+    fn open_cbc<'d>(&self, datagram: &'d [u8]) -> Result<(Cow<'d, [u8]>, KeyId), DropReason> {
         for key in self.keys.iter() {
             let Some(plain) = cbc::open(key.block(), self.iv, datagram) else {
                 continue;
@@ -246,7 +250,7 @@ impl Seal<'_> {
             // With one key there is nothing to choose: whether it was right is for the caller to find out,
             // who decodes the message anyway.
             if self.keys.len() == 1 || was_message(&plain) {
-                return Ok(plain.into());
+                return Ok((plain.into(), key.id()));
             }
         }
         Err(DropReason::Undecryptable)
