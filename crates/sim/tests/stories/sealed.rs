@@ -617,3 +617,84 @@ fn a_ping_that_is_overtaken_by_the_response_is_repeated() {
         assert_eq!(world.run_until(round(6), doubt), None, "{seed}");
     }
 }
+
+#[test]
+fn a_change_of_the_form_is_shown_to_the_other_live_members_at_once() {
+    let mut swim = listener();
+    let peers = [1, 2, 3].map(|port| Uri::new("a", port).expect("a URI"));
+    for peer in &peers {
+        acquaint(&mut swim, peer, at(0));
+    }
+    let gone = Uri::new("gone", 1).expect("a URI");
+    swim.generate(&gone, Left, None, None, at(0));
+    drain(&mut swim);
+    swim.set_encryption_key(Some(KEY), at(1));
+    assert_eq!(drain(&mut swim), [], "the form is that of the option");
+    let both = Setting::Text(Cipher::CbcAndAead.name().into());
+    swim.assign("ENCRYPTION_CIPHER", both, at(1))
+        .expect("it is one");
+    let told = |swim: &mut Swim| {
+        let mut told: Vec<Uri> = drain(swim).into_iter().map(|it| it.to).collect();
+        told.sort();
+        told
+    };
+    assert_eq!(told(&mut swim), peers);
+    swim.set_encryption_key(Some(b"another key"), at(1));
+    assert_eq!(told(&mut swim), peers, "it offers another key");
+    swim.set_encryption_key(Some(b"another key"), at(1));
+    assert_eq!(told(&mut swim), [], "it is the same key");
+}
+
+/// The only member that the other one of a pair knows, but for its aliases.
+fn one_of_a_pair(host: &str, seed: u64) -> Swim {
+    let config = Config {
+        encryption_cipher: Cipher::Aead,
+        ..Config::default()
+    };
+    let mut swim = Swim::new(config, seed);
+    swim.set_encryption_key(Some(KEY), at(0));
+    swim.init(Uri::new(host, 1).expect("a URI"), at(0));
+    swim
+}
+
+/// Two members that know each other.
+fn pair() -> (Swim, Swim) {
+    let (mut one, mut other) = (one_of_a_pair("one", 1), one_of_a_pair("other", 2));
+    one.add_member(Uri::new("other", 1).expect("a URI"), at(0));
+    for _ in 0..10 {
+        for sent in drain(&mut one) {
+            let _ = other.handle_datagram(&sent.datagram, SOMEWHERE, at(0));
+        }
+        for sent in drain(&mut other) {
+            let _ = one.handle_datagram(&sent.datagram, ELSEWHERE, at(0));
+        }
+    }
+    (one, other)
+}
+
+#[test]
+fn a_datagram_for_another_name_is_dropped_if_its_sender_is_a_member_that_knows_the_right_one() {
+    let (mut one, mut other) = pair();
+    one.add_member(Uri::new("alias", 1).expect("a URI"), at(1));
+    let misdirected = drain(&mut one).pop().expect("it is told").datagram;
+    let challenges = |swim: &Swim| swim.stats().challenges;
+    let before = challenges(&other);
+    let heard = other.handle_datagram(&misdirected, SOMEWHERE, at(1));
+    assert_eq!(heard, Err(DropReason::Misdirected));
+    assert_eq!(challenges(&other), before);
+
+    // Not so soon that it has just been challenged.
+    let later = at(1_000_000);
+    // It was confirmed, and is no member any more: it has to learn the right name.
+    other.remove_member("one:1");
+    let heard = other.handle_datagram(&misdirected, SOMEWHERE, later);
+    assert_eq!(heard, Ok(()));
+    assert_eq!(challenges(&other), before + 1, "no member");
+
+    // It is a member, and was not confirmed in this life of the recipient.
+    let mut other = one_of_a_pair("other", 3);
+    other.add_member(Uri::new("one", 1).expect("a URI"), at(0));
+    let heard = other.handle_datagram(&misdirected, SOMEWHERE, at(1));
+    assert_eq!(heard, Ok(()));
+    assert_eq!(challenges(&other), 1, "not confirmed");
+}

@@ -648,4 +648,26 @@ mod tests {
             assert!(mine.is_bounded(10), "{number}");
         }
     }
+
+    #[test]
+    fn a_challenge_of_a_peer_is_answered_if_it_is_for_this_session_under_any_name_of_the_peer() {
+        let mut sessions = sessions(1);
+        let challenge_for = |session: &SessionId, name: &Uri| {
+            Some(Challenge {
+                of: mark(session, address(name)),
+                code: 5,
+            })
+        };
+        let (peer, alias) = (uri(1), uri(2));
+        let (own, former) = (sessions.own, [9; SESSION_SIZE]);
+        let answer = |sessions: &Sessions, session: &SessionId, name: &Uri| {
+            sessions.response_to_peer(challenge_for(session, name), &peer)
+        };
+        assert_eq!(answer(&sessions, &own, &peer), Some(5), "its own name");
+        assert_eq!(answer(&sessions, &own, &alias), None, "not spoken to");
+        sessions.note_recipient(&alias, at(0));
+        assert_eq!(answer(&sessions, &own, &alias), Some(5), "spoken to");
+        assert_eq!(answer(&sessions, &former, &peer), None, "a former life");
+        assert_eq!(sessions.response_to_peer(None, &peer), None);
+    }
 }
