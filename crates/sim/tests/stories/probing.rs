@@ -1,6 +1,7 @@
 //! What one member makes of its probes: ports that are closed, pings that it forwards, datagrams that do not come.
 
 use swim::config::Config;
+use swim::log_event::LogEvent;
 use swim::stats::Stats;
 use swim::time::{Micros, Now};
 use swim::wire::{Extension, Trailer, checksummed, ping_data};
@@ -406,4 +407,96 @@ fn a_legacy_member_is_not_told_about_itself_by_a_table() {
     }
     told.sort();
     assert_eq!(told, ["localhost:1", "localhost:3", "localhost:4"]);
+}
+
+/// Runs `swim` until it pings `target`. Returns the ping, and when it is sent.
+fn await_ping(swim: &mut Swim, target: &Uri) -> (Transmit, Micros) {
+    loop {
+        let now = swim.next_deadline().expect("there are periods");
+        swim.handle_timeout(now_at(now));
+        for sent in drain(swim) {
+            let message = decode(&sent.datagram).expect("its own");
+            if matches!(message.body, Body::Ping(_)) && sent.to == *target {
+                return (sent, now);
+            }
+            if sent.to == peer(1) {
+                swim.handle_datagram(&sent.datagram, ELSEWHERE, now_at(now))
+                    .expect("its own");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_answer_to_a_probe_shows_the_clock_of_the_member_be_it_live_or_dead() {
+    for status in [Alive, Dead] {
+        let mut swim = relay(1);
+        let target = peer(2);
+        swim.generate(&target, status, None, None, at(0));
+        drain(&mut swim);
+        let (ping, asked) = await_ping(&mut swim, &target);
+        let Body::Ping(question) = decode(&ping.datagram).expect("its own").body else {
+            panic!("not a PING");
+        };
+        let answered = asked + Duration::from_millis(100);
+        // Its clock is 5 s ahead. It has read it when half of the time was over.
+        let middle = now_at(asked + Duration::from_millis(50)).wall;
+        let data = ack_data(question.raw, middle + seconds(5));
+        let ack = MessageBuilder::with_data(MessageType::Ack, &target, &data, 1472);
+        swim.handle_datagram(&ack.finish().expect("it fits"), SOMEWHERE, now_at(answered))
+            .expect("well formed");
+        let member = swim.member(&target).expect("known");
+        assert_eq!(member.clock_delta, Some(5_000_000.0), "{status}");
+    }
+}
+
+#[test]
+fn a_member_that_takes_another_uri_gives_the_member_that_it_probes_its_time() {
+    let mut swim = relay(1);
+    let (_ping, asked) = await_ping(&mut swim, &peer(2));
+    swim.init(peer(9), now_at(asked));
+    while let Some(now) = swim.next_deadline()
+        && now < asked + PERIOD
+    {
+        swim.handle_timeout(now_at(now));
+        drain(&mut swim);
+    }
+    assert_eq!(swim.stats().probes_failed, 0);
+}
+
+#[test]
+fn a_member_that_knows_one_other_does_not_take_itself_to_be_isolated() {
+    let mut swim = relay(1);
+    for _ in 0..3 {
+        await_failure(&mut swim, None);
+        assert_eq!(swim.stats().isolations, 0);
+    }
+}
+
+/// Runs `swim` until it suspects `target`. Returns whether the log says so.
+fn suspicion_is_logged(swim: &mut Swim, target: &Uri) -> bool {
+    let mut logged = false;
+    while swim.member(target).expect("known").claim.status == Alive {
+        let now = now_at(swim.next_deadline().expect("there are periods"));
+        swim.handle_timeout(now);
+        while let Some(event) = swim.poll_report() {
+            logged |= matches!(&event, LogEvent::Suspected { uri, .. } if uri == target);
+        }
+        while let Some(sent) = swim.poll_transmit() {
+            if sent.to == peer(1) {
+                swim.handle_datagram(&sent.datagram, ELSEWHERE, now)
+                    .expect("its own");
+            }
+        }
+    }
+    logged
+}
+
+#[test]
+fn the_log_does_not_mention_a_suspicion_of_a_member_that_may_be_about_to_start() {
+    let mut swim = relay(1);
+    swim.add_member(peer(3), at(0));
+    assert!(!suspicion_is_logged(&mut swim, &peer(3)), "just added");
+    let mut swim = relay(1);
+    assert!(suspicion_is_logged(&mut swim, &peer(2)), "it was there");
 }
