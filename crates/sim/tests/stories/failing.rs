@@ -62,6 +62,7 @@ fn a_false_suspicion_is_refuted_before_the_member_is_dead() {
         assert_eq!(world.run_until(2 * SUSPICION, dead), None);
         assert!(world.all_see(B, Alive));
         assert!(incarnation(&world, A, B) > before);
+        assert!(swim(&world, A).stats().suspicions_refuted > 0);
     });
 }
 

@@ -12,6 +12,7 @@ mod reaping;
 mod rhythm;
 
 mod sealed;
+mod telling;
 mod tuning;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
