@@ -187,4 +187,20 @@ mod tests {
         let took = core::iter::repeat_n(90, 1000).chain(core::iter::repeat_n(1, KEPT));
         assert_eq!(after(took).1, Some(Duration::from_millis(1)));
     }
+
+    #[test]
+    fn traffic_is_counted_by_type_in_datagrams_and_bytes() {
+        let mut traffic = Traffic::default();
+        for (kind, bytes) in [
+            (MessageType::Ping, 7),
+            (MessageType::Ping, 5),
+            (MessageType::Ack, 3),
+        ] {
+            traffic.count(kind, bytes);
+        }
+        let [ping, ack, leave] =
+            [MessageType::Ping, MessageType::Ack, MessageType::Leave].map(|kind| traffic.of(kind));
+        assert_eq!((ping, ack, leave), ((2, 12), (1, 3), (0, 0)));
+        assert_eq!(traffic.bytes(), 15);
+    }
 }

@@ -139,3 +139,42 @@ impl AppPings {
         decided
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{Body, MessageBuilder, MessageType, decode, ping_data};
+
+    fn uri(port: u16) -> Uri {
+        Uri::new("a", port).expect("a URI")
+    }
+
+    fn question(port: u16, ts: u64) -> Question {
+        Question { dst: uri(port), ts }
+    }
+
+    /// Has the member at `port` answer the question that was asked at `ts`.
+    fn answer(pings: &mut AppPings, port: u16, ts: u64) -> u64 {
+        let data = ping_data(ts, &uri(9), &uri(port), None);
+        let ack = MessageBuilder::with_data(MessageType::Ack, &uri(port), &data, 1472);
+        let ack = ack.finish().expect("it fits");
+        let Body::Ack(echo) = decode(&ack).expect("well formed").body else {
+            panic!("not an ACK");
+        };
+        pings.hear_answer(&echo)
+    }
+
+    #[test]
+    fn what_cannot_be_sent_decides_the_pings_of_that_member_that_were_not_answered() {
+        let mut pings = AppPings::new(&HashKey::derive(&[1; 32]));
+        let [answered, unsent, other] =
+            [(1, 1), (1, 2), (2, 3)].map(|(port, ts)| pings.remember(question(port, ts)));
+        assert_eq!(answer(&mut pings, 1, 1), 1);
+        assert_eq!(pings.give_up(&uri(1)), 1);
+        assert_eq!(pings.outcome(answered), Some(PingOutcome::Answered));
+        assert_eq!(pings.outcome(unsent), Some(PingOutcome::Unsent));
+        assert_eq!(pings.outcome(other), Some(PingOutcome::Waiting));
+        assert_eq!(pings.decided(), 2);
+        assert!(!pings.waits_for(&uri(1)) && pings.waits_for(&uri(2)));
+    }
+}

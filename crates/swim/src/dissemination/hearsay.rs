@@ -182,4 +182,18 @@ mod tests {
             "it does not live"
         );
     }
+
+    #[test]
+    fn beyond_so_many_checks_the_oldest_is_forgotten_and_no_other() {
+        let uri = |port: u16| Uri::new("a", port).expect("a URI");
+        let mut checks = Checks::default();
+        for port in (1..).take(CHECKS_MAX + 1) {
+            checks.push(Question {
+                dst: uri(port),
+                ts: 1,
+            });
+        }
+        assert_eq!(checks.iter().count(), CHECKS_MAX);
+        assert!(!checks.asks(&uri(1)) && checks.asks(&uri(2)));
+    }
 }

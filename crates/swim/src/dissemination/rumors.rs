@@ -248,4 +248,16 @@ mod tests {
         rumors.stop("a:1");
         assert!(rumors.is_empty() && rumors.is_consistent());
     }
+
+    #[test]
+    fn what_is_told_beside_the_rumors_counts_as_sent() {
+        let mut rumors = Rumors::new(&HashKey::derive(&[1; 32]));
+        rumors.start(&uri(1), CLAIM, None);
+        rumors.count("a:1", 2);
+        assert_eq!(rumors.sent("a:1"), Some(1));
+        rumors.count("a:1", 2);
+        assert_eq!(rumors.sent("a:1"), None, "it was sent twice");
+        rumors.count("a:1", 2);
+        assert_eq!(rumors.tally(), (2, 1));
+    }
 }

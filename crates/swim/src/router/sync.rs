@@ -377,3 +377,85 @@ impl Turn<'_> {
         drafts
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::Swim;
+    use crate::config::Config;
+    use crate::table::claim::Incarnation;
+    use crate::time::{Micros, Now};
+    use crate::wire::{Body, decode};
+
+    const NOW: Now = Now {
+        monotonic: Micros(1_000_000_000),
+        wall: Micros(1_795_372_926_000_000),
+    };
+
+    fn uri(host: &str) -> Uri {
+        Uri::new(host, 1).expect("a URI")
+    }
+
+    /// `asker` compares its table with that of the local node, then a member shows another digest. Returns
+    /// whether the member is asked where the tables differ.
+    fn asks_a_member_after(asker: &str) -> bool {
+        let mut swim = Swim::new(Config::default(), 1);
+        swim.init(uri("own"), NOW);
+        swim.add_member(uri("member"), NOW);
+        let mut turn = Turn::new(&mut swim, NOW);
+        turn.show_differing(&uri(asker), &[1; 8]);
+        turn.swim.output.datagrams.clear();
+        turn.compare_digest(&uri("member"), Some(1));
+        !turn.swim.output.datagrams.is_empty()
+    }
+
+    #[test]
+    fn a_stranger_that_compares_tables_keeps_no_member_from_being_compared_with() {
+        assert!(asks_a_member_after("stranger"));
+        assert!(!asks_a_member_after("member"), "its records come next");
+    }
+
+    #[test]
+    fn of_a_large_table_only_a_few_datagrams_are_made_up_at_once() {
+        let shown = |members: usize| {
+            let mut swim = swim_among(members);
+            Turn::new(&mut swim, NOW).show_differing(&uri("member"), &[1; BUCKETS_MAX]);
+            swim.output.datagrams.len()
+        };
+        let few = REPAIR_DATAGRAMS_OF_LARGE_TABLE_MAX;
+        assert_eq!(shown(LARGE_TABLE), few);
+        assert!(shown(LARGE_TABLE - 1) > few, "it is not large");
+    }
+
+    #[test]
+    fn all_of_a_large_table_is_shown_though_only_a_part_at_a_time() {
+        let mut swim = swim_among(LARGE_TABLE);
+        let mut seen = BTreeSet::new();
+        for _ in 0..50 {
+            Turn::new(&mut swim, NOW).show_differing(&uri("member"), &[1; BUCKETS_MAX]);
+            for sent in swim.output.datagrams.drain(..) {
+                let message = decode(&sent.datagram).expect("its own");
+                if let Body::SyncAck(records) = message.body {
+                    seen.extend(records.iter().map(|record| record.uri.to_uri()));
+                }
+            }
+        }
+        assert_eq!(seen.len(), LARGE_TABLE);
+    }
+
+    /// One of `count` members, "member" among them, that has nothing to send.
+    fn swim_among(count: usize) -> Swim {
+        let mut swim = Swim::new(Config::default(), 1);
+        swim.init(uri("own"), NOW);
+        swim.add_member(uri("member"), NOW);
+        for port in (1..).take(count - 2) {
+            let other = Uri::new("other", port).expect("a URI");
+            let claim = Claim::alive(Incarnation::FIRST);
+            Turn::new(&mut swim, NOW).apply(&Event::local(&other, claim));
+        }
+        swim.output.datagrams.clear();
+        swim
+    }
+}

@@ -295,4 +295,16 @@ mod tests {
             }
         );
     }
+
+    #[test]
+    fn a_reader_that_has_read_up_to_where_all_members_went_starts_over_no_more() {
+        let mut history = Changelog::default();
+        history.touch(1);
+        let before = history.version();
+        history.clear();
+        let after = history.version();
+        assert!(history.news_since(before, 9).reset && history.since(at(before), 9).reset);
+        assert!(!history.news_since(after, 9).reset && !history.since(at(after), 9).reset);
+        assert!(history.news_since(after + 1, 9).reset, "of another life");
+    }
 }

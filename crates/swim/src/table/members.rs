@@ -526,4 +526,17 @@ mod tests {
         assert_eq!(members.news(), news);
         assert_eq!(members.get("a:1").unwrap().since, Micros(7));
     }
+
+    #[test]
+    fn what_a_member_knew_is_not_taken_for_known_once_it_counts_anew() {
+        let mut members = Members::new(&HashKey::derive(&[1; 32]));
+        let knows = |members: &Members| members.get("a:1").unwrap().knows_my;
+        let told = Incarnation::from_wire(5);
+        let _news = apply(&mut members, event(1, Status::Alive, None));
+        members.note_told("a:1", told.unwrap());
+        let _news = apply(&mut members, event(1, Status::Suspect, None));
+        assert_eq!(knows(&members), told, "it need not have been restarted");
+        let _news = apply(&mut members, event(2, Status::Alive, None));
+        assert_eq!(knows(&members), None, "perhaps it was restarted");
+    }
 }

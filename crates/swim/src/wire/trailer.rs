@@ -346,4 +346,16 @@ mod tests {
             assert_eq!(decoded(&trailer.encode()).unwrap().note, None, "{count}");
         }
     }
+
+    #[test]
+    fn each_reason_of_a_self_suspicion_is_told_and_none_is_invented() {
+        for why in [SelfSuspicion::Stalled, SelfSuspicion::Unreachable] {
+            let trailer = Trailer {
+                self_suspicion: Some(why),
+                ..Trailer::default()
+            };
+            assert_eq!(decoded(&trailer.encode()), Some(trailer));
+        }
+        assert_eq!(self_suspicion(b"\x03"), None);
+    }
 }

@@ -83,3 +83,20 @@ pub fn is_table(value: &[u8]) -> bool {
 }
 
 const _: () = assert!(NESTING_MAX < 100, "each level takes a stack frame");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_encodings_of_one_payload_mean_the_same() {
+        let payload = Payload::new(b"\x91\x01").expect("a payload");
+        let (longer, other) = (b"\x91\xcc\x01", b"\x91\x02");
+        assert!(payload.means(payload.bytes()) && payload.means(longer) && !payload.means(other));
+        assert_eq!(payload.differs(payload.bytes()), None);
+        assert_eq!(payload.differs(longer), None);
+        let meant = Payload::new(other).expect("a payload").semantic_hash();
+        assert_eq!(payload.differs(other), Some(meant));
+        assert!(!payload.means(b""), "no MessagePack means nothing");
+    }
+}
