@@ -27,6 +27,8 @@ pub struct Observer {
     /// Members that were declared dead although they were up, and at which incarnation. Declarations of
     /// faulty members do not count.
     pub false_deaths: IndexSet<(Uri, Incarnation)>,
+    /// How many members came in with each newcomer that brought some, as the logs tell.
+    pub merges: Vec<usize>,
     /// Members that an experiment disturbs.
     faulty: IndexSet<Uri>,
 }
@@ -108,6 +110,7 @@ impl Observer {
         let (uri, list) = match report {
             LogEvent::Suspected { uri, .. } => (uri, &mut self.false_suspicions),
             LogEvent::TimedOut { uri, .. } if !by_faulty => (uri, &mut self.false_deaths),
+            LogEvent::Merged { newcomer } => return self.merges.push(newcomer.brought),
             _ => return,
         };
         if self.faulty.contains(uri) {

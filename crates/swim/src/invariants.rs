@@ -60,6 +60,7 @@ pub(crate) fn audit(swim: &Swim) -> Result<(), &'static str> {
         (
             swim.detector.app_pings.is_bounded()
                 && swim.detector.prober.is_bounded()
+                && swim.anti_entropy.merges.is_bounded()
                 && swim.detector.indirect_pings.is_bounded()
                 && swim.security.amplification.is_bounded()
                 && swim.detector.clock_reading.is_bounded(),

@@ -4,6 +4,7 @@ use core::fmt;
 use core::time::Duration;
 
 use crate::detector::self_check::Announced;
+use crate::dissemination::merges::Newcomer;
 use crate::identity::uri::Uri;
 use crate::table::claim::Status;
 
@@ -28,6 +29,11 @@ pub enum LogEvent {
         uri: Uri,
         /// What this node is itself.
         myself: Status,
+    },
+    /// A newcomer has brought other members along.
+    Merged {
+        /// The newcomer.
+        newcomer: Newcomer,
     },
     /// No datagrams are received.
     Isolated,
@@ -102,7 +108,9 @@ impl LogEvent {
     pub const fn level(&self) -> Level {
         match self {
             Self::Ignored { .. } | Self::Doubted { .. } | Self::Unwanted { .. } => Level::Debug,
-            Self::Isolated | Self::Undecodable | Self::Unanswered => Level::Warn,
+            Self::Isolated | Self::Undecodable | Self::Unanswered | Self::Merged { .. } => {
+                Level::Warn
+            }
             Self::Suspected { .. }
             | Self::TimedOut { .. }
             | Self::Returned { .. }
@@ -142,6 +150,12 @@ impl fmt::Display for LogEvent {
                     myself.number()
                 )
             }
+            Self::Merged { newcomer } => write!(
+                f,
+                "{} other members came in with {} (at {}), which was not in this group: \
+                 two groups are one now. If that was not meant, give each a GROUP_LABEL",
+                newcomer.brought, newcomer.uri, newcomer.source
+            ),
             Self::Isolated => write!(
                 f,
                 "No datagrams received: withholding suspicions. \

@@ -34,6 +34,8 @@ pub enum Topic {
     Death,
     /// A member is back.
     Return,
+    /// Two groups have become one.
+    Merge,
     /// A member is not allowed.
     Removal,
     /// Datagrams of a member cannot be decrypted.
@@ -51,12 +53,13 @@ pub enum Topic {
 }
 
 impl Topic {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Isolation,
         Self::Suspicion,
         Self::Silence,
         Self::Death,
         Self::Return,
+        Self::Merge,
         Self::Removal,
         Self::Undecryptable,
         Self::UnknownSender,
@@ -88,6 +91,7 @@ impl From<&LogEvent> for Topic {
             LogEvent::TimedOut { .. } => Self::Death,
             LogEvent::Returned { .. } => Self::Return,
             LogEvent::Unwanted { .. } => Self::Removal,
+            LogEvent::Merged { .. } => Self::Merge,
             LogEvent::Undecryptable { .. } => Self::Undecryptable,
             LogEvent::Refuted { .. } => Self::Refutation,
         }

@@ -111,3 +111,38 @@ fn a_full_table_refuses_strangers_and_keeps_working_for_its_members() {
         assert!(world.all_see(C, Dead));
     });
 }
+
+#[test]
+fn two_groups_that_become_one_are_told_of_and_a_group_that_starts_is_not() {
+    story(|seed| {
+        let mut world = World::new(seed);
+        world.populate(8);
+        let (one, other) = ([A, B, C, D], [E, Id(5), Id(6), Id(7)]);
+        for group in [one, other] {
+            for id in &group[1..] {
+                world.introduce(*id, group[0]);
+            }
+        }
+        world.run(seconds(60));
+        assert_eq!(world.observer.merges, [0; 0], "{seed}: at the start");
+        world.introduce(B, Id(6));
+        world.run(seconds(10));
+        assert!(world.ids().all(|id| world.all_see(id, Alive)), "{seed}");
+        let merges = world.observer.merges.clone();
+        assert!(!merges.is_empty(), "{seed}: it is told");
+        assert!(
+            merges.iter().all(|brought| *brought == 3),
+            "{seed}: {merges:?}"
+        );
+
+        world.populate(1);
+        world.introduce(Id(8), A);
+        world.run(seconds(10));
+        let told = merges.len();
+        assert_eq!(
+            world.observer.merges.len(),
+            told,
+            "{seed}: one that joins alone"
+        );
+    });
+}

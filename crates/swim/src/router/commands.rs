@@ -50,6 +50,7 @@ impl Swim {
         if let Some(place) = self.members.place_of(&uri) {
             self.members.changelog.measure(place);
         }
+        self.anti_entropy.merges.begin(now.monotonic);
         if !self.timers.is_set(Timer::Period) {
             self.timers.set(Timer::Period, now.monotonic);
             self.timers.set(Timer::AntiEntropy, now.monotonic);

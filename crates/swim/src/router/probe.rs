@@ -27,6 +27,9 @@ impl Turn<'_> {
         self.swim.detector.indirect_pings.age();
         let recorded = self.swim.security.sessions.take_unanswered(self.now);
         self.swim.stats.dropped[DropReason::Unconfirmed as usize] += recorded;
+        while let Some(newcomer) = self.swim.anti_entropy.merges.poll(self.now.monotonic) {
+            self.swim.report(LogEvent::Merged { newcomer });
+        }
         self.swim.detector.prober.checks.clear();
         let length = self
             .swim

@@ -99,8 +99,15 @@ impl Turn<'_> {
         let Rx { sender, sealed, .. } = *rx;
         let mut reaction = Reaction::default();
         self.restore(sender);
-        let strange = self.swim.members.get(sender).is_none();
+        let before = self.swim.members.claim(sender);
+        let strange = before.is_none();
+        let lived = match before {
+            Some(claim) => claim.status.is_live(),
+            None => false,
+        };
+        let known = self.swim.members.live().len();
         let confirmed = self.act(rx, message, &mut reaction);
+        self.note_merge(rx, lived, known);
         if !self.cause.is_limited() {
             self.note_introductions(sender, message);
         }
@@ -121,6 +128,21 @@ impl Turn<'_> {
             }
         }
         self.end_reply();
+    }
+
+    /// Notes how many members came in by the datagram at hand, in addition to so many that were `known`, if
+    /// its sender is new or back.
+    fn note_merge(&mut self, rx: &Rx<'_>, lived: bool, known: usize) {
+        let merges = &mut self.swim.anti_entropy.merges;
+        // One that was alone until now joins a group, and is not joined by one.
+        if !lived && known > 1 {
+            merges.note_newcomer(rx.sender, rx.source, self.now.monotonic);
+        }
+        let own = usize::from(!lived);
+        let gained = self.swim.members.live().len().saturating_sub(known + own);
+        if gained > 0 {
+            merges.note_brought(rx.sender, gained);
+        }
     }
 
     /// Hears the events and does what the message asks for. Returns the digest that an ACK without one
