@@ -372,3 +372,76 @@ fn heads_of_directories_name_each_file() {
     }
     assert_none(&wrong);
 }
+
+/// The sources of what operators read, and the document whose tables explain it.
+const SHOWN: [(&str, &str); 8] = [
+    ("crates/swim/src/log_event.rs", "doc/operations.md"),
+    ("crates/node/src/notify/watchdog.rs", "doc/operations.md"),
+    ("crates/node/src/receive.rs", "doc/operations.md"),
+    ("crates/node/src/net/binding.rs", "doc/operations.md"),
+    ("crates/swim/src/diagnosis.rs", "README.md"),
+    ("crates/swim/src/detector/self_check.rs", "README.md"),
+    ("crates/node/src/observe/delivery_errors.rs", "README.md"),
+    ("crates/swim/src/wire/drop_reason.rs", "README.md"),
+];
+
+/// Texts that are shown at level debug, or to the caller of `init`.
+const UNEXPLAINED: [&str; 5] = [
+    "Could not reach node: {uri} (ignored)",
+    "Could not reach node: {uri} ({} myself)",
+    "Ignoring member {uri} with status {status}",
+    "cannot make a waker",
+    "cannot start a thread",
+];
+
+/// The texts in a source that are sentences or parts of one: literals with a space, but those of tests.
+fn sentences(source: &str) -> Vec<String> {
+    let code = source.split("#[cfg(test)]").next().unwrap_or_default();
+    let mut text = String::new();
+    for line in code.lines() {
+        if !line.trim_start().starts_with("//") {
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
+    // A literal that goes on in the next line.
+    while let Some(at) = text.find("\\\n") {
+        let rest = text[at + 2..].trim_start().to_owned();
+        text.truncate(at);
+        text.push_str(&rest);
+    }
+    let literals = text.split('"').skip(1).step_by(2);
+    literals
+        .filter(|literal| literal.trim().contains(' '))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The longest part of a text that is the same each time it is shown.
+fn constant_part(text: &str) -> &str {
+    let mut longest = "";
+    for part in text.split(['{', '}']).step_by(2) {
+        // Documents leave out what follows after a colon, with an ellipsis.
+        let part = part.split(": ").next().unwrap_or(part).trim();
+        if part.len() > longest.len() {
+            longest = part;
+        }
+    }
+    longest
+}
+
+#[test]
+fn every_line_of_the_log_and_every_hint_is_explained() {
+    let mut wrong = Vec::new();
+    for (source, document) in SHOWN {
+        let (code, text) = (project::read(source), project::read(document));
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        for sentence in sentences(&code) {
+            let part = constant_part(&sentence);
+            if !UNEXPLAINED.contains(&&*sentence) && !text.contains(part) {
+                wrong.push(format!("{source}: \"{sentence}\" is not in {document}"));
+            }
+        }
+    }
+    assert_none(&wrong);
+}
