@@ -233,24 +233,24 @@ impl Node {
             .manage(|state| state.lua_wakers.retain(|known| !Arc::ptr_eq(known, waker)));
     }
 
-    /// Takes a turn of the fiber that waits for `waker`: notes that Lua runs, and what its clock,
+    /// To be called by the fiber that waits for `waker`: notes that Lua runs, and what its clock,
     /// `fiber.time64()`, shows. Returns what the fiber has to do. Takes the lock once.
     ///
     /// To be called on the thread that Lua runs on. After the first call, the node expects one whenever it
     /// has woken the fiber: see `TX_STALL_TIMEOUT_SECONDS`, [`Config::tx_stall_timeout`].
-    pub fn heartbeat(&self, waker: &Waker, lua_time: Option<LuaTime>) -> Turn {
+    pub fn heartbeat(&self, waker: &Waker, lua_time: Option<LuaTime>) -> HeartbeatReply {
         // Before looking for news, so that later news wakes the fiber again.
         waker.clear();
-        let turn = self.shared.run(|state, now| {
+        let reply = self.shared.run(|state, now| {
             state.heartbeat(lua_time, now);
             state.collect_log_lines(now.monotonic);
             let is_initialized = state.swim.myself().is_some();
-            Turn::new(state.log_queue.take(), is_initialized)
+            HeartbeatReply::new(state.log_queue.take(), is_initialized)
         });
-        match turn {
-            Ok(turn) => turn,
+        match reply {
+            Ok(reply) => reply,
             // The error is among the lines.
-            Err(_failure) => Turn::new(self.take_lines(), false),
+            Err(_failure) => HeartbeatReply::new(self.take_lines(), false),
         }
     }
 
@@ -271,18 +271,18 @@ impl Node {
     }
 }
 
-/// What the fiber `membership.main` has to do in one turn.
+/// What the fiber `membership.main` has to do after a heartbeat.
 #[derive(Debug)]
-pub struct Turn {
+pub struct HeartbeatReply {
     /// The lines to log, oldest first.
     pub lines: Vec<Line>,
-    /// How many lines were left out since the last turn, because there was no room.
+    /// How many lines were left out since the last heartbeat, because there was no room.
     pub left_out: u64,
     /// Whether the node takes part in a group. If not, the fiber ends.
     pub is_initialized: bool,
 }
 
-impl Turn {
+impl HeartbeatReply {
     fn new((lines, left_out): (Vec<Line>, u64), is_initialized: bool) -> Self {
         Self {
             lines,
