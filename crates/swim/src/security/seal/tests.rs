@@ -203,3 +203,15 @@ fn an_old_peer_whose_message_ends_like_one_with_a_checksum_is_understood() {
     changed[14] = 9; // no status
     assert_eq!(why(&seal, &changed), DropReason::Corrupt);
 }
+
+#[test]
+fn the_mark_of_another_group_on_a_datagram_does_not_make_it_one_of_that_group() {
+    let ring = keys(&[b"a key"]);
+    let [one, other] = [&b"one"[..], b"other"].map(|label| seal(&ring, Cipher::Aead, label));
+    let slip = SealedHeader::default();
+    let mut datagram = one.seal(STAMP, &slip, MESSAGE.to_vec());
+    assert_eq!(why(&other, &datagram), DropReason::OtherGroup);
+    // Magic, version, the key's name, the group's.
+    datagram[6..10].copy_from_slice(&other.seal(STAMP, &slip, MESSAGE.to_vec())[6..10]);
+    assert!(other.open(&datagram).is_err(), "its label is authenticated");
+}
