@@ -174,3 +174,31 @@ fn a_member_that_takes_another_name_is_dead_under_the_old_one() {
         );
     });
 }
+
+#[test]
+fn to_add_a_member_again_changes_nothing_unless_it_has_left() {
+    let uri = Uri::new("a", 1).expect("a URI");
+    for (held, then) in [
+        (Alive, (Alive, 3)),
+        (Suspect, (Suspect, 3)),
+        (Dead, (Dead, 3)),
+        (Left, (Alive, 4)),
+    ] {
+        let mut swim = listener();
+        swim.generate(&uri, held, Incarnation::from_wire(3), None, at(0));
+        swim.add_member(uri.clone(), at(0));
+        let claim = swim.member(&uri).expect("known").claim;
+        assert_eq!((claim.status, claim.incarnation.get()), then, "{held}");
+    }
+}
+
+#[test]
+fn a_member_that_is_removed_is_not_shown_any_more_but_the_local_one_stays() {
+    let (mut swim, other) = (listener(), Uri::new("a", 1).expect("a URI"));
+    let myself = swim.myself().expect("it takes part").clone();
+    swim.add_member(other.clone(), at(0));
+    swim.remove_member(&other);
+    swim.remove_member(&myself);
+    assert!(swim.member(&other).is_none());
+    assert!(swim.member(&myself).is_some());
+}
