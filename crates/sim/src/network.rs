@@ -1,7 +1,7 @@
 //! What happens to datagrams between two machines.
 
 use core::time::Duration;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
@@ -58,6 +58,8 @@ pub struct Network {
     pub weather: Weather,
     /// The links that lose everything: from, to.
     cuts: BTreeSet<(Id, Id)>,
+    /// The largest datagram that each link carries, in bytes, if there is one: from, to.
+    largest: BTreeMap<(Id, Id), usize>,
     /// The side of the partition that each machine is on.
     sides: Vec<u8>,
     seed: u64,
@@ -79,6 +81,7 @@ impl Network {
         Self {
             weather: Weather::default(),
             cuts: BTreeSet::new(),
+            largest: BTreeMap::new(),
             sides: Vec::new(),
             seed,
             rng: StdRng::seed_from_u64(seed),
@@ -88,6 +91,19 @@ impl Network {
     /// Loses all datagrams from `from` to `to` from now on, but not those the other way.
     pub fn cut(&mut self, from: Id, to: Id) {
         self.cuts.insert((from, to));
+    }
+
+    /// Loses all datagrams from `from` to `to` that have more than `size` bytes from now on.
+    pub fn limit_size(&mut self, from: Id, to: Id, size: usize) {
+        self.largest.insert((from, to), size);
+    }
+
+    /// Whether the link from `from` to `to` carries a datagram of `size` bytes.
+    pub fn carries(&self, from: Id, to: Id, size: usize) -> bool {
+        match self.largest.get(&(from, to)) {
+            Some(largest) => size <= *largest,
+            None => true,
+        }
     }
 
     /// Partitions the network: those in `minority` reach only one another, and so do the others.
@@ -100,9 +116,10 @@ impl Network {
         }
     }
 
-    /// Undoes all cuts and partitions.
+    /// Undoes all cuts, limits and partitions.
     pub fn heal(&mut self) {
         self.cuts.clear();
+        self.largest.clear();
         self.sides.clear();
     }
 
@@ -195,6 +212,11 @@ mod tests {
         assert_eq!(arrivals(&mut network, A, B), 0);
         assert_eq!(arrivals(&mut network, B, A), 1000);
         network.heal();
+        network.limit_size(A, B, 1000);
+        assert!(network.carries(A, B, 1000) && !network.carries(A, B, 1001));
+        assert!(network.carries(B, A, 1001));
+        network.heal();
+        assert!(network.carries(A, B, 1001));
         network.partition(&[B]);
         assert_eq!(arrivals(&mut network, A, B), 0);
         assert_eq!(arrivals(&mut network, B, A), 0);

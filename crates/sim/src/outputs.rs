@@ -151,7 +151,12 @@ impl World {
             self.queue.len() < most,
             "a storm: datagrams cause ever more datagrams"
         );
-        match self.network.fate(from, to, self.now) {
+        let fate = if self.network.carries(from, to, datagram.len()) {
+            self.network.fate(from, to, self.now)
+        } else {
+            Fate::Lost
+        };
+        match fate {
             Fate::Lost => self
                 .history
                 .note(self.now, Happening::Lost(from, &datagram)),
