@@ -123,7 +123,10 @@ const LENIENT: [&str; 6] = [
     "MAX_PACKET_SIZE",
 ];
 /// Ethernet's 1500 bytes, less the headers of IPv4 (20) and UDP (8).
-const PACKET_SIZE_USUAL: usize = 1500 - 20 - 8;
+pub const PACKET_SIZE_USUAL: usize = 1500 - 20 - 8;
+
+/// The same with the header of IPv6 (40).
+pub const PACKET_SIZE_OF_IPV6: usize = 1500 - 40 - 8;
 
 impl Config {
     /// Every name, in the order in which they are documented.

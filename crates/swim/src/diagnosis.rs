@@ -52,6 +52,8 @@ pub(crate) struct Settings {
     pub patience: Duration,
     /// The key that is sent with.
     pub key: Option<KeyId>,
+    /// The largest datagram that reaches the member, if not all sizes do.
+    pub path_size: Option<usize>,
 }
 
 /// Clocks that differ by less, in µs, are worth no words.
@@ -83,6 +85,7 @@ impl Diagnosis {
             diagnosis.hints.extend(one_way(member, probes));
             diagnosis.hints.extend(lossy(member, probes));
         }
+        diagnosis.hints.extend(large_is_lost(settings.path_size));
         diagnosis.hints.extend(clock_is_off(member));
         diagnosis
     }
@@ -212,6 +215,13 @@ fn lossy(member: &Member, probes: Probes) -> Option<String> {
     let percent = 100.0 * share;
     Some(format!(
         "{percent:.0} % of the last probes took more than one ping: datagrams are lost, or it is slow"
+    ))
+}
+
+fn large_is_lost(path_size: Option<usize>) -> Option<String> {
+    let size = path_size?;
+    Some(format!(
+        "datagrams above {size} bytes do not reach it: lower MAX_PACKET_SIZE"
     ))
 }
 

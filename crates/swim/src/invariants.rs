@@ -58,12 +58,10 @@ pub(crate) fn audit(swim: &Swim) -> Result<(), &'static str> {
             "the table has its bound",
         ),
         (
-            swim.detector.app_pings.is_bounded()
-                && swim.detector.prober.is_bounded()
+            swim.detector.is_bounded()
                 && swim.anti_entropy.merges.is_bounded()
-                && swim.detector.indirect_pings.is_bounded()
                 && swim.security.amplification.is_bounded()
-                && swim.detector.clock_reading.is_bounded(),
+                && swim.anti_entropy.reassembly.is_bounded(),
             "what others ask for has its bounds",
         ),
         (

@@ -71,6 +71,13 @@ pub enum LogEvent {
         /// What it is.
         status: Status,
     },
+    /// Large datagrams do not reach a member.
+    LargeLost {
+        /// The member.
+        uri: Uri,
+        /// The largest size that is known to reach it.
+        size: usize,
+    },
     /// A dead member sends what cannot be decoded.
     Undecryptable {
         /// The member.
@@ -108,9 +115,11 @@ impl LogEvent {
     pub const fn level(&self) -> Level {
         match self {
             Self::Ignored { .. } | Self::Doubted { .. } | Self::Unwanted { .. } => Level::Debug,
-            Self::Isolated | Self::Undecodable | Self::Unanswered | Self::Merged { .. } => {
-                Level::Warn
-            }
+            Self::Isolated
+            | Self::Undecodable
+            | Self::Unanswered
+            | Self::Merged { .. }
+            | Self::LargeLost { .. } => Level::Warn,
             Self::Suspected { .. }
             | Self::TimedOut { .. }
             | Self::Returned { .. }
@@ -126,22 +135,24 @@ pub(crate) const NEVER_HEARD: &str = "it has never been heard: is it running, wi
 /// How many of the relays are named that were asked in vain.
 const RELAYS_NAMED_MAX: usize = 9;
 
+fn write_suspected(f: &mut fmt::Formatter<'_>, uri: &Uri, relays: &[Uri]) -> fmt::Result {
+    write!(f, "Could not reach node: {uri} - suspect")?;
+    if relays.is_empty() {
+        return write!(f, " (nobody else to ask)");
+    }
+    let named: Vec<&str> = relays.iter().map(|relay| &**relay).collect();
+    let named = &named[..named.len().min(RELAYS_NAMED_MAX)];
+    write!(f, " (nor could {}", named.join(", "))?;
+    match relays.len() - named.len() {
+        0 => write!(f, ")"),
+        others => write!(f, " and {others} others)"),
+    }
+}
+
 impl fmt::Display for LogEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Suspected { uri, relays } => {
-                write!(f, "Could not reach node: {uri} - suspect")?;
-                if relays.is_empty() {
-                    return write!(f, " (nobody else to ask)");
-                }
-                let named: Vec<&str> = relays.iter().map(|relay| &**relay).collect();
-                let named = &named[..named.len().min(RELAYS_NAMED_MAX)];
-                write!(f, " (nor could {}", named.join(", "))?;
-                match relays.len() - named.len() {
-                    0 => write!(f, ")"),
-                    others => write!(f, " and {others} others)"),
-                }
-            }
+            Self::Suspected { uri, relays } => write_suspected(f, uri, relays),
             Self::Ignored { uri } => write!(f, "Could not reach node: {uri} (ignored)"),
             Self::Doubted { uri, myself } => {
                 write!(
@@ -194,6 +205,11 @@ impl fmt::Display for LogEvent {
             Self::Unwanted { uri, status } => {
                 write!(f, "Ignoring member {uri} with status {status}")
             }
+            Self::LargeLost { uri, size } => write!(
+                f,
+                "Datagrams above {size} bytes do not reach {uri}: sending it smaller ones. \
+                 Lower MAX_PACKET_SIZE, or let the network carry more"
+            ),
             Self::Undecryptable { uri } => {
                 write!(f, "Broken UDP packet from {uri} - non-decryptable")
             }

@@ -19,10 +19,12 @@ pub enum Timer {
     Reap,
     /// ACKs wait for the application's clock no longer.
     Clock,
+    /// Pings of several sizes have had the time to be answered.
+    PathSearch,
 }
 
 impl Timer {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Period,
         Self::Retry,
         Self::Suspicion,
@@ -30,6 +32,7 @@ impl Timer {
         Self::AntiEntropy,
         Self::Reap,
         Self::Clock,
+        Self::PathSearch,
     ];
 }
 

@@ -11,7 +11,7 @@ use swim::security::session::address;
 use swim::table::claim::{Claim, Incarnation, Status};
 use swim::table::payload::Payload;
 use swim::wire::{
-    Buckets, Extension, MessageBuilder, MessageType, Trailer, checksummed, ping_data,
+    Buckets, Extension, MessageBuilder, MessageType, Piece, Trailer, checksummed, ping_data,
 };
 
 use super::{Bytes, KEYS};
@@ -117,13 +117,19 @@ pub fn payload(bytes: &mut Bytes<'_>) -> Result<Option<Payload>> {
 }
 
 fn trailer(bytes: &mut Bytes<'_>, names: &[Uri]) -> Result<Trailer> {
-    let note = match bytes.int_in_range(0..=3)? {
+    let note = match bytes.int_in_range(0..=4)? {
         0 => None,
         1 => Some(Extension::Nack {
             ts: bytes.arbitrary()?,
             dst: bytes.choose(names)?.clone(),
         }),
         2 => Some(Extension::Compare(sums(bytes)?)),
+        3 => Some(Extension::Piece(Piece {
+            id: bytes.int_in_range(0..=3)?,
+            index: bytes.int_in_range(0..=1)?,
+            count: 2,
+            bytes: vec![bytes.arbitrary()?; bytes.int_in_range(0..=900)?],
+        })),
         _ => {
             let one = sums(bytes)?;
             let zeros = vec![0; one.len()];
@@ -145,6 +151,7 @@ fn trailer(bytes: &mut Bytes<'_>, names: &[Uri]) -> Result<Trailer> {
             Some(SelfSuspicion::Unreachable),
         ])?,
         forgotten: bytes.arbitrary()?,
+        padding: bytes.int_in_range(0..=9)?,
     })
 }
 

@@ -38,6 +38,8 @@ pub enum Topic {
     Merge,
     /// A member is not allowed.
     Removal,
+    /// Large datagrams do not reach a member.
+    PathSize,
     /// Datagrams of a member cannot be decrypted.
     Undecryptable,
     /// Datagrams come from a sender outside of this group.
@@ -53,7 +55,7 @@ pub enum Topic {
 }
 
 impl Topic {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::Isolation,
         Self::Suspicion,
         Self::Silence,
@@ -61,6 +63,7 @@ impl Topic {
         Self::Return,
         Self::Merge,
         Self::Removal,
+        Self::PathSize,
         Self::Undecryptable,
         Self::UnknownSender,
         Self::Overload,
@@ -92,6 +95,7 @@ impl From<&LogEvent> for Topic {
             LogEvent::Returned { .. } => Self::Return,
             LogEvent::Unwanted { .. } => Self::Removal,
             LogEvent::Merged { .. } => Self::Merge,
+            LogEvent::LargeLost { .. } => Self::PathSize,
             LogEvent::Undecryptable { .. } => Self::Undecryptable,
             LogEvent::Refuted { .. } => Self::Refutation,
         }

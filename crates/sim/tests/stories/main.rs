@@ -7,6 +7,7 @@ mod hostile;
 mod joining;
 mod leaving;
 mod mixed;
+mod path;
 mod probing;
 mod reaping;
 mod rhythm;

@@ -12,11 +12,13 @@
 //! | [`self_check`] | pauses of the process, and an application that hangs |
 //! | `isolation` | no datagrams received: suspicions are withheld |
 //! | `clock_reading` | answers that wait for the clock of the application |
+//! | [`path_mtu`] | which size of datagrams reaches a member (RFC 8899) |
 
 pub mod app_ping;
 pub mod clock_reading;
 pub mod indirect;
 pub mod isolation;
+pub mod path_mtu;
 pub mod probe;
 pub mod probe_history;
 pub mod question;
@@ -29,6 +31,7 @@ use app_ping::AppPings;
 use clock_reading::ClockReading;
 use indirect::IndirectPings;
 use isolation::Isolation;
+use path_mtu::PathMtu;
 use probe::Prober;
 
 /// The state of the failure detector.
@@ -39,6 +42,7 @@ pub(crate) struct Detector {
     pub indirect_pings: IndirectPings,
     pub isolation: Isolation,
     pub clock_reading: ClockReading,
+    pub path_mtu: PathMtu,
 }
 
 impl Detector {
@@ -50,6 +54,7 @@ impl Detector {
             indirect_pings: IndirectPings::new(hash_key),
             isolation: Isolation::default(),
             clock_reading: ClockReading::default(),
+            path_mtu: PathMtu::new(hash_key),
         }
     }
 
@@ -61,6 +66,15 @@ impl Detector {
         self.app_pings.give_up(uri);
     }
 
+    /// Whether nothing that others cause is more than it may be; for audits.
+    pub fn is_bounded(&self) -> bool {
+        self.app_pings.is_bounded()
+            && self.prober.is_bounded()
+            && self.indirect_pings.is_bounded()
+            && self.clock_reading.is_bounded()
+            && self.path_mtu.is_bounded()
+    }
+
     /// Forgets all probes, and what they came to.
     pub fn clear(&mut self) {
         self.prober.give_up();
@@ -68,5 +82,6 @@ impl Detector {
         self.indirect_pings.clear();
         self.clock_reading = ClockReading::default();
         self.isolation = Isolation::default();
+        self.path_mtu.clear();
     }
 }

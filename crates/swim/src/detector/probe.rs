@@ -42,6 +42,8 @@ pub(crate) struct Probe {
     pub(crate) deadline: Micros,
     /// How long to wait for an answer before asking again.
     pub(crate) timeout: Duration,
+    /// The first ping is so large that it may not reach the member while smaller ones do.
+    pub(crate) is_large: bool,
     /// It was asked more than once, since there was no answer.
     pub(crate) overdue: bool,
     /// The members that were asked to ping it, in that order.

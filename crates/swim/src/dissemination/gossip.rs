@@ -19,6 +19,9 @@ pub enum Telling {
     News,
     /// All of it.
     All,
+    /// What the recipient is not known to know, and news, as far as it fits into a datagram that passes
+    /// everywhere.
+    Little,
 }
 
 /// How large an event can be, in bytes: its head, status, incarnation and ttl take up to 20.

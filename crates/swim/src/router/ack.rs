@@ -27,6 +27,10 @@ impl Turn<'_> {
         let round = prober.round.take_if(|probe| probe.answered(echo).is_some());
         let late = prober.answered_late(echo);
         if let Some(probe) = &round {
+            let is_of_first = is_direct && probe.question.is_answered_by(echo);
+            if probe.is_large && !is_of_first {
+                self.suspect_path(&probe.question.dst);
+            }
             self.end_probe(probe, !is_direct);
             if is_direct {
                 confirmed = probe.digest;
@@ -55,10 +59,12 @@ impl Turn<'_> {
             .take_if(|question| question.is_answered_by(echo));
         let checked = self.swim.detector.prober.checks.hear_answer(echo);
         let decided = self.swim.detector.app_pings.hear_answer(echo);
+        let is_of_size = self.hear_answer_of_size(echo);
         let counts = round.is_some()
             || late.is_some()
             || unreachable_probe.is_some()
             || checked
+            || is_of_size
             || decided > 0;
         let (Some(dst), true) = (echo.dst, counts) else {
             return confirmed;

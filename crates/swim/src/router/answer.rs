@@ -56,8 +56,27 @@ impl Turn<'_> {
         if rx.digest == trailer.digest {
             trailer.digest = None;
         }
-        if !self.send_with_gossip_and(MessageType::Ack, &data, rx.sender, Telling::News, &trailer) {
-            self.set_aside(rx.sender, rx.source, rx.plain);
+        // A peer asks again: that had an effect if its table has changed since.
+        let number = rx.digest.or(echo.ts).unwrap_or(0);
+        // A user's ping promises more: its answer brings the payload.
+        let has_failed = !echo.wants_clock && self.has_answered_in_vain(rx.sender, number);
+        let telling = if has_failed {
+            Telling::Little
+        } else {
+            Telling::News
+        };
+        let kind = MessageType::Ack;
+        match self.send_with_gossip_and(kind, &data, rx.sender, telling, &trailer) {
+            Some(sent) if trailer.digest.is_some() => {
+                self.note_answer_of_size(rx.sender, number, sent.size);
+            }
+            Some(_) => {}
+            None => {
+                // Should it ask again before its address is validated, it gets a small answer.
+                let path_mtu = &mut self.swim.detector.path_mtu;
+                path_mtu.note_answer(rx.sender, number, usize::MAX);
+                self.set_aside(rx.sender, rx.source, rx.plain);
+            }
         }
     }
 

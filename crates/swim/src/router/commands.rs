@@ -64,7 +64,6 @@ impl Swim {
         };
         // What has not been sent yet would say that the local node is there.
         self.output.datagrams.clear();
-        let limit = self.datagram_capacity();
         let mut turn = Turn::new(self, now);
         let trailer = turn.trailer();
         let claim = own.with(Status::Left);
@@ -73,6 +72,7 @@ impl Swim {
         // Twice, since a datagram may be lost: the local node will not be there to be asked again.
         for _ in 0..2 {
             for to in &live {
+                let (limit, _in_pieces) = turn.capacities_of_path(to);
                 let mut draft = MessageBuilder::leave(&myself, limit).trailed_by(&trailer);
                 // Rather without the payload than not at all.
                 if draft.event(&myself, claim, Some(&payload), ttl)

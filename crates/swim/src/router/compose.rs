@@ -4,6 +4,7 @@ use core::net::SocketAddr;
 use core::time::Duration;
 
 use super::Turn;
+use crate::detector::path_mtu::SIZE_MIN;
 use crate::detector::question::Question;
 use crate::dissemination::gossip::{FANOUT, Telling, event_size};
 use crate::identity::uri::Uri;
@@ -13,11 +14,29 @@ use crate::table::member::{Dialect, Member};
 use crate::timers::Timer;
 use crate::wire::{MessageBuilder, MessageType, Trailer, clock_ping_data, ping_data};
 
+/// What was sent.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Sent {
+    /// How large the datagram is, or the largest of its pieces; 0 if none was sent.
+    pub size: usize,
+    /// Whether its recipient knows what the local node says of itself, once it has come.
+    pub knows: bool,
+}
+
 impl Turn<'_> {
     /// Sends a question to `to`: the member that it is about, or a relay.
-    pub(super) fn ask(&mut self, question: &Question, to: &Uri) {
+    pub(super) fn ask(&mut self, question: &Question, to: &Uri) -> Sent {
+        self.ask_and_tell(question, to, Telling::News)
+    }
+
+    /// Sends a question in a datagram that passes everywhere. It may have no room for the local payload.
+    pub(super) fn ask_briefly(&mut self, question: &Question, to: &Uri) -> Sent {
+        self.ask_and_tell(question, to, Telling::Little)
+    }
+
+    fn ask_and_tell(&mut self, question: &Question, to: &Uri, telling: Telling) -> Sent {
         let Some(myself) = self.swim.me.uri.clone() else {
-            return;
+            return Sent::default();
         };
         let Question { dst, ts } = question;
         let path = if dst == to {
@@ -27,7 +46,8 @@ impl Turn<'_> {
         };
         let cookie = self.swim.security.cookies.make(*ts, dst, path);
         let data = ping_data(*ts, &myself, dst, Some(cookie));
-        self.send_with_gossip(MessageType::Ping, &data, to, Telling::News);
+        self.send_with_gossip(MessageType::Ping, &data, to, telling)
+            .unwrap_or_default()
     }
 
     /// Sends a question of a user: the member that it is about is to read its clock for that, and is
@@ -76,7 +96,7 @@ impl Turn<'_> {
     /// Sends a PING or an ACK with everything that rides on it: first what the local node holds of the
     /// recipient, so that a suspect learns it from the next ping; then of itself; then what is new.
     ///
-    /// Of an ACK, sends nothing and returns false where the limit for addresses that are not validated
+    /// Of an ACK, sends nothing and returns `None` where the limit for addresses that are not validated
     /// leaves no room for what the local node has to say of itself.
     pub(super) fn send_with_gossip(
         &mut self,
@@ -84,7 +104,7 @@ impl Turn<'_> {
         data: &[u8],
         to: &Uri,
         telling: Telling,
-    ) -> bool {
+    ) -> Option<Sent> {
         let trailer = self.trailer();
         self.send_with_gossip_and(kind, data, to, telling, &trailer)
     }
@@ -97,32 +117,41 @@ impl Turn<'_> {
         to: &Uri,
         telling: Telling,
         trailer: &Trailer,
-    ) -> bool {
+    ) -> Option<Sent> {
         let Some(myself) = self.swim.me.uri.clone() else {
-            return true;
+            return Some(Sent::default());
         };
         let is_limited = self.bytes_left(to).is_some();
         // A peer that does not believe it yet challenges, and is pinged again with the same cookie.
         if kind == MessageType::Ping && self.swim.seal().takes_aead() {
             self.swim.security.sessions.pings.remember(to, data);
         }
-        let draft = MessageBuilder::with_data(kind, &myself, data, self.capacity_to(to));
-        let mut draft = draft.trailed_by(trailer);
+        let blank = |limit| MessageBuilder::with_data(kind, &myself, data, limit);
+        let mut draft = self.limited(to, blank).trailed_by(trailer);
+        if telling == Telling::Little {
+            draft = draft.limited_to(self.seal_capacity(SIZE_MIN));
+        }
         let limit = self.rumor_limit();
+        let mut knows = true;
         if telling == Telling::All || !self.goes_without_saying(to) {
             let room = event_size(&myself, &self.swim.me.payload);
             self.tell_recipient(&mut draft, to, room, |_any| true);
             // A ping to the own address has said it already: the local node is its recipient.
             let told = *to == myself || self.tell_of_myself(&mut draft, &myself, limit);
-            if !told && is_limited && kind == MessageType::Ack {
-                return false;
+            knows = told;
+            let tells_status = !told
+                && telling == Telling::Little
+                && self.misses_status(kind, to)
+                && self.tell_status_of_myself(&mut draft, &myself);
+            if !told && !tells_status && is_limited && kind == MessageType::Ack {
+                return None;
             }
         }
         if self.cause.may_be_told_news(to, self.peers()) {
             self.swim.rumors.fill(&mut draft, limit, &[to, &myself]);
         }
-        self.send(kind, draft, to);
-        true
+        let size = self.send(kind, draft, to);
+        Some(Sent { size, knows })
     }
 
     /// Whether `to` is known to know that it and the local node are alive, and what the latter says of
@@ -197,11 +226,30 @@ impl Turn<'_> {
             None => 0,
         };
         // Without room for the payload nothing is said: peers would take the local one for empty.
-        let told = draft.event(myself, member.claim, member.current_payload(), ttl);
+        let told = draft.essential_event(myself, member.claim, member.current_payload(), ttl);
         if told {
             self.swim.rumors.count(myself, limit);
         }
         told
+    }
+
+    /// Whether `to` is to learn that the local node is alive, though there is no room for its payload: the
+    /// two may take each other for dead, or a larger answer has not arrived.
+    // A peer on membership 2.x would take the payload for empty. A native one fetches it.
+    fn misses_status(&self, kind: MessageType, to: &Uri) -> bool {
+        let is_alive = match self.swim.members.claim(to) {
+            Some(claim) => claim.status == Status::Alive,
+            None => false,
+        };
+        self.swim.members.is_native(to) && (kind == MessageType::Ack || !is_alive)
+    }
+
+    /// Tells what the local node is, without its payload.
+    fn tell_status_of_myself(&self, draft: &mut MessageBuilder, myself: &Uri) -> bool {
+        match self.swim.own_claim() {
+            Some(own) => draft.event(myself, own, None, 0),
+            None => false,
+        }
     }
 
     /// Pushes fresh news to some members, and again until each rumor was sent often enough.
@@ -237,8 +285,8 @@ impl Turn<'_> {
         if self.is_blocked(to) {
             return;
         }
-        let draft = MessageBuilder::leave(&myself, self.capacity_to(to));
-        let mut draft = draft.trailed_by(&self.trailer());
+        let blank = |limit| MessageBuilder::leave(&myself, limit);
+        let mut draft = self.limited(to, blank).trailed_by(&self.trailer());
         let limit = self.rumor_limit();
         let told: &[&str] = &[to];
         // A rumor about the recipient goes along only once.
@@ -271,9 +319,11 @@ impl Turn<'_> {
 
     /// A question about `dst`, with a `ts` that no other question in flight about it has.
     pub(super) fn question(&self, dst: &Uri) -> Question {
-        let (prober, app_pings) = (&self.swim.detector.prober, &self.swim.detector.app_pings);
+        let detector = &self.swim.detector;
         Question::new(dst, self.now, || {
-            prober.questions().chain(app_pings.questions())
+            let of_users = detector.app_pings.questions();
+            let of_sizes = detector.path_mtu.questions();
+            detector.prober.questions().chain(of_users).chain(of_sizes)
         })
     }
 }

@@ -19,6 +19,7 @@
 //! | `apply` | events, to be brought into the table |
 //! | `answer` | pings of others, to be answered or forwarded |
 //! | `admit` | what is authenticated, to be believed or challenged |
+//! | `path` | sizes of datagrams, to be found out by pings |
 //! | `compose` | questions, answers and news, to be made up |
 //! | `transmit` | messages, to be sealed and sent within their limits |
 //! | `turn` | what an input is due to, and when it came |
@@ -31,6 +32,7 @@ mod apply;
 mod commands;
 mod compose;
 mod hearsay;
+mod path;
 mod probe;
 mod receive;
 mod settings;

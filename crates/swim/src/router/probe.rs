@@ -5,6 +5,7 @@ use core::time::Duration;
 use super::Turn;
 use crate::Swim;
 use crate::detector::isolation::Finding;
+use crate::detector::path_mtu::SIZE_MIN;
 use crate::detector::probe::{OWN_ANSWER_MIN, Probe, RETRY_PAUSE_MIN, Try};
 use crate::detector::probe_history::Answer;
 use crate::detector::question::Question;
@@ -25,6 +26,7 @@ impl Turn<'_> {
         }
         self.fail_probe();
         self.swim.detector.indirect_pings.age();
+        self.raise_path_size();
         let recorded = self.swim.security.sessions.take_unanswered(self.now);
         self.swim.stats.dropped[DropReason::Unconfirmed as usize] += recorded;
         while let Some(newcomer) = self.swim.anti_entropy.merges.poll(self.now.monotonic) {
@@ -44,19 +46,25 @@ impl Turn<'_> {
             .next_unreachable(&mut self.swim.rng, self.now.monotonic)
         {
             let question = self.question(&dst);
-            self.ask(&question, &dst);
+            let sent = self.ask(&question, &dst);
+            // It is not asked again before its turn comes, perhaps never in a datagram that reaches it. A peer
+            // on membership 2.x makes nothing of a ping that does not tell it who asks.
+            if sent.size > SIZE_MIN && self.swim.members.is_native(&dst) {
+                self.ask_briefly(&question, &dst);
+            }
             self.swim.detector.prober.unreachable_probe = Some(question);
         }
         if let Some(dst) = self.swim.members.next_live(&mut self.swim.rng) {
             let question = self.question(&dst);
             self.swim.stats.probes += 1;
-            self.ask(&question, &dst);
+            let sent = self.ask(&question, &dst);
             let (began, timeout) = (self.now.monotonic, self.timeout_for(&dst));
             self.swim.detector.prober.round = Some(Probe {
                 question,
                 began,
                 deadline,
                 timeout,
+                is_large: sent.size > SIZE_MIN,
                 overdue: false,
                 relays: Vec::new(),
                 refusals: 0,
@@ -145,8 +153,13 @@ impl Turn<'_> {
         }
         if retries {
             let again = self.question(&question.dst);
-            self.ask(&again, &question.dst);
+            // Large datagrams may not reach it.
+            let sent = self.ask_briefly(&again, &question.dst);
             if let Some(probe) = &mut self.swim.detector.prober.round {
+                // It is unknown which of the pings an answer confirms.
+                if !sent.knows {
+                    probe.told = None;
+                }
                 probe.retries.push(Try {
                     question: again,
                     sent: self.now.monotonic,

@@ -15,7 +15,7 @@ use crate::security::cookie::{self, Path};
 use crate::security::seal::aead::Sealed;
 use crate::table::claim::Status;
 use crate::table::member::Dialect;
-use crate::wire::{Body, DropReason, Event, Extension, Message, PingData, decode};
+use crate::wire::{Body, DropReason, Event, Extension, Message, Piece, PingData, decode};
 
 impl Turn<'_> {
     /// Receives a datagram from `source`, as the system says. One that is dropped is counted.
@@ -97,6 +97,14 @@ impl Turn<'_> {
     /// Does what comes of a message that may be believed.
     fn react(&mut self, rx: &Rx<'_>, message: &Message<'_>) {
         let Rx { sender, sealed, .. } = *rx;
+        if let Some(trailer) = &message.trailer
+            && let Some(Extension::Piece(piece)) = &trailer.note
+        {
+            if !self.join_pieces(rx, piece) {
+                self.end_reply();
+            }
+            return;
+        }
         let mut reaction = Reaction::default();
         self.restore(sender);
         let before = self.swim.members.claim(sender);
@@ -145,6 +153,39 @@ impl Turn<'_> {
         }
     }
 
+    /// Adds a piece to its message. If that completes the message, reacts to it and returns true.
+    fn join_pieces(&mut self, rx: &Rx<'_>, piece: &Piece) -> bool {
+        // From an address that is not validated, anything may come in the name of a member.
+        if self.cause.is_limited() || self.swim.members.get(rx.sender).is_none() {
+            return false;
+        }
+        let size_max = self.swim.config.datagram_size_max();
+        let is_sealed = rx.sealed.is_some();
+        let now = self.now.monotonic;
+        let reassembly = &mut self.swim.anti_entropy.reassembly;
+        let Some(plain) = reassembly.add(rx.sender, is_sealed, piece, size_max, now) else {
+            return false;
+        };
+        let Ok(message) = decode(&plain) else {
+            return false;
+        };
+        let (mut digest, mut is_piece) = (None, false);
+        if let Some(trailer) = &message.trailer {
+            digest = trailer.digest;
+            is_piece = matches!(trailer.note, Some(Extension::Piece(_)));
+        }
+        if is_piece || *message.sender != **rx.sender {
+            return false;
+        }
+        let rx = Rx {
+            plain: &plain,
+            digest,
+            ..*rx
+        };
+        self.react(&rx, &message);
+        true
+    }
+
     /// Hears the events and does what the message asks for. Returns the digest that an ACK without one
     /// confirms: that of the PING that it answers.
     fn act(&mut self, rx: &Rx<'_>, message: &Message<'_>, reaction: &mut Reaction) -> Option<u64> {
@@ -178,7 +219,7 @@ impl Turn<'_> {
                 }
                 Some(Extension::Compare(sums)) => self.show_differing(sender, sums),
                 Some(Extension::Nack { ts, dst }) => self.hear_nack(sender, *ts, dst),
-                Some(Extension::Differ { .. }) | None => {}
+                Some(Extension::Differ { .. } | Extension::Piece(_)) | None => {}
             },
         }
         None
@@ -288,6 +329,8 @@ impl Turn<'_> {
         if waiting.is_newcomer && self.swim.members.is_legacy(rx.sender) {
             self.sync_with(rx.sender);
         }
+        // What it has asked was not answered yet, however often.
+        self.swim.detector.path_mtu.forget_answers(rx.sender);
         if let Some(request) = waiting.request
             && let Ok(message) = decode(&request)
         {

@@ -3,6 +3,7 @@
 use rand::RngExt;
 
 use super::Turn;
+use crate::detector::path_mtu::SIZE_MIN;
 use crate::dissemination::digest_sync::{
     LARGE_TABLE, PATIENCE_MIN, REPAIR_DATAGRAMS_MAX, REPAIR_DATAGRAMS_OF_LARGE_TABLE_MAX,
 };
@@ -53,7 +54,7 @@ impl Turn<'_> {
         );
         self.swim.stats.syncs += 1;
         let about_others = |member: &Member| member.uri != *partner;
-        for draft in self.pack_table(MessageType::SyncReq, 1, &[], about_others) {
+        for draft in self.pack_table(MessageType::SyncReq, partner, 1, &[], about_others) {
             self.send(MessageType::SyncReq, draft, partner);
         }
     }
@@ -75,6 +76,7 @@ impl Turn<'_> {
         let tombstones = self.swim.members.tombstones_against(records, partner);
         for draft in self.pack_table(
             MessageType::SyncAck,
+            partner,
             ANSWER_DATAGRAMS_MAX,
             &tombstones,
             news,
@@ -173,7 +175,11 @@ impl Turn<'_> {
             self.begin_repair(mine, theirs);
             self.swim.stats.repairs += 1;
             let sums = self.swim.members.digest().sums(self.bucket_count());
-            self.send_extension(Extension::Compare(sums), peer);
+            let size = self.send_extension(Extension::Compare(sums), peer);
+            // The same comparison as the last one: perhaps that has not arrived.
+            if size > SIZE_MIN && self.swim.anti_entropy.digest.fruitless > 0 {
+                self.suspect_path(peer);
+            }
         }
     }
 
@@ -233,10 +239,11 @@ impl Turn<'_> {
             }),
             ..self.trailer()
         };
-        let mut drafts = self.pack_buckets(&buckets, &trailer, |_any| true);
+        let mut drafts = self.pack_buckets(peer, &buckets, &trailer, |_any| true);
         let end = drafts.pop();
+        let mut largest = 0;
         for (draft, _trailer) in drafts {
-            self.send(MessageType::SyncAck, draft, peer);
+            largest = largest.max(self.send(MessageType::SyncAck, draft, peer));
         }
         // Only then does the peer show what it knows better: once, not for each datagram.
         if let Some((end, trailer)) = end {
@@ -247,8 +254,10 @@ impl Turn<'_> {
                 }),
                 ..trailer
             };
-            self.send(MessageType::SyncAck, end.trailed_by(&last), peer);
+            let size = self.send(MessageType::SyncAck, end.trailed_by(&last), peer);
+            largest = largest.max(size);
         }
+        self.note_repair_of_size(peer, sums, largest);
     }
 
     /// `peer` has shown some of what differs; when it is done, shows it what the local node knows better.
@@ -287,7 +296,7 @@ impl Turn<'_> {
             }
         };
         let trailer = self.trailer();
-        for (draft, _trailer) in self.pack_buckets(buckets, &trailer, better) {
+        for (draft, _trailer) in self.pack_buckets(peer, buckets, &trailer, better) {
             if !draft.is_empty() {
                 self.send(MessageType::SyncAck, draft, peer);
             }
@@ -304,6 +313,7 @@ impl Turn<'_> {
     fn pack_table(
         &mut self,
         kind: MessageType,
+        to: &Uri,
         datagrams_max: usize,
         first: &[Member],
         wanted: impl Fn(&Member) -> bool,
@@ -311,12 +321,16 @@ impl Turn<'_> {
         let Some(myself) = self.swim.me.uri.clone() else {
             return Vec::new();
         };
-        let (limit, trailer) = (self.swim.datagram_capacity(), self.trailer());
+        let trailer = self.trailer();
         let start = self
             .swim
             .rng
             .random_range(0..self.swim.members.len().max(1));
-        let blank = || MessageBuilder::sync(kind, &myself, limit).trailed_by(&trailer);
+        let (limit, most) = self.capacities_of_path(to);
+        let blank = || {
+            let draft = MessageBuilder::sync(kind, &myself, limit).stretched_to(most);
+            draft.trailed_by(&trailer)
+        };
         let members = self
             .swim
             .members
@@ -329,6 +343,7 @@ impl Turn<'_> {
     /// each. At least one datagram, though it be empty.
     fn pack_buckets(
         &mut self,
+        to: &Uri,
         buckets: &Buckets,
         trailer: &Trailer,
         wanted: impl Fn(&Member) -> bool,
@@ -336,7 +351,8 @@ impl Turn<'_> {
         let Some(myself) = self.swim.me.uri.clone() else {
             return Vec::new();
         };
-        let (count, limit) = (buckets.count(), self.swim.datagram_capacity());
+        let count = buckets.count();
+        let (limit, most) = self.capacities_of_path(to);
         // From another one each time, should there be more than may be sent at once.
         let start = self.swim.rng.random_range(0..count);
         let mut indices: Vec<usize> = buckets.iter().collect();
@@ -353,7 +369,8 @@ impl Turn<'_> {
         };
         let table = &self.swim.members;
         let blank = |trailer| {
-            MessageBuilder::sync(MessageType::SyncAck, &myself, limit).trailed_by(trailer)
+            let draft = MessageBuilder::sync(MessageType::SyncAck, &myself, limit);
+            draft.stretched_to(most).trailed_by(trailer)
         };
         // Lazily: a peer may ask for all buckets, and only what fits is looked at.
         let members = indices

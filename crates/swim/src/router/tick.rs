@@ -31,6 +31,7 @@ impl Turn<'_> {
                 Timer::AntiEntropy => self.sync_with_someone(),
                 Timer::Reap => self.reap(),
                 Timer::Clock => self.answer_waiting(),
+                Timer::PathSearch => self.advance_searches(),
             }
         }
     }

@@ -1,34 +1,92 @@
 //! Sending: the form of a datagram, and how much may be sent to each member.
 
+use core::net::SocketAddr;
+
+use rand::RngExt;
+
 use super::Turn;
 use crate::Transmit;
+use crate::config::{PACKET_SIZE_OF_IPV6, PACKET_SIZE_USUAL};
+use crate::detector::question::Question;
+use crate::dissemination::pieces::cut;
 use crate::identity::uri::Uri;
 use crate::security::amplification::Peers;
 use crate::security::authentication::Form;
+use crate::security::cookie::Path;
 use crate::security::seal::aead::SealedHeader;
 use crate::security::session::address;
 use crate::table::claim::Status;
 use crate::table::member::Dialect;
-use crate::wire::{Extension, MessageBuilder, MessageType, Trailer, checksummed};
+use crate::wire::{Extension, MessageBuilder, MessageType, Piece, Trailer, checksummed, ping_data};
+
+/// What MessagePack puts before bytes, if there are less than 65,536 of them.
+const BIN_HEAD_SIZE_MAX: usize = 3;
 
 impl Turn<'_> {
-    /// Hands a datagram out.
-    pub(super) fn send(&mut self, kind: MessageType, draft: MessageBuilder, to: &Uri) {
+    /// Hands a datagram out, in pieces if it is too large for the path. Returns how large it is, or the
+    /// largest of the pieces; 0 if none was handed out.
+    pub(super) fn send(&mut self, kind: MessageType, draft: MessageBuilder, to: &Uri) -> usize {
         if self.is_blocked(to) {
-            return;
+            return 0;
         }
         let Some(plain) = draft.finish() else {
             self.swim.stats.oversized += 1;
-            return;
+            return 0;
         };
+        let capacity = self.seal_capacity(self.path_size(to));
+        // What is sent to an address that is not validated is limited as a whole.
+        if plain.len() > capacity
+            && self.swim.members.is_native(to)
+            && self.bytes_left(to).is_none()
+            && let Some(size) = self.send_in_pieces(&plain, capacity, to)
+        {
+            return size;
+        }
+        self.send_whole(kind, plain, to)
+    }
+
+    /// Sends a message in pieces, in datagrams of so much capacity. `None` if that would make too many.
+    fn send_in_pieces(&mut self, plain: &[u8], capacity: usize, to: &Uri) -> Option<usize> {
+        let myself = self.swim.me.uri.clone()?;
+        let id = self.swim.rng.random();
+        let draft = |piece| {
+            let trailer = Trailer {
+                // The message itself has it.
+                digest: None,
+                note: Some(Extension::Piece(piece)),
+                ..self.trailer()
+            };
+            MessageBuilder::leave(&myself, capacity).trailed_by(&trailer)
+        };
+        let largest = Piece {
+            id: u32::MAX,
+            index: 0,
+            count: 1,
+            bytes: Vec::new(),
+        };
+        let room = draft(largest).room().saturating_sub(BIN_HEAD_SIZE_MAX);
+        let mut drafts = Vec::new();
+        for piece in cut(plain, id, room)? {
+            drafts.push(draft(piece).finish()?);
+        }
+        let mut size = 0;
+        for plain in drafts {
+            size = size.max(self.send_whole(MessageType::Leave, plain, to));
+        }
+        Some(size)
+    }
+
+    /// Hands a datagram out in one piece. Returns how large it is; 0 if it was not handed out.
+    fn send_whole(&mut self, kind: MessageType, plain: Vec<u8>, to: &Uri) -> usize {
         let member = self.swim.members.get(to);
         let unheard = match member {
             Some(member) => member.dialect == Dialect::Unknown,
             None => true,
         };
         let datagram = self.seal_for(to, plain);
+        let size = datagram.len();
         if !self.hand_out(kind, datagram, to) {
-            return;
+            return 0;
         }
         // On the way from one form to the other it is unknown which of them a newcomer takes.
         if self.swim.seal().is_changing()
@@ -37,6 +95,27 @@ impl Turn<'_> {
             && self.reply.is_none()
         {
             self.send_sealed_empty(to);
+        }
+        size
+    }
+
+    /// Asks `question` in a datagram that is padded to so many bytes, and is never cut.
+    pub(super) fn ask_in_size(&mut self, question: &Question, size: usize) {
+        let Some(myself) = self.swim.me.uri.clone() else {
+            return;
+        };
+        let Question { dst, ts } = question;
+        let cookie = self.swim.security.cookies.make(*ts, dst, Path::Direct);
+        let data = ping_data(*ts, &myself, dst, Some(cookie));
+        let (kind, capacity) = (MessageType::Ping, self.seal_capacity(size));
+        let trailer = self.trailer();
+        let draft = MessageBuilder::with_data(kind, &myself, &data, capacity).trailed_by(&trailer);
+        let padded = Trailer {
+            padding: draft.room().saturating_sub(1 + BIN_HEAD_SIZE_MAX),
+            ..trailer
+        };
+        if let Some(plain) = draft.trailed_by(&padded).finish() {
+            self.send_whole(kind, plain, dst);
         }
     }
 
@@ -99,13 +178,16 @@ impl Turn<'_> {
     }
 
     /// Sends something that only a native peer understands.
-    pub fn send_extension(&mut self, note: Extension, to: &Uri) {
+    ///
+    /// Returns how large it is; 0 if it was not sent.
+    pub fn send_extension(&mut self, note: Extension, to: &Uri) -> usize {
         let trailer = Trailer {
             note: Some(note),
             ..self.trailer()
         };
-        if let Some(draft) = self.empty_draft() {
-            self.send(MessageType::Leave, draft.trailed_by(&trailer), to);
+        match self.empty_draft() {
+            Some(draft) => self.send(MessageType::Leave, draft.trailed_by(&trailer), to),
+            None => 0,
         }
     }
 
@@ -195,11 +277,54 @@ impl Turn<'_> {
         others
     }
 
-    /// How many bytes of MessagePack a datagram to `to` can hold now.
-    pub(super) fn capacity_to(&self, to: &Uri) -> usize {
-        let size = self.swim.config.max_packet_size;
-        let left = self.bytes_left(to).unwrap_or(size);
-        self.swim.seal().capacity(size.min(left))
+    /// A message to `to`, made by `blank` within a limit: that of what it may be sent now, and of the path.
+    /// A statement that is too large for the path may make it larger: it goes in pieces then.
+    pub(super) fn limited(
+        &self,
+        to: &Uri,
+        blank: impl Fn(usize) -> MessageBuilder,
+    ) -> MessageBuilder {
+        let (limit, most) = self.capacities_of_path(to);
+        let left = match self.bytes_left(to) {
+            Some(left) => self.seal_capacity(left),
+            None => most,
+        };
+        blank(limit.min(left)).stretched_to(most.min(left))
+    }
+
+    /// How many bytes of MessagePack a datagram to `to` holds, and how many one in pieces may hold.
+    pub(super) fn capacities_of_path(&self, to: &Uri) -> (usize, usize) {
+        let limit = self.seal_capacity(self.path_size(to));
+        (limit, self.swim.datagram_capacity())
+    }
+
+    /// How many bytes of MessagePack a datagram of this size can hold.
+    pub(super) fn seal_capacity(&self, size: usize) -> usize {
+        self.swim.seal().capacity(size)
+    }
+
+    /// The largest datagram that is sent to `to`.
+    pub(super) fn path_size(&self, to: &Uri) -> usize {
+        let usual = self.usual_size(to);
+        match self.swim.detector.path_mtu.size_to(to) {
+            Some(found) => found.min(usual),
+            None => usual,
+        }
+    }
+
+    /// The largest datagram that is sent to `to` unless it is found that less passes: as much as fits
+    /// Ethernet, if `MAX_PACKET_SIZE` is not more than that.
+    pub(super) fn usual_size(&self, to: &Uri) -> usize {
+        let most = self.swim.config.max_packet_size;
+        if most > PACKET_SIZE_USUAL {
+            return most;
+        }
+        match self.swim.members.get(to) {
+            Some(member) if matches!(member.validated, Some(SocketAddr::V6(_))) => {
+                most.min(PACKET_SIZE_OF_IPV6)
+            }
+            _ => most,
+        }
     }
 
     /// Whether nothing is sent to `to` for now, and counts that. To be asked before anything is made

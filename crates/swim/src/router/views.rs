@@ -173,6 +173,7 @@ impl Swim {
             let settings = Settings {
                 patience: self.config.protocol_period.max(self.config.ack_timeout),
                 key: key.map(Key::id),
+                path_size: self.detector.path_mtu.size_to(&member.uri),
             };
             return Some(Diagnosis::of_member(member, settings, now));
         }

@@ -98,6 +98,14 @@ impl Members {
         }
     }
 
+    /// Whether the last datagram of `uri` was one of a native peer.
+    pub fn is_native(&self, uri: &str) -> bool {
+        match self.get(uri) {
+            Some(member) => member.is_native(),
+            None => false,
+        }
+    }
+
     /// Notes what the last datagram of `uri` shows it to be.
     pub fn set_dialect(&mut self, uri: &str, dialect: Dialect) {
         if let Some(member) = self.table.get_mut(uri) {

@@ -55,6 +55,8 @@ pub struct MessageBuilder {
     tail: &'static [u8],
     trailer: Vec<u8>,
     limit: usize,
+    /// How large one statement may make the message that alone is too large for `limit`.
+    limit_of_one: usize,
 }
 
 /// How much room is made for statements at once, in bytes: as much as a datagram has by default.
@@ -96,6 +98,7 @@ impl MessageBuilder {
             tail,
             trailer: Vec::new(),
             limit,
+            limit_of_one: limit,
         }
     }
 
@@ -104,6 +107,37 @@ impl MessageBuilder {
     pub fn trailed_by(mut self, trailer: &Trailer) -> Self {
         self.trailer = trailer.encode();
         self
+    }
+
+    /// Lets a statement that fits no message of the usual limit make this one as large as `limit`: it is
+    /// to be sent in pieces.
+    #[must_use]
+    pub fn stretched_to(mut self, limit: usize) -> Self {
+        self.limit_of_one = self.limit.max(limit);
+        self
+    }
+
+    /// Keeps the message within `limit` from now on, or within its present size if that is more.
+    #[must_use]
+    pub fn limited_to(mut self, limit: usize) -> Self {
+        self.limit = self.limit.min(limit.max(self.size()));
+        self.limit_of_one = self.limit;
+        self
+    }
+
+    /// Adds an event if it fits into the message, however large it makes it, and says whether it did.
+    #[must_use]
+    pub fn essential_event(
+        &mut self,
+        uri: &Uri,
+        claim: Claim,
+        payload: Option<&Payload>,
+        ttl: u32,
+    ) -> bool {
+        let usual = core::mem::replace(&mut self.limit, self.limit_of_one);
+        let fits = self.event(uri, claim, payload, ttl);
+        self.limit = usual;
+        fits
     }
 
     /// Adds an event if it fits, and says whether it did.
@@ -146,7 +180,13 @@ impl MessageBuilder {
             infallible(msgpack::write_uint(out, ttl.into()));
         }
         self.count += 1;
-        let fits = self.size() <= self.limit;
+        let alone = self.items.len() - before + self.size_of_frame();
+        let limit = if alone > self.limit {
+            self.limit_of_one
+        } else {
+            self.limit
+        };
+        let fits = self.size() <= limit;
         if !fits {
             self.items.truncate(before);
             self.count -= 1;
@@ -165,16 +205,17 @@ impl MessageBuilder {
     }
 
     fn size(&self) -> usize {
-        self.head.len()
-            + array_head_size(self.count)
-            + self.items.len()
-            + self.tail.len()
-            + self.trailer.len()
+        self.size_of_frame() - array_head_size(1) + array_head_size(self.count) + self.items.len()
+    }
+
+    /// What a message has around its statement, if that is one.
+    fn size_of_frame(&self) -> usize {
+        self.head.len() + array_head_size(1) + self.tail.len() + self.trailer.len()
     }
 
     /// The datagram, unless it is over the limit even without any statement.
     pub fn finish(mut self) -> Option<Vec<u8>> {
-        if self.size() > self.limit {
+        if self.size() > self.limit.max(self.limit_of_one) {
             return None;
         }
         self.head.reserve_exact(self.size() - self.head.len());

@@ -14,6 +14,8 @@
 //! | 6 | bin | the label of its group |
 //! | 7 | uint | why it announces itself as suspect: 1, its application hangs; 2, its address does not lead to it |
 //! | 8 | true | the records here are of members that it has forgotten |
+//! | 9 | `[id, index, count, bin]` | a piece of the message with this id: the one at `index`, of `count` |
+//! | 10 | bin | padding: the datagram is to be as large as one that may not arrive |
 
 use rmp::encode as msgpack;
 
@@ -39,6 +41,8 @@ pub struct Trailer {
     pub self_suspicion: Option<SelfSuspicion>,
     /// The records here are of members that the sender has forgotten: tombstones.
     pub forgotten: bool,
+    /// How many bytes of padding there are.
+    pub padding: usize,
 }
 
 /// What only native peers understand.
@@ -60,6 +64,21 @@ pub enum Extension {
         /// Whether no more records are coming for now.
         last: bool,
     },
+    /// A piece of a message that is too large for the path.
+    Piece(Piece),
+}
+
+/// A piece of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// By chance: all pieces of the message have the same.
+    pub id: u32,
+    /// Which one it is, from 0.
+    pub index: u8,
+    /// How many there are.
+    pub count: u8,
+    /// The bytes of the message.
+    pub bytes: Vec<u8>,
 }
 
 /// A set of buckets.
@@ -110,35 +129,15 @@ impl Trailer {
             + u32::from(self.offers.is_some())
             + u32::from(!self.label.is_empty())
             + u32::from(self.self_suspicion.is_some())
-            + u32::from(self.forgotten);
+            + u32::from(self.forgotten)
+            + u32::from(self.padding > 0);
         infallible(msgpack::write_map_len(&mut out, keys));
         if let Some(digest) = self.digest {
             key(&mut out, 1);
             infallible(msgpack::write_u64(&mut out, digest));
         }
-        match &self.note {
-            None => {}
-            Some(Extension::Nack { ts, dst }) => {
-                key(&mut out, 2);
-                infallible(msgpack::write_array_len(&mut out, 2));
-                infallible(msgpack::write_u64(&mut out, *ts));
-                infallible(msgpack::write_str(&mut out, dst));
-            }
-            Some(Extension::Compare(sums)) => {
-                key(&mut out, 3);
-                let mut bytes = Vec::with_capacity(4 * sums.len());
-                for sum in sums {
-                    bytes.extend(sum.to_be_bytes());
-                }
-                infallible(msgpack::write_bin(&mut out, &bytes));
-            }
-            Some(Extension::Differ { buckets, last }) => {
-                key(&mut out, 4);
-                infallible(msgpack::write_array_len(&mut out, 3));
-                uint(&mut out, buckets.count() as u64);
-                infallible(msgpack::write_bin(&mut out, &buckets.bits));
-                infallible(msgpack::write_bool(&mut out, *last));
-            }
+        if let Some(note) = &self.note {
+            note.encode(&mut out);
         }
         if let Some(KeyId(id)) = self.offers {
             key(&mut out, 5);
@@ -162,6 +161,10 @@ impl Trailer {
             key(&mut out, 8);
             infallible(msgpack::write_bool(&mut out, true));
         }
+        if self.padding > 0 {
+            key(&mut out, 10);
+            infallible(msgpack::write_bin(&mut out, &vec![0; self.padding]));
+        }
         out
     }
 
@@ -184,10 +187,49 @@ impl Trailer {
                 6 => trailer.label = text(value)?.to_vec(),
                 7 => trailer.self_suspicion = self_suspicion(value),
                 8 => trailer.forgotten = is_true(value),
+                9 => trailer.note = piece(value),
+                10 => trailer.padding = text(value)?.len(),
                 _unknown => {}
             }
         }
         Some((trailer, reader.rest()))
+    }
+}
+
+impl Extension {
+    /// Its key and its value.
+    fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Nack { ts, dst } => {
+                key(out, 2);
+                infallible(msgpack::write_array_len(out, 2));
+                infallible(msgpack::write_u64(out, *ts));
+                infallible(msgpack::write_str(out, dst));
+            }
+            Self::Compare(sums) => {
+                key(out, 3);
+                let mut bytes = Vec::with_capacity(4 * sums.len());
+                for sum in sums {
+                    bytes.extend(sum.to_be_bytes());
+                }
+                infallible(msgpack::write_bin(out, &bytes));
+            }
+            Self::Differ { buckets, last } => {
+                key(out, 4);
+                infallible(msgpack::write_array_len(out, 3));
+                uint(out, buckets.count() as u64);
+                infallible(msgpack::write_bin(out, &buckets.bits));
+                infallible(msgpack::write_bool(out, *last));
+            }
+            Self::Piece(piece) => {
+                key(out, 9);
+                infallible(msgpack::write_array_len(out, 4));
+                uint(out, piece.id.into());
+                uint(out, piece.index.into());
+                uint(out, piece.count.into());
+                infallible(msgpack::write_bin(out, &piece.bytes));
+            }
+        }
     }
 }
 
@@ -272,6 +314,20 @@ fn differ(value: &[u8]) -> Option<Extension> {
     })
 }
 
+fn piece(value: &[u8]) -> Option<Extension> {
+    let [id, index, count, bytes] = array(value)?;
+    let Ok(Head::Text(bytes)) = Reader::new(bytes).head() else {
+        return None;
+    };
+    let piece = Piece {
+        id: u32::try_from(unsigned(id)?).ok()?,
+        index: u8::try_from(unsigned(index)?).ok()?,
+        count: u8::try_from(unsigned(count)?).ok()?,
+        bytes: bytes.to_vec(),
+    };
+    (piece.index < piece.count).then_some(Extension::Piece(piece))
+}
+
 fn array<const N: usize>(value: &[u8]) -> Option<[&[u8]; N]> {
     let mut reader = Reader::new(value);
     if reader.head() != Ok(Head::Array(N)) {
@@ -310,6 +366,12 @@ mod tests {
                 buckets,
                 last: true,
             }),
+            Some(Extension::Piece(Piece {
+                id: u32::MAX,
+                index: 1,
+                count: 2,
+                bytes: b"half of it".to_vec(),
+            })),
         ] {
             let trailer = Trailer {
                 digest: Some(u64::MAX),
@@ -318,6 +380,7 @@ mod tests {
                 label: b"a label".to_vec(),
                 self_suspicion: Some(SelfSuspicion::Unreachable),
                 forgotten: true,
+                padding: 300,
             };
             assert_eq!(decoded(&trailer.encode()), Some(trailer));
         }
@@ -333,6 +396,23 @@ mod tests {
         let later = b"\x84\x00\x02\x01\x05\x7f\x91\xc0\x02\x01";
         let trailer = decoded(later).unwrap();
         assert_eq!((trailer.digest, trailer.note), (Some(5), None));
+    }
+
+    #[test]
+    fn a_piece_that_is_none_of_its_message_is_refused() {
+        for (index, count) in [(0, 0), (2, 2), (9, 3)] {
+            let note = Some(Extension::Piece(Piece {
+                id: 1,
+                index,
+                count,
+                bytes: vec![7; 9],
+            }));
+            let trailer = Trailer {
+                note,
+                ..Trailer::default()
+            };
+            assert_eq!(decoded(&trailer.encode()).unwrap().note, None);
+        }
     }
 
     #[test]
