@@ -58,6 +58,7 @@ struct Report {
     // The state of this process.
     stalls: Stalls,
     pauses: u64,
+    duplicates: u64,
     isolation: Isolation,
     resolver: Resolver,
     lock: Lock,
@@ -188,6 +189,7 @@ impl Report {
                 longest_seconds: metrics.longest_stall.as_secs_f64(),
             },
             pauses: stats.pauses,
+            duplicates: stats.duplicates,
             isolation: Isolation {
                 count: stats.isolations,
                 now: gauges.isolated,

@@ -43,6 +43,7 @@ local COUNTERS = {
     {'repairs_answered_total', 'Tables compared that the peer answered', 'repairs.answered'},
     {'stalls_total', 'Times the TX thread did not respond', 'stalls.count'},
     {'pauses_total', 'Times the process did not run for a while', 'pauses'},
+    {'duplicates_total', 'Times that two processes were found to use one URI', 'duplicates'},
     {'isolation_total', 'Times without any datagram received', 'isolation.count'},
     {'resolver_queries_total', 'Names resolved, or tried', 'resolver.queries'},
     {'resolver_failures_total', 'Names that did not resolve', 'resolver.failures'},

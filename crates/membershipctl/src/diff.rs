@@ -13,7 +13,7 @@ use crate::client::Client;
 use crate::error::{Error, QueryError};
 use crate::output::{self, Columns, FAINT, HEADING, MemberFields, RIGHT, WRONG, style, styled};
 use crate::table::{Table, View};
-use crate::views::{Difference, Hint, Opinion, differences, hints};
+use crate::views::{Difference, Doubled, Hint, Opinion, add_told, differences, hints};
 
 /// The pause before the instances are asked again, while their views differ.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -23,6 +23,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 struct Survey {
     views: Vec<View>,
     silent: Vec<(Uri, QueryError)>,
+    doubled: Vec<Doubled>,
 }
 
 /// Asks, and prints what differs.
@@ -52,7 +53,7 @@ pub fn run(
         });
     }
     let differences = differences(&survey.views);
-    let hints = hints(&survey.views, &differences, &survey.silent);
+    let hints = hints(&survey.views, &differences, &survey.silent, &survey.doubled);
     if json {
         let report = Report::new(&survey, &differences, &hints);
         writeln!(out, "{}", output::inert_lines(&report)?)?;
@@ -81,15 +82,39 @@ impl Survey {
     fn make(client: &Client, nodes: &[Uri]) -> io::Result<Self> {
         let mut survey = Self::default();
         let begin = |_: &Uri| Table::new(client.timeout(), client.no_answer(), client.hash_key());
+        // By which names those were asked that have answered.
+        let mut asked = Vec::new();
         for (uri, query) in client.query_all(nodes, begin)? {
             match query.and_then(Table::finish) {
-                // An instance with two names answers twice.
-                Ok(view) if survey.views.iter().any(|known| known.name == view.name) => {}
-                Ok(view) => survey.views.push(view),
+                Ok(view) => {
+                    if survey.take(view, &uri, &asked) {
+                        asked.push(uri);
+                    }
+                }
                 Err(error) => survey.silent.push((uri, error)),
             }
         }
+        add_told(&survey.views, &mut survey.doubled);
         Ok(survey)
+    }
+
+    /// Takes the answer to a question to `uri`, unless the instance has answered before, by another name.
+    /// Returns whether it was taken.
+    fn take(&mut self, view: View, uri: &Uri, asked: &[Uri]) -> bool {
+        let is_of_same_name = |known: &View| known.name == view.name;
+        let Some(place) = self.views.iter().position(is_of_same_name) else {
+            self.views.push(view);
+            return true;
+        };
+        let (one, other) = (self.views[place].process, view.process);
+        if one.is_some() && other.is_some() && one != other {
+            self.doubled.push(Doubled {
+                uri: view.name,
+                one: asked[place].to_string(),
+                other: uri.to_string(),
+            });
+        }
+        false
     }
 
     fn is_healthy(&self) -> bool {
@@ -283,6 +308,9 @@ fn describe(hint: &Hint<'_>) -> String {
         Hint::Accused { uri, by } => format!(
             "{uri} answers here, and is not alive to {}: check the network between them, in both directions",
             names(by).join(", ")
+        ),
+        Hint::Duplicate(Doubled { uri, one, other }) => format!(
+            "two processes use the URI {uri}: one at {one}, another at {other}: give each its own"
         ),
         Hint::Outlier { uri, members } => format!(
             "{uri} sees {} otherwise than most do: look at it first",

@@ -10,11 +10,12 @@ use core::time::Duration;
 use swim::detector::self_check::SelfSuspicion;
 use swim::hashing::HashKey;
 use swim::identity::uri::Uri;
+use swim::security::cookie::ProcessTag;
 use swim::table::claim::Status;
 use swim::table::member::Member;
 use swim::table::members::Members;
 use swim::time::{Micros, Now};
-use swim::wire::{Body, Event, Extension, Message};
+use swim::wire::{Body, DUPLICATES_MAX, Duplicate, Event, Extension, Message};
 
 use crate::client::{Query, Request};
 use crate::error::QueryError;
@@ -54,6 +55,8 @@ pub struct Table {
     /// How many rounds in a row had nothing new.
     fruitless: u32,
     self_suspicion: Option<SelfSuspicion>,
+    process: Option<ProcessTag>,
+    duplicates: Vec<Duplicate>,
     end: Option<End>,
     timeout: Duration,
     give_up_at: Option<Micros>,
@@ -87,6 +90,10 @@ pub struct View {
     pub is_whole: bool,
     /// Why the instance announces itself as suspect, if it does.
     pub self_suspicion: Option<SelfSuspicion>,
+    /// Which process it is, as far as it shows that.
+    pub process: Option<ProcessTag>,
+    /// The URIs that two processes use, as it says.
+    pub duplicates: Vec<Duplicate>,
     /// In the order of their URIs.
     pub members: Vec<Member>,
 }
@@ -104,6 +111,8 @@ impl Table {
             round: Round::Pausing(Micros(0)),
             fruitless: 0,
             self_suspicion: None,
+            process: None,
+            duplicates: Vec::new(),
             end: None,
             timeout,
             give_up_at: None,
@@ -125,6 +134,8 @@ impl Table {
             name,
             is_whole: matches!(self.end, Some(End::Whole)),
             self_suspicion: self.self_suspicion,
+            process: self.process,
+            duplicates: self.duplicates,
             members,
         })
     }
@@ -159,6 +170,24 @@ impl Table {
             }
         }
         self.members.digest().total() != before
+    }
+
+    /// Notes which process has sent a message, and of which URIs it says that two processes use them.
+    fn note_processes(&mut self, message: &Message<'_>) {
+        if let Body::Ping(ping) = &message.body
+            && let Some(cookie) = ping.cookie
+        {
+            self.process = ProcessTag::of(cookie);
+        }
+        let Some(trailer) = &message.trailer else {
+            return;
+        };
+        for told in &trailer.duplicates {
+            let is_known = self.duplicates.iter().any(|known| known.uri == told.uri);
+            if !is_known && self.duplicates.len() < DUPLICATES_MAX {
+                self.duplicates.push(told.clone());
+            }
+        }
     }
 
     fn end_round(&mut self, news: bool, now: Now) {
@@ -205,6 +234,7 @@ impl Query for Table {
     }
 
     fn handle_message(&mut self, message: &Message<'_>, now: Now) {
+        self.note_processes(message);
         let Body::SyncAck(records) = &message.body else {
             return;
         };

@@ -1,5 +1,6 @@
 //! Where views differ, and hints at the reason.
 
+use core::net::SocketAddr;
 use std::collections::BTreeSet;
 
 use swim::detector::self_check::SelfSuspicion;
@@ -7,6 +8,7 @@ use swim::identity::uri::Uri;
 use swim::table::claim::Status;
 use swim::table::member::Member;
 use swim::table::payload::Payload;
+use swim::wire::Duplicate;
 
 use crate::error::QueryError;
 use crate::table::View;
@@ -53,6 +55,8 @@ pub enum Hint<'a> {
         /// The instances that do not see it as alive.
         by: Vec<&'a Uri>,
     },
+    /// Two processes have one URI.
+    Duplicate(&'a Doubled),
     /// An instance sees members otherwise than most do.
     Outlier {
         /// The instance.
@@ -60,6 +64,43 @@ pub enum Hint<'a> {
         /// How many members it sees otherwise.
         members: usize,
     },
+}
+
+/// Two processes with one URI, and where they are.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Doubled {
+    /// The URI.
+    pub uri: Uri,
+    /// Where one of them is.
+    pub one: String,
+    /// Where the other one is.
+    pub other: String,
+}
+
+impl Doubled {
+    /// What an instance tells. The instance itself is called by its URI.
+    fn told(duplicate: &Duplicate) -> Self {
+        let name = |address: &Option<SocketAddr>| match address {
+            Some(address) => address.to_string(),
+            None => duplicate.uri.to_string(),
+        };
+        Self {
+            uri: duplicate.uri.clone(),
+            one: name(&duplicate.one),
+            other: name(&duplicate.other),
+        }
+    }
+}
+
+/// Adds the URIs that two processes use, as these views say, to those that are `known`.
+pub fn add_told(views: &[View], known: &mut Vec<Doubled>) {
+    for view in views {
+        for told in &view.duplicates {
+            if !known.iter().any(|known| known.uri == told.uri) {
+                known.push(Doubled::told(told));
+            }
+        }
+    }
 }
 
 type Key = Option<(Status, u64, Option<u64>)>;
@@ -116,8 +157,11 @@ pub fn hints<'a>(
     views: &'a [View],
     differences: &[Difference<'a>],
     silent: &'a [(Uri, QueryError)],
+    doubled: &'a [Doubled],
 ) -> Vec<Hint<'a>> {
     let mut hints = Vec::new();
+    // First, because it may be the reason of all others.
+    hints.extend(doubled.iter().map(Hint::Duplicate));
     for (uri, _) in silent {
         let alive_to = holders(views, uri, |status| status == Status::Alive);
         if !alive_to.is_empty() {
@@ -192,6 +236,8 @@ mod tests {
             name: uri(name),
             is_whole: true,
             self_suspicion: None,
+            process: None,
+            duplicates: Vec::new(),
             members: (1..).zip(statuses).map(member).collect(),
         }
     }
@@ -203,7 +249,7 @@ mod tests {
         let views = [view(1, &[Alive, Dead]), view(2, &[Alive, Dead])];
         assert!(differences(&views).is_empty());
         assert_eq!(
-            hints(&views, &[], &[]),
+            hints(&views, &[], &[], &[]),
             [Hint::Accused {
                 uri: &uri(2),
                 by: vec![&uri(1)]
@@ -242,7 +288,7 @@ mod tests {
                 members: 1,
             },
         ];
-        assert_eq!(hints(&views, &differences, &[]), expected);
+        assert_eq!(hints(&views, &differences, &[], &[]), expected);
     }
 
     #[test]
@@ -250,7 +296,7 @@ mod tests {
         let views = [view(1, &[Alive]), view(2, &[])];
         let differences = differences(&views);
         assert_eq!(differences.len(), 1);
-        assert_eq!(hints(&views, &differences, &[]), []);
+        assert_eq!(hints(&views, &differences, &[], &[]), []);
     }
 
     #[test]
@@ -262,6 +308,6 @@ mod tests {
             uri: &second,
             alive_to: vec![&first],
         }];
-        assert_eq!(hints(&views, &[], &silent), expected);
+        assert_eq!(hints(&views, &[], &silent, &[]), expected);
     }
 }

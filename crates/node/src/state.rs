@@ -135,6 +135,10 @@ impl State {
     pub fn handle_failures(&mut self, failures: Failures, now: Now) {
         self.send_errors += failures.sends.len() as u64;
         for (address, transmit, error) in failures.sends {
+            // A stranger may have chosen that address. Its member has nothing to do with it.
+            if transmit.at.is_some() {
+                continue;
+            }
             let uri = &transmit.to;
             if self.addresses.note_failed(uri, address, Failed::Unsent) {
                 let error = DeliveryError::Unsent(system_text(&error));

@@ -390,8 +390,13 @@ mod tests {
             .check_datagram(A, &engine, &uri(3), &rumor)
             .unwrap_err();
         assert!(found.0.contains("says"), "{found}");
-        engine.handle_datagram(&rumor, Id(3), &uri(3), now);
+        // It hears that of another: in its own name, it would be of a double.
+        let mut heard = MessageBuilder::leave(&uri(3), 65_000);
+        assert!(heard.event(&uri(2), claim(2, Status::Alive), None, 1));
+        let heard = heard.finish().expect("it fits");
+        engine.handle_datagram(&heard, Id(3), &uri(3), now);
         while engine.poll_transmit().is_some() {}
+        while engine.poll_report().is_some() {}
         let found = invariants.check(A, &engine, Input::Other, now).unwrap_err();
         assert!(found.0.contains("holds"), "{found}");
     }

@@ -113,12 +113,22 @@ impl World {
     }
 
     fn resolve(&mut self, from: Id, transmit: Transmit) {
+        if let Some(at) = transmit.at {
+            // No machine has any other address.
+            if let Some(to) = self.ids().find(|id| id.address() == at) {
+                self.send(from, to, transmit.datagram);
+            }
+            return;
+        }
         let host = self.host(from);
         let (delay, found) = match host.resolver {
             _ if !self.ids_by_uri.contains_key(&transmit.to) => (NO_SUCH_NAME, false),
             Resolver::Slow(delay) if transmit.anew => (delay, true),
             Resolver::Failing(delay) if transmit.anew => (delay, false),
-            _cached => return self.send(from, &transmit.to, transmit.datagram),
+            _cached => {
+                let to = self.destination(from, &transmit.to);
+                return self.send(from, to, transmit.datagram);
+            }
         };
         let life = host.lives;
         let event = Event::Resolved {
@@ -136,7 +146,8 @@ impl World {
 
     pub(super) fn resolved(&mut self, from: Id, transmit: Transmit, found: bool) {
         if found {
-            self.send(from, &transmit.to, transmit.datagram);
+            let to = self.destination(from, &transmit.to);
+            self.send(from, to, transmit.datagram);
         } else {
             self.input(from, Input::Other, |engine, now| {
                 engine.handle_unsent(&transmit.to, now)
@@ -144,8 +155,15 @@ impl World {
         }
     }
 
-    pub(super) fn send(&mut self, from: Id, to: &Uri, mut datagram: Vec<u8>) {
-        let to = self.ids_by_uri[to];
+    /// Where the name of `to` leads, as `from` sees it.
+    fn destination(&self, from: Id, to: &Uri) -> Id {
+        match self.aliases.get(&(from, to.clone())) {
+            Some(id) => *id,
+            None => self.ids_by_uri[to],
+        }
+    }
+
+    pub(super) fn send(&mut self, from: Id, to: Id, mut datagram: Vec<u8>) {
         let most = STORM_PER_MEMBER * self.hosts.len();
         assert!(
             self.queue.len() < most,

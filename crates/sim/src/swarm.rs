@@ -8,7 +8,7 @@ use rand::{RngExt, SeedableRng};
 
 use crate::engine::Implementation;
 use crate::host::{Id, Resolver, State};
-use crate::network::Weather;
+use crate::network::{DOUBLINGS_MAX, Weather};
 use crate::world::World;
 use swim::config::Config;
 use swim::identity::uri::Uri;
@@ -19,7 +19,12 @@ pub struct Swarm {
     /// The world.
     pub world: World,
     rng: StdRng,
+    /// How late a datagram may have been so far.
+    longest_delay: Duration,
 }
+
+/// So late is no datagram in a network that works.
+const DELAY_MAX: Duration = Duration::from_secs(2);
 
 /// The result of a world.
 #[derive(Clone, Copy, Debug)]
@@ -45,7 +50,11 @@ impl Swarm {
         if world.legacy_share == 0.0 {
             (world.config.encryption_cipher, world.key) = encryption(&mut rng);
         }
-        Self { world, rng }
+        Self {
+            world,
+            rng,
+            longest_delay: Duration::ZERO,
+        }
     }
 
     /// Runs it to the end.
@@ -79,11 +88,27 @@ impl Swarm {
         self.world.run(self.world.config.reap_timeout);
         self.world.settle();
         self.world.expect_quiet();
+        self.expect_no_duplicates();
         Outcome {
             members,
             lasted: self.world.now().since(swim::time::Micros(0)),
             settled,
             history: self.world.history(),
+        }
+    }
+
+    /// No two processes have had one URI at the same time, whatever was restarted or renamed.
+    fn expect_no_duplicates(&self) {
+        // What a process has said long before it was replaced can look as if both lived.
+        if self.longest_delay > DELAY_MAX {
+            return;
+        }
+        for id in self.world.ids() {
+            if let Some(engine) = self.world.engine(id)
+                && let Some(swim) = engine.swim()
+            {
+                assert_eq!(swim.stats().duplicates, 0, "{id}");
+            }
         }
     }
 
@@ -208,6 +233,10 @@ impl Swarm {
 
     fn change_weather(&mut self, weather: Weather) {
         self.world.became(&format!("{weather:?}"));
+        if weather.delayed > 0.0 {
+            let longest = weather.latency * 2_u32.pow(DOUBLINGS_MAX);
+            self.longest_delay = self.longest_delay.max(longest);
+        }
         self.world.network.weather = weather;
     }
 

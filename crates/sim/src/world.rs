@@ -1,6 +1,7 @@
 //! Time, and the order of events.
 
 use core::time::Duration;
+use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
 use rand::rngs::StdRng;
@@ -36,6 +37,8 @@ pub struct World {
     pub(super) hosts: Vec<Host>,
     /// The machine of each URI that there ever was.
     pub(super) ids_by_uri: IndexMap<Uri, Id>,
+    /// Where names lead, as single machines see it: hosts file, or `localhost`.
+    pub(super) aliases: BTreeMap<(Id, Uri), Id>,
     pub(super) rng: StdRng,
     pub(super) history: History,
     pub(super) invariants: Option<Invariants>,
@@ -84,6 +87,7 @@ impl World {
             queue: Queue::new(),
             hosts: Vec::new(),
             ids_by_uri: IndexMap::new(),
+            aliases: BTreeMap::new(),
             rng,
             history: History::default(),
             invariants: Some(Invariants::default()),
@@ -175,6 +179,12 @@ impl World {
     /// A machine.
     pub fn host(&self, id: Id) -> &Host {
         &self.hosts[id.index()]
+    }
+
+    /// As `from` sees it, the name of `uri` leads to the machine `to`.
+    pub fn lead(&mut self, from: Id, uri: &Uri, to: Id) {
+        self.ids_by_uri.entry(uri.clone()).or_insert(to);
+        self.aliases.insert((from, uri.clone()), to);
     }
 
     /// A machine, to be changed.

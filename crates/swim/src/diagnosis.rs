@@ -2,6 +2,7 @@
 //!
 //! Nothing here decides anything, and nothing is said without evidence.
 
+use core::net::SocketAddr;
 use core::time::Duration;
 
 use crate::detector::isolation::Isolation;
@@ -14,6 +15,7 @@ use crate::security::seal::keyring::KeyId;
 use crate::table::claim::Status;
 use crate::table::member::{Dialect, Member};
 use crate::time::Now;
+use crate::wire::Duplicate;
 
 /// What is known of one member.
 #[derive(Clone, Debug)]
@@ -115,6 +117,21 @@ impl Diagnosis {
             hint("our own address does not lead to us: is it the right one?");
         }
         diagnosis
+    }
+
+    /// The same, if two processes use the URI. That comes first, for it may be the reason of all else.
+    pub(crate) fn with_duplicate(mut self, duplicate: Option<Duplicate>) -> Self {
+        let Some(Duplicate { one, other, .. }) = duplicate else {
+            return self;
+        };
+        let name = |address: Option<SocketAddr>| match address {
+            Some(address) => address.to_string(),
+            None => "this one".into(),
+        };
+        let (one, other) = (name(one), name(other));
+        let hint = format!("two processes use this URI: {one} and {other}");
+        self.hints.insert(0, hint);
+        self
     }
 
     fn new(member: &Member, now: Now) -> Self {

@@ -52,6 +52,7 @@ use dissemination::rumors::Rumors;
 pub use error::Refused;
 use hashing::HashKey;
 use identity::admin::AllowList;
+use identity::duplicates::Duplicates;
 use identity::lifecycle::Identity;
 use identity::uri::Uri;
 use log_event::LogEvent;
@@ -81,6 +82,7 @@ pub struct Swim {
     me: Identity,
     allowed: AllowList,
     members: Members,
+    duplicates: Duplicates,
     detector: Detector,
     rumors: Rumors,
     anti_entropy: AntiEntropy,
@@ -122,6 +124,8 @@ impl From<u64> for Seed {
 pub struct Transmit {
     /// The recipient.
     pub to: Uri,
+    /// Where it is, if that is known without its name: it is sent there, and the name is not looked up.
+    pub at: Option<SocketAddr>,
     /// What.
     pub datagram: Vec<u8>,
     /// The recipient does not answer, or is not known to be alive: perhaps its name has got another
@@ -155,6 +159,7 @@ impl Swim {
             me: Identity::default(),
             allowed: AllowList::new([], &hash_key),
             members: Members::new(&hash_key),
+            duplicates: Duplicates::new(&hash_key),
             detector: Detector::new(&hash_key),
             rumors: Rumors::new(&hash_key),
             anti_entropy: AntiEntropy::default(),

@@ -1,6 +1,7 @@
 //! What operators are to read of it.
 
 use core::fmt;
+use core::net::SocketAddr;
 use core::time::Duration;
 
 use crate::detector::self_check::Announced;
@@ -78,6 +79,15 @@ pub enum LogEvent {
         /// The largest size that is known to reach it.
         size: usize,
     },
+    /// Two processes use one URI.
+    Duplicate {
+        /// The URI.
+        uri: Uri,
+        /// Where one of them is, if that is known. It is this one if the URI is its own.
+        one: Option<SocketAddr>,
+        /// Where the other one is.
+        other: SocketAddr,
+    },
     /// A dead member sends what cannot be decoded.
     Undecryptable {
         /// The member.
@@ -119,7 +129,8 @@ impl LogEvent {
             | Self::Undecodable
             | Self::Unanswered
             | Self::Merged { .. }
-            | Self::LargeLost { .. } => Level::Warn,
+            | Self::LargeLost { .. }
+            | Self::Duplicate { .. } => Level::Warn,
             Self::Suspected { .. }
             | Self::TimedOut { .. }
             | Self::Returned { .. }
@@ -134,6 +145,20 @@ pub(crate) const NEVER_HEARD: &str = "it has never been heard: is it running, wi
 
 /// How many of the relays are named that were asked in vain.
 const RELAYS_NAMED_MAX: usize = 9;
+
+fn write_duplicate(
+    f: &mut fmt::Formatter<'_>,
+    uri: &Uri,
+    one: Option<SocketAddr>,
+    other: SocketAddr,
+) -> fmt::Result {
+    write!(f, "Two processes use the URI {uri}: ")?;
+    match one {
+        Some(one) => write!(f, "one at {one}")?,
+        None => write!(f, "this one")?,
+    }
+    write!(f, ", another at {other}. Give each its own")
+}
 
 fn write_suspected(f: &mut fmt::Formatter<'_>, uri: &Uri, relays: &[Uri]) -> fmt::Result {
     write!(f, "Could not reach node: {uri} - suspect")?;
@@ -210,6 +235,7 @@ impl fmt::Display for LogEvent {
                 "Datagrams above {size} bytes do not reach {uri}: sending it smaller ones. \
                  Lower MAX_PACKET_SIZE, or let the network carry more"
             ),
+            Self::Duplicate { uri, one, other } => write_duplicate(f, uri, *one, *other),
             Self::Undecryptable { uri } => {
                 write!(f, "Broken UDP packet from {uri} - non-decryptable")
             }

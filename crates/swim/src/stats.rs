@@ -53,6 +53,8 @@ pub struct Stats {
     pub pauses: u64,
     /// How often no datagrams were received for a while.
     pub isolations: u64,
+    /// How often it was found that two processes use one URI, that of this node or of another member.
+    pub duplicates: u64,
     /// How often the application behind it did not respond.
     pub stalls: u64,
     /// Tables exchanged with a member that is not known to be native.

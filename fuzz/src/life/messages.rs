@@ -1,5 +1,7 @@
 //! Well-formed messages with any content, since random bytes hardly ever are one.
 
+use std::net::SocketAddr;
+
 use arbitrary::Result;
 use swim::Swim;
 use swim::detector::self_check::SelfSuspicion;
@@ -11,7 +13,8 @@ use swim::security::session::address;
 use swim::table::claim::{Claim, Incarnation, Status};
 use swim::table::payload::Payload;
 use swim::wire::{
-    Buckets, Extension, MessageBuilder, MessageType, Piece, Trailer, checksummed, ping_data,
+    Buckets, Duplicate, Extension, MessageBuilder, MessageType, Piece, Trailer, checksummed,
+    ping_data,
 };
 
 use super::{Bytes, KEYS};
@@ -152,7 +155,27 @@ fn trailer(bytes: &mut Bytes<'_>, names: &[Uri]) -> Result<Trailer> {
         ])?,
         forgotten: bytes.arbitrary()?,
         padding: bytes.int_in_range(0..=9)?,
+        duplicates: duplicates(bytes, names)?,
     })
+}
+
+fn duplicates(bytes: &mut Bytes<'_>, names: &[Uri]) -> Result<Vec<Duplicate>> {
+    let mut duplicates = Vec::new();
+    // Most datagrams tell of none.
+    for _ in 4..=bytes.int_in_range(0..=6)? {
+        duplicates.push(Duplicate {
+            uri: bytes.choose(names)?.clone(),
+            one: some_address(bytes)?,
+            other: some_address(bytes)?,
+        });
+    }
+    Ok(duplicates)
+}
+
+fn some_address(bytes: &mut Bytes<'_>) -> Result<Option<SocketAddr>> {
+    let last: u8 = bytes.arbitrary()?;
+    let address = SocketAddr::from(([10, 0, 0, last], 3301));
+    Ok(bytes.arbitrary::<bool>()?.then_some(address))
 }
 
 fn sums(bytes: &mut Bytes<'_>) -> Result<Vec<u32>> {

@@ -34,6 +34,7 @@ local notifier = require('membership.internal.notifier')
 ---@field repairs {begun: number, answered: number}
 ---@field stalls {count: number, longest_seconds: number}
 ---@field pauses number
+---@field duplicates number
 ---@field isolation {count: number, now: boolean}
 ---@field resolver {queries: number, failures: number, refused: number, longest_seconds: number}
 ---@field lock {longest_seconds: number}

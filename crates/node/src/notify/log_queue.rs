@@ -52,10 +52,12 @@ pub enum Topic {
     Refutation,
     /// A thread was not woken, or did not run when it was.
     Waker,
+    /// Two processes use one URI.
+    Duplicate,
 }
 
 impl Topic {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::Isolation,
         Self::Suspicion,
         Self::Silence,
@@ -70,6 +72,7 @@ impl Topic {
         Self::Resolver,
         Self::Refutation,
         Self::Waker,
+        Self::Duplicate,
     ];
 
     /// How many lines are added as they come, after a quiet time.
@@ -78,7 +81,7 @@ impl Topic {
             // All lines are alike, and a short overload may recur.
             Self::Overload | Self::Waker => 1,
             // There are few different lines, and unknown senders can cause any number of them.
-            Self::Refutation | Self::UnknownSender => 5,
+            Self::Refutation | Self::UnknownSender | Self::Duplicate => 5,
             // Each names another member: when a rack loses power, an operator wants to see all of them.
             _ => 100,
         }
@@ -91,6 +94,7 @@ impl From<&LogEvent> for Topic {
             LogEvent::Suspected { .. } => Self::Suspicion,
             LogEvent::Ignored { .. } | LogEvent::Doubted { .. } => Self::Silence,
             LogEvent::Isolated | LogEvent::Undecodable | LogEvent::Unanswered => Self::Isolation,
+            LogEvent::Duplicate { .. } => Self::Duplicate,
             LogEvent::TimedOut { .. } => Self::Death,
             LogEvent::Returned { .. } => Self::Return,
             LogEvent::Unwanted { .. } => Self::Removal,

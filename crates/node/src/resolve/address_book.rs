@@ -106,6 +106,13 @@ impl AddressBook {
     /// the recipient is known decides which quota that is charged to.
     pub fn route(&mut self, transmit: Transmit, how_known: HowKnown<'_>, now: Micros) -> Route {
         let to = &transmit.to;
+        if let Some(at) = transmit.at {
+            return if self.reach.includes(at.ip()) {
+                Route::To(at, transmit)
+            } else {
+                Route::Nowhere(transmit.to)
+            };
+        }
         if literal(to).is_none() && !self.look_up(to, transmit.anew, how_known, now) {
             return Route::Nowhere(transmit.to);
         }
@@ -399,6 +406,7 @@ mod tests {
         let datagram = text.into();
         Transmit {
             to: uri(text),
+            at: None,
             datagram,
             anew,
         }

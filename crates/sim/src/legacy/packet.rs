@@ -196,7 +196,12 @@ impl Legacy {
             None => true,
         };
         let to = to.clone();
-        self.outbox.push_back(Transmit { to, datagram, anew });
+        self.outbox.push_back(Transmit {
+            to,
+            at: None,
+            datagram,
+            anew,
+        });
     }
 }
 

@@ -305,7 +305,7 @@ fn members_that_die_all_at_once_are_not_all_sent_the_news() {
     let mut swim = listener();
     for port in 1..=30_000 {
         let victim = name("victim", port);
-        let rumor = hearsay(&own(), &victim, Suspect, 1);
+        let rumor = hearsay(&name("attacker", 1), &victim, Suspect, 1);
         swim.handle_datagram(&rumor, SOMEWHERE, at(1))
             .expect("well formed");
         sent_to(&mut swim, "victim");

@@ -193,11 +193,12 @@ fn tombstones_are_bounded() {
     let mut swim = Swim::new(config, 1);
     let own = Uri::new("own", 1).expect("a URI");
     let mut now = swim::time::Now::default();
-    swim.init(own.clone(), now);
+    swim.init(own, now);
+    let peer = Uri::new("peer", 1).expect("a URI");
     for crowd in 0..20 {
         for port in 1..=40 {
             let uri = Uri::new(&format!("crowd-{crowd}"), port).expect("a URI");
-            let rumor = hearsay(&own, &uri, Dead, 1);
+            let rumor = hearsay(&peer, &uri, Dead, 1);
             swim.handle_datagram(&rumor, SOMEWHERE, now)
                 .expect("well formed");
         }

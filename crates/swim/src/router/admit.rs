@@ -64,7 +64,7 @@ impl Turn<'_> {
                     .response_to_peer(slip.challenge, sender);
                 Ok(Admission::Believed(Some(Reply {
                     response,
-                    ..Reply::new(sender)
+                    ..Reply::new(sender, source)
                 })))
             }
             Freshness::Replayed => Err(DropReason::Replayed),
@@ -107,7 +107,7 @@ impl Turn<'_> {
         let mut reply = Reply {
             challenge: Some(challenge),
             response,
-            ..Reply::new(sender)
+            ..Reply::new(sender, source)
         };
         let remembers_ping = self.swim.security.sessions.pings.has(sender);
         let mut turn = self.replying(&mut reply);

@@ -56,6 +56,13 @@ impl Turn<'_> {
         if rx.digest == trailer.digest {
             trailer.digest = None;
         }
+        // The asker waits where it has asked from: its URI may lead elsewhere. A ping of the local node to
+        // itself can be a recording, and is not limited.
+        let at = if echo.src == Some(&**rx.sender) && !self.swim.me.is(rx.sender) {
+            Some(rx.source)
+        } else {
+            None
+        };
         // A peer asks again: that had an effect if its table has changed since.
         let number = rx.digest.or(echo.ts).unwrap_or(0);
         // A user's ping promises more: its answer brings the payload.
@@ -66,7 +73,7 @@ impl Turn<'_> {
             Telling::News
         };
         let kind = MessageType::Ack;
-        match self.send_with_gossip_and(kind, &data, rx.sender, telling, &trailer) {
+        match self.send_with_gossip_and(kind, &data, rx.sender, at, telling, &trailer) {
             Some(sent) if trailer.digest.is_some() => {
                 self.note_answer_of_size(rx.sender, number, sent.size);
             }

@@ -166,12 +166,23 @@ impl Turn<'_> {
         else {
             return;
         };
+        if status == Status::Alive && !self.may_contradict() {
+            return;
+        }
         if status != Status::Alive {
             self.swim.report(LogEvent::Refuted { rumor: status });
             self.swim.stats.refutations += 1;
         }
         self.refute(incarnation);
         rx.refuted = true;
+    }
+
+    /// Whether to contradict a peer that says that the local node is alive, but otherwise than it is.
+    fn may_contradict(&mut self) -> bool {
+        let memory = self.swim.duplicate_memory();
+        self.swim
+            .duplicates
+            .may_contradict(memory, self.now.monotonic)
     }
 
     /// Announces that the local node is alive, in a way that beats what was claimed at `rumored`.

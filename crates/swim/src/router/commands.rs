@@ -24,7 +24,11 @@ impl Swim {
         turn.restore(&uri);
         let mut old_claim = None;
         let mut old_death = None;
-        if let Some(old) = turn.swim.me.uri.replace(uri.clone())
+        let old = turn.swim.me.uri.replace(uri.clone());
+        if old.as_ref() != Some(&uri) {
+            turn.swim.duplicates.begin(now);
+        }
+        if let Some(old) = old
             && old != uri
         {
             // They know what the local node said of itself under another name.
@@ -86,6 +90,7 @@ impl Swim {
         self.members.clear();
         self.rumors.clear();
         self.detector.clear();
+        self.duplicates.begin(now);
         self.timers = Timers::default();
         self.anti_entropy = AntiEntropy::default();
         self.security.sessions.clear();

@@ -106,15 +106,16 @@ impl Turn<'_> {
         telling: Telling,
     ) -> Option<Sent> {
         let trailer = self.trailer();
-        self.send_with_gossip_and(kind, data, to, telling, &trailer)
+        self.send_with_gossip_and(kind, data, to, None, telling, &trailer)
     }
 
-    /// The same with this trailer.
+    /// The same with this trailer, to this address if there is one.
     pub(super) fn send_with_gossip_and(
         &mut self,
         kind: MessageType,
         data: &[u8],
         to: &Uri,
+        at: Option<SocketAddr>,
         telling: Telling,
         trailer: &Trailer,
     ) -> Option<Sent> {
@@ -150,7 +151,7 @@ impl Turn<'_> {
         if self.cause.may_be_told_news(to, self.peers()) {
             self.swim.rumors.fill(&mut draft, limit, &[to, &myself]);
         }
-        let size = self.send(kind, draft, to);
+        let size = self.send_at(kind, draft, to, at);
         Some(Sent { size, knows })
     }
 

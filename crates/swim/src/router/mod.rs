@@ -15,6 +15,7 @@
 //! | `probe` | probes, and the verdicts on them |
 //! | `sync` | tables to be compared and exchanged |
 //! | `ack` | answers to probes |
+//! | `duplicates` | what shows that two processes have one URI |
 //! | `hearsay` | events of peers, to be applied as far as they can be believed |
 //! | `apply` | events, to be brought into the table |
 //! | `answer` | pings of others, to be answered or forwarded |
@@ -31,6 +32,7 @@ mod answer;
 mod apply;
 mod commands;
 mod compose;
+mod duplicates;
 mod hearsay;
 mod path;
 mod probe;

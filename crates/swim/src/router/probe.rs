@@ -263,7 +263,11 @@ impl Turn<'_> {
             return;
         }
         match own.status {
-            Status::Alive if !self.swim.config.suspiciousness => {
+            // The address leads to another process, which does not answer the local node. Of that an operator
+            // is told; that the local node is there, all others find out.
+            Status::Alive
+                if self.swim.me.is(&dst) && self.swim.own_duplicate(self.now).is_some() => {}
+            Status::Alive if !self.swim.config.suspiciousness || !self.may_suspect(&dst) => {
                 self.swim.report(LogEvent::Ignored { uri: dst });
             }
             Status::Alive => {
@@ -286,6 +290,14 @@ impl Turn<'_> {
             // A node that is suspect itself has no say: that the probe failed may be due to itself.
             myself => self.swim.report(LogEvent::Doubted { uri: dst, myself }),
         }
+    }
+
+    /// Whether to suspect a member that does not answer, as far as another process may have its URI.
+    fn may_suspect(&mut self, uri: &Uri) -> bool {
+        let memory = self.swim.duplicate_memory();
+        self.swim
+            .duplicates
+            .may_suspect(uri, memory, self.now.monotonic)
     }
 
     /// Whether `uri` was added a moment ago and has not sent anything yet: perhaps its process is about to start,

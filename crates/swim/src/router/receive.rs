@@ -61,6 +61,17 @@ impl Turn<'_> {
         if !self.swim.me.is(&sender) {
             self.swim.detector.isolation.heard(self.now.monotonic);
         }
+        if self.is_of_double(&sender, &message, opened.sealed) {
+            let mut turn = Turn {
+                swim: self.swim,
+                now: self.now,
+                cause: Cause::Own,
+                reply: reply.as_mut(),
+            };
+            turn.hear_double(&message, source);
+            turn.end_reply();
+            return Ok(());
+        }
         let digest = match &message.trailer {
             Some(trailer) => trailer.digest,
             None => None,
@@ -118,6 +129,7 @@ impl Turn<'_> {
         self.note_merge(rx, lived, known);
         if !self.cause.is_limited() {
             self.note_introductions(sender, message);
+            self.hear_duplicates(message);
         }
         // A sender that has said what is not so is the first to be told; an ACK says it anyway.
         if reaction.owes_word || reaction.refuted && !matches!(message.body, Body::Ping(_)) {
@@ -126,6 +138,7 @@ impl Turn<'_> {
         self.note_form(sender, message, sealed);
         self.note_dialect(sender, message, confirmed);
         self.note_doubt(sender, message);
+        self.note_process(sender, message, rx.source);
         // A newcomer: the sooner each knows the members that the other knows, the better. What takes
         // more than a few bytes waits until the address of the newcomer is validated.
         if strange && self.swim.members.get(sender).is_some() {
@@ -206,7 +219,12 @@ impl Turn<'_> {
                 self.set_aside(sender, rx.source, rx.plain);
             }
             Body::Ping(echo) => self.relay_ping(sender, echo),
-            Body::SyncReq(records) => self.answer_sync(sender, records, reaction),
+            Body::SyncReq(records) => {
+                if message.trailer.is_some() {
+                    self.tell_duplicates(sender);
+                }
+                self.answer_sync(sender, records, reaction);
+            }
             Body::SyncAck(records) => match note {
                 Some(Extension::Differ { buckets, last }) => {
                     self.apply_differing(sender, buckets, *last, records, reaction);
@@ -217,7 +235,10 @@ impl Turn<'_> {
                 Some(Extension::Compare(_)) if self.cause.is_limited() => {
                     self.set_aside(sender, rx.source, rx.plain);
                 }
-                Some(Extension::Compare(sums)) => self.show_differing(sender, sums),
+                Some(Extension::Compare(sums)) => {
+                    self.tell_duplicates(sender);
+                    self.show_differing(sender, sums);
+                }
                 Some(Extension::Nack { ts, dst }) => self.hear_nack(sender, *ts, dst),
                 Some(Extension::Differ { .. } | Extension::Piece(_)) | None => {}
             },

@@ -26,6 +26,17 @@ impl Turn<'_> {
     /// Hands a datagram out, in pieces if it is too large for the path. Returns how large it is, or the
     /// largest of the pieces; 0 if none was handed out.
     pub(super) fn send(&mut self, kind: MessageType, draft: MessageBuilder, to: &Uri) -> usize {
+        self.send_at(kind, draft, to, None)
+    }
+
+    /// The same, to this address if there is one: the URI of `to` may lead elsewhere.
+    pub(super) fn send_at(
+        &mut self,
+        kind: MessageType,
+        draft: MessageBuilder,
+        to: &Uri,
+        at: Option<SocketAddr>,
+    ) -> usize {
         if self.is_blocked(to) {
             return 0;
         }
@@ -38,15 +49,21 @@ impl Turn<'_> {
         if plain.len() > capacity
             && self.swim.members.is_native(to)
             && self.bytes_left(to).is_none()
-            && let Some(size) = self.send_in_pieces(&plain, capacity, to)
+            && let Some(size) = self.send_in_pieces(&plain, capacity, to, at)
         {
             return size;
         }
-        self.send_whole(kind, plain, to)
+        self.send_whole(kind, plain, to, at)
     }
 
     /// Sends a message in pieces, in datagrams of so much capacity. `None` if that would make too many.
-    fn send_in_pieces(&mut self, plain: &[u8], capacity: usize, to: &Uri) -> Option<usize> {
+    fn send_in_pieces(
+        &mut self,
+        plain: &[u8],
+        capacity: usize,
+        to: &Uri,
+        at: Option<SocketAddr>,
+    ) -> Option<usize> {
         let myself = self.swim.me.uri.clone()?;
         let id = self.swim.rng.random();
         let draft = |piece| {
@@ -71,21 +88,28 @@ impl Turn<'_> {
         }
         let mut size = 0;
         for plain in drafts {
-            size = size.max(self.send_whole(MessageType::Leave, plain, to));
+            size = size.max(self.send_whole(MessageType::Leave, plain, to, at));
         }
         Some(size)
     }
 
     /// Hands a datagram out in one piece. Returns how large it is; 0 if it was not handed out.
-    fn send_whole(&mut self, kind: MessageType, plain: Vec<u8>, to: &Uri) -> usize {
+    fn send_whole(
+        &mut self,
+        kind: MessageType,
+        plain: Vec<u8>,
+        to: &Uri,
+        at: Option<SocketAddr>,
+    ) -> usize {
         let member = self.swim.members.get(to);
         let unheard = match member {
             Some(member) => member.dialect == Dialect::Unknown,
             None => true,
         };
+        let at = at.or(self.reply_destination(to));
         let datagram = self.seal_for(to, plain);
         let size = datagram.len();
-        if !self.hand_out(kind, datagram, to) {
+        if !self.hand_out(kind, datagram, to, at) {
             return 0;
         }
         // On the way from one form to the other it is unknown which of them a newcomer takes.
@@ -115,12 +139,18 @@ impl Turn<'_> {
             ..trailer
         };
         if let Some(plain) = draft.trailed_by(&padded).finish() {
-            self.send_whole(kind, plain, dst);
+            self.send_whole(kind, plain, dst, None);
         }
     }
 
     /// Hands a datagram out, unless it is larger than it may be. Returns whether it was.
-    fn hand_out(&mut self, kind: MessageType, datagram: Vec<u8>, to: &Uri) -> bool {
+    fn hand_out(
+        &mut self,
+        kind: MessageType,
+        datagram: Vec<u8>,
+        to: &Uri,
+        at: Option<SocketAddr>,
+    ) -> bool {
         if let Some(left) = self.bytes_left(to)
             && datagram.len() > left
         {
@@ -145,6 +175,7 @@ impl Turn<'_> {
         };
         self.swim.output.datagrams.push_back(Transmit {
             to: to.clone(),
+            at,
             datagram,
             anew,
         });
@@ -166,12 +197,17 @@ impl Turn<'_> {
         if let Some(draft) = self.empty_draft()
             && let Some(plain) = draft.finish()
         {
+            let at = self.reply_destination(to);
             let datagram = self.seal_authenticated(to, plain);
-            self.hand_out(MessageType::Leave, datagram, to);
+            self.hand_out(MessageType::Leave, datagram, to, at);
         }
     }
 
-    fn empty_draft(&self) -> Option<MessageBuilder> {
+    fn reply_destination(&self, to: &Uri) -> Option<SocketAddr> {
+        self.reply.as_deref()?.destination(to)
+    }
+
+    pub(super) fn empty_draft(&self) -> Option<MessageBuilder> {
         let myself = self.swim.me.uri.as_ref()?;
         let draft = MessageBuilder::leave(myself, self.swim.datagram_capacity());
         Some(draft.trailed_by(&self.trailer()))
@@ -236,7 +272,9 @@ impl Turn<'_> {
         // A sender that is only challenged may be a recording, played by another: its challenge in turn
         // is not to be answered because of that.
         let only_challenges = slip.challenge.is_some() && slip.response.is_none();
-        if !only_challenges && !self.swim.me.is(to) {
+        if self.swim.me.is(to) {
+            self.swim.security.sessions.note_myself(to);
+        } else if !only_challenges {
             self.swim.security.sessions.note_recipient(to, self.now);
         }
         self.swim.seal().seal(stamp, &slip, plain)

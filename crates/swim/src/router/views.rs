@@ -1,9 +1,12 @@
 //! What the application is shown, and what of it the router itself looks at.
 
+use core::time::Duration;
+
 use crate::config::Config;
 use crate::detector::app_ping::{PingId, PingOutcome};
 use crate::detector::self_check::SelfSuspicion;
 use crate::diagnosis::{Diagnosis, Settings};
+use crate::identity::duplicates::MEMORY_MIN;
 use crate::identity::lifecycle::Application;
 use crate::identity::uri::Uri;
 use crate::security::acquaintance::Acquaintance;
@@ -17,6 +20,7 @@ use crate::table::claim::{Claim, Status};
 use crate::table::member::Member;
 use crate::table::members::Members;
 use crate::time::Now;
+use crate::wire::Duplicate;
 use crate::{Swim, invariants};
 
 impl Swim {
@@ -175,17 +179,38 @@ impl Swim {
                 key: key.map(Key::id),
                 path_size: self.detector.path_mtu.size_to(&member.uri),
             };
-            return Some(Diagnosis::of_member(member, settings, now));
+            let duplicate = self.duplicate_of(&member.uri, now);
+            let diagnosis = Diagnosis::of_member(member, settings, now);
+            return Some(diagnosis.with_duplicate(duplicate));
         }
         let others = self.members.live().len().saturating_sub(1);
         let (isolation, application) = (&self.detector.isolation, self.me.application);
-        Some(Diagnosis::of_self(
-            member,
-            isolation,
-            others,
-            application,
-            now,
-        ))
+        let diagnosis = Diagnosis::of_self(member, isolation, others, application, now);
+        Some(diagnosis.with_duplicate(self.own_duplicate(now)))
+    }
+
+    /// For how long it counts that two processes were seen with one URI: until each should have pinged this
+    /// member again.
+    pub(super) fn duplicate_memory(&self) -> Duration {
+        let rounds = u32::try_from(3 * self.members.live().len()).unwrap_or(u32::MAX);
+        MEMORY_MIN + self.config.protocol_period.saturating_mul(rounds)
+    }
+
+    /// Where the two processes are that use the URI of another member, if there are two.
+    fn duplicate_of(&self, uri: &Uri, now: Now) -> Option<Duplicate> {
+        self.duplicates
+            .of(uri, self.duplicate_memory(), now.monotonic)
+    }
+
+    /// Where this process and another are that uses the local URI, if there is one.
+    pub(super) fn own_duplicate(&self, now: Now) -> Option<Duplicate> {
+        let memory = self.duplicate_memory();
+        let other = self.duplicates.double(memory, now.monotonic)?;
+        Some(Duplicate {
+            uri: self.me.uri.clone()?,
+            one: self.duplicates.own_address(),
+            other: Some(other),
+        })
     }
 
     /// Says what is wrong, if anything is: whether all that is kept in two places is the same in both,

@@ -1,5 +1,7 @@
 //! Which form of datagram is sent to a member, and what goes along with it.
 
+use core::net::SocketAddr;
+
 use super::seal::Seal;
 use super::seal::aead::Challenge;
 use super::seal::keyring::KeyId;
@@ -11,6 +13,9 @@ use crate::identity::uri::Uri;
 pub struct Reply {
     /// The sender.
     pub to: Uri,
+    /// Where its datagram came from. A challenge and a response go there: so they reach it even if its
+    /// URI leads elsewhere.
+    pub source: SocketAddr,
     /// Asks it to show that it lives now.
     pub challenge: Option<Challenge>,
     /// Shows it that the local node does.
@@ -21,13 +26,20 @@ pub struct Reply {
 
 impl Reply {
     /// One that says nothing yet.
-    pub fn new(to: &Uri) -> Self {
+    pub fn new(to: &Uri, source: SocketAddr) -> Self {
         Self {
             to: to.clone(),
+            source,
             challenge: None,
             response: None,
             sent: false,
         }
+    }
+
+    /// Where the next datagram to `to` goes, if it carries a challenge or a response.
+    pub fn destination(&self, to: &Uri) -> Option<SocketAddr> {
+        let carries = self.challenge.is_some() || self.response.is_some();
+        (self.to == *to && !self.sent && carries).then_some(self.source)
     }
 }
 

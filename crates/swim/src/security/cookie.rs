@@ -5,6 +5,10 @@
 //! has to be remembered of a question to know its answer. A ping through a relay has another cookie
 //! than the direct one: a relay must not be able to answer in the name of the member that it was sent
 //! to.
+//!
+//! The first two bytes are the same in all cookies of a process, and differ in those of another: so it
+//! shows that two processes ask under one name ([`crate::identity::duplicates`]). 48 bits are left,
+//! which cannot be guessed: a sender is handled some 10⁵ times a second at most.
 
 use core::time::Duration;
 
@@ -17,8 +21,8 @@ use crate::wire::PingData;
 /// How old the question may be that an answer validates an address with.
 const AGE_MAX: Duration = Duration::from_secs(10);
 
-/// As many bits as a Lua number holds exactly: peers on membership 2.x may decode and encode it anew.
-const BITS: u32 = 52;
+/// How many bits of a cookie cannot be guessed. The process tag is in front of them.
+const BITS: u32 = 48;
 
 /// Which way a ping takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,20 +33,72 @@ pub enum Path {
     Indirect,
 }
 
+/// By which the cookies of a process are told from those of another: 15 random bits, and the highest
+/// one, which is not set in the cookies of earlier versions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProcessTag(u16);
+
+const TAG_MARK: u16 = 1 << 15;
+
+impl ProcessTag {
+    /// That of the process that has this secret. It tells nothing of any cookie.
+    fn derive(secret: &Secret) -> Self {
+        let code = secret.code(&[b"process tag"]);
+        Self(code as u16 | TAG_MARK)
+    }
+
+    /// That of the process that has made `cookie`, if there is one.
+    pub const fn of(cookie: u64) -> Option<Self> {
+        let tag = (cookie >> BITS) as u16;
+        if tag & TAG_MARK == 0 {
+            return None;
+        }
+        Some(Self(tag))
+    }
+}
+
 /// Makes cookies and knows them again.
-pub struct Cookies(Secret);
+pub struct Cookies {
+    tag: ProcessTag,
+    secret: Secret,
+    /// The process that this one was forked from: what it has sent to itself may still arrive.
+    parent: Option<ProcessTag>,
+}
 
 impl Cookies {
     /// Those of an engine that begins to live.
     pub fn new(rng: &mut StdRng) -> Self {
-        Self(Secret::draw(rng))
+        let secret = Secret::draw(rng);
+        Self {
+            tag: ProcessTag::derive(&secret),
+            secret,
+            parent: None,
+        }
+    }
+
+    /// Those of a process that has forked off.
+    pub fn reseed(&mut self, rng: &mut StdRng) {
+        let parent = Some(self.tag);
+        *self = Self {
+            parent,
+            ..Self::new(rng)
+        };
     }
 
     /// The cookie of the question asked at `ts` about `dst`.
     pub fn make(&self, ts: u64, dst: &str, path: Path) -> u64 {
         // The parts of one size first: what they are joined to can be taken apart in one way only.
         let path = [path as u8];
-        self.0.code(&[&ts.to_be_bytes(), &path, dst.as_bytes()]) >> (u64::BITS - BITS)
+        let code = self
+            .secret
+            .code(&[&ts.to_be_bytes(), &path, dst.as_bytes()]);
+        u64::from(self.tag.0) << BITS | code >> (u64::BITS - BITS)
+    }
+
+    /// Whether this process has made `cookie`, or the one that it was forked from, as its tag says.
+    pub fn is_own(&self, cookie: u64) -> bool {
+        let tag = ProcessTag::of(cookie);
+        tag == Some(self.tag) || tag.is_some() && tag == self.parent
     }
 
     /// Which way the ping took that this answers; `None` if it answers no ping of the local node.
@@ -82,7 +138,7 @@ mod tests {
         let [mine, other] = [1, 2].map(|seed| Cookies::new(&mut StdRng::seed_from_u64(seed)));
         let direct = mine.make(7, "a:1", Path::Direct);
         let indirect = mine.make(7, "a:1", Path::Indirect);
-        assert!(direct < 1 << BITS && indirect < 1 << BITS);
+        assert_ne!(direct, indirect);
         assert_eq!(mine.path(&answer(7, "a:1", direct)), Some(Path::Direct));
         assert_eq!(mine.path(&answer(7, "a:1", indirect)), Some(Path::Indirect));
         for wrong in [
@@ -98,6 +154,22 @@ mod tests {
             ..answer(7, "a:1", direct)
         };
         assert_eq!(mine.path(&silent), None);
+    }
+
+    #[test]
+    fn the_cookies_of_one_process_have_one_tag_and_those_of_another_another() {
+        let mut rng = StdRng::seed_from_u64(1);
+        let [mut mine, other] = [Cookies::new(&mut rng), Cookies::new(&mut rng)];
+        let cookie = |cookies: &Cookies, ts| cookies.make(ts, "a:1", Path::Direct);
+        let tag = |cookies: &Cookies, ts| ProcessTag::of(cookie(cookies, ts)).expect("a tag");
+        assert_eq!(tag(&mine, 7), tag(&mine, 8));
+        assert_ne!(tag(&mine, 7), tag(&other, 7));
+        assert!(mine.is_own(cookie(&mine, 7)) && !mine.is_own(cookie(&other, 7)));
+        let of_parent = cookie(&mine, 7);
+        mine.reseed(&mut rng);
+        assert_ne!(Some(tag(&mine, 7)), ProcessTag::of(of_parent));
+        assert!(mine.is_own(of_parent), "it may still be on its way");
+        assert_eq!(ProcessTag::of((1 << 52) - 1), None, "of an earlier version");
     }
 
     #[test]

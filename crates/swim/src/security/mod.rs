@@ -47,6 +47,6 @@ impl Security {
     /// Draws anew what must not be used by two processes.
     pub fn reseed(&mut self, rng: &mut StdRng, hash_key: &HashKey) {
         self.sessions = Sessions::new(rng, hash_key);
-        self.cookies = Cookies::new(rng);
+        self.cookies.reseed(rng);
     }
 }

@@ -6,6 +6,7 @@ use crate::detector::probe_history::ProbeHistory;
 use crate::detector::rhythm::Rhythm;
 use crate::detector::rtt::RoundTrip;
 use crate::detector::self_check::{Announced, SelfSuspicion};
+use crate::identity::sightings::Seen;
 use crate::identity::uri::Uri;
 use crate::security::acquaintance::Acquaintance;
 use crate::security::seal::keyring::KeyId;
@@ -54,6 +55,8 @@ pub struct Member {
     pub seals_with: Option<KeyId>,
     /// The key that its last datagram was encrypted with, in whichever way.
     pub encrypts_with: Option<KeyId>,
+    /// Its last PING, by which it shows when another process has its URI.
+    pub last_ping: Option<Seen>,
 }
 
 /// What a member's datagrams show it to be.
@@ -93,6 +96,7 @@ impl Member {
             is_logged_gone: false,
             seals_with: None,
             encrypts_with: None,
+            last_ping: None,
         }
     }
 

@@ -6,6 +6,7 @@ use core::time::Duration;
 use crate::detector::probe_history::ProbeHistory;
 use crate::detector::rtt::RoundTrip;
 use crate::detector::self_check::SelfSuspicion;
+use crate::identity::sightings::Seen;
 use crate::security::acquaintance::Acquaintance;
 use crate::security::seal::keyring::KeyId;
 use crate::table::claim::Incarnation;
@@ -124,6 +125,13 @@ impl Members {
     pub fn set_encrypts_with(&mut self, uri: &str, key: Option<KeyId>) {
         if let Some(member) = self.table.get_mut(uri) {
             member.encrypts_with = key;
+        }
+    }
+
+    /// Notes what the last PING of `uri` shows of its sender.
+    pub fn set_last_ping(&mut self, uri: &str, seen: Seen) {
+        if let Some(member) = self.table.get_mut(uri) {
+            member.last_ping = Some(seen);
         }
     }
 

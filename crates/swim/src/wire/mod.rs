@@ -37,7 +37,7 @@ pub use decode::{Body, Event, Message, PingData, decode, decode_first};
 pub use drop_reason::DropReason;
 use encode::TRUE;
 pub use encode::{MessageBuilder, MessageType, ack_data, clock_ping_data, ping_data};
-pub use trailer::{Buckets, Extension, Piece, Trailer};
+pub use trailer::{Buckets, DUPLICATES_MAX, Duplicate, Extension, Piece, Trailer};
 
 /// The largest UDP datagram there is; a receive buffer of this size truncates nothing.
 pub const DATAGRAM_SIZE_MAX: usize = 65_535;

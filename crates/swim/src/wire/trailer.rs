@@ -16,6 +16,9 @@
 //! | 8 | true | the records here are of members that it has forgotten |
 //! | 9 | `[id, index, count, bin]` | a piece of the message with this id: the one at `index`, of `count` |
 //! | 10 | bin | padding: the datagram is to be as large as one that may not arrive |
+//! | 11 | `[[uri, one, other], …]` | two processes use these URIs: one at one address, another at the other |
+
+use core::net::SocketAddr;
 
 use rmp::encode as msgpack;
 
@@ -43,6 +46,23 @@ pub struct Trailer {
     pub forgotten: bool,
     /// How many bytes of padding there are.
     pub padding: usize,
+    /// URIs that two processes use, [`DUPLICATES_MAX`] at most.
+    pub duplicates: Vec<Duplicate>,
+}
+
+/// How many duplicates are told of, and heard of, in one datagram: an operator who has seen four looks
+/// for the reason.
+pub const DUPLICATES_MAX: usize = 4;
+
+/// "Two processes use this URI."
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Duplicate {
+    /// The URI.
+    pub uri: Uri,
+    /// Where one of them is: the recipient, if it has this URI. `None` if the sender does not know.
+    pub one: Option<SocketAddr>,
+    /// Where the other one is: the sender of the datagram, if it has this URI and says nothing here.
+    pub other: Option<SocketAddr>,
 }
 
 /// What only native peers understand.
@@ -130,7 +150,8 @@ impl Trailer {
             + u32::from(!self.label.is_empty())
             + u32::from(self.self_suspicion.is_some())
             + u32::from(self.forgotten)
-            + u32::from(self.padding > 0);
+            + u32::from(self.padding > 0)
+            + u32::from(!self.duplicates.is_empty());
         infallible(msgpack::write_map_len(&mut out, keys));
         if let Some(digest) = self.digest {
             key(&mut out, 1);
@@ -165,6 +186,10 @@ impl Trailer {
             key(&mut out, 10);
             infallible(msgpack::write_bin(&mut out, &vec![0; self.padding]));
         }
+        if !self.duplicates.is_empty() {
+            key(&mut out, 11);
+            write_duplicates(&mut out, &self.duplicates);
+        }
         out
     }
 
@@ -189,6 +214,7 @@ impl Trailer {
                 8 => trailer.forgotten = is_true(value),
                 9 => trailer.note = piece(value),
                 10 => trailer.padding = text(value)?.len(),
+                11 => trailer.duplicates = duplicates(value),
                 _unknown => {}
             }
         }
@@ -239,6 +265,57 @@ fn key(out: &mut Vec<u8>, key: u8) {
 
 fn uint(out: &mut Vec<u8>, value: u64) {
     infallible(msgpack::write_uint(out, value));
+}
+
+fn write_duplicates(out: &mut Vec<u8>, duplicates: &[Duplicate]) {
+    let told = &duplicates[..duplicates.len().min(DUPLICATES_MAX)];
+    infallible(msgpack::write_array_len(out, told.len() as u32));
+    for Duplicate { uri, one, other } in told {
+        infallible(msgpack::write_array_len(out, 3));
+        infallible(msgpack::write_str(out, uri));
+        for address in [one, other] {
+            match address {
+                Some(address) => infallible(msgpack::write_str(out, &address.to_string())),
+                None => infallible(msgpack::write_nil(out)),
+            }
+        }
+    }
+}
+
+/// Those that make sense, of the first few.
+fn duplicates(value: &[u8]) -> Vec<Duplicate> {
+    let mut reader = Reader::new(value);
+    let mut duplicates = Vec::new();
+    let Ok(Head::Array(count)) = reader.head() else {
+        return duplicates;
+    };
+    for _ in 0..count.min(DUPLICATES_MAX) {
+        let Ok(value) = reader.value() else { break };
+        duplicates.extend(duplicate(value));
+    }
+    duplicates
+}
+
+fn duplicate(value: &[u8]) -> Option<Duplicate> {
+    let [uri, one, other] = array(value)?;
+    let uri = core::str::from_utf8(text(uri)?).ok()?;
+    Some(Duplicate {
+        uri: Uri::from_wire(uri)?,
+        one: address(one)?,
+        other: address(other)?,
+    })
+}
+
+/// An address, or nil.
+fn address(value: &[u8]) -> Option<Option<SocketAddr>> {
+    match Reader::new(value).head() {
+        Ok(Head::Nil) => Some(None),
+        Ok(Head::Text(text)) => {
+            let text = core::str::from_utf8(text).ok()?;
+            Some(Some(text.parse().ok()?))
+        }
+        _ => None,
+    }
 }
 
 fn unsigned(value: &[u8]) -> Option<u64> {
@@ -381,6 +458,18 @@ mod tests {
                 self_suspicion: Some(SelfSuspicion::Unreachable),
                 forgotten: true,
                 padding: 300,
+                duplicates: vec![
+                    Duplicate {
+                        uri: Uri::from_wire("a:1").unwrap(),
+                        one: Some("10.0.0.1:3301".parse().unwrap()),
+                        other: Some("[fe80::1]:3301".parse().unwrap()),
+                    },
+                    Duplicate {
+                        uri: Uri::from_wire("b:1").unwrap(),
+                        one: None,
+                        other: None,
+                    },
+                ],
             };
             assert_eq!(decoded(&trailer.encode()), Some(trailer));
         }
@@ -413,6 +502,26 @@ mod tests {
             };
             assert_eq!(decoded(&trailer.encode()).unwrap().note, None);
         }
+    }
+
+    #[test]
+    fn of_the_duplicates_that_a_peer_tells_of_the_first_few_that_make_sense_are_heard() {
+        let duplicate = |port| Duplicate {
+            uri: Uri::new("a", port).unwrap(),
+            one: None,
+            other: Some("10.0.0.1:3301".parse().unwrap()),
+        };
+        let mut trailer = Trailer {
+            duplicates: (1..=9).map(duplicate).collect(),
+            ..Trailer::default()
+        };
+        let heard = decoded(&trailer.encode()).unwrap();
+        trailer.duplicates.truncate(DUPLICATES_MAX);
+        assert_eq!(heard, trailer);
+        // Not an array; not a URI; not an address; and one that is what it should be.
+        let garbled = b"\x81\x0b\x94\x01\x93\xa1x\xc0\xc0\x93\xa3a:1\xa1x\xc0\x93\xa3a:1\xc0\xc0";
+        assert_eq!(decoded(garbled).unwrap().duplicates.len(), 1);
+        assert_eq!(decoded(b"\x81\x0b\x07").unwrap().duplicates, []);
     }
 
     #[test]

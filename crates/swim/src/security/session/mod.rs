@@ -13,9 +13,18 @@
 //! A challenge also shows the addressee of the datagram that provoked it, and is answered
 //! only if that datagram can have led to the challenger, see [`Sessions::response`]. Otherwise one
 //! datagram of one group, replayed to another group with the same key, would introduce them.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `window` | which datagrams of a session were received |
+//! | `recipients` | what the local node has sent to, and so may be challenged for |
+//! | `pings` | pings, to be sent again when their recipient did not believe them |
+//! | `unanswered` | challenges that were not answered |
+//! | `retired` | sessions that were replaced |
 
 mod pings;
 mod recipients;
+mod retired;
 mod unanswered;
 mod window;
 
@@ -28,21 +37,18 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::hashing::{HashKey, KeyedMap};
 use crate::identity::uri::Uri;
-use crate::security::seal::aead::{Challenge, PacketNumber, SESSION_SIZE, SessionId};
+use crate::security::seal::aead::{Challenge, PacketNumber, SessionId};
 use crate::security::secret::Secret;
 use crate::time::{Micros, Now};
 use pings::LastPings;
-use recipients::Recipients;
+use recipients::{Recipients, mark};
+use retired::Retired;
 use unanswered::Unanswered;
 use window::Window;
 
 /// For how long at least a challenge may be answered, in µs, and for twice that at most: what is held
 /// up on its way for longer is not believed.
 const CHALLENGE_LIFE: u64 = 10_000_000;
-
-/// Sessions that are forgotten could be confirmed again, by what was recorded, while the challenge
-/// that confirmed them is valid. So many are kept in mind; beyond, all challenges become invalid.
-const RETIRED_MAX: usize = 1024;
 
 /// How many sessions may be confirmed of senders that are not in the table.
 const STRANGERS_MAX: usize = 256;
@@ -69,8 +75,7 @@ pub struct Sessions {
     confirmed: KeyedMap<Uri, Peer>,
     /// When each was last heard, in the order of isolation.
     heard: u64,
-    /// Those that are not to be confirmed again, and in which epoch they were retired.
-    retired: VecDeque<(SessionId, u64)>,
+    retired: Retired,
     /// Those that were challenged of late, whether while answering a challenge of theirs, and when.
     challenged: VecDeque<(SessionId, bool, Micros)>,
     unanswered: Unanswered,
@@ -79,6 +84,8 @@ pub struct Sessions {
     recipients: Recipients,
     /// By what a challenge to a broadcast of the local node is known.
     broadcast: Option<u64>,
+    /// The local URI, and by what a challenge to a datagram to it is known.
+    myself: Option<(Uri, u64)>,
 }
 
 struct Peer {
@@ -103,15 +110,6 @@ pub fn address(uri: &str) -> u64 {
     xxh3_64(uri.as_bytes())
 }
 
-/// By what a challenge shows which datagrams it may have been provoked by: those of this session that
-/// were sent to this address.
-fn mark(session: &SessionId, to: u64) -> u64 {
-    let mut what = [0; SESSION_SIZE + 8];
-    what[..SESSION_SIZE].copy_from_slice(session);
-    what[SESSION_SIZE..].copy_from_slice(&to.to_be_bytes());
-    xxh3_64(&what)
-}
-
 const fn epoch(now: Now) -> u64 {
     now.monotonic.0 / CHALLENGE_LIFE
 }
@@ -130,12 +128,13 @@ impl Sessions {
             generation: 0,
             confirmed: KeyedMap::with_hasher(hash_key.clone()),
             heard: 0,
-            retired: VecDeque::new(),
+            retired: Retired::default(),
             challenged: VecDeque::new(),
             unanswered: Unanswered::default(),
             pings: LastPings::default(),
             recipients: Recipients::new(hash_key),
             broadcast: None,
+            myself: None,
         }
     }
 
@@ -169,11 +168,24 @@ impl Sessions {
         self.recipients.note(mark, to, now.monotonic);
     }
 
+    /// Notes that something is sent to the local node itself, `myself`. Should that lead to another process
+    /// with the same URI, its challenge is answered, and no other.
+    pub fn note_myself(&mut self, myself: &Uri) {
+        if !matches!(&self.myself, Some((known, _)) if known == myself) {
+            self.myself = Some((myself.clone(), mark(&self.own, address(myself))));
+        }
+    }
+
     /// Notes that something is broadcast. It is addressed to `myself`, for its recipients
     /// are not known by name.
     pub fn note_broadcast(&mut self, myself: &Uri, now: Now) {
         self.note_recipient(myself, now);
         self.broadcast = Some(mark(&self.own, address(myself)));
+    }
+
+    /// Whether the local node has sealed it, in this life.
+    pub fn is_own(&self, stamp: PacketNumber) -> bool {
+        stamp.session == self.own
     }
 
     /// Whether `sender` has shown that it lives now, with the session that it has now.
@@ -205,10 +217,6 @@ impl Sessions {
         }
         if !self.is_answered(&stamp.session, response, now) {
             return Freshness::Unconfirmed;
-        }
-        // The answer that confirmed it may have been recorded, and the challenge is still valid.
-        if self.is_retired(&stamp.session) {
-            return Freshness::Replayed;
         }
         self.confirm(sender, stamp, members, now);
         Freshness::Fresh
@@ -286,6 +294,12 @@ impl Sessions {
         source: SocketAddr,
     ) -> Option<u64> {
         let Challenge { of, code } = challenge?;
+        if let Some((myself, known)) = &self.myself
+            && *known == of
+            && myself == challenger
+        {
+            return Some(code);
+        }
         let to = self.recipients.get(of)?;
         let leads_elsewhere = match to.host().parse::<IpAddr>() {
             Ok(ip) => SocketAddr::new(ip, to.port()) != source,
@@ -311,7 +325,7 @@ impl Sessions {
     /// Whether there are no more than there may be; for audits.
     pub fn is_bounded(&self, members: usize) -> bool {
         self.confirmed.len() <= members + STRANGERS_MAX
-            && self.retired.len() <= RETIRED_MAX
+            && self.retired.is_bounded()
             && self.challenged.len() <= CHALLENGES_MAX
             && self.unanswered.is_bounded()
             && self.pings.is_bounded()
@@ -321,7 +335,10 @@ impl Sessions {
     /// It takes the secret to tell it from any other number.
     fn code(&self, session: &SessionId, epoch: u64) -> u64 {
         let (generation, epoch) = (self.generation.to_be_bytes(), epoch.to_be_bytes());
-        self.secret.code(&[session, &generation, &epoch])
+        // What has answered a challenge before the session was retired may have been recorded.
+        let retirement = self.retired.last_of(session);
+        self.secret
+            .code(&[session, &generation, &epoch, &retirement.to_be_bytes()])
     }
 
     fn is_answered(&self, session: &SessionId, response: Option<u64>, now: Now) -> bool {
@@ -332,10 +349,6 @@ impl Sessions {
         // What was sent at the end of the last epoch is answered in this one.
         response == self.code(session, epoch)
             || epoch > 0 && response == self.code(session, epoch - 1)
-    }
-
-    fn is_retired(&self, session: &SessionId) -> bool {
-        self.retired.iter().any(|(retired, _)| retired == session)
     }
 
     fn confirm(&mut self, sender: &Uri, stamp: PacketNumber, members: usize, now: Now) {
@@ -370,16 +383,8 @@ impl Sessions {
     }
 
     fn retire(&mut self, session: SessionId, now: Now) {
-        let valid = |since: u64| epoch(now) - since < 2;
-        while self
-            .retired
-            .pop_front_if(|(_, since)| !valid(*since))
-            .is_some()
-        {}
-        if self.retired.len() == RETIRED_MAX {
+        if !self.retired.add(session, epoch(now)) {
             self.invalidate_challenges();
-        } else {
-            self.retired.push_back((session, epoch(now)));
         }
     }
 
@@ -395,6 +400,7 @@ mod tests {
     use rand::SeedableRng;
 
     use super::*;
+    use crate::security::seal::aead::SESSION_SIZE;
 
     fn sessions(seed: u64) -> Sessions {
         let mut rng = StdRng::seed_from_u64(seed);
@@ -479,14 +485,33 @@ mod tests {
             .challenge(&reborn.session, HERE, false, at(2))
             .map(|asked| asked.code);
         assert_eq!(mine.check(&uri(1), reborn, new, 1, at(2)), Freshness::Fresh);
-        assert_eq!(
-            mine.check(&uri(1), PEER, code, 1, at(2)),
-            Freshness::Replayed
-        );
+        let replayed = mine.check(&uri(1), PEER, code, 1, at(2));
+        assert_eq!(replayed, Freshness::Unconfirmed);
         assert_eq!(
             mine.check(&uri(1), later(8), None, 1, at(2)),
             Freshness::Unconfirmed
         );
+    }
+
+    #[test]
+    fn of_two_processes_with_one_uri_each_is_believed_whenever_it_answers_another_challenge() {
+        let mut mine = sessions(1);
+        let mut codes = Vec::new();
+        for number in 0..10 {
+            let stamp = PacketNumber {
+                session: [number % 2; SESSION_SIZE],
+                counter: number.into(),
+                ..PEER
+            };
+            let now = at(1 + u64::from(number) / 3);
+            for recorded in &codes {
+                let replayed = mine.check(&uri(1), stamp, *recorded, 1, now);
+                assert_ne!(replayed, Freshness::Fresh, "{number}");
+            }
+            let code = Some(mine.code(&stamp.session, epoch(now)));
+            assert_eq!(mine.check(&uri(1), stamp, code, 1, now), Freshness::Fresh);
+            codes.push(code);
+        }
     }
 
     #[test]
@@ -549,7 +574,7 @@ mod tests {
     fn no_former_session_comes_back_however_many_there_were() {
         let (mut mine, now) = (sessions(1), at(1));
         let mut former = Vec::new();
-        for number in 1..=2 * RETIRED_MAX as u64 + 10 {
+        for number in 1..=2 * retired::RETIRED_MAX as u64 + 10 {
             let (stamp, code) = restart(&mine, number, now);
             assert_eq!(
                 mine.check(&uri(1), stamp, code, 1, now),
@@ -577,7 +602,7 @@ mod tests {
         }
         for (sender, stamp, code) in confirmed {
             let freshness = mine.check(&sender, stamp, code, 0, now);
-            assert_eq!(freshness, Freshness::Replayed, "{sender}");
+            assert_ne!(freshness, Freshness::Fresh, "{sender}");
         }
     }
 

@@ -3,8 +3,11 @@
 
 use core::time::Duration;
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use crate::hashing::{HashKey, KeyedMap};
 use crate::identity::uri::Uri;
+use crate::security::seal::aead::{SESSION_SIZE, SessionId};
 use crate::time::Micros;
 
 /// How long a recipient is remembered at least; twice that at most.
@@ -80,6 +83,15 @@ impl Recipients {
     pub fn is_bounded(&self) -> bool {
         self.recent.len() <= RECIPIENTS_MAX && self.older.len() <= RECIPIENTS_MAX
     }
+}
+
+/// By what a challenge shows which datagrams it may have been provoked by: those of this session that
+/// were sent to this address.
+pub fn mark(session: &SessionId, to: u64) -> u64 {
+    let mut what = [0; SESSION_SIZE + 8];
+    what[..SESSION_SIZE].copy_from_slice(session);
+    what[SESSION_SIZE..].copy_from_slice(&to.to_be_bytes());
+    xxh3_64(&what)
 }
 
 #[cfg(test)]
