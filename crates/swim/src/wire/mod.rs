@@ -19,12 +19,14 @@
 //! | `msgpack` | reading MessagePack without copying it |
 //! | `decode`, `encode` | from bytes to a [`Message`], and back |
 //! | `drop_reason` | why a datagram is not taken in |
+//! | `buckets` | which parts of two tables differ |
 //! | `trailer` | what native members add behind the message |
 //! | `checksum` | what all of them add behind that, unless the datagram is authenticated |
 //! | `vectors` | recorded datagrams of membership 2.x, for tests |
 //!
 //! [`decode()`] takes what peers are known to send; [`MessageBuilder`] sends what they are known to take.
 
+mod buckets;
 mod checksum;
 mod decode;
 mod drop_reason;
@@ -32,12 +34,13 @@ mod encode;
 pub mod msgpack;
 mod trailer;
 
+pub use buckets::Buckets;
 pub use checksum::{CHECKSUM_SIZE, checked, checksummed};
 pub use decode::{Body, Event, Message, PingData, decode, decode_first};
 pub use drop_reason::DropReason;
 use encode::TRUE;
 pub use encode::{MessageBuilder, MessageType, ack_data, clock_ping_data, ping_data};
-pub use trailer::{Buckets, DUPLICATES_MAX, Duplicate, Extension, Piece, Trailer};
+pub use trailer::{DUPLICATES_MAX, Duplicate, Extension, Piece, Trailer};
 
 /// The largest UDP datagram there is; a receive buffer of this size truncates nothing.
 pub const DATAGRAM_SIZE_MAX: usize = 65_535;
