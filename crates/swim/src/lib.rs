@@ -52,7 +52,6 @@ use dissemination::rumors::Rumors;
 pub use error::Refused;
 use hashing::HashKey;
 use identity::admin::AllowList;
-use identity::duplicates::Duplicates;
 use identity::lifecycle::Identity;
 use identity::uri::Uri;
 use log_event::LogEvent;
@@ -82,7 +81,6 @@ pub struct Swim {
     me: Identity,
     allowed: AllowList,
     members: Members,
-    duplicates: Duplicates,
     detector: Detector,
     rumors: Rumors,
     anti_entropy: AntiEntropy,
@@ -159,7 +157,6 @@ impl Swim {
             me: Identity::default(),
             allowed: AllowList::new([], &hash_key),
             members: Members::new(&hash_key),
-            duplicates: Duplicates::new(&hash_key),
             detector: Detector::new(&hash_key),
             rumors: Rumors::new(&hash_key),
             anti_entropy: AntiEntropy::default(),

@@ -27,6 +27,7 @@ pub mod rtt;
 pub mod self_check;
 
 use crate::hashing::HashKey;
+use crate::identity::duplicates::Duplicates;
 use app_ping::AppPings;
 use clock_reading::ClockReading;
 use indirect::IndirectPings;
@@ -42,6 +43,8 @@ pub(crate) struct Detector {
     pub indirect_pings: IndirectPings,
     pub isolation: Isolation,
     pub clock_reading: ClockReading,
+    /// The URIs that two processes use.
+    pub duplicates: Duplicates,
     pub path_mtu: PathMtu,
 }
 
@@ -54,6 +57,7 @@ impl Detector {
             indirect_pings: IndirectPings::new(hash_key),
             isolation: Isolation::default(),
             clock_reading: ClockReading::default(),
+            duplicates: Duplicates::new(hash_key),
             path_mtu: PathMtu::new(hash_key),
         }
     }

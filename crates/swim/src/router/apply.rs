@@ -181,6 +181,7 @@ impl Turn<'_> {
     fn may_contradict(&mut self) -> bool {
         let memory = self.swim.duplicate_memory();
         self.swim
+            .detector
             .duplicates
             .may_contradict(memory, self.now.monotonic)
     }

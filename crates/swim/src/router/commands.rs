@@ -26,7 +26,7 @@ impl Swim {
         let mut old_death = None;
         let old = turn.swim.me.uri.replace(uri.clone());
         if old.as_ref() != Some(&uri) {
-            turn.swim.duplicates.begin(now);
+            turn.swim.detector.duplicates.begin(now);
         }
         if let Some(old) = old
             && old != uri
@@ -90,7 +90,7 @@ impl Swim {
         self.members.clear();
         self.rumors.clear();
         self.detector.clear();
-        self.duplicates.begin(now);
+        self.detector.duplicates.begin(now);
         self.timers = Timers::default();
         self.anti_entropy = AntiEntropy::default();
         self.security.sessions.clear();

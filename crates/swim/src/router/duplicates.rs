@@ -56,7 +56,7 @@ impl Turn<'_> {
             return false;
         };
         let now = self.now.monotonic;
-        !self.swim.duplicates.may_be_former_life(sent, now)
+        !self.swim.detector.duplicates.may_be_former_life(sent, now)
     }
 
     /// A datagram of another process with the local URI, from `source`. Nothing that it says or asks for is
@@ -81,6 +81,7 @@ impl Turn<'_> {
         let pause = self.swim.config.protocol_period;
         if self
             .swim
+            .detector
             .duplicates
             .may_tell_double(pause, self.now.monotonic)
         {
@@ -110,12 +111,17 @@ impl Turn<'_> {
     /// Another process uses the local URI, `at` this address.
     fn note_double(&mut self, at: SocketAddr, seen_at: Option<SocketAddr>) {
         let (memory, now) = (self.swim.duplicate_memory(), self.now.monotonic);
-        if !self.swim.duplicates.note_double(at, seen_at, memory, now) {
+        if !self
+            .swim
+            .detector
+            .duplicates
+            .note_double(at, seen_at, memory, now)
+        {
             return;
         }
         self.swim.stats.duplicates += 1;
         if let Some(uri) = self.swim.me.uri.clone() {
-            let one = self.swim.duplicates.own_address();
+            let one = self.swim.detector.duplicates.own_address();
             let other = at;
             self.swim.report(LogEvent::Duplicate { uri, one, other });
         }
@@ -133,7 +139,7 @@ impl Turn<'_> {
             return;
         }
         if self.swim.me.is(sender) {
-            return self.swim.duplicates.note_own_ping(source);
+            return self.swim.detector.duplicates.note_own_ping(source);
         }
         let (Some(member), Some(process), Some(sent)) = (
             self.swim.members.get(sender),
@@ -155,7 +161,7 @@ impl Turn<'_> {
             Some(former) => former.is_of_same(&seen),
             None => true,
         };
-        if !is_same || self.swim.duplicates.watches(sender) {
+        if !is_same || self.swim.detector.duplicates.watches(sender) {
             self.watch(sender, former, seen, message.trailer.is_some());
         }
     }
@@ -163,7 +169,7 @@ impl Turn<'_> {
     fn watch(&mut self, sender: &Uri, former: Option<Seen>, seen: Seen, is_native: bool) {
         let memory = self.swim.duplicate_memory();
         let pause = self.swim.config.protocol_period;
-        let duplicates = &mut self.swim.duplicates;
+        let duplicates = &mut self.swim.detector.duplicates;
         let found = duplicates.note_ping(sender, former, seen, memory, pause);
         let Some(other) = found.tell else {
             return;
@@ -191,7 +197,7 @@ impl Turn<'_> {
             return;
         }
         let (memory, now) = (self.swim.duplicate_memory(), self.now.monotonic);
-        let duplicates = &self.swim.duplicates;
+        let duplicates = &self.swim.detector.duplicates;
         let mut told = duplicates.first(DUPLICATES_MAX, memory, now);
         if let Some(own) = self.swim.own_duplicate(self.now) {
             told.insert(0, own);

@@ -296,6 +296,7 @@ impl Turn<'_> {
     fn may_suspect(&mut self, uri: &Uri) -> bool {
         let memory = self.swim.duplicate_memory();
         self.swim
+            .detector
             .duplicates
             .may_suspect(uri, memory, self.now.monotonic)
     }

@@ -198,17 +198,18 @@ impl Swim {
 
     /// Where the two processes are that use the URI of another member, if there are two.
     fn duplicate_of(&self, uri: &Uri, now: Now) -> Option<Duplicate> {
-        self.duplicates
+        self.detector
+            .duplicates
             .of(uri, self.duplicate_memory(), now.monotonic)
     }
 
     /// Where this process and another are that uses the local URI, if there is one.
     pub(super) fn own_duplicate(&self, now: Now) -> Option<Duplicate> {
         let memory = self.duplicate_memory();
-        let other = self.duplicates.double(memory, now.monotonic)?;
+        let other = self.detector.duplicates.double(memory, now.monotonic)?;
         Some(Duplicate {
             uri: self.me.uri.clone()?,
-            one: self.duplicates.own_address(),
+            one: self.detector.duplicates.own_address(),
             other: Some(other),
         })
     }
