@@ -87,7 +87,8 @@ end
 
 local function diff(node, ...)
     local uris = table.concat({...}, ' ')
-    local pipe = io.popen(('nsenter -t %d -n %s diff --timeout 1 --patience 0.1 %s 2>&1'):format(node.pid, tool.PATH, uris))
+    local command = 'nsenter -t %d -n %s diff --timeout 1 --patience 0.1 %s 2>&1'
+    local pipe = io.popen(command:format(node.pid, tool.PATH, uris))
     local printed = pipe:read('*a')
     pipe:close()
     return printed
