@@ -7,7 +7,7 @@
 //! that is answered is the size for that member, until a later search finds that more passes.
 //!
 //! An answer has to repeat the cookie of its ping, so a sender that invents datagrams can cause a search
-//! for a member at a validated address, once in [`CHECK_PAUSE`], and cannot decide what it finds.
+//! for a member at a validated address, once in `CHECK_PAUSE`, and cannot decide what it finds.
 
 use core::time::Duration;
 use std::collections::VecDeque;

@@ -188,7 +188,7 @@ impl Duplicates {
     /// Whether to suspect `uri`, which does not answer. Each of two processes contradicts a suspicion, wherever
     /// their URI leads: so those of a duplicate are rare. Notes that it is done.
     ///
-    /// A sender that makes a duplicate up so delays a suspicion by [`CONTRADICTION_PAUSE`] after one that
+    /// A sender that makes a duplicate up so delays a suspicion by `CONTRADICTION_PAUSE` after one that
     /// was contradicted, and no more.
     pub fn may_suspect(&mut self, uri: &Uri, memory: Duration, now: Micros) -> bool {
         let Some(sightings) = self.others.get_mut(uri) else {
