@@ -199,12 +199,12 @@ fact('a resolver that hangs does not keep a process from ending, leaving or fork
     t:ok(not a:is_running(), 'it ends')
 end)
 
---- Sends pings of so many members that have each another name, without being one.
-local function ping_by_names(sock, to, first, last)
+--- Asks for tables in so many names, each time another one. Where each name leads has to be found out, for an answer
+-- of that size goes to an address that has answered a ping.
+local function ask_by_names(sock, to, first, last)
     for i = first, last do
         local stranger = ('x%d.stranger.example:1'):format(i)
-        local data = {ts = i, src = stranger, dst = to.uri}
-        sock:sendto('127.0.0.1', to.port, msgpack.encode({stranger, 'PING', data, {}}))
+        sock:sendto('127.0.0.1', to.port, msgpack.encode({stranger, 'SYNC_REQ', {}, {}}))
         if i % 20 == 0 then
             fiber.sleep(0.005)
         end
@@ -223,7 +223,7 @@ fact('names of strangers that hang hold up no name of a member or of a user', fu
     end
     local member, other = member_by_name('member.example'), member_by_name('other.example')
     local sock = cluster:udp('127.0.0.1', cluster:port())
-    ping_by_names(sock, a, 1, 1100)
+    ask_by_names(sock, a, 1, 1100)
     cluster:wait('strangers to be looked up', function()
         return a.membership.stats().resolver.refused > 0
     end)
@@ -234,7 +234,7 @@ fact('names of strangers that hang hold up no name of a member or of a user', fu
         return a.membership.get_member(other.uri).clock_delta
     end)
     t:ok(true, 'who is added is reached')
-    ping_by_names(sock, a, 1101, 2200)
+    ask_by_names(sock, a, 1101, 2200)
     t:is(a.membership.probe_uri(member.uri), true, 'who is known goes on being so')
     t:is(a:status_of(other.uri), 'alive', 'both')
 end)
@@ -243,7 +243,7 @@ fact('names of strangers are looked up ten times a second at most', function(t, 
     local a = cluster:member()
     local sock = cluster:udp('127.0.0.1', cluster:port())
     local before, began = a.membership.stats().resolver.queries, fiber.clock()
-    ping_by_names(sock, a, 1, 4000)
+    ask_by_names(sock, a, 1, 4000)
     local queries = a.membership.stats().resolver.queries - before
     local took = fiber.clock() - began
     t:ok(queries > 0, 'some are')
