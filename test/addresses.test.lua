@@ -1,48 +1,19 @@
 package.path = arg[0]:gsub('[^/]*$', 'lib/?.lua;') .. package.path
-local ffi = require('ffi')
 local fio = require('fio')
+local machine = require('machine')
 local suite = require('suite')
 local tarantool = require('tarantool')
 local fact = suite.fact
 
-ffi.cdef('int getuid(void);')
-
---- Whether this machine lets the test have networks and names of its own.
-local function can(t, what, command)
-    if ffi.C.getuid() == 0 and os.execute(command .. ' >/dev/null 2>&1') == 0 then
-        return true
-    end
-    t:skip(what .. ' cannot be had')
-    return false
-end
-
-local function has_names(t)
-    return can(t, 'names of its own', 'unshare -m mount --bind /etc/hosts /etc/hosts')
-end
-
-local function has_ipv6(t, cluster)
-    local _, err = cluster:udp('::1', cluster:port())
-    if err then
-        t:skip('this machine has no ::1: ' .. err)
-    end
-    return err == nil
-end
-
 --- Options of a node to which names lead to these addresses, in this order.
 local function with_hosts(host, lines)
-    return {
-        host = host,
-        prefix = {'unshare', '-m', 'sh', '-c', [[
-            mount --bind hosts /etc/hosts &&
-            mount --bind host.conf /etc/host.conf &&
-            mount --bind nsswitch.conf /etc/nsswitch.conf &&
-            exec "$0" "$@"]]},
-        files = {
-            ['hosts'] = table.concat(lines, '\n') .. '\n',
-            ['host.conf'] = 'multi on\n',
-            ['nsswitch.conf'] = 'hosts: files\n',
-        },
-    }
+    local opts = machine.with_etc({
+        ['hosts'] = table.concat(lines, '\n') .. '\n',
+        ['host.conf'] = 'multi on\n',
+        ['nsswitch.conf'] = 'hosts: files\n',
+    })
+    opts.host = host
+    return opts
 end
 
 local function has_hint(node, uri, pattern)
@@ -62,7 +33,7 @@ local function answers(t, cluster, node, other)
 end
 
 fact('a name with a stale address leads to its member all the same', function(t, cluster)
-    if not has_names(t) then
+    if not machine.can_have_etc(t) then
         return
     end
     local store = with_hosts('store', {'127.0.0.1 localhost store'})
@@ -82,7 +53,7 @@ fact('a name with a stale address leads to its member all the same', function(t,
 end)
 
 fact('a member that has moved is found by its datagrams, before its name knows', function(t, cluster)
-    if not has_names(t) then
+    if not machine.can_have_etc(t) then
         return
     end
     local pod = with_hosts('pod', {'127.0.0.1 localhost pod'})
@@ -101,7 +72,7 @@ fact('a member that has moved is found by its datagrams, before its name knows',
 end)
 
 fact('names that have IPv6 only are served without further ado', function(t, cluster)
-    if not (has_names(t) and has_ipv6(t, cluster)) then
+    if not (machine.can_have_etc(t) and machine.has_ipv6(t, cluster)) then
         return
     end
     local names = {'::1 pod-0.storage', '::1 pod-1.storage'}
@@ -113,7 +84,7 @@ fact('names that have IPv6 only are served without further ado', function(t, clu
 end)
 
 fact('a name is served in both families', function(t, cluster)
-    if not (has_names(t) and has_ipv6(t, cluster)) then
+    if not (machine.can_have_etc(t) and machine.has_ipv6(t, cluster)) then
         return
     end
     local both = {'127.0.0.1 both', '::1 both'}
@@ -135,7 +106,7 @@ end)
 
 fact('an address to bind may have a zone', function(t, cluster)
     local set_up = 'ip link set lo up && ip addr add fe80::1/64 dev lo nodad'
-    if not can(t, 'a network with link-local addresses', ("unshare -n sh -c '%s'"):format(set_up)) then
+    if not machine.can(t, 'a network with link-local addresses', ("unshare -n sh -c '%s'"):format(set_up)) then
         return
     end
     local a = cluster:node({
@@ -192,7 +163,7 @@ fact('a member behind NAT that returns with another address is found', function(
     local function router(command)
         return ('sh %s %d %s %d'):format(script, id, command, port)
     end
-    if not can(t, 'a router', router('up')) then
+    if not machine.can(t, 'a router', router('up')) then
         os.execute(router('down') .. ' 2>/dev/null')
         return
     end

@@ -1,26 +1,16 @@
 -- Two processes with one URI: both are told of each other, and the third of both.
 
 package.path = arg[0]:gsub('[^/]*$', 'lib/?.lua;') .. package.path
-local ffi = require('ffi')
 local logged = require('logged')
+local machine = require('machine')
 local suite = require('suite')
 local tool = require('tool')
 
 local fact = suite.fact
 
-ffi.cdef('int getuid(void);')
-
 local ISOLATED = {'unshare', '-n', 'sh', '-c', 'ip link set lo up && exec "$0" "$@"'}
 
 local SETTLED_SECONDS = 20
-
-local function can_have_networks(t)
-    if ffi.C.getuid() ~= 0 or os.execute('unshare -n ip link set lo up 2>/dev/null') ~= 0 then
-        t:skip('only root can connect networks')
-        return false
-    end
-    return true
-end
 
 --- Connects the networks of three instances: they become 10.88.0.1, 10.88.0.2 and 10.88.0.3.
 local function connect(a, b, c)
@@ -125,18 +115,15 @@ local function all_is_well(t, cluster, a, b, c, one, other)
     t:ok(printed:find(words, 1, true) and printed:find(other, 1, true), 'and of the third')
 end
 
-fact('two hosts that call themselves localhost', function(t, cluster)
-    if can_have_networks(t) then
-        local a, b, c, one, other = doubles(cluster, 'localhost')
-        all_is_well(t, cluster, a, b, c, one, other)
-    end
-end)
-
-fact('a configuration that was copied: the address leads to one of the two', function(t, cluster)
-    if can_have_networks(t) then
-        local a, b, c, one, other = doubles(cluster, '10.88.0.1')
-        all_is_well(t, cluster, a, b, c, one, other)
-    end
-end)
+for situation, host in pairs({
+    ['two hosts that call themselves localhost'] = 'localhost',
+    ['a configuration that was copied: the address leads to one of the two'] = '10.88.0.1',
+}) do
+    fact(situation, function(t, cluster)
+        if machine.can(t, 'networks that are connected', 'unshare -n ip link set lo up') then
+            all_is_well(t, cluster, doubles(cluster, host))
+        end
+    end)
+end
 
 suite.run()

@@ -1,19 +1,12 @@
 package.path = arg[0]:gsub('[^/]*$', 'lib/?.lua;') .. package.path
+local machine = require('machine')
 local suite = require('suite')
 local fact = suite.fact
 
 local LOOPBACK = '[::1]'
 
-local function have_ipv6(t, cluster)
-    local _, err = cluster:udp('::1', cluster:port())
-    if err then
-        t:skip('this machine has no ::1: ' .. err)
-    end
-    return err == nil
-end
-
 fact('members meet, hear each other and die over IPv6', function(t, cluster)
-    if not have_ipv6(t, cluster) then
+    if not machine.has_ipv6(t, cluster) then
         return
     end
     local a, b, c = cluster:group(3, {host = LOOPBACK})
@@ -28,7 +21,7 @@ fact('members meet, hear each other and die over IPv6', function(t, cluster)
 end)
 
 fact('a busy port is busy over IPv6, too', function(t, cluster)
-    if not have_ipv6(t, cluster) then
+    if not machine.has_ipv6(t, cluster) then
         return
     end
     local a = cluster:node({host = LOOPBACK})
@@ -39,7 +32,7 @@ fact('a busy port is busy over IPv6, too', function(t, cluster)
 end)
 
 fact('from IPv4 to IPv6 and back by init', function(t, cluster)
-    if not have_ipv6(t, cluster) then
+    if not machine.has_ipv6(t, cluster) then
         return
     end
     local a, b = cluster:member(), cluster:member({host = LOOPBACK})

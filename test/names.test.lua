@@ -1,14 +1,12 @@
 -- Members are known by names, whose addresses come and go.
 
 package.path = arg[0]:gsub('[^/]*$', 'lib/?.lua;') .. package.path
-local ffi = require('ffi')
 local fio = require('fio')
 local logged = require('logged')
+local machine = require('machine')
 local suite = require('suite')
 
 local fact = suite.fact
-
-ffi.cdef('int getuid(void);')
 
 --- A name that has no address but in the hosts file of the process.
 local NAME = 'moving.example'
@@ -16,16 +14,14 @@ local UNKNOWN = 'getaddrinfo: Name or service not known (%s)'
 
 --- For a process with a hosts file of its own, and no other way to resolve names.
 local function with_hosts(address, opts)
-    opts = opts or {}
-    opts.prefix = {'unshare', '-m', 'sh', '-c', [[
-        mount --bind hosts /etc/hosts &&
-        mount --bind nsswitch.conf /etc/nsswitch.conf &&
-        exec "$0" "$@"]]}
-    opts.files = {
+    local all = machine.with_etc({
         ['hosts'] = address and ('%s %s\n'):format(address, NAME) or '\n',
         ['nsswitch.conf'] = 'hosts: files\n',
-    }
-    return opts
+    })
+    for name, value in pairs(opts or {}) do
+        all[name] = value
+    end
+    return all
 end
 
 --- Changes the hosts file of a process. The mount is of the file, so it must stay the same one.
@@ -35,14 +31,6 @@ local function set_address(node, address)
     file:close()
     -- And that of its next life.
     node.opts.files['hosts'] = address and ('%s %s\n'):format(address, NAME) or '\n'
-end
-
-local function can_mount(t)
-    if ffi.C.getuid() ~= 0 or os.execute('unshare -m mount --bind /etc/hosts /etc/hosts 2>/dev/null') ~= 0 then
-        t:skip('only root can give a process a hosts file of its own')
-        return false
-    end
-    return true
 end
 
 --- Makes a process a member that can be reached at this address only.
@@ -55,7 +43,7 @@ local function init_at(node, address)
 end
 
 fact('a member that comes back at another address is found there', function(t, cluster)
-    if not can_mount(t) then
+    if not machine.can_have_etc(t) then
         return
     end
     local a, b = cluster:member(with_hosts('127.0.0.2')), cluster:member(with_hosts('127.0.0.2'))
@@ -83,7 +71,7 @@ fact('a member that comes back at another address is found there', function(t, c
 end)
 
 fact('a member that has moved before anybody noticed is followed', function(t, cluster)
-    if not can_mount(t) then
+    if not machine.can_have_etc(t) then
         return
     end
     local a, b = cluster:member(with_hosts('127.0.0.2')), cluster:member(with_hosts('127.0.0.2'))
@@ -107,7 +95,7 @@ fact('a member that has moved before anybody noticed is followed', function(t, c
 end)
 
 fact('a name that does not resolve is reported once, and again when it has resolved in between', function(t, cluster)
-    if not can_mount(t) then
+    if not machine.can_have_etc(t) then
         return
     end
     local a, moving = cluster:member(with_hosts(nil)), cluster:node(with_hosts('127.0.0.2', {host = NAME}))

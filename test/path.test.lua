@@ -1,14 +1,12 @@
 -- Networks that carry less than Ethernet and do not say so: large payloads arrive all the same.
 
 package.path = arg[0]:gsub('[^/]*$', 'lib/?.lua;') .. package.path
-local ffi = require('ffi')
 local fio = require('fio')
 local logged = require('logged')
+local machine = require('machine')
 local suite = require('suite')
 local tarantool = require('tarantool')
 local fact = suite.fact
-
-ffi.cdef('int getuid(void);')
 
 -- Two hosts with a router between them, which drops fragments, and packets of more than so many bytes.
 local NETWORK = [[
@@ -47,11 +45,13 @@ local function with_network(t, cluster, carried, play)
     file:write(NETWORK)
     file:close()
     local function network(command)
-        return os.execute(('sh %s %d %s %d >/dev/null 2>&1'):format(script, id, command, carried))
+        return ('sh %s %d %s %d'):format(script, id, command, carried)
     end
-    if ffi.C.getuid() ~= 0 or network('up') ~= 0 then
-        network('down')
-        return t:skip('a router cannot be had')
+    local function take_down()
+        os.execute(network('down') .. ' >/dev/null 2>&1')
+    end
+    if not machine.can(t, 'a router', network('up')) then
+        return take_down()
     end
     local ok, err = pcall(play, function(host, name)
         return cluster:member({
@@ -59,7 +59,7 @@ local function with_network(t, cluster, carried, play)
             prefix = {'ip', 'netns', 'exec', ('path-%s-%d'):format(name, id)},
         })
     end)
-    network('down')
+    take_down()
     t:ok(ok, ok and 'all of it was played' or tostring(err))
 end
 

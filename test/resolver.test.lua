@@ -1,12 +1,12 @@
 package.path = arg[0]:gsub('[^/]*$', 'lib/?.lua;') .. package.path
 local ffi = require('ffi')
 local fiber = require('fiber')
+local machine = require('machine')
 local msgpack = require('msgpack')
 local suite = require('suite')
 local fact = suite.fact
 
 ffi.cdef([[
-    int getuid(void);
     int getaddrinfo(const char *node, const char *service, const void *hints, void **found);
     const char *gai_strerror(int code);
 ]])
@@ -66,22 +66,14 @@ end)
 
 -- A name server that takes queries and never answers, and a node for which it is the only one.
 local NAMESERVER = '127.0.53.53'
-local HANGING_RESOLVER = {
-    prefix = {'unshare', '-m', 'sh', '-c', [[
-        mount --bind hosts /etc/hosts &&
-        mount --bind resolv.conf /etc/resolv.conf &&
-        mount --bind nsswitch.conf /etc/nsswitch.conf &&
-        exec "$0" "$@"]]},
-    files = {
-        ['hosts'] = '127.0.0.1 localhost member.example other.example\n',
-        ['resolv.conf'] = ('nameserver %s\noptions timeout:30 attempts:5\n'):format(NAMESERVER),
-        ['nsswitch.conf'] = 'hosts: files dns\n',
-    },
-}
+local HANGING_RESOLVER = machine.with_etc({
+    ['hosts'] = '127.0.0.1 localhost member.example other.example\n',
+    ['resolv.conf'] = ('nameserver %s\noptions timeout:30 attempts:5\n'):format(NAMESERVER),
+    ['nsswitch.conf'] = 'hosts: files dns\n',
+})
 
 local function can_hang_the_resolver(t, cluster)
-    if ffi.C.getuid() ~= 0 or os.execute('unshare -m mount --bind /etc/hosts /etc/hosts 2>/dev/null') ~= 0 then
-        t:skip('only root can give a process a resolv.conf of its own')
+    if not machine.can_have_etc(t) then
         return nil
     end
     local nameserver, err = cluster:udp(NAMESERVER, 53)
@@ -161,11 +153,8 @@ fact('a probe waits for a name that resolves within its time', function(t, clust
         return
     end
     answer_with(nameserver, '127.0.0.1', 1.5)
-    local slow = {
-        host = 'slow.ex',
-        prefix = {'unshare', '-m', 'sh', '-c', 'mount --bind hosts /etc/hosts && exec "$0" "$@"'},
-        files = {hosts = '127.0.0.1 localhost slow.ex\n'},
-    }
+    local slow = machine.with_etc({hosts = '127.0.0.1 localhost slow.ex\n'})
+    slow.host = 'slow.ex'
     local b = cluster:member(slow)
     local patient = hanging_options()
     patient.options = {ACK_TIMEOUT_SECONDS = 10}
