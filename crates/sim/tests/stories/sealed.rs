@@ -472,6 +472,25 @@ fn set_cipher(world: &mut World, id: Id, cipher: Cipher) {
     assert_eq!(set, Some(Ok(None)));
 }
 
+/// Five members that know each other, and the key, and have this cipher.
+fn with_cipher(cipher: Cipher, seed: u64) -> World {
+    let mut world = World::new(seed);
+    world.config.encryption_cipher = cipher;
+    world.key = Some(KEY.to_vec());
+    world.populate(5);
+    world.acquaint();
+    world
+}
+
+/// Gives all five this cipher, one after the other, and lets a round pass.
+fn change_cipher(world: &mut World, cipher: Cipher) {
+    for id in [C, A, E, D, B] {
+        set_cipher(world, id, cipher);
+        world.run(MOMENT);
+    }
+    world.run(round(5));
+}
+
 #[test]
 fn a_group_changes_its_cipher_despite_loss_and_no_member_is_suspected() {
     story(|seed| {
@@ -479,18 +498,10 @@ fn a_group_changes_its_cipher_despite_loss_and_no_member_is_suspected() {
             (Cipher::Cbc, Cipher::CbcAndAead),
             (Cipher::PlainAndAead, Cipher::PlainAndAead),
         ] {
-            let mut world = World::new(seed);
-            world.config.encryption_cipher = old;
-            world.key = Some(KEY.to_vec());
-            world.populate(5);
-            world.acquaint();
+            let mut world = with_cipher(old, seed);
             world.network.weather.loss = 0.02;
             for cipher in [both, Cipher::Aead, both, old] {
-                for id in [C, A, E, D, B] {
-                    set_cipher(&mut world, id, cipher);
-                    world.run(MOMENT);
-                }
-                world.run(round(5));
+                change_cipher(&mut world, cipher);
             }
             world.network.weather.loss = 0.0;
             world.settle();
@@ -513,17 +524,9 @@ fn no_datagram_of_a_correct_change_is_taken_for_a_recording() {
             (Cipher::Cbc, Cipher::CbcAndAead),
             (Cipher::PlainAndAead, Cipher::PlainAndAead),
         ] {
-            let mut world = World::new(seed);
-            world.config.encryption_cipher = old;
-            world.key = Some(KEY.to_vec());
-            world.populate(5);
-            world.acquaint();
+            let mut world = with_cipher(old, seed);
             for cipher in [both, Cipher::Aead] {
-                for id in [C, A, E, D, B] {
-                    set_cipher(&mut world, id, cipher);
-                    world.run(MOMENT);
-                }
-                world.run(round(5));
+                change_cipher(&mut world, cipher);
             }
             for id in [A, B, C, D, E] {
                 let recorded = malformed(&world, id, DropReason::Unconfirmed);

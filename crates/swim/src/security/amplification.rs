@@ -345,6 +345,12 @@ mod tests {
         }
     }
 
+    /// Takes all there is for addresses that are not validated.
+    fn exhaust(limit: &mut Amplification, others: &mut Cause, peers: Peers<'_>, now: Now) {
+        let burst = usize::try_from(BURST).expect("it fits");
+        limit.spend_on(others, &uri(1), burst, peers, now);
+    }
+
     #[test]
     fn what_is_sent_to_an_unvalidated_sender_leaves_less_and_others_get_nothing() {
         let members = Members::new(&HashKey::derive(&[1; 32]));
@@ -377,8 +383,7 @@ mod tests {
         let mut limit = Amplification::new(&HashKey::derive(&[1; 32]));
         let mut others = Cause::Others { validated: None };
         assert_eq!(limit.bytes_left(&others, &uri(1), peers, at(100)), None);
-        let burst = usize::try_from(BURST).expect("it fits");
-        limit.spend_on(&mut others, &uri(1), burst, peers, at(100));
+        exhaust(&mut limit, &mut others, peers, at(100));
         assert_eq!(limit.bytes_left(&others, &uri(2), peers, at(100)), Some(0));
         let datagram = Cause::datagram(&uri(3), SOURCE, 300, peers);
         let left = |now| limit.bytes_left(&datagram, &uri(3), peers, now);
@@ -417,8 +422,7 @@ mod tests {
         };
         let mut limit = Amplification::new(&HashKey::derive(&[1; 32]));
         let mut others = Cause::Others { validated: None };
-        let burst = usize::try_from(BURST).expect("it fits");
-        limit.spend_on(&mut others, &uri(2), burst, peers, at(0));
+        exhaust(&mut limit, &mut others, peers, at(0));
         let mut cause = Cause::datagram(&uri(1), SOURCE, 300, peers);
         assert_eq!(limit.bytes_left(&cause, &uri(1), peers, at(0)), Some(0));
         cause.validate(&uri(1));
