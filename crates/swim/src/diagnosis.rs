@@ -197,8 +197,13 @@ fn slow(member: &Member, patience: Duration) -> Option<String> {
 }
 
 fn other_key(member: &Member, probes: Probes, ours: Option<KeyId>) -> Option<String> {
+    if member.encrypts_with == ours || member.encrypts_with.is_none() {
+        return None;
+    }
+    // One that others have suspected we may not have probed often enough ourselves, and need not.
+    let suspected = matches!(member.claim.status, Status::Suspect | Status::Dead);
     let misses = probes.failed * member.evidence.probes();
-    if member.encrypts_with == ours || member.encrypts_with.is_none() || misses <= ONE_MISS {
+    if !suspected && misses <= ONE_MISS {
         return None;
     }
     let words = "it encrypts with another key than we do, and does not answer: has it our key?";

@@ -231,3 +231,45 @@ fn members_with_another_key_are_dead_and_then_non_decryptable() {
         world.settle();
     });
 }
+
+#[test]
+fn all_members_know_why_one_is_dead_that_was_left_out_when_the_key_was_changed() {
+    let old: &[u8] = b"the old key";
+    let new: &[u8] = b"the new key";
+    story(|seed| {
+        let mut world = World::new(seed);
+        world.key = Some(old.to_vec());
+        world.populate(4);
+        world.acquaint();
+        for id in [A, C, D] {
+            world.act(id, "takes in a key", |engine, now| {
+                let swim = engine.swim_mut().expect("it is native");
+                swim.add_encryption_key(new, now).expect("there is room");
+            });
+        }
+        for id in [A, C, D] {
+            world.act(id, "uses the key", |engine, now| {
+                let swim = engine.swim_mut().expect("it is native");
+                swim.use_encryption_key(new, now).expect("it has it");
+            });
+        }
+        let others_see = |world: &World, status| {
+            [A, C, D]
+                .iter()
+                .all(|id| world.status(*id, B) == Some(status))
+        };
+        let dead = world.run_until(3 * round(4) + SUSPICION, |world| others_see(world, Dead));
+        assert!(dead.is_some(), "seed {seed}");
+        let name = uri(&world, B);
+        for id in [A, C, D] {
+            let now = world.host(id).clocks.at(world.now());
+            let diagnosis = swim(&world, id).diagnose(&name, now);
+            let hints = diagnosis.expect("it is known").hints;
+            let other_key = |hint: &String| hint.contains("encrypts with another key than we do");
+            assert!(
+                hints.iter().any(other_key),
+                "seed {seed}, {id:?}: {hints:?}"
+            );
+        }
+    });
+}
