@@ -10,6 +10,12 @@ SHELL := /bin/bash
 SCENARIO ?= tour
 ARGS ?=
 
+# The Tarantool with which `test`, `demo`, `compare` and `soak` run everything: a path, or a name on the PATH. One from a
+# path is of use below other directories, too.
+TARANTOOL ?= tarantool
+override TARANTOOL := $(if $(findstring /,$(TARANTOOL)),$(abspath $(TARANTOOL)),$(TARANTOOL))
+export TARANTOOL
+
 # Offered to cargo, a jobserver that it cannot join makes it complain.
 unexport MAKEFLAGS
 
@@ -32,11 +38,11 @@ pack: ## build the rock and pack it: a binary .rock for this platform and a sour
 	@scripts/rock.sh make
 	@scripts/rock.sh $(if $(VERSION),pack-as $(VERSION),pack)
 
-test: setup rock ## setup, then check everything
+test: setup rock ## setup, then check everything (TARANTOOL=/path/to/another)
 	@scripts/test.sh
 
 demo: setup rock ## setup, then watch five instances meet, die and return (SCENARIO=tour, partition, loss, stall, rotate)
-	@tarantool examples/demo.lua $(SCENARIO)
+	@"$$TARANTOOL" examples/demo.lua $(SCENARIO)
 
 compare: setup rock ## setup, then measure real groups, and compare with the goals, the Lua rock and serf (ARGS="--runs 1 idle")
 	@bench/compare $(ARGS)

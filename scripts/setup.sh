@@ -2,6 +2,7 @@
 # Finds out what this machine lacks of what the targets of the Makefile need. Prints nothing when nothing is missing.
 # usage: scripts/setup.sh                          installs the Debian packages that are missing, for all targets
 #        scripts/setup.sh check build|rock|pack    installs nothing: names what that target lacks, and fails
+# TARANTOOL names another tarantool than the one on the PATH, and has to exist.
 set -eu
 
 target=all
@@ -45,6 +46,12 @@ if ! command -v cargo >/dev/null; then
     exit 1
 fi
 
+tarantool=${TARANTOOL:-tarantool}
+if [ "$tarantool" != tarantool ] && ! command -v "$tarantool" >/dev/null; then
+    echo "setup: TARANTOOL names no program: $tarantool" >&2
+    exit 1
+fi
+
 # The oldest that Cargo.toml allows.
 wanted=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' "$(dirname "$0")/../Cargo.toml")
 found=$(cargo --version | cut -d ' ' -f 2)
@@ -59,7 +66,7 @@ need gcc command -v cc
 need libc6-dev links_programs
 enough_for build
 
-need tarantool command -v tarantool
+need tarantool command -v "$tarantool"
 need tarantool-common manages_rocks
 need cmake command -v cmake
 enough_for rock

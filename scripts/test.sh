@@ -1,12 +1,14 @@
 #!/bin/bash
 # Runs every check, also after one has failed, and ends with a table of how each went.
 # The output of a check is shown when it fails, less what passed; with V=1, always and in full.
+# TARANTOOL is the tarantool to check it with, by default the one on the PATH.
 set -u
 cd "$(dirname "$0")/.." || exit
 
 # Of cargo's progress nothing, of its warnings and errors all.
 [ -n "${V-}" ] || export CARGO_TERM_QUIET=true
 
+version=$("${TARANTOOL:-tarantool}" --version | head -n 1) || exit
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 rows=()
@@ -47,7 +49,7 @@ check 'demo' test/demo.sh
 printf '\n'
 printf '%s\n' "${rows[@]}"
 if [ "$failures" -gt 0 ]; then
-    printf '\n%d of %d checks FAILED\n' "$failures" "${#rows[@]}"
+    printf '\n%d of %d checks FAILED with %s\n' "$failures" "${#rows[@]}" "$version"
     exit 1
 fi
-printf '\nall %d checks passed\n' "${#rows[@]}"
+printf '\nall %d checks passed with %s\n' "${#rows[@]}" "$version"

@@ -1,9 +1,11 @@
 #!/bin/bash
 # The demo tells the truth by its exit code, and leaves nothing behind however it ends. Needs `make rock`.
+# TARANTOOL is the tarantool to run it with, by default the one on the PATH.
 set -u
 cd "$(dirname "$0")/.." || exit
 
 root=$PWD
+tarantool=$(realpath "$(command -v "${TARANTOOL:-tarantool}")") || exit
 # Within the project, so that Tarantool finds .rocks in a parent directory; empty, to see what the demo leaves there.
 mkdir -p target
 dir=$(mktemp -d "$root/target/demo.XXXXXX")
@@ -41,7 +43,7 @@ within() {
 # start [SCENARIO]
 start() {
     : >"$log"
-    (cd "$dir" && exec tarantool "$root/examples/demo.lua" "$@") >"$log" 2>&1 &
+    (cd "$dir" && exec "$tarantool" "$root/examples/demo.lua" "$@") >"$log" 2>&1 &
     demo=$!
 }
 
@@ -133,19 +135,18 @@ ok 'who had the old one was not heard' shows "probe_uri(A) returns false, 'no re
 ok 'until it had the new one' shows '^E has the new key: all hear it again .* s$'
 
 echo '# a machine that lets nobody make a network'
-tarantool=$(command -v tarantool)
 (cd "$dir" && PATH=/nonexistent "$tarantool" "$root/examples/demo.lua" loss) >"$log" 2>&1
 ok 'has an exit code of its own' test $? = 3
 ok 'and is told why' shows 'neither root nor user namespaces'
 
 echo '# no such scenario'
-(cd "$dir" && tarantool "$root/examples/demo.lua" nonsense) >"$log" 2>&1
+(cd "$dir" && "$tarantool" "$root/examples/demo.lua" nonsense) >"$log" 2>&1
 ok 'is a wrong call' test $? = 2
 ok 'and is told which there are' shows '^  rotate '
 
 # on_terminal VARIABLE=VALUE...: plays the shortest scenario on a terminal.
 on_terminal() {
-    (cd "$dir" && script -qec "env -u CI -u NO_COLOR TERM=xterm $* tarantool '$root/examples/demo.lua' rotate" \
+    (cd "$dir" && script -qec "env -u CI -u NO_COLOR TERM=xterm $* '$tarantool' '$root/examples/demo.lua' rotate" \
         /dev/null) >"$log" 2>&1
 }
 

@@ -1,12 +1,14 @@
 #!/bin/bash
 # What a user does with the project who has only git, cargo and Tarantool: clone, make, pack, install, run; all of it
 # without a network. It is the last commit that is tried. Needs the crates in cargo's cache, where any build puts them.
+# TARANTOOL is the tarantool that runs what was installed, by default the one on the PATH.
 set -u
 cd "$(dirname "$0")/.." || exit
 
 SIZE_MAX=$((2 * 1024 * 1024)) # bytes, of each native part
 
 root=$PWD
+tarantool=$(realpath "$(command -v "${TARANTOOL:-tarantool}")") || exit
 work=$(mktemp -d)
 # Elsewhere than cargo's default, as for users who share one among projects; kept, for the next run to be quick.
 export CARGO_TARGET_DIR=$root/target/packaging
@@ -69,7 +71,7 @@ has_lua_files() { diff <(lua_files_of "$1") <(lua_files_of "$2"); }
 try_rock() { # ROCK TREE: installs the rock into an empty tree, runs two instances on it
     mkdir -p "$2"
     ok 'it installs into an empty tree' in_dir "$2" offline tarantoolctl rocks install --tree "$2/.rocks" "$1"
-    ok 'two instances that run on it meet' in_dir "$2" offline tarantool "$root/test/packaging/mesh.lua"
+    ok 'two instances that run on it meet' in_dir "$2" offline "$tarantool" "$root/test/packaging/mesh.lua"
     ok 'it brings membershipctl' "$2/.rocks/bin/membershipctl" --version
 }
 
@@ -165,7 +167,7 @@ project=$work/project
 ok 'a project pins the Lua rock' make_project "$project"
 ok 'the Lua rock is removed' in_dir "$project" offline tarantoolctl rocks remove --force membership
 ok 'this one is installed under its version' in_dir "$project" offline tarantoolctl rocks install "$pinned_rock"
-ok 'two instances that run on it meet' in_dir "$project" offline tarantool "$root/test/packaging/mesh.lua"
+ok 'two instances that run on it meet' in_dir "$project" offline "$tarantool" "$root/test/packaging/mesh.lua"
 ok 'the project finds the version that it asks for' in_dir "$project" offline tarantoolctl rocks make
 
 exit "$failed"

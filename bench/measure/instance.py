@@ -9,6 +9,7 @@ from pathlib import Path
 
 PROGRAM = Path(__file__).resolve().parent.parent / "instance.lua"
 HOST = "127.0.0.1"
+TARANTOOL = os.environ.get("TARANTOOL") or "tarantool"
 LINE_SIZE_MAX = 1 << 20  # a hundred members that change at once, in one line
 
 
@@ -52,7 +53,7 @@ class Instance:
         self.log = self.directory / f"{self.port}.log"
         with self.log.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
-                "tarantool", str(PROGRAM), HOST, str(self.port), self.role,
+                TARANTOOL, str(PROGRAM), HOST, str(self.port), self.role,
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=log,
                 env=environment(self.rocks), cwd=self.directory, limit=LINE_SIZE_MAX,
             )

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from .group import Group
-from .instance import environment
+from .instance import TARANTOOL, environment
 from .machine import cpu_of, loopback_bytes, loss
 
 MICRO = Path(__file__).resolve().parent.parent / "micro.lua"
@@ -188,7 +188,7 @@ async def stop_half(rocks):
 async def calls(rocks):
     """Calls that programs make all the time."""
     result = subprocess.run(
-        ["tarantool", str(MICRO), "1000"],
+        [TARANTOOL, str(MICRO), "1000"],
         env=environment(rocks), capture_output=True, text=True, check=True, timeout=120,
     )
     return {name: [figure] for name, figure in json.loads(result.stdout).items()}

@@ -6,7 +6,7 @@ import os
 import signal
 from pathlib import Path
 
-from .instance import HOST, LINE_SIZE_MAX, environment
+from .instance import HOST, LINE_SIZE_MAX, TARANTOOL, environment
 
 PROGRAM = Path(__file__).resolve().parent.parent / "survivor.lua"
 ANSWER_SECONDS_MAX = 60
@@ -35,7 +35,7 @@ class Survivor:
         self.keys = list(keys)
         with self.log.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
-                "tarantool", str(PROGRAM), HOST, str(self.port),
+                TARANTOOL, str(PROGRAM), HOST, str(self.port),
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=log,
                 env=environment(self.rocks), cwd=self.log.parent, limit=LINE_SIZE_MAX,
                 start_new_session=True,  # Ctrl-C goes to the soak only, which then ends them

@@ -1,4 +1,5 @@
-//! Invented payloads that are let in, read by a real Tarantool: the one that is on the `PATH`.
+//! Invented payloads that are let in, read by a real Tarantool: that of the environment variable
+//! `TARANTOOL`, or else the one that is on the `PATH`.
 //!
 //! ```sh
 //! cargo test --test payloads -- --ignored                           # always the same 200,000

@@ -1,5 +1,6 @@
 //! A Tarantool that reads payloads: a child process, spoken to through its standard input and output.
 
+use std::env;
 use std::io::{self, Read as _, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -29,13 +30,14 @@ pub struct Reader {
 impl Reader {
     pub fn start() -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let mut process = Command::new("tarantool")
+        let tarantool = env::var_os("TARANTOOL").unwrap_or_else(|| "tarantool".into());
+        let mut process = Command::new(&tarantool)
             .arg(root.join("tests/payloads/reader.lua"))
             .arg(root.join("lua"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-            .expect("tarantool is on the PATH");
+            .unwrap_or_else(|error| panic!("{}: {error}", tarantool.display()));
         let input = process.stdin.take().expect("a pipe");
         let output = process.stdout.take().expect("a pipe");
         Self {
