@@ -14,7 +14,6 @@ for name in pairs(package.loaded) do
     end
 end
 
-local log = require('log')
 local new_table = require('table.new')
 
 -- LuaJIT adds `table.clear` when a module requires it. Tarantool 2.6.0 does not, newer versions do, and programs that
@@ -25,6 +24,7 @@ local broadcast = require('membership.internal.broadcast')
 local check = require('membership.internal.check')
 local codec = require('membership.internal.codec')
 local encryption = require('membership.internal.encryption')
+local log = require('membership.internal.logger')
 local lookup = require('membership.internal.lookup')
 local mirror = require('membership.internal.mirror')
 local notifier = require('membership.internal.notifier')

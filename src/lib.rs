@@ -102,6 +102,7 @@ fn membership_core(lua: &Lua) -> mlua::Result<Table> {
     export(lua, &core, "waker", waker)?;
     export(lua, &core, "heartbeat", heartbeat)?;
     export(lua, &core, "end_heartbeats", end_heartbeats)?;
+    export(lua, &core, "writes_log", writes_log)?;
     // The Lua files compare it with theirs: this library outlives them in a process.
     core.set("VERSION", env!("CARGO_PKG_VERSION"))?;
     // State of the Lua files that outlives a reload of them.
@@ -321,21 +322,28 @@ fn waker(lua: &Lua, (): ()) -> Answer<RawFd> {
 }
 
 /// Tells the node that Lua is running and what its clock shows, if that is known, and resets the waker.
-/// Returns whether the node takes part in a group, and the lines to be logged, see [`blob::lines`], or nil.
-fn heartbeat(lua: &Lua, (shown, lag): (Option<f64>, f64)) -> Answer<(bool, Option<BString>)> {
+/// Returns whether the node takes part in a group, whether this Lua state is the one that writes the log,
+/// and the lines to be logged, see [`blob::lines`], or nil.
+fn heartbeat(lua: &Lua, (shown, lag): (Option<f64>, f64)) -> Answer<(bool, bool, Option<BString>)> {
     let waker = own_waker(lua)?;
     let turn = node().heartbeat(&waker, lua_time(shown, lag));
-    if turn.lines.is_empty() && turn.left_out == 0 {
-        return Ok((turn.is_initialized, None));
-    }
-    let lines = blob::lines(&turn.lines, turn.left_out).into();
-    Ok((turn.is_initialized, Some(lines)))
+    let lines = if turn.lines.is_empty() && turn.left_out == 0 {
+        None
+    } else {
+        Some(blob::lines(&turn.lines, turn.left_out).into())
+    };
+    Ok((turn.is_initialized, turn.writes_log, lines))
 }
 
 /// Tells the node that no heartbeats will come, although Lua is running.
-fn end_heartbeats(_: &Lua, (): ()) -> Answer<bool> {
-    node().end_heartbeats();
+fn end_heartbeats(lua: &Lua, (): ()) -> Answer<bool> {
+    node().end_heartbeats(&own_waker(lua)?);
     Ok(true)
+}
+
+/// Whether this Lua state is the one that writes the log.
+fn writes_log(lua: &Lua, (): ()) -> Answer<bool> {
+    Ok(node().writes_log(&own_waker(lua)?))
 }
 
 /// The time that Lua's clock shows, in µs, and for how many seconds it has stood still.

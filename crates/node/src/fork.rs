@@ -70,10 +70,10 @@ extern "C" fn child() {
     if let Some(waker) = &state.engine_waker {
         waker.renew();
     }
-    for waker in &state.lua_wakers {
+    for waker in &state.lua_states.wakers() {
         waker.renew();
     }
-    state.watchdog.excuse_pause(clock::monotonic());
+    state.lua_states.excuse_pause(clock::monotonic());
     state.engine_watch.stop();
     // Their threads are not in the child, and one may have held a lock: even to drop them is not safe.
     mem::forget(state.close_resolver());
@@ -126,7 +126,7 @@ impl State {
         }
         let owner = self.handover.find_owner(now.monotonic);
         match owner {
-            SocketOwner::Us => self.watchdog.excuse_pause(now.monotonic),
+            SocketOwner::Us => self.lua_states.excuse_pause(now.monotonic),
             SocketOwner::AncestorForGood(_) => self.abandon_socket(now),
             SocketOwner::Ancestor(..) => {}
         }
@@ -153,7 +153,7 @@ impl State {
         self.swim.leave(now);
         while self.swim.poll_transmit().is_some() {}
         self.kept_back.clear();
-        self.watchdog.stop();
+        self.lua_states.stop();
         self.socket = None;
         self.handover.renounce();
         // The engine waits for the parent to end, and has to close the socket, too.

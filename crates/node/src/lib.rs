@@ -34,12 +34,13 @@ use core::time::Duration;
 use std::ptr;
 use std::sync::{Arc, OnceLock};
 
-use clock::LuaTime;
+use clock::{LuaTime, ThreadClock};
 pub use error::Error;
 use error::system_text;
 use net::binding::where_to_listen;
 use net::interfaces::interfaces;
 pub use notify::log_queue::{Line, LogQueue};
+use notify::lua_states::LuaThread;
 pub use notify::waker::Waker;
 pub use resolve::resolver::Families;
 pub use shared::Progress;
@@ -223,14 +224,13 @@ impl Node {
             Err(error) => return Err(Error::system("cannot make a waker", &error)),
         };
         self.shared
-            .manage(|state| state.lua_wakers.push(Arc::clone(&waker)));
+            .manage(|state| state.lua_states.open(Arc::clone(&waker)));
         Ok(waker)
     }
 
     /// Forgets the waker of a Lua state that is closed.
     pub fn close_waker(&self, waker: &Arc<Waker>) {
-        self.shared
-            .manage(|state| state.lua_wakers.retain(|known| !Arc::ptr_eq(known, waker)));
+        self.shared.manage(|state| state.lua_states.close(waker));
     }
 
     /// To be called by the fiber that waits for `waker`: notes that Lua runs, and what its clock,
@@ -238,19 +238,22 @@ impl Node {
     ///
     /// To be called on the thread that Lua runs on. After the first call, the node expects one whenever it
     /// has woken the fiber: see `TX_STALL_TIMEOUT_SECONDS`, [`Config::tx_stall_timeout`].
-    pub fn heartbeat(&self, waker: &Waker, lua_time: Option<LuaTime>) -> HeartbeatReply {
+    pub fn heartbeat(&self, waker: &Arc<Waker>, lua_time: Option<LuaTime>) -> HeartbeatReply {
         // Before looking for news, so that later news wakes the fiber again.
         waker.clear();
+        let thread = LuaThread {
+            is_tx: threads::is_first(),
+            clock: ThreadClock::of_this_thread(),
+        };
         let reply = self.shared.run(|state, now| {
-            state.heartbeat(lua_time, now);
+            state.heartbeat(waker, thread, lua_time, now);
             state.collect_log_lines(now.monotonic);
-            let is_initialized = state.swim.myself().is_some();
-            HeartbeatReply::new(state.log_queue.take(), is_initialized)
+            state.reply(waker)
         });
         match reply {
             Ok(reply) => reply,
             // The error is among the lines.
-            Err(_failure) => HeartbeatReply::new(self.take_lines(), false),
+            Err(_failure) => self.shared.manage(|state| state.reply(waker)),
         }
     }
 
@@ -260,9 +263,16 @@ impl Node {
         let _ = self.shared.run(|state, _| state.clock.follow(lua_time));
     }
 
-    /// Notes that no heartbeat follows, although Lua runs.
-    pub fn end_heartbeats(&self) {
-        let _ = self.shared.run(State::end_heartbeats);
+    /// Notes that no heartbeat of this Lua state follows, although it runs.
+    pub fn end_heartbeats(&self, waker: &Arc<Waker>) {
+        let _ = self
+            .shared
+            .run(|state, now| state.end_heartbeats(waker, now));
+    }
+
+    /// Whether the Lua state of `waker` is the one that writes the log: see [`notify::lua_states`].
+    pub fn writes_log(&self, waker: &Arc<Waker>) -> bool {
+        self.shared.manage(|state| state.lua_states.speaks(waker))
     }
 
     /// Takes the lines that are to be logged, and the number of those that were left out.
@@ -278,18 +288,10 @@ pub struct HeartbeatReply {
     pub lines: Vec<Line>,
     /// How many lines were left out since the last heartbeat, because there was no room.
     pub left_out: u64,
+    /// Whether the Lua state is the one that writes the log. The others get no lines.
+    pub writes_log: bool,
     /// Whether the node takes part in a group. If not, the fiber ends.
     pub is_initialized: bool,
-}
-
-impl HeartbeatReply {
-    fn new((lines, left_out): (Vec<Line>, u64), is_initialized: bool) -> Self {
-        Self {
-            lines,
-            left_out,
-            is_initialized,
-        }
-    }
 }
 
 /// A ping to all hosts of a network.

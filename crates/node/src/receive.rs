@@ -39,9 +39,9 @@ impl State {
                 self.swim.handle_refused(&uri, now);
             }
         }
-        let (timeout, cpu_time) = (self.swim.config().tx_stall_timeout, self.tx_cpu_time());
-        self.watchdog.check(timeout, cpu_time, now.monotonic);
-        self.swim.set_stalled(self.watchdog.is_stalled(), now);
+        let timeout = self.swim.config().tx_stall_timeout;
+        self.lua_states.check(timeout, now.monotonic);
+        self.swim.set_stalled(self.lua_states.is_stalled(), now);
         if timers
             && let Some(deadline) = self.swim.next_deadline()
             && deadline <= now.monotonic

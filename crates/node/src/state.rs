@@ -5,7 +5,7 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use std::sync::Arc;
 
-use crate::clock::{self, Clock, ThreadClock};
+use crate::clock::{self, Clock};
 use crate::effects::{Effects, Failures};
 use crate::entropy;
 use crate::error::{Error, system_text};
@@ -14,8 +14,9 @@ use crate::net::family::Reach;
 use crate::net::ingress_limit::IngressLimit;
 use crate::net::socket::Socket;
 use crate::notify::log_queue::{LogQueue, Topic};
+use crate::notify::lua_states::LuaStates;
 use crate::notify::waker::{Activity, WakeThrottle, Waker};
-use crate::notify::watchdog::{EngineWatch, Watchdog};
+use crate::notify::watchdog::EngineWatch;
 use crate::observe::delivery_errors::{DeliveryError, DeliveryErrors};
 use crate::observe::undecodable::Undecodable;
 use crate::resolve::address_book::{AddressBook, Route};
@@ -38,14 +39,10 @@ pub struct State {
     lookup: Lookup,
     /// Wakes the engine. Kept from the first `init` on.
     pub engine_waker: Option<Arc<Waker>>,
-    /// Wake the fibers `membership.main`, one for each Lua state.
-    pub lua_wakers: Vec<Arc<Waker>>,
+    pub lua_states: LuaStates,
     wake_throttle: WakeThrottle,
     pub log_queue: LogQueue,
-    pub watchdog: Watchdog,
     pub engine_watch: EngineWatch,
-    /// The clock of the thread that sent the last heartbeat.
-    pub tx_clock: Option<ThreadClock>,
     /// Which process may use the socket, after a fork.
     pub handover: Handover,
     /// Datagrams that a child keeps until it may use the socket.
@@ -99,12 +96,10 @@ impl State {
             resolver: None,
             lookup,
             engine_waker: None,
-            lua_wakers: Vec::new(),
+            lua_states: LuaStates::default(),
             wake_throttle: WakeThrottle::default(),
             log_queue: LogQueue::default(),
-            watchdog: Watchdog::default(),
             engine_watch: EngineWatch::default(),
-            tx_clock: None,
             handover: Handover::default(),
             kept_back: Vec::new(),
             sleeps_until: None,
@@ -171,7 +166,7 @@ impl State {
             return true;
         }
         let left = self.swim.leave(now);
-        self.watchdog.stop();
+        self.lua_states.stop();
         self.log_queue.release_all();
         while let Some(transmit) = self.swim.poll_transmit() {
             if let Some(address) = self.addresses.address(&transmit.to) {
@@ -198,9 +193,13 @@ impl State {
             effects.sends = mem::take(&mut self.outbox);
             effects.socket = self.socket.clone();
         }
-        if self.should_wake_lua(now.monotonic) {
-            effects.lua_wakers = self.lua_wakers.clone();
-        }
+        // Both are asked in any case, because being asked is what resets them.
+        let asked = self.lua_states.poll_asked();
+        effects.lua_wakers = if self.should_wake_lua(now.monotonic) {
+            self.lua_states.wakers()
+        } else {
+            asked
+        };
         effects.deadline = self.next_deadline();
         if caller == Caller::Engine {
             // While it waits for the parent to end, the engine takes no turns.
@@ -238,7 +237,7 @@ impl State {
         self.log_queue.push(Level::Error, &failure);
         self.failure = Some(failure);
         Effects {
-            lua_wakers: self.lua_wakers.clone(),
+            lua_wakers: self.lua_states.wakers(),
             engine_waker: self.engine_waker.clone(),
             ..Effects::default()
         }
@@ -324,24 +323,21 @@ impl State {
         } else {
             self.wake_throttle.should_wake_without_engine(activity, now)
         };
-        // Both are asked in any case, because being asked is what resets them.
-        let wants_heartbeat = self.watchdog.poll_wake();
+        // Asked in any case, because that is what resets it.
         let wants_clock = self.swim.poll_clock_request();
-        has_news || wants_heartbeat || wants_clock
+        has_news || wants_clock
     }
 
     fn next_deadline(&self) -> Option<Micros> {
         if self.handover.is_waiting() {
             return None;
         }
-        let watchdog = self
-            .watchdog
-            .next_check(self.swim.config().tx_stall_timeout);
+        let stall_timeout = self.swim.config().tx_stall_timeout;
         let deadlines = [
             self.swim.next_deadline(),
             self.wake_throttle.next_deadline(),
             self.log_queue.next_deadline(),
-            watchdog,
+            self.lua_states.next_check(stall_timeout),
         ];
         deadlines.into_iter().flatten().min()
     }

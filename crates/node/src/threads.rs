@@ -1,4 +1,4 @@
-//! Starts threads that have a name, and that leave the signals to Tarantool.
+//! Threads: starts those that have a name and leave the signals to Tarantool, and tells TX from others.
 
 use std::io;
 use std::thread::{Builder, JoinHandle};
@@ -8,6 +8,19 @@ use nix::sys::signal::{SigSet, SigmaskHow};
 /// Ample for the engine, whose recursion is bounded, and for the name services that `getaddrinfo` loads.
 /// The system provides the memory only as it is touched.
 const STACK_SIZE: usize = 1 << 20;
+
+/// Whether this is the thread that the process began with.
+#[cfg(target_os = "linux")]
+pub fn is_first() -> bool {
+    nix::unistd::gettid() == nix::unistd::getpid()
+}
+
+/// Whether this is the thread that the process began with.
+#[cfg(not(target_os = "linux"))]
+pub fn is_first() -> bool {
+    // SAFETY: the call has no arguments, and touches no memory of ours.
+    unsafe { libc::pthread_main_np() != 0 }
+}
 
 /// Starts a thread that never receives a signal. A name may have 15 bytes.
 pub fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {

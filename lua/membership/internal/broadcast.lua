@@ -1,6 +1,6 @@
 --- `membership.broadcast`: finding members without knowing their addresses.
 
-local log = require('log')
+local log = require('membership.internal.logger')
 
 local check = require('membership.internal.check')
 local codec = require('membership.internal.codec')

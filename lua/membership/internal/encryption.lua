@@ -1,6 +1,6 @@
 --- The encryption keys: those that datagrams are decrypted with, and the one of them that datagrams are sent with.
 
-local log = require('log')
+local log = require('membership.internal.logger')
 
 local check = require('membership.internal.check')
 local core = require('membership.internal.native')

@@ -1,13 +1,16 @@
 --- The queue of log lines, and the fiber that writes them to the log of Tarantool.
 --
+-- If several threads of the process use the module, one of them writes: TX, unless it sends no heartbeats. So each line
+-- is written once.
+--
 -- A program may replace the functions of `log`, and `options.log_debug`, by functions that yield or raise. So the
 -- lines are left to this fiber, and no other waits for it. It runs only while there are lines.
 
 local ffi = require('ffi')
 local fiber = require('fiber')
-local log = require('log')
 
 local core = require('membership.internal.native')
+local log = require('membership.internal.logger')
 
 local FIBER_NAME = 'membership.log'
 
@@ -15,7 +18,8 @@ local FIBER_NAME = 'membership.log'
 -- matter more: they may fill twice as much.
 local QUEUE_MAX = 1024
 
--- The level of Tarantool's log, which its module `log` declares. If a version does not, debug lines are written.
+-- The levels of Tarantool's log, which its module `log` declares: that of all loggers, that of one, and that of the
+-- flight recorder. What a version lacks is nil.
 local S_DEBUG = 7
 pcall(ffi.cdef, 'extern int log_level;')
 
@@ -30,6 +34,7 @@ if state == nil then
         debug_left_out = 0, -- counted apart: they are nothing that operators rely on
         log_debug = nil,
         writing = false,
+        writes_log = core.writes_log(), -- whether it is for this thread to do so
     }
     core.persistent.log_writer = state
 end
@@ -45,8 +50,19 @@ function log_writer.set_log_debug(log_debug)
     state.log_debug = log_debug
 end
 
-local function log_level()
+-- Raises if this version of Tarantool does not declare it.
+local function level_of_all()
     return ffi.C.log_level
+end
+
+-- Raises before Tarantool 2.11.
+local function level_of_logger()
+    return ffi.C.say_get_module_log_level(log.name)
+end
+
+-- Raises before Tarantool 2.11.
+local function level_of_flight_recorder()
+    return ffi.C.log_level_flightrec
 end
 
 --- Whether debug lines would be written. Tarantool's `log.debug` drops them below its level. A function of a program
@@ -57,8 +73,9 @@ function log_writer.wants_debug()
     if not is_default or debug.getinfo(log_debug, 'S').source ~= '@builtin/log.lua' then
         return true
     end
-    local ok, level = pcall(log_level)
-    return not ok or level >= S_DEBUG
+    local ok, level = pcall(log.name ~= nil and level_of_logger or level_of_all)
+    local is_recorded, recorded = pcall(level_of_flight_recorder)
+    return not ok or level >= S_DEBUG or is_recorded and recorded >= S_DEBUG
 end
 
 -- Returns false when there is no room.
@@ -79,7 +96,7 @@ local function pop()
 end
 
 local function push_debug(line, room)
-    if log_writer.wants_debug() and not push(line, room) then
+    if state.writes_log and log_writer.wants_debug() and not push(line, room) then
         state.debug_left_out = state.debug_left_out + 1
     end
 end
@@ -133,6 +150,11 @@ local function write_all()
         end
     end)
     state.writing = false
+end
+
+--- Sets whether it is for this thread to write the log.
+function log_writer.set_writes_log(writes_log)
+    state.writes_log = writes_log
 end
 
 --- Queues the lines of the engine, and has all queued lines written.

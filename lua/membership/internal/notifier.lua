@@ -65,7 +65,8 @@ end
 -- One turn of the fiber. Returns whether there is to be another, and whether something is left to do at once. The fiber
 -- calls it through `state`, so that after a reload it goes on with the new function.
 function state.turn()
-    local is_initialized, blob = core.heartbeat(time.read())
+    local is_initialized, writes_log, blob = core.heartbeat(time.read())
+    log_writer.set_writes_log(writes_log)
     local complete = notifier.notify()
     state.decided:broadcast()
     if blob ~= nil then

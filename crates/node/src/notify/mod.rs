@@ -3,9 +3,11 @@
 //! | file | subject |
 //! |---|---|
 //! | `waker` | the descriptor that wakes the fiber `membership.main` |
-//! | `watchdog` | whether the TX thread responds |
+//! | `watchdog` | whether a thread of Tarantool responds |
+//! | `lua_states` | TX and application threads: each watched for itself, one speaks for the instance |
 //! | `log_queue` | lines that Lua is to log |
 
 pub mod log_queue;
+pub mod lua_states;
 pub mod waker;
 pub mod watchdog;

@@ -1,14 +1,18 @@
-//! Whether Tarantool's thread runs. The engine answers pings although it does not, but a member that does
+//! Whether a thread of Tarantool runs. The engine answers pings although it does not, but a member that does
 //! nothing else is of no use to others, and they rely on such a member being declared dead.
 //!
-//! The engine asks for a heartbeat by waking the fiber `membership.main`. That costs Tarantool's thread up
-//! to 0.1 ms each time, so the engine seldom asks a thread that has nothing to do. The CPU time of the
+//! The engine asks for a heartbeat by waking the fiber `membership.main`. That costs the thread up to
+//! 0.1 ms each time, so the engine seldom asks a thread that has nothing to do. The CPU time of the
 //! thread tells whether it has, and can be read without waking it.
 
 use core::mem;
 use core::time::Duration;
+use std::sync::Arc;
 
-use crate::clock::{LuaTime, ThreadClock};
+use crate::HeartbeatReply;
+use crate::clock::LuaTime;
+use crate::notify::lua_states::LuaThread;
+use crate::notify::waker::Waker;
 use crate::state::State;
 use swim::detector::self_check::LATENESS_MAX;
 use swim::log_event::Level;
@@ -28,10 +32,10 @@ const IDLE_MAX: Duration = Duration::from_millis(20);
 /// noticed, and leaves that much less time for the heartbeat.
 const CHECKS_PER_TIMEOUT: u32 = 4;
 
-/// How long Tarantool's thread has run, if the system tells.
+/// How long the thread has run, if the system tells.
 pub type CpuTime = Option<Duration>;
 
-/// Watches the heartbeats of Lua. A heartbeat is late by the time since it was asked for, or since a pause
+/// Watches the heartbeats of one Lua state. A heartbeat is late by the time since it was asked for, or since a pause
 /// of the process ended: the thread hung at that moment, and for how long before does not matter.
 #[derive(Debug, Default)]
 pub struct Watchdog {
@@ -47,8 +51,6 @@ pub struct Watchdog {
     last_wake: Micros,
     last_check: Micros,
     stalled: bool,
-    /// The longest stall that has ended.
-    longest: Duration,
 }
 
 impl Watchdog {
@@ -62,22 +64,17 @@ impl Watchdog {
         if !mem::take(&mut self.stalled) {
             return None;
         }
-        let stall = now.since(asked?);
-        self.longest = self.longest.max(stall);
-        Some(stall)
+        Some(now.since(asked?))
     }
 
     /// Expects no heartbeat until the next one.
     pub fn stop(&mut self) {
-        *self = Self {
-            longest: self.longest,
-            ..Self::default()
-        };
+        *self = Self::default();
     }
 
-    /// How long the longest stall was, of those that have ended.
-    pub const fn longest(&self) -> Duration {
-        self.longest
+    /// Whether there was a heartbeat, and others are to follow.
+    pub const fn expects_heartbeats(&self) -> bool {
+        self.last_heartbeat.is_some()
     }
 
     /// The process did not run until `now`, or was not expected to.
@@ -143,7 +140,7 @@ impl Watchdog {
         mem::take(&mut self.wants_wake)
     }
 
-    /// Whether Tarantool's thread hangs.
+    /// Whether the thread hangs.
     pub const fn is_stalled(&self) -> bool {
         self.stalled
     }
@@ -231,35 +228,56 @@ impl EngineWatch {
 }
 
 impl State {
-    /// Lua runs, on the calling thread, and its clock shows `lua_time`.
-    pub fn heartbeat(&mut self, lua_time: Option<LuaTime>, now: Now) {
+    /// The fiber of `waker` runs, on `thread`, whose clock shows `lua_time`.
+    pub fn heartbeat(
+        &mut self,
+        waker: &Arc<Waker>,
+        thread: LuaThread,
+        lua_time: Option<LuaTime>,
+        now: Now,
+    ) {
+        // After `leave` one more heartbeat comes, and the next only after another `init`.
+        let is_member = self.swim.myself().is_some();
+        if is_member && let Some(stall) = self.lua_states.heartbeat(waker, thread, now.monotonic) {
+            self.log_queue.push(Level::Warn, stall);
+        }
+        if !self.lua_states.speaks(waker) {
+            return;
+        }
         if let Some(lua_time) = lua_time {
             self.clock.follow(lua_time);
         }
-        // After `leave` one more heartbeat comes, and the next only after another `init`.
-        if self.swim.myself().is_none() {
-            return;
+        if is_member {
+            self.swim.set_stalled(self.lua_states.is_stalled(), now);
+            let wall = self.clock.wall();
+            self.swim.note_clock(Now { wall, ..now });
         }
-        // Anew each time: after a fork, or in another Lua state, it is another thread.
-        self.tx_clock = ThreadClock::of_this_thread();
-        if let Some(stall) = self.watchdog.heartbeat(self.tx_cpu_time(), now.monotonic) {
-            let seconds = stall.as_secs_f64();
-            let line = format!(
-                "Tarantool's thread did not respond for {seconds:.1} s: announced this instance suspect. \
-                 Look for code that does not yield, or waits for a disk"
-            );
-            self.log_queue.push(Level::Warn, line);
-        }
-        self.swim.set_stalled(self.watchdog.is_stalled(), now);
-        let wall = self.clock.wall();
-        self.swim.note_clock(Now { wall, ..now });
     }
 
-    /// Lua runs, but no heartbeat follows.
-    pub fn end_heartbeats(&mut self, now: Now) {
-        self.watchdog.stop();
-        self.swim.set_stalled(false, now);
-        self.swim.forget_clock(now);
+    /// What the fiber of `waker` has to do. It gets the lines to log if its Lua state is the one that logs.
+    pub fn reply(&mut self, waker: &Arc<Waker>) -> HeartbeatReply {
+        let writes_log = self.lua_states.speaks(waker);
+        let (lines, left_out) = if writes_log {
+            self.log_queue.take()
+        } else {
+            (Vec::new(), 0)
+        };
+        HeartbeatReply {
+            lines,
+            left_out,
+            writes_log,
+            is_initialized: self.failure.is_none() && self.swim.myself().is_some(),
+        }
+    }
+
+    /// The fiber of `waker` ends, although its Lua state runs.
+    pub fn end_heartbeats(&mut self, waker: &Arc<Waker>, now: Now) {
+        let spoke = self.lua_states.speaks(waker);
+        self.lua_states.end_heartbeats(waker);
+        if spoke {
+            self.swim.set_stalled(self.lua_states.is_stalled(), now);
+            self.swim.forget_clock(now);
+        }
     }
 
     /// Whether the engine is overdue and has to be woken. If that does not help, logs it.
@@ -274,11 +292,6 @@ impl State {
             self.log_queue.push(Level::Warn, line);
         }
         is_overdue
-    }
-
-    /// How long the thread of the last heartbeat has run.
-    pub fn tx_cpu_time(&self) -> CpuTime {
-        self.tx_clock?.cpu_time()
     }
 }
 

@@ -55,7 +55,7 @@ impl Metrics {
             lookups: state.addresses.lookups(),
             send_errors: state.send_errors,
             turned_away: state.ingress.turned_away(),
-            longest_stall: state.watchdog.longest(),
+            longest_stall: state.lua_states.longest_stall(),
             longest_hold: state.longest_hold,
         }
     }
