@@ -295,4 +295,25 @@ fact('a log that takes no debug lines is not told that there were too many', fun
     end), 'and at the level that the user has chosen')
 end)
 
+fact('the level of the log can be set for the module alone, by its name', function(t, cluster)
+    if require('log').new == nil then
+        return t:skip('this Tarantool has one level for all')
+    end
+    local a, b = cluster:node(), cluster:member()
+    a:call(function()
+        require('log').cfg({level = 'info', modules = {membership = 'debug'}})
+    end)
+    cluster:init(a)
+    a.membership.add_member(b.uri)
+    local line = ('D> Adding: %s '):format(b.uri)
+    cluster:wait('a debug line', function()
+        for _, logged_line in ipairs(a:log_tail(1000)) do
+            if logged_line:find(line, 1, true) and logged_line:find('/membership ', 1, true) then
+                return true
+            end
+        end
+    end)
+    t:ok(true, 'a debug line is written, under this name')
+end)
+
 suite.run()
