@@ -3,11 +3,20 @@
 use swim::identity::uri::Uri;
 use swim::table::payload::Payload;
 use swim::time::Micros;
-use swim::wire::{Body, Event, Message, MessageBuilder, PingData, ack_data, decode};
+use swim::wire::{
+    Body, Event, Message, MessageBuilder, Names, PingData, ack_data, decode, decode_named,
+    decode_short, is_short,
+};
 
 /// Decodes a datagram.
 pub fn target(bytes: &[u8]) {
-    let Ok(message) = decode(bytes) else { return };
+    let names = Names::between(name("a:1"), name("b:1"));
+    let Ok(message) = decode_named(bytes, &names) else {
+        return;
+    };
+    if is_short(bytes) {
+        return short(bytes, &message, &names);
+    }
     let claims = claims(&message);
     assert!(claims.len() <= bytes.len(), "no more claims than bytes");
     let again = encode(&message);
@@ -16,6 +25,32 @@ pub fn target(bytes: &[u8]) {
     if let Body::Ping(ping) = &message.body {
         answer(&message, ping);
     }
+}
+
+fn name(text: &str) -> Uri {
+    Uri::from_wire(text).expect("a URI")
+}
+
+/// Asserts that a message in the short form is the same when it is encoded again.
+fn short(bytes: &[u8], message: &Message<'_>, names: &Names) {
+    let head = decode_short(bytes).expect("it was decoded").head;
+    let mut draft = MessageBuilder::short(head, usize::MAX);
+    if let Some(trailer) = &message.trailer {
+        draft = draft.trailed_by(trailer);
+    }
+    assert!(
+        message.events.len() <= bytes.len(),
+        "no more claims than bytes"
+    );
+    for event in &message.events {
+        let uri = event.uri.to_uri();
+        let payload = admissible(event.payload);
+        assert!(draft.event(&uri, event.claim, payload.as_ref(), 0));
+    }
+    let again = draft.finish().expect("there is no limit");
+    let decoded = decode_named(&again, names).expect("a native message can be decoded");
+    assert_same(message, &decoded);
+    assert_eq!(decode_short(&again).expect("the same").head, head);
 }
 
 /// The records of a sync, or the events of other messages.

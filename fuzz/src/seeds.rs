@@ -1,6 +1,7 @@
-//! Datagrams that were recorded from membership 2.x, as inputs of each target.
+//! Datagrams that were recorded from membership 2.x, and examples of the short form, as inputs of each target.
 
 use serde_json::Value;
+use swim::wire::checked_short;
 
 use super::{cost, life, open};
 
@@ -31,6 +32,20 @@ fn unhex(hex: &str) -> Vec<u8> {
     digits.map(byte).collect()
 }
 
+/// Examples of the short form.
+fn short() -> impl Iterator<Item = Recording> {
+    let lines = include_str!("../../test/vectors/short.jsonl").lines();
+    lines.map(|line| {
+        let line: Value = serde_json::from_str(line).expect("JSON");
+        let sent = unhex(line["hex"].as_str().expect("a datagram"));
+        Recording {
+            name: line["name"].as_str().expect("a name").to_owned(),
+            plain: checked_short(&sent).expect("it is whole").to_vec(),
+            sent,
+        }
+    })
+}
+
 /// The seeds of the target of this name, each with a name.
 pub fn of(target: &str) -> Vec<(String, Vec<u8>)> {
     let seed = |recording: Recording| {
@@ -43,5 +58,5 @@ pub fn of(target: &str) -> Vec<(String, Vec<u8>)> {
         };
         (recording.name, bytes)
     };
-    recordings().map(seed).collect()
+    recordings().chain(short()).map(seed).collect()
 }

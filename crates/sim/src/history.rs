@@ -8,7 +8,7 @@ use crate::host::Id;
 use swim::identity::uri::Uri;
 use swim::log_event::LogEvent;
 use swim::time::Micros;
-use swim::wire::{Body, Event, decode};
+use swim::wire::{Body, Event, Names, checked_short, decode_named};
 
 /// Receives the text of the events, line by line.
 pub type Reader = Box<dyn FnMut(&str) + Send>;
@@ -101,7 +101,10 @@ impl fmt::Display for Happening<'_> {
 
 /// Describes a datagram.
 fn describe(datagram: &[u8]) -> String {
-    let Ok(message) = decode(datagram) else {
+    let unnamed = |text| Uri::from_wire(text).expect("a URI");
+    let names = Names::between(unnamed("sender:1"), unnamed("recipient:1"));
+    let plain = checked_short(datagram).unwrap_or(datagram);
+    let Ok(message) = decode_named(plain, &names) else {
         return format!("{} bytes of noise", datagram.len());
     };
     let mut text = format!("{} of {}", message.body.kind().name(), message.sender);

@@ -22,7 +22,7 @@ use swim::dissemination::hearsay::LEAP_MAX;
 use swim::identity::uri::Uri;
 use swim::table::claim::{Claim, Incarnation, Status};
 use swim::time::{Micros, Now};
-use swim::wire::{Body, Event, Message, MessageType, decode_first};
+use swim::wire::{Body, Event, Message, MessageType, Names, decode_first, decode_named};
 use swim::{Changes, Position, Swim};
 
 /// What the rules need to know of the past.
@@ -209,7 +209,10 @@ impl Invariants {
                 "sends a datagram that it cannot open itself".into(),
             ));
         };
-        let message = match opened.message() {
+        // One that has just left has no name any more, and does not speak in the short form.
+        let myself = swim.myself().unwrap_or(to);
+        let names = Names::between(myself.clone(), to.clone());
+        let message = match decode_named(&opened.plain, &names) {
             Ok(message) => message,
             Err(why) => return Err(Violation(format!("sends a malformed datagram: {why:?}"))),
         };

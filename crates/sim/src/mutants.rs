@@ -1,7 +1,11 @@
 //! Planted bugs, to test that the rules and the convergence find them.
 
+use swim::identity::uri::Uri;
 use swim::table::claim::{Claim, Status};
-use swim::wire::{Body, MessageBuilder, MessageType, decode};
+use swim::wire::{
+    Body, DropReason, Message, MessageBuilder, MessageType, Names, checked_short, decode,
+    decode_named,
+};
 
 /// A bug in the implementation on one machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +35,8 @@ impl Mutant {
     /// Returns what the victim sends in place of `datagram`.
     pub(super) fn corrupt(self, datagram: &[u8]) -> Vec<Vec<u8>> {
         let as_it_is = datagram.to_vec();
-        let is_ack = match decode(datagram) {
+        let names = unnamed();
+        let is_ack = match either(datagram, &names) {
             Ok(message) => message.body.kind() == MessageType::Ack,
             Err(_) => false,
         };
@@ -46,7 +51,8 @@ impl Mutant {
 
     /// Whether the victim handles this datagram at all.
     pub(super) fn handles(self, victim: &str, datagram: &[u8]) -> bool {
-        let Ok(message) = decode(datagram) else {
+        let names = unnamed();
+        let Ok(message) = either(datagram, &names) else {
             return true;
         };
         let records = match &message.body {
@@ -63,6 +69,16 @@ impl Mutant {
         }
         true
     }
+}
+
+/// The names in what is in the short form are not needed.
+fn unnamed() -> Names {
+    let uri = |text| Uri::from_wire(text).expect("a URI");
+    Names::between(uri("sender:1"), uri("recipient:1"))
+}
+
+fn either<'a>(datagram: &'a [u8], names: &'a Names) -> Result<Message<'a>, DropReason> {
+    decode_named(checked_short(datagram).unwrap_or(datagram), names)
 }
 
 /// Returns a LEAVE with the same events, but higher incarnations of other members.

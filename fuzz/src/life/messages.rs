@@ -11,10 +11,11 @@ use swim::security::seal::aead::{Challenge, PacketNumber, SESSION_SIZE, SealedHe
 use swim::security::seal::keyring::{Key, Keyring};
 use swim::security::session::address;
 use swim::table::claim::{Claim, Incarnation, Status};
+use swim::table::digest::hash_of;
 use swim::table::payload::Payload;
 use swim::wire::{
-    Buckets, Duplicate, Extension, MessageBuilder, MessageType, Piece, Trailer, checksummed,
-    ping_data,
+    Buckets, Duplicate, Extension, MessageBuilder, MessageType, Piece, ShortHead, Trailer,
+    checksummed, pair_id, ping_data,
 };
 
 use super::{Bytes, KEYS};
@@ -24,7 +25,7 @@ const LIMIT: usize = 65_507;
 
 /// A datagram for `to`: plain, or sealed in a way that `to` may accept.
 pub fn message(bytes: &mut Bytes<'_>, names: &[Uri], to: &Swim) -> Result<Vec<u8>> {
-    let plain = plain(bytes, names)?;
+    let plain = plain(bytes, names, to)?;
     let mut keys = Keyring::default();
     let key = *bytes.choose(&KEYS)?;
     keys.set([key]).expect("a single key");
@@ -60,11 +61,13 @@ fn header(bytes: &mut Bytes<'_>, to: &Swim) -> Result<(PacketNumber, SealedHeade
     Ok((stamp, slip))
 }
 
-fn plain(bytes: &mut Bytes<'_>, names: &[Uri]) -> Result<Vec<u8>> {
+fn plain(bytes: &mut Bytes<'_>, names: &[Uri], to: &Swim) -> Result<Vec<u8>> {
     let sender = bytes.choose(names)?;
+    let short = short_head(bytes, sender, to)?;
     let kind = *bytes.choose(&MessageType::ALL)?;
-    let is_sync = matches!(kind, MessageType::SyncReq | MessageType::SyncAck);
+    let is_sync = short.is_none() && matches!(kind, MessageType::SyncReq | MessageType::SyncAck);
     let mut draft = match kind {
+        _ if let Some(head) = short => MessageBuilder::short(head, LIMIT),
         MessageType::Ping | MessageType::Ack => {
             let ts = bytes.arbitrary()?;
             let (src, dst) = (bytes.choose(names)?, bytes.choose(names)?);
@@ -87,6 +90,25 @@ fn plain(bytes: &mut Bytes<'_>, names: &[Uri]) -> Result<Vec<u8>> {
         };
     }
     Ok(draft.finish().expect("it is not that long"))
+}
+
+/// How a message in the short form begins, now and then.
+fn short_head(bytes: &mut Bytes<'_>, sender: &Uri, to: &Swim) -> Result<Option<ShortHead>> {
+    let recipient = to.myself().map_or("", |myself| myself);
+    let pair = pair_id(hash_of(sender), recipient, &to.config().group_label);
+    Ok(match bytes.int_in_range(0..=7)? {
+        0 => Some(ShortHead::Ping {
+            pair,
+            cookie: bytes.arbitrary()?,
+            sent: bytes.arbitrary()?,
+        }),
+        1 => Some(ShortHead::Ack {
+            cookie: bytes.arbitrary()?,
+            answered: bytes.arbitrary()?,
+        }),
+        2 => Some(ShortHead::Leave { pair }),
+        _ => None,
+    })
 }
 
 /// Any claim.
@@ -156,6 +178,7 @@ fn trailer(bytes: &mut Bytes<'_>, names: &[Uri]) -> Result<Trailer> {
         forgotten: bytes.arbitrary()?,
         padding: bytes.int_in_range(0..=9)?,
         duplicates: duplicates(bytes, names)?,
+        reads_short: bytes.arbitrary()?,
     })
 }
 

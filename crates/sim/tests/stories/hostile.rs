@@ -3,7 +3,7 @@
 use sim::world::Recording;
 use swim::config::{Config, Setting};
 use swim::time::Micros;
-use swim::wire::DropReason;
+use swim::wire::{DropReason, is_short};
 
 use crate::*;
 
@@ -96,6 +96,10 @@ fn native_datagrams(key: Option<&[u8]>) -> Vec<(Uri, Vec<u8>)> {
     let mut kinds = Vec::new();
     for Recording { to, datagram, .. } in tape {
         let opened = swim(&world, A).peek(&datagram).expect("it is native");
+        // The short form is for those who know each other: see `short`.
+        if is_short(&opened.plain) {
+            continue;
+        }
         let message = opened.message().expect("it is native");
         let trailer = message.trailer.as_ref().expect("a native one has it");
         let note = trailer.note.as_ref().map(std::mem::discriminant);

@@ -12,8 +12,8 @@ mod path;
 mod probing;
 mod reaping;
 mod rhythm;
-
 mod sealed;
+mod short;
 mod telling;
 mod tuning;
 

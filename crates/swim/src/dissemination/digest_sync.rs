@@ -10,6 +10,8 @@ use crate::time::Micros;
 pub struct Repair {
     /// Whether the local table was ever equal to that of a peer. Until then the local node is joining.
     pub(crate) agreed: bool,
+    /// The digest of the local table when it was last equal to that of a peer.
+    pub(crate) agreed_on: Option<u64>,
     /// Since when it has differed from that of each peer that was heard.
     pub(crate) differs_since: Option<Micros>,
     /// One is under way, or was just fruitless: none is begun before.

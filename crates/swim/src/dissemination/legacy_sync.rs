@@ -5,7 +5,7 @@
 //! itself here. That is for pings, which say it as events, to be refuted.
 
 use crate::table::member::Member;
-use crate::wire::MessageBuilder;
+use crate::wire::{MessageBuilder, Statement};
 
 /// How many datagrams an answer has at most. Peers on membership 2.x send one and take any number.
 pub const ANSWER_DATAGRAMS_MAX: usize = 4;
@@ -20,9 +20,7 @@ pub fn pack<'a>(
     datagrams_max: usize,
     members: impl Iterator<Item = &'a Member>,
 ) -> Vec<MessageBuilder> {
-    let add = |draft: &mut MessageBuilder, member: &Member| {
-        draft.record(&member.uri, member.claim, member.current_payload())
-    };
+    let add = |draft: &mut MessageBuilder, member: &Member| draft.record_of(&Statement::of(member));
     let (mut full, mut draft, mut misfits) = (Vec::new(), blank(), 0);
     for member in members {
         let mut fits = add(&mut draft, member);

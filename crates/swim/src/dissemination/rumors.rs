@@ -6,7 +6,7 @@ use crate::table::chains::Chains;
 use crate::table::claim::Claim;
 use crate::table::index::{MemberIndex, member_index};
 use crate::table::payload::Payload;
-use crate::wire::MessageBuilder;
+use crate::wire::{MessageBuilder, Statement};
 
 /// News that others have yet to hear, one rumor a member: the least-sent first. Among equals the one
 /// that has waited longest goes first; but of those that were never sent, the newest.
@@ -25,6 +25,7 @@ pub struct Rumors {
 struct Rumor {
     claim: Claim,
     payload: Option<Payload>,
+    reads_short: bool,
     sent: u32,
 }
 
@@ -46,13 +47,15 @@ impl Rumors {
         }
     }
 
-    /// Starts to spread what is claimed of `uri`, in place of what was spread of it before.
-    pub fn start(&mut self, uri: &Uri, claim: Claim, payload: Option<Payload>) {
+    /// Starts to spread what is claimed of a member, in place of what was spread of it before.
+    pub fn start(&mut self, told: &Statement<'_>) {
         let rumor = Rumor {
-            claim,
-            payload,
+            claim: told.claim,
+            payload: told.payload.cloned(),
+            reads_short: told.reads_short,
             sent: 0,
         };
+        let uri = told.uri;
         let index = match self.rumors.get_full_mut(uri) {
             Some((index, _uri, known)) => {
                 let before = core::mem::replace(known, rumor);
@@ -139,7 +142,13 @@ impl Rumors {
                 continue;
             }
             let ttl = limit.saturating_sub(rumor.sent + 1);
-            if draft.event(uri, rumor.claim, rumor.payload.as_ref(), ttl) {
+            let told = Statement {
+                uri,
+                claim: rumor.claim,
+                payload: rumor.payload.as_ref(),
+                reads_short: rumor.reads_short,
+            };
+            if draft.event_of(&told, ttl) {
                 boarded.push(place);
             } else {
                 misfits += 1;
@@ -198,6 +207,15 @@ mod tests {
         Uri::new("a", port).unwrap()
     }
 
+    fn start(rumors: &mut Rumors, port: u16, payload: Option<&Payload>) {
+        rumors.start(&Statement {
+            uri: &uri(port),
+            claim: CLAIM,
+            payload,
+            reads_short: false,
+        });
+    }
+
     fn boarded(rumors: &mut Rumors, limit: u32, size: usize) -> Vec<(u16, f64)> {
         let mut draft = MessageBuilder::leave(&uri(9), size);
         let count = rumors.fill(&mut draft, limit, &[]);
@@ -213,10 +231,10 @@ mod tests {
     #[test]
     fn the_least_sent_go_first_and_the_newest_among_equals() {
         let mut rumors = Rumors::new(&HashKey::derive(&[1; 32]));
-        rumors.start(&uri(1), CLAIM, None);
-        rumors.start(&uri(2), CLAIM, None);
+        start(&mut rumors, 1, None);
+        start(&mut rumors, 2, None);
         assert_eq!(boarded(&mut rumors, 3, 100), [(2, 2.0), (1, 2.0)]);
-        rumors.start(&uri(3), CLAIM, None);
+        start(&mut rumors, 3, None);
         assert_eq!(boarded(&mut rumors, 3, 100), [(3, 2.0), (2, 1.0), (1, 1.0)]);
         assert_eq!(boarded(&mut rumors, 3, 100), [(3, 1.0), (2, 0.0), (1, 0.0)]);
         assert_eq!(
@@ -230,9 +248,9 @@ mod tests {
     #[test]
     fn a_rumor_that_does_not_fit_waits_and_does_not_stop_smaller_ones() {
         let mut rumors = Rumors::new(&HashKey::derive(&[1; 32]));
-        rumors.start(&uri(1), CLAIM, None);
+        start(&mut rumors, 1, None);
         let big = [&b"\x91\xc5\x00\xc8"[..], &[b'x'; 200]].concat();
-        rumors.start(&uri(2), CLAIM, Some(Payload::new(&big).unwrap()));
+        start(&mut rumors, 2, Some(&Payload::new(&big).unwrap()));
         assert_eq!(boarded(&mut rumors, 2, 60), [(1, 1.0)]);
         assert_eq!(rumors.sent("a:2"), Some(0));
         assert_eq!(boarded(&mut rumors, 2, 1000), [(2, 1.0), (1, 0.0)]);
@@ -241,9 +259,9 @@ mod tests {
     #[test]
     fn fresh_news_about_a_member_replaces_the_old() {
         let mut rumors = Rumors::new(&HashKey::derive(&[1; 32]));
-        rumors.start(&uri(1), CLAIM, None);
+        start(&mut rumors, 1, None);
         boarded(&mut rumors, 5, 100);
-        rumors.start(&uri(1), CLAIM, None);
+        start(&mut rumors, 1, None);
         assert_eq!((rumors.len(), rumors.sent("a:1")), (1, Some(0)));
         rumors.stop("a:1");
         assert!(rumors.is_empty() && rumors.is_consistent());
@@ -252,7 +270,7 @@ mod tests {
     #[test]
     fn what_is_told_beside_the_rumors_counts_as_sent() {
         let mut rumors = Rumors::new(&HashKey::derive(&[1; 32]));
-        rumors.start(&uri(1), CLAIM, None);
+        start(&mut rumors, 1, None);
         rumors.count("a:1", 2);
         assert_eq!(rumors.sent("a:1"), Some(1));
         rumors.count("a:1", 2);

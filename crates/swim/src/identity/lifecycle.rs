@@ -11,8 +11,9 @@ use crate::wire::Event;
 const CONTRADICTIONS_MAX: u32 = 8;
 
 /// An ACK without URIs and payload: heads, type, `ts`, `ats`, `src`, `dst`, two events with their
-/// incarnations in nine bytes, and the trailer with a digest.
-const ACK_SIZE: usize = 1 + 4 + 1 + (3 + 9) + (4 + 9) + 4 + 4 + 1 + 2 * (1 + 1 + 9 + 5) + 11;
+/// incarnations in nine bytes, and the trailer with a digest. It says twice that the local node reads the short form.
+const ACK_SIZE: usize =
+    1 + 4 + 1 + (3 + 9) + (4 + 9) + 4 + 4 + 1 + 2 * (1 + 1 + 9 + 5) + 1 + 11 + 2;
 
 /// Sender, `src`, `dst`, and the subjects of two events.
 const URIS_PER_ACK: usize = 5;
@@ -22,6 +23,8 @@ const URIS_PER_ACK: usize = 5;
 pub struct Identity {
     /// None before [`crate::Swim::init`] and after [`crate::Swim::leave`].
     pub uri: Option<Uri>,
+    /// The table of a peer was like the local one since the local node has this URI: the group knows it by that.
+    pub is_known: bool,
     /// Outlives leaving.
     pub payload: Payload,
     /// The identity that left last: when it returns, its incarnations go on where they stopped.
@@ -52,6 +55,7 @@ impl Default for Identity {
     fn default() -> Self {
         Self {
             uri: None,
+            is_known: false,
             payload: Payload::empty(),
             former: None,
             application: Application::Running,

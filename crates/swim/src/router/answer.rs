@@ -3,6 +3,7 @@
 use core::net::SocketAddr;
 
 use super::Turn;
+use super::compose::Saying;
 use crate::detector::clock_reading::WaitingPing;
 use crate::dissemination::gossip::Telling;
 use crate::identity::uri::Uri;
@@ -50,7 +51,12 @@ impl Turn<'_> {
     /// validated, the answer has to wait until it is: the asker takes an answer to mean that it knows
     /// the payload.
     fn answer_at_once(&mut self, rx: &Rx<'_>, echo: &PingData<'_>) {
-        let data = ack_data(echo.raw, self.now.wall);
+        let short = self.short_ack(echo);
+        let data = match short {
+            Some(_) => Vec::new(),
+            None => ack_data(echo.raw, self.now.wall),
+        };
+        let saying = Saying { data: &data, short };
         let mut trailer = self.trailer();
         // An ACK without a digest says that it is that of the PING.
         if rx.digest == trailer.digest {
@@ -73,7 +79,7 @@ impl Turn<'_> {
             Telling::News
         };
         let kind = MessageType::Ack;
-        match self.send_with_gossip_and(kind, &data, rx.sender, at, telling, &trailer) {
+        match self.send_with_gossip_and(kind, saying, rx.sender, at, telling, &trailer) {
             Some(sent) if trailer.digest.is_some() => {
                 self.note_answer_of_size(rx.sender, number, sent.size);
             }

@@ -13,7 +13,7 @@ use crate::table::index::MemberIndex;
 use crate::table::members::Applied;
 use crate::table::payload::check;
 use crate::timers::Timer;
-use crate::wire::Event;
+use crate::wire::{Event, Statement};
 
 /// What is owed to the sender of the datagram at hand, because of what it has said.
 #[derive(Clone, Copy, Debug, Default)]
@@ -26,7 +26,7 @@ pub(super) struct Reaction {
 
 /// What surrounds URIs and payload in a datagram with a single record or event, in bytes: heads,
 /// status, incarnation, and the longest trailer that comes with records.
-const RECORD_OVERHEAD: usize = 126;
+const RECORD_OVERHEAD: usize = 129;
 
 impl Turn<'_> {
     /// Hears an event.
@@ -61,6 +61,10 @@ impl Turn<'_> {
         // other of theirs for ever.
         if heard == Applied::Refused && event.claim.status.is_live() && self.make_room() {
             heard = self.swim.members.apply(event, self.now.wall, capacity);
+        }
+        if event.reads_short {
+            let incarnation = event.claim.incarnation;
+            self.swim.members.note_short_reader(&event.uri, incarnation);
         }
         match heard {
             Applied::News {
@@ -152,7 +156,12 @@ impl Turn<'_> {
                 status: event.claim.status,
             });
             self.swim.members.remove(&uri);
-            self.swim.rumors.start(&uri, event.claim, payload);
+            self.swim.rumors.start(&Statement {
+                uri: &uri,
+                claim: event.claim,
+                payload: payload.as_ref(),
+                reads_short: false,
+            });
             self.swim.timers.advance(Timer::Gossip, self.now.monotonic);
         }
     }
@@ -227,6 +236,8 @@ impl Turn<'_> {
             .swim
             .members
             .put(&myself, claim, payload, self.now.wall);
+        let members = &mut self.swim.members;
+        members.note_short_reader(&myself, claim.incarnation);
         self.enqueue_rumor(place);
     }
 
@@ -344,8 +355,7 @@ impl Turn<'_> {
     /// Spreads what is held of the member at `place`.
     pub(super) fn enqueue_rumor(&mut self, place: MemberIndex) {
         let member = self.swim.members.at(place);
-        let payload = member.current_payload().cloned();
-        self.swim.rumors.start(&member.uri, member.claim, payload);
+        self.swim.rumors.start(&Statement::of(member));
         self.swim
             .timers
             .advance(Timer::Gossip, self.now.monotonic + COALESCING);

@@ -27,6 +27,7 @@ impl Swim {
         let old = turn.swim.me.uri.replace(uri.clone());
         if old.as_ref() != Some(&uri) {
             turn.swim.detector.duplicates.begin(now);
+            turn.swim.me.is_known = false;
         }
         if let Some(old) = old
             && old != uri
@@ -207,6 +208,7 @@ impl Swim {
             claim,
             payload,
             ttl: 0.0,
+            reads_short: false,
         });
     }
 

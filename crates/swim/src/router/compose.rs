@@ -12,7 +12,9 @@ use crate::security::cookie::Path;
 use crate::table::claim::Status;
 use crate::table::member::{Dialect, Member};
 use crate::timers::Timer;
-use crate::wire::{MessageBuilder, MessageType, Trailer, clock_ping_data, ping_data};
+use crate::wire::{
+    MessageBuilder, MessageType, ShortHead, Statement, Trailer, clock_ping_data, ping_data,
+};
 
 /// What was sent.
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,7 +25,46 @@ pub(super) struct Sent {
     pub knows: bool,
 }
 
+/// The question or answer of a PING or ACK.
+#[derive(Clone, Copy)]
+pub(super) struct Saying<'a> {
+    /// Its map. In the short form it is what the question is if it has to be asked again.
+    pub data: &'a [u8],
+    /// What it is in the short form, if it is to be said in that.
+    pub short: Option<ShortHead>,
+}
+
 impl Turn<'_> {
+    /// Begins a probe: asks a member of the round.
+    pub(super) fn ask_first(&mut self, question: &Question) -> Sent {
+        let dst = &question.dst;
+        let Some(myself) = self.swim.me.uri.clone() else {
+            return Sent::default();
+        };
+        if !self.takes_short(dst) {
+            return self.ask(question, dst);
+        }
+        let cookie = self
+            .swim
+            .security
+            .cookies
+            .make(question.ts, dst, Path::Direct);
+        let saying = Saying {
+            data: &ping_data(question.ts, &myself, dst, Some(cookie)),
+            short: Some(self.short_ping(question, &myself)),
+        };
+        let trailer = self.trailer();
+        self.send_with_gossip_and(
+            MessageType::Ping,
+            saying,
+            dst,
+            None,
+            Telling::News,
+            &trailer,
+        )
+        .unwrap_or_default()
+    }
+
     /// Sends a question to `to`: the member that it is about, or a relay.
     pub(super) fn ask(&mut self, question: &Question, to: &Uri) -> Sent {
         self.ask_and_tell(question, to, Telling::News)
@@ -106,14 +147,15 @@ impl Turn<'_> {
         telling: Telling,
     ) -> Option<Sent> {
         let trailer = self.trailer();
-        self.send_with_gossip_and(kind, data, to, None, telling, &trailer)
+        let saying = Saying { data, short: None };
+        self.send_with_gossip_and(kind, saying, to, None, telling, &trailer)
     }
 
     /// The same with this trailer, to this address if there is one.
     pub(super) fn send_with_gossip_and(
         &mut self,
         kind: MessageType,
-        data: &[u8],
+        saying: Saying<'_>,
         to: &Uri,
         at: Option<SocketAddr>,
         telling: Telling,
@@ -125,16 +167,22 @@ impl Turn<'_> {
         let is_limited = self.bytes_left(to).is_some();
         // A peer that does not believe it yet challenges, and is pinged again with the same cookie.
         if kind == MessageType::Ping && self.swim.seal().takes_aead() {
-            self.swim.security.sessions.pings.remember(to, data);
+            let pings = &mut self.swim.security.sessions.pings;
+            pings.remember(to, saying.data);
         }
-        let blank = |limit| MessageBuilder::with_data(kind, &myself, data, limit);
+        let blank = |limit| match saying.short {
+            Some(head) => MessageBuilder::short(head, limit),
+            None => MessageBuilder::with_data(kind, &myself, saying.data, limit),
+        };
         let mut draft = self.limited(to, blank).trailed_by(trailer);
         if telling == Telling::Little {
             draft = draft.limited_to(self.seal_capacity(SIZE_MIN));
         }
         let limit = self.rumor_limit();
         let mut knows = true;
-        if telling == Telling::All || !self.goes_without_saying(to) {
+        if telling != Telling::All && self.is_presumed_to_know(to) {
+            knows = self.knows_me(to);
+        } else if telling == Telling::All || !self.goes_without_saying(to) {
             let room = event_size(&myself, &self.swim.me.payload);
             self.tell_recipient(&mut draft, to, room, |_any| true);
             // A ping to the own address has said it already: the local node is its recipient.
@@ -158,13 +206,24 @@ impl Turn<'_> {
     /// Whether `to` is known to know that it and the local node are alive, and what the latter says of
     /// itself.
     fn goes_without_saying(&self, to: &Uri) -> bool {
+        self.are_both_alive(to) && (self.swim.me.is(to) || self.knows_me(to))
+    }
+
+    fn are_both_alive(&self, to: &Uri) -> bool {
         let (Some(held), Some(own)) = (self.swim.members.claim(to), self.swim.own_claim()) else {
             return false;
         };
         // What is not alive has to be said to the one that can refute it, and by the local node until all
         // know that it is suspect.
-        let both_alive = held.status == Status::Alive && own.status == Status::Alive;
-        both_alive && (self.swim.me.is(to) || self.knows_me(to))
+        held.status == Status::Alive && own.status == Status::Alive
+    }
+
+    /// Whether `to` has what the local node says of itself, as far as the group has: the table of a peer is like the local
+    /// one. If it has not, its digest shows that in its next datagram.
+    fn is_presumed_to_know(&self, to: &Uri) -> bool {
+        let digest = Some(self.swim.members.digest().total());
+        let is_settled = self.swim.anti_entropy.digest.agreed_on == digest;
+        is_settled && self.takes_short(to) && self.are_both_alive(to)
     }
 
     /// Whether `to`, a native peer, is known to have what the local node says of itself: its table was
@@ -227,7 +286,7 @@ impl Turn<'_> {
             None => 0,
         };
         // Without room for the payload nothing is said: peers would take the local one for empty.
-        let told = draft.essential_event(myself, member.claim, member.current_payload(), ttl);
+        let told = draft.essential_event(&Statement::of(member), ttl);
         if told {
             self.swim.rumors.count(myself, limit);
         }
@@ -286,7 +345,13 @@ impl Turn<'_> {
         if self.is_blocked(to) {
             return;
         }
-        let blank = |limit| MessageBuilder::leave(&myself, limit);
+        let short = self.takes_short(to).then(|| ShortHead::Leave {
+            pair: self.pair_with(&myself, to),
+        });
+        let blank = |limit| match short {
+            Some(head) => MessageBuilder::short(head, limit),
+            None => MessageBuilder::leave(&myself, limit),
+        };
         let mut draft = self.limited(to, blank).trailed_by(&self.trailer());
         let limit = self.rumor_limit();
         let told: &[&str] = &[to];

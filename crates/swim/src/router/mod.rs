@@ -23,6 +23,7 @@
 //! | `path` | sizes of datagrams, to be found out by pings |
 //! | `compose` | questions, answers and news, to be made up |
 //! | `transmit` | messages, to be sealed and sent within their limits |
+//! | `short` | the short form: its names, and to whom it is spoken |
 //! | `turn` | what an input is due to, and when it came |
 //! | `views` | what the application is shown |
 
@@ -38,6 +39,7 @@ mod path;
 mod probe;
 mod receive;
 mod settings;
+mod short;
 mod sync;
 mod tick;
 mod transmit;

@@ -57,7 +57,8 @@ impl Turn<'_> {
         if let Some(dst) = self.swim.members.next_live(&mut self.swim.rng) {
             let question = self.question(&dst);
             self.swim.stats.probes += 1;
-            let sent = self.ask(&question, &dst);
+            let sent = self.ask_first(&question);
+            let told = self.swim.own_claim().filter(|_| sent.knows);
             let (began, timeout) = (self.now.monotonic, self.timeout_for(&dst));
             self.swim.detector.prober.round = Some(Probe {
                 question,
@@ -70,7 +71,7 @@ impl Turn<'_> {
                 refusals: 0,
                 retries: Vec::new(),
                 nacks: Vec::new(),
-                told: self.swim.own_claim().map(|own| own.incarnation),
+                told: told.map(|own| own.incarnation),
                 digest: Some(self.swim.members.digest().total()),
             });
             self.swim
@@ -137,6 +138,10 @@ impl Turn<'_> {
         }
         let fresh = self.relays_for(&question.dst, &asked);
         let digest = self.swim.members.digest().total();
+        // Perhaps another version runs there by now, to which the short form is noise.
+        if !self.swim.me.is(&question.dst) {
+            self.swim.members.doubt_short_reader(&question.dst);
+        }
         // Before asking: a member that owes an answer may have got another address.
         if let Some(probe) = &mut self.swim.detector.prober.round {
             probe.overdue = true;

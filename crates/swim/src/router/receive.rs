@@ -15,7 +15,7 @@ use crate::security::cookie::{self, Path};
 use crate::security::seal::aead::Sealed;
 use crate::table::claim::Status;
 use crate::table::member::Dialect;
-use crate::wire::{Body, DropReason, Event, Extension, Message, Piece, PingData, decode};
+use crate::wire::{Body, DropReason, Event, Extension, Message, Piece, PingData, is_short};
 
 impl Turn<'_> {
     /// Receives a datagram from `source`, as the system says. One that is dropped is counted.
@@ -40,7 +40,12 @@ impl Turn<'_> {
             return Err(DropReason::Oversized);
         }
         let opened = self.swim.seal().open(datagram)?;
-        let message = opened.message()?;
+        let mut names = None;
+        let message = if is_short(&opened.plain) {
+            self.read(&opened.plain, &mut names)?
+        } else {
+            opened.message()?
+        };
         let sender = message.sender.to_uri();
         let admission = self.admit(&sender, &message, opened.sealed, source)?;
         self.swim.output.sighting = Some(Sighting {
@@ -179,7 +184,8 @@ impl Turn<'_> {
         let Some(plain) = reassembly.add(rx.sender, is_sealed, piece, size_max, now) else {
             return false;
         };
-        let Ok(message) = decode(&plain) else {
+        let mut names = None;
+        let Ok(message) = self.read(&plain, &mut names) else {
             return false;
         };
         let (mut digest, mut is_piece) = (None, false);
@@ -255,6 +261,12 @@ impl Turn<'_> {
             return self.swim.members.set_dialect(sender, Dialect::Legacy);
         };
         let digest = trailer.digest.or(confirmed);
+        if trailer.reads_short
+            && let Some(claim) = self.swim.members.claim(sender)
+        {
+            let members = &mut self.swim.members;
+            members.note_short_reader(sender, claim.incarnation);
+        }
         self.swim
             .members
             .set_dialect(sender, Dialect::Native { digest });
@@ -262,6 +274,9 @@ impl Turn<'_> {
             && let Some(own) = self.swim.own_claim()
         {
             self.swim.members.note_told(sender, own.incarnation);
+            self.swim.me.is_known = true;
+            let digest = self.swim.members.digest().total();
+            self.swim.anti_entropy.digest.agreed_on = Some(digest);
         }
         // Of a prober and the probed, one is enough to begin: the prober, unless the other has just
         // come and cannot wait for its turn.
@@ -353,7 +368,8 @@ impl Turn<'_> {
         // What it has asked was not answered yet, however often.
         self.swim.detector.path_mtu.forget_answers(rx.sender);
         if let Some(request) = waiting.request
-            && let Ok(message) = decode(&request)
+            && let mut names = None
+            && let Ok(message) = self.read(&request, &mut names)
         {
             let rx = Rx {
                 plain: &request,

@@ -235,6 +235,7 @@ impl Turn<'_> {
             offers: self.swim.seal().offered_key(),
             label: self.swim.seal().shown_label(),
             self_suspicion: self.swim.own_self_suspicion(),
+            reads_short: true,
             ..Trailer::default()
         }
     }

@@ -130,6 +130,7 @@ mod tests {
             dst: Some(dst),
             cookie: Some(cookie),
             wants_clock: false,
+            is_short: false,
         }
     }
 

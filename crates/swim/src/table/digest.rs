@@ -220,8 +220,31 @@ impl Digest {
     }
 }
 
+/// Of how many members of a bucket the hashes are compared with that of a sender. A bucket of the largest table has
+/// a quarter as many, unless others choose what is in it.
+const LOOKUPS_MAX: usize = 1024;
+
+impl Digest {
+    /// The member whose URI has a hash that ends like this; `None` if there is none, or two of them.
+    pub fn member_by_hash(&self, hash: u32) -> Option<MemberIndex> {
+        let places = &self.members.buckets[bucket_of(hash.into())];
+        if places.len() > LOOKUPS_MAX {
+            return None;
+        }
+        let has_hash =
+            |place: &&MemberIndex| self.members.cards[**place as usize].uri as u32 == hash;
+        let mut found = places.iter().filter(has_hash);
+        let first = found.next();
+        if found.next().is_some() {
+            return None;
+        }
+        first.copied()
+    }
+}
+
+/// The hash of a URI, by which it has its bucket.
 // Without a key: peers have to come to the same buckets.
-fn hash_of(uri: &str) -> u64 {
+pub fn hash_of(uri: &str) -> u64 {
     xxh3_64(uri.as_bytes())
 }
 

@@ -45,6 +45,8 @@ pub struct Member {
     pub validated: Option<SocketAddr>,
     /// Up to which incarnation of the local node it is known to know what the local node says of itself.
     pub knows_my: Option<Incarnation>,
+    /// It reads the short form, as it says itself, or another that has it from the member.
+    pub reads_short: bool,
     /// By which kind of sender it is known, as long as it has not answered itself.
     pub acquaintance: Acquaintance,
     /// Why it announces itself as suspect, as of the last time that it did.
@@ -91,6 +93,7 @@ impl Member {
             has_answered: false,
             validated: None,
             knows_my: None,
+            reads_short: false,
             acquaintance: Acquaintance::default(),
             self_suspicion: None,
             is_logged_gone: false,
@@ -114,6 +117,12 @@ impl Member {
         } else {
             None
         }
+    }
+
+    /// Whether it may be spoken to in the short form. An instance of membership 2.x that has taken the place of a
+    /// native one would not understand it: it has another incarnation, or shows by its own datagrams what it is.
+    pub fn takes_short(&self) -> bool {
+        self.reads_short && self.claim.status == Status::Alive && self.dialect != Dialect::Legacy
     }
 
     /// The payload, if it is known to be that of the present incarnation: only then may others be

@@ -209,7 +209,8 @@ impl Members {
             member.rhythm = None;
         }
         if claim.incarnation != member.claim.incarnation {
-            member.knows_my = None; // perhaps it was restarted
+            // Perhaps it was restarted, as another version.
+            (member.knows_my, member.reads_short) = (None, false);
         }
         (member.claim, member.since) = (claim, since);
         if payload.is_some() {
@@ -381,6 +382,7 @@ mod tests {
             },
             payload,
             ttl: 0.0,
+            reads_short: false,
         }
     }
 

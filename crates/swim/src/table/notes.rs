@@ -84,6 +84,22 @@ impl Members {
         }
     }
 
+    /// Notes that `uri` reads the short form, as of this incarnation.
+    pub fn note_short_reader(&mut self, uri: &str, incarnation: Incarnation) {
+        if let Some(member) = self.table.get_mut(uri)
+            && member.claim.incarnation == incarnation
+        {
+            member.reads_short = true;
+        }
+    }
+
+    /// Notes that `uri` has not answered in time: perhaps it does not read the short form any more.
+    pub fn doubt_short_reader(&mut self, uri: &str) {
+        if let Some(member) = self.table.get_mut(uri) {
+            member.reads_short = false;
+        }
+    }
+
     /// Forgets what others know of the local node: it has another URI now.
     pub fn forget_told(&mut self) {
         for member in self.table.values_mut() {

@@ -43,6 +43,9 @@ impl Members {
                 Dialect::Legacy
             };
             self.set_dialect(&uri, dialect);
+            if let Some(member) = self.table.get_mut(&uri) {
+                member.reads_short = is_native;
+            }
         }
     }
 }

@@ -12,7 +12,7 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::DropReason;
+use super::{DropReason, is_short};
 
 /// How many bytes it takes up.
 pub const CHECKSUM_SIZE: usize = 6;
@@ -24,10 +24,12 @@ fn sum(bytes: &[u8]) -> [u8; 4] {
     (xxh3_64(bytes) as u32).to_be_bytes()
 }
 
-/// Puts the checksum behind a message and its trailer.
+/// Puts the checksum behind a message and its trailer. In the short form it is without the mark.
 pub fn checksummed(mut bytes: Vec<u8>) -> Vec<u8> {
     let sum = sum(&bytes);
-    bytes.extend(MARK);
+    if !is_short(&bytes) {
+        bytes.extend(MARK);
+    }
     bytes.extend(sum);
     bytes
 }
@@ -46,6 +48,12 @@ pub fn checked(datagram: &[u8]) -> Result<Option<&[u8]>, DropReason> {
     } else {
         Err(DropReason::Corrupt)
     }
+}
+
+/// What is in front of the checksum of a message in the short form, if it is one and the checksum is right.
+pub fn checked_short(datagram: &[u8]) -> Option<&[u8]> {
+    let (bytes, found) = datagram.split_last_chunk::<4>()?;
+    (is_short(bytes) && sum(bytes) == *found).then_some(bytes)
 }
 
 #[cfg(test)]

@@ -50,6 +50,8 @@ pub struct Event<'a> {
     /// How often the teller wants it repeated. May be negative, and was `-inf` in the first datagram
     /// of every peer on membership 2.x; native members count for themselves, so it is not read.
     pub ttl: f64,
+    /// The teller knows that the member reads the short form.
+    pub reads_short: bool,
 }
 
 impl<'a> Event<'a> {
@@ -60,6 +62,7 @@ impl<'a> Event<'a> {
             claim,
             payload: None,
             ttl: 0.0,
+            reads_short: false,
         }
     }
 }
@@ -81,6 +84,8 @@ pub struct PingData<'a> {
     pub cookie: Option<u64>,
     /// The answer is to show the clock of the application as it is by then.
     pub wants_clock: bool,
+    /// It came in the short form, and is answered in it.
+    pub is_short: bool,
 }
 
 impl Body<'_> {
@@ -163,7 +168,7 @@ pub fn decode_first(datagram: &[u8]) -> Result<(Message<'_>, &[u8]), DropReason>
     Ok((message, reader.rest()))
 }
 
-fn list<'a>(value: &'a [u8], skipped: &mut usize) -> Option<Vec<Event<'a>>> {
+pub(super) fn list<'a>(value: &'a [u8], skipped: &mut usize) -> Option<Vec<Event<'a>>> {
     let mut reader = Reader::new(value);
     // An empty Lua table may also have been encoded as an empty map.
     let (Ok(Head::Array(count)) | Ok(Head::Map(count @ 0))) = reader.head() else {
@@ -211,20 +216,23 @@ fn event<'a>(reader: &mut Reader<'a>) -> Option<Event<'a>> {
             payload = Some(value);
         }
     }
-    let mut ttl = 0.0;
-    if length > 4
-        && let Some(number) = number(reader.value().ok()?)
-    {
-        ttl = number.float();
-    }
-    for _unknown in 5..length {
-        reader.value().ok()?;
+    let (mut ttl, mut reads_short) = (0.0, false);
+    for index in 4..length {
+        let value = reader.value().ok()?;
+        // A record has no `ttl` in front of it.
+        reads_short |= index <= 5 && value == TRUE;
+        if index == 4
+            && let Some(number) = number(value)
+        {
+            ttl = number.float();
+        }
     }
     Some(Event {
         uri,
         claim,
         payload,
         ttl,
+        reads_short,
     })
 }
 

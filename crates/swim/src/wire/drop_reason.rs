@@ -35,7 +35,7 @@ pub enum DropReason {
     NotMsgpack,
     /// MessagePack, but not an array of four.
     NotAMessage,
-    /// The sender is not `host:port`, so there is nowhere to answer to.
+    /// The sender is not `host:port`, so there is nowhere to answer to; or in the short form, is not known here.
     Sender,
     /// A type of message that we do not know.
     Type,

@@ -2,9 +2,11 @@
 
 use rmp::encode as msgpack;
 
-use super::Trailer;
+use super::short::{encode_trailer, mark_statements};
+use super::{ShortHead, Trailer};
 use crate::identity::uri::Uri;
 use crate::table::claim::Claim;
+use crate::table::member::Member;
 use crate::table::payload::Payload;
 use crate::time::Micros;
 use crate::wire::msgpack::{Head, Reader};
@@ -57,6 +59,20 @@ pub struct MessageBuilder {
     limit: usize,
     /// How large one statement may make the message that alone is too large for `limit`.
     limit_of_one: usize,
+    is_short: bool,
+}
+
+/// What is said of one member.
+#[derive(Clone, Copy, Debug)]
+pub struct Statement<'a> {
+    /// The member.
+    pub uri: &'a Uri,
+    /// What is claimed of it.
+    pub claim: Claim,
+    /// Its payload, if it is to be told.
+    pub payload: Option<&'a Payload>,
+    /// Whether it has said that it reads the short form.
+    pub reads_short: bool,
 }
 
 /// How much room is made for statements at once, in bytes: as much as a datagram has by default.
@@ -99,13 +115,32 @@ impl MessageBuilder {
             trailer: Vec::new(),
             limit,
             limit_of_one: limit,
+            is_short: false,
+        }
+    }
+
+    /// A message in the short form, whose statements are events.
+    pub fn short(head: ShortHead, limit: usize) -> Self {
+        Self {
+            head: head.encode(),
+            items: Vec::new(),
+            count: 0,
+            tail: &[],
+            trailer: Vec::new(),
+            limit,
+            limit_of_one: limit,
+            is_short: true,
         }
     }
 
     /// Puts a trailer behind the message, in place of any that was there.
     #[must_use]
     pub fn trailed_by(mut self, trailer: &Trailer) -> Self {
-        self.trailer = trailer.encode();
+        self.trailer = if self.is_short {
+            encode_trailer(&mut self.head, trailer)
+        } else {
+            trailer.encode()
+        };
         self
     }
 
@@ -127,15 +162,9 @@ impl MessageBuilder {
 
     /// Adds an event if it fits into the message, however large it makes it, and says whether it did.
     #[must_use]
-    pub fn essential_event(
-        &mut self,
-        uri: &Uri,
-        claim: Claim,
-        payload: Option<&Payload>,
-        ttl: u32,
-    ) -> bool {
+    pub fn essential_event(&mut self, told: &Statement<'_>, ttl: u32) -> bool {
         let usual = core::mem::replace(&mut self.limit, self.limit_of_one);
-        let fits = self.event(uri, claim, payload, ttl);
+        let fits = self.event_of(told, ttl);
         self.limit = usual;
         fits
     }
@@ -143,22 +172,36 @@ impl MessageBuilder {
     /// Adds an event if it fits, and says whether it did.
     #[must_use]
     pub fn event(&mut self, uri: &Uri, claim: Claim, payload: Option<&Payload>, ttl: u32) -> bool {
-        self.item(uri, claim, payload, Some(ttl))
+        self.item(&Statement::new(uri, claim, payload), Some(ttl))
+    }
+
+    /// The same.
+    #[must_use]
+    pub fn event_of(&mut self, told: &Statement<'_>, ttl: u32) -> bool {
+        self.item(told, Some(ttl))
     }
 
     /// Adds a record if it fits, and says whether it did.
     #[must_use]
     pub fn record(&mut self, uri: &Uri, claim: Claim, payload: Option<&Payload>) -> bool {
-        self.item(uri, claim, payload, None)
+        self.item(&Statement::new(uri, claim, payload), None)
     }
 
-    fn item(
-        &mut self,
-        uri: &Uri,
-        claim: Claim,
-        payload: Option<&Payload>,
-        ttl: Option<u32>,
-    ) -> bool {
+    /// The same.
+    #[must_use]
+    pub fn record_of(&mut self, told: &Statement<'_>) -> bool {
+        self.item(told, None)
+    }
+
+    fn item(&mut self, told: &Statement<'_>, ttl: Option<u32>) -> bool {
+        let Statement {
+            uri,
+            claim,
+            payload,
+            reads_short,
+        } = *told;
+        // Only peers on membership 2.x look at it.
+        let ttl = if self.is_short { None } else { ttl };
         let before = self.items.len();
         // Many messages have no statement at all, so room is made with the first.
         if before == 0 {
@@ -167,7 +210,7 @@ impl MessageBuilder {
         let out = &mut self.items;
         infallible(msgpack::write_array_len(
             out,
-            if ttl.is_some() { 5 } else { 4 },
+            4 + u32::from(ttl.is_some()) + u32::from(reads_short),
         ));
         infallible(msgpack::write_str(out, uri));
         infallible(msgpack::write_uint(out, claim.status.number().into()));
@@ -178,6 +221,9 @@ impl MessageBuilder {
         });
         if let Some(ttl) = ttl {
             infallible(msgpack::write_uint(out, ttl.into()));
+        }
+        if reads_short {
+            out.extend_from_slice(TRUE);
         }
         self.count += 1;
         let alone = self.items.len() - before + self.size_of_frame();
@@ -219,11 +265,38 @@ impl MessageBuilder {
             return None;
         }
         self.head.reserve_exact(self.size() - self.head.len());
-        infallible(msgpack::write_array_len(&mut self.head, self.count));
+        if self.is_short && self.count > 0 {
+            mark_statements(&mut self.head);
+        }
+        if !self.is_short || self.count > 0 {
+            infallible(msgpack::write_array_len(&mut self.head, self.count));
+        }
         self.head.extend_from_slice(&self.items);
         self.head.extend_from_slice(self.tail);
         self.head.extend_from_slice(&self.trailer);
         Some(self.head)
+    }
+}
+
+impl<'a> Statement<'a> {
+    /// One that says nothing of forms.
+    const fn new(uri: &'a Uri, claim: Claim, payload: Option<&'a Payload>) -> Self {
+        Self {
+            uri,
+            claim,
+            payload,
+            reads_short: false,
+        }
+    }
+
+    /// All that may be told of a member.
+    pub fn of(member: &'a Member) -> Self {
+        Self {
+            uri: &member.uri,
+            claim: member.claim,
+            payload: member.current_payload(),
+            reads_short: member.reads_short,
+        }
     }
 }
 

@@ -19,6 +19,7 @@
 //! | `msgpack` | reading MessagePack without copying it |
 //! | `decode`, `encode` | from bytes to a [`Message`], and back |
 //! | `drop_reason` | why a datagram is not taken in |
+//! | `short` | the short form between native members |
 //! | `buckets` | which parts of two tables differ |
 //! | `trailer` | what native members add behind the message |
 //! | `checksum` | what all of them add behind that, unless the datagram is authenticated |
@@ -32,14 +33,18 @@ mod decode;
 mod drop_reason;
 mod encode;
 pub mod msgpack;
+mod short;
 mod trailer;
 
 pub use buckets::Buckets;
-pub use checksum::{CHECKSUM_SIZE, checked, checksummed};
+pub use checksum::{CHECKSUM_SIZE, checked, checked_short, checksummed};
 pub use decode::{Body, Event, Message, PingData, decode, decode_first};
 pub use drop_reason::DropReason;
 use encode::TRUE;
-pub use encode::{MessageBuilder, MessageType, ack_data, clock_ping_data, ping_data};
+pub use encode::{MessageBuilder, MessageType, Statement, ack_data, clock_ping_data, ping_data};
+pub use short::{
+    Names, Short, ShortHead, cookie_echo, decode_named, decode_short, is_short, pair_id,
+};
 pub use trailer::{DUPLICATES_MAX, Duplicate, Extension, Piece, Trailer};
 
 /// The largest UDP datagram there is; a receive buffer of this size truncates nothing.

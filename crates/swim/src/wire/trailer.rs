@@ -17,6 +17,7 @@
 //! | 9 | `[id, index, count, bin]` | a piece of the message with this id: the one at `index`, of `count` |
 //! | 10 | bin | padding: the datagram is to be as large as one that may not arrive |
 //! | 11 | `[[uri, one, other], …]` | two processes use these URIs: one at one address, another at the other |
+//! | 12 | true | it reads the short form |
 
 use core::net::SocketAddr;
 
@@ -48,6 +49,8 @@ pub struct Trailer {
     pub padding: usize,
     /// URIs that two processes use, [`DUPLICATES_MAX`] at most.
     pub duplicates: Vec<Duplicate>,
+    /// The sender reads the short form.
+    pub reads_short: bool,
 }
 
 /// How many duplicates are told of, and heard of, in one datagram: an operator who has seen four looks
@@ -112,7 +115,8 @@ impl Trailer {
             + u32::from(self.self_suspicion.is_some())
             + u32::from(self.forgotten)
             + u32::from(self.padding > 0)
-            + u32::from(!self.duplicates.is_empty());
+            + u32::from(!self.duplicates.is_empty())
+            + u32::from(self.reads_short);
         infallible(msgpack::write_map_len(&mut out, keys));
         if let Some(digest) = self.digest {
             key(&mut out, 1);
@@ -151,6 +155,10 @@ impl Trailer {
             key(&mut out, 11);
             write_duplicates(&mut out, &self.duplicates);
         }
+        if self.reads_short {
+            key(&mut out, 12);
+            infallible(msgpack::write_bool(&mut out, true));
+        }
         out
     }
 
@@ -176,6 +184,7 @@ impl Trailer {
                 9 => trailer.note = piece(value),
                 10 => trailer.padding = text(value)?.len(),
                 11 => trailer.duplicates = duplicates(value),
+                12 => trailer.reads_short = is_true(value),
                 _unknown => {}
             }
         }
@@ -431,6 +440,7 @@ mod tests {
                         other: None,
                     },
                 ],
+                reads_short: true,
             };
             assert_eq!(decoded(&trailer.encode()), Some(trailer));
         }
