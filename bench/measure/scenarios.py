@@ -60,6 +60,14 @@ async def idle(rocks):
         return await _cost(group, "40")
 
 
+async def idle_100(rocks):
+    """The same in a larger group: only the bytes, since so many processes keep two cores busy."""
+    async with Group(rocks, 100) as group:
+        await group.join()
+        await asyncio.sleep(2 * SETTLE_SECONDS)
+        return {"idle_bytes_100": (await _cost(group, "100"))["idle_bytes_100"]}
+
+
 async def bystanders(rocks):
     """Nothing happens, and no instance takes part: what does Tarantool cost by itself?"""
     async with Group(rocks, 40, role="bystander") as group:
@@ -196,7 +204,7 @@ async def calls(rocks):
 
 ALL = {
     scenario.__name__: scenario
-    for scenario in (mesh, idle, bystanders, payloads, crowd, loss_10, loss_25, hang, stop_one, stop_half, calls)
+    for scenario in (mesh, idle, idle_100, bystanders, payloads, crowd, loss_10, loss_25, hang, stop_one, stop_half, calls)
 }
 # Where other traffic would be counted, or all datagrams of the machine be lost.
-NEED_OWN_NETWORK = {"idle", "loss_10", "loss_25"}
+NEED_OWN_NETWORK = {"idle", "idle_100", "loss_10", "loss_25"}

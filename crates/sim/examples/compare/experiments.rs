@@ -155,16 +155,13 @@ pub const EXPERIMENTS: &[Experiment] = &[
     ),
     Experiment::new(
         10,
-        &[row("bytes-10", "idle, N = 10, bytes / member s", "")],
+        &[row("bytes-10", "idle, N = 10, bytes / member s", "≤ 60")],
         bytes,
     ),
+    Experiment::new(100, &[row("bytes-100", "the same, N = 100", "≤ 70")], bytes),
     Experiment::new(
         1000,
-        &[row(
-            "bytes-1000",
-            "idle, N = 1000, bytes / member s",
-            "≤ 1.5 × N = 10",
-        )],
+        &[row("bytes-1000", "the same, N = 1000", "≤ 75")],
         bytes,
     ),
     Experiment::new(
@@ -184,7 +181,16 @@ pub const EXPERIMENTS: &[Experiment] = &[
                 "1000 join through one at once: all know all, s",
                 "≤ 5",
             ),
-            row("settle-1000", "the 30 s after, bytes / member s", "idle"),
+            row(
+                "join-bytes-1000",
+                "the same: kB sent by each until 5 s later",
+                "≤ 120",
+            ),
+            row(
+                "settle-1000",
+                "the 30 s after that: bytes / member s",
+                "idle",
+            ),
         ],
         join,
     ),

@@ -50,9 +50,14 @@ pub fn bytes(group: &Group) -> Vec<Option<f64>> {
 
 pub fn join(group: &Group) -> Vec<Option<f64>> {
     let mut world = group.strangers();
-    let joined = world.try_join(LIMIT);
-    let settled = joined.map(|_| world.try_calm(seconds(30)).bytes);
-    vec![in_seconds(joined), settled]
+    world.observer.reset([]);
+    let Some(joined) = world.try_join(LIMIT) else {
+        return vec![None; 3];
+    };
+    world.run(seconds(5));
+    let sent = world.observer.bytes as f64 / f64::from(group.members) / 1000.0;
+    let settled = world.try_calm(seconds(30)).bytes;
+    vec![Some(joined.as_secs_f64()), Some(sent), Some(settled)]
 }
 
 pub fn heal(group: &Group) -> Vec<Option<f64>> {
