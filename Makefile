@@ -33,7 +33,7 @@ rock: ## build the rock and install it into ./.rocks
 	@scripts/setup.sh check rock
 	@scripts/rock.sh make
 
-pack: ## build the rock and pack it: a binary .rock for this platform and a source .src.rock (VERSION=2.5.3-1: as that)
+pack: ## build the rock and pack it for this platform as scm-1 and as the present version, and its source (VERSION=2.5.3-1: as that)
 	@scripts/setup.sh check pack
 	@scripts/rock.sh make
 	@scripts/rock.sh $(if $(VERSION),pack-as $(VERSION),pack)

@@ -36,11 +36,6 @@ links_programs() {
     echo 'int main(void) { return 0; }' | cc -x c - -o /dev/null
 }
 
-# In Tarantool 3, tt does what tarantoolctl did.
-manages_rocks() {
-    command -v tarantoolctl || command -v tt
-}
-
 if ! command -v cargo >/dev/null; then
     echo 'setup: cargo was not found. Install Rust (https://rustup.rs), open a new shell and try again.' >&2
     exit 1
@@ -66,8 +61,11 @@ need gcc command -v cc
 need libc6-dev links_programs
 enough_for build
 
-need tarantool command -v "$tarantool"
-need tarantool-common manages_rocks
+# Where there is a Tarantool, no other is installed, which Debian's tarantool-common (tarantoolctl) would bring.
+# Without a package manager for rocks, cmake installs.
+if ! command -v "$tarantool" >/dev/null; then
+    missing+=(tarantool tarantool-common)
+fi
 need cmake command -v cmake
 enough_for rock
 

@@ -92,50 +92,83 @@ END
     offline tarantoolctl rocks make
 )
 
-# Every program on the PATH but a compiler, cmake and zip, in one directory. Its apt-get only leaves a note.
-make_bare_path() { # DIRECTORY
-    local directory directories
-    mkdir "$1"
+# Every program on the PATH but these, in one directory. Its apt-get only leaves a note.
+make_path_without() { # DIRECTORY PROGRAM...
+    local target=$1 directory directories
+    shift
+    mkdir "$target"
     IFS=: read -r -a directories <<<"$PATH"
     for directory in "${directories[@]}"; do
-        ln -s "$directory"/* "$1" 2>/dev/null # the first of a name stays
+        ln -s "$directory"/* "$target" 2>/dev/null # the first of a name stays
     done
-    rm -f "$1"/{cc,cmake,zip,sudo,apt-get}
-    printf '#!/bin/sh\necho "$@" >>%q\n' "$work/apt-get.log" >"$1/apt-get"
-    chmod +x "$1/apt-get"
+    (cd "$target" && rm -f "$@" sudo apt-get)
+    printf '#!/bin/sh\necho "$@" >>%q\n' "$work/apt-get.log" >"$target/apt-get"
+    chmod +x "$target/apt-get"
 }
 
-on_bare_path() { in_dir "$clone" env PATH="$work/bare" "$@"; }
+on_path() { # DIRECTORY COMMAND...
+    local path=$1
+    shift
+    in_dir "$clone" env PATH="$path" "$@"
+}
 
-says_what_is_missing() { # TARGET PACKAGES
-    local output
-    if output=$(on_bare_path make "$1" 2>&1); then
+fails_with() { # LINE COMMAND...
+    local line=$1 output
+    shift
+    if output=$("$@" 2>&1); then
         return 1
     fi
     echo "$output"
     # Below another make, it also says which directory it enters.
-    grep -Fqx "$1: missing: $2 (the names of Debian's packages). Run: make setup" <<<"$output"
+    grep -Fqx "$line" <<<"$output"
 }
 
-setup_asks_for() { on_bare_path make setup 2>&1 | grep -F " $1"; }
+says_what_is_missing() { # TARGET PACKAGES
+    fails_with "$1: missing: $2 (the names of Debian's packages). Run: make setup" on_path "$work/bare" make "$1"
+}
+
+setup_asks_for() { on_path "$work/bare" make setup 2>&1 | grep -F " $1"; }
+
+describes_itself() { # TREE SUMMARY
+    offline tarantoolctl rocks show --tree "$1" membership | grep -F "$2"
+}
 
 clone=$work/clone
 core=$clone/.rocks/lib/tarantool/membership/core.so
 tool=$clone/.rocks/bin/membershipctl
-rock=$work/membership-scm-1.$(uname -s | tr '[:upper:]' '[:lower:]')-$(uname -m).rock
+platform=$(uname -s | tr '[:upper:]' '[:lower:]')-$(uname -m)
+version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml)
+rock=$work/membership-scm-1.$platform.rock
 src_rock=$work/membership-scm-1.src.rock
-pinned_rock=$work/membership-2.5.3-1.$(uname -s | tr '[:upper:]' '[:lower:]')-$(uname -m).rock
+pinned_rock=$work/membership-2.5.3-1.$platform.rock
 
 echo '# a clean clone'
 ok 'it can be cloned' git clone --quiet --no-hardlinks . "$clone"
 
 echo '# a machine that lacks a compiler, cmake and zip'
-make_bare_path "$work/bare"
+make_path_without "$work/bare" cc cmake zip
 ok 'make build names what is missing' says_what_is_missing build 'gcc libc6-dev'
 ok 'make rock names what is missing' says_what_is_missing rock 'gcc libc6-dev cmake'
 ok 'make pack names what is missing' says_what_is_missing pack 'gcc libc6-dev cmake zip'
 ok 'none of them calls apt-get' test ! -e "$work/apt-get.log"
 ok 'make setup asks for all of it' setup_asks_for 'gcc libc6-dev cmake zip'
+
+echo '# a machine with a Tarantool that was installed without tarantoolctl and tt'
+rm -f "$work/apt-get.log"
+make_path_without "$work/alone" tarantoolctl tt
+ok 'make rock installs' on_path "$work/alone" make rock
+ok 'every Lua file is installed' has_lua_files "$clone/lua" "$clone/.rocks/share/tarantool"
+ok 'two instances that run on it meet' in_dir "$clone" offline "$tarantool" "$root/test/packaging/mesh.lua"
+ok 'it brings membershipctl' "$tool" --version
+ok 'make pack says what to do' fails_with 'pack: neither tarantoolctl nor tt was found, and only these pack rocks. Get tt from' \
+    on_path "$work/alone" make pack
+ok 'no other Tarantool is asked for' on_path "$work/alone" make setup
+ok 'none of them calls apt-get' test ! -e "$work/apt-get.log"
+rm -rf "$clone/.rocks"
+if ! command -v tarantoolctl >/dev/null; then
+    echo '# nothing more can be tried without tarantoolctl'
+    exit "$failed"
+fi
 
 echo '# a build in the clone'
 ok 'tarantoolctl rocks make' in_dir "$clone" offline tarantoolctl rocks make
@@ -149,6 +182,8 @@ ok 'tarantoolctl rocks pack membership' in_dir "$clone" offline tarantoolctl roc
 ok 'tarantoolctl rocks pack membership-scm-1.rockspec' \
     in_dir "$clone" offline tarantoolctl rocks pack membership-scm-1.rockspec
 ok 'it can be packed as another version' in_dir "$clone" offline scripts/rock.sh pack-as 2.5.3-1
+ok 'make pack' in_dir "$clone" offline make pack
+ok 'that packs a rock of the present version, too' test -e "$clone/membership-$version-1.$platform.rock"
 ok 'git ignores all that was made' is_clean "$clone"
 mv "$clone"/*.rock "$work"
 # From here on nothing may come from the clone.
@@ -167,6 +202,7 @@ project=$work/project
 ok 'a project pins the Lua rock' make_project "$project"
 ok 'the Lua rock is removed' in_dir "$project" offline tarantoolctl rocks remove --force membership
 ok 'this one is installed under its version' in_dir "$project" offline tarantoolctl rocks install "$pinned_rock"
+ok 'and can be told from the Lua rock' describes_itself "$project/.rocks" "The native module membership $version"
 ok 'two instances that run on it meet' in_dir "$project" offline "$tarantool" "$root/test/packaging/mesh.lua"
 ok 'the project finds the version that it asks for' in_dir "$project" offline tarantoolctl rocks make
 

@@ -5,7 +5,7 @@
 
 local core = require('membership.core')
 
-local VERSION = '0.1.0' -- the one in Cargo.toml
+local VERSION = '1.0.0' -- the one in Cargo.toml
 
 -- While `require` loads a module, and after that has failed, it keeps a mark in place of the module, and would complain
 -- of the mark the next time. Without it, the next time has the same error.
