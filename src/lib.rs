@@ -11,6 +11,7 @@
 //! | `table` | the members, for the copy that Lua keeps of them |
 //! | `payload` | the payload of this instance, as a whole or key by key |
 //! | `options` | options: read, listed, assigned |
+//! | `checks` | what would be refused, without doing it |
 //! | `stats`, `diagnosis` | counters and gauges; hints about members |
 //! | `blob` | how nested values cross: as MessagePack |
 //!
@@ -26,6 +27,7 @@
 //! waker; all share one node.
 
 mod blob;
+mod checks;
 mod diagnosis;
 mod options;
 mod payload;
@@ -92,6 +94,17 @@ fn membership_core(lua: &Lua) -> mlua::Result<Table> {
     export(lua, &core, "option", options::option)?;
     export(lua, &core, "options", options::options)?;
     export(lua, &core, "set_option", options::set_option)?;
+    export(lua, &core, "parse_uri", checks::parse_uri)?;
+    export(lua, &core, "default_option", checks::default_option)?;
+    export(lua, &core, "check_option", checks::check_option)?;
+    export(
+        lua,
+        &core,
+        "has_encryption_keys",
+        checks::has_encryption_keys,
+    )?;
+    export(lua, &core, "is_understood", checks::is_understood)?;
+    export(lua, &core, "check_payload", checks::check_payload)?;
     export(lua, &core, "encryption_key", encryption_key)?;
     export(lua, &core, "set_encryption_keys", set_encryption_keys)?;
     export(lua, &core, "add_encryption_key", add_encryption_key)?;

@@ -14,7 +14,7 @@ pub fn option(_: &Lua, name: BString) -> Answer<Option<OptionValue>> {
 }
 
 /// The value of an option, for Lua.
-pub struct OptionValue(Setting);
+pub struct OptionValue(pub Setting);
 
 impl IntoLua for OptionValue {
     fn into_lua(self, lua: &Lua) -> mlua::Result<Value> {
@@ -34,14 +34,7 @@ pub fn options(_: &Lua, (): ()) -> Answer<BString> {
 
 /// Assigns an option. Returns nil, or a remark for the user if another number is used, and why.
 pub fn set_option(_: &Lua, (name, value): (BString, Value)) -> Answer<Option<String>> {
-    let setting = match value {
-        Value::Boolean(flag) => Setting::Flag(flag),
-        Value::Integer(number) => Setting::Number(number as f64),
-        Value::Number(number) => Setting::Number(number),
-        Value::String(text) => Setting::Text(text.as_bytes().to_vec()),
-        other => return Err(Message(format!("{} is no option", other.type_name()))),
-    };
-    let name = text(&name);
+    let (name, setting) = (text(&name), setting(&value)?);
     let (assigned, taken) = node().with_swim(|swim, now| {
         let assigned = swim.assign(&name, setting, now);
         (assigned, swim.config().get(&name))
@@ -50,4 +43,15 @@ pub fn set_option(_: &Lua, (name, value): (BString, Value)) -> Answer<Option<Str
         (Some(why), Some(Setting::Number(taken))) => Some(format!("{why}, so {taken} is used")),
         _ => None,
     })
+}
+
+/// Reads the value for an option.
+pub fn setting(value: &Value) -> Answer<Setting> {
+    match value {
+        Value::Boolean(flag) => Ok(Setting::Flag(*flag)),
+        Value::Integer(number) => Ok(Setting::Number(*number as f64)),
+        Value::Number(number) => Ok(Setting::Number(*number)),
+        Value::String(text) => Ok(Setting::Text(text.as_bytes().to_vec())),
+        other => Err(Message(format!("{} is no option", other.type_name()))),
+    }
 }

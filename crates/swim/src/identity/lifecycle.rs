@@ -1,6 +1,8 @@
 //! What this member is: its URI, its payload, and what it was before.
 
 use super::uri::Uri;
+use crate::config::Config;
+use crate::security::authentication::label_size;
 use crate::security::seal::Seal;
 use crate::table::claim::{Claim, Incarnation, Status};
 use crate::table::payload::Payload;
@@ -135,18 +137,18 @@ impl Identity {
         self.disputed.times = times.saturating_add(1);
         times < CONTRADICTIONS_MAX
     }
+}
 
-    /// How large the payload may be, in bytes: it travels in PINGs and ACKs, behind what they say of
-    /// sender, recipient and question. Others are taken to have URIs as long as the own one.
-    pub fn payload_limit(&self, packet_size: usize, label_size: usize) -> usize {
-        let uri = match &self.uri {
-            Some(uri) => uri.len(),
-            None => 0,
-        };
-        // A key may be set any time, and the payload must fit then too.
-        let sealed = Seal::capacity_at_worst(packet_size);
-        sealed.saturating_sub(ACK_SIZE + URIS_PER_ACK * (uri + 2) + label_size)
-    }
+/// How large the payload of a member may be, in bytes: it travels in PINGs and ACKs, behind what they say
+/// of sender, recipient and question. Others are taken to have URIs as long as its own.
+pub fn payload_limit(uri: Option<&Uri>, config: &Config) -> usize {
+    let uri = match uri {
+        Some(uri) => uri.len(),
+        None => 0,
+    };
+    // A key may be set any time, and the payload must fit then too.
+    let sealed = Seal::capacity_at_worst(config.max_packet_size);
+    sealed.saturating_sub(ACK_SIZE + URIS_PER_ACK * (uri + 2) + label_size(&config.group_label))
 }
 
 #[cfg(test)]

@@ -7,11 +7,10 @@ use crate::detector::app_ping::{PingId, PingOutcome};
 use crate::detector::self_check::SelfSuspicion;
 use crate::diagnosis::{Diagnosis, Settings};
 use crate::identity::duplicates::MEMORY_MIN;
-use crate::identity::lifecycle::Application;
+use crate::identity::lifecycle::{Application, payload_limit};
 use crate::identity::uri::Uri;
 use crate::security::acquaintance::Acquaintance;
-use crate::security::authentication::label_size;
-use crate::security::seal::keyring::Key;
+use crate::security::seal::keyring::{BadKey, Key, Keyring};
 use crate::security::seal::{Opened, Seal};
 use crate::stats::{Gauges, Stats};
 use crate::table::changelog::Position;
@@ -19,9 +18,10 @@ use crate::table::changes::{Changes, Part};
 use crate::table::claim::{Claim, Status};
 use crate::table::member::Member;
 use crate::table::members::Members;
+use crate::table::payload;
 use crate::time::Now;
 use crate::wire::Duplicate;
-use crate::{Swim, invariants};
+use crate::{Refused, Swim, invariants};
 
 impl Swim {
     /// The URI of the local node, if it has one.
@@ -115,6 +115,18 @@ impl Swim {
         self.security.keys.sending().map(|key| &key.block()[..])
     }
 
+    /// Whether [`Self::set_encryption_keys`] would change nothing.
+    pub fn has_encryption_keys(&self, keys: &[&[u8]]) -> Result<bool, BadKey> {
+        let mut wanted = Keyring::default();
+        wanted.set(keys.iter().copied())?;
+        Ok(self.security.keys.is_same(&wanted))
+    }
+
+    /// Whether this key is among those that are understood.
+    pub fn understands_key(&self, key: &[u8]) -> bool {
+        self.security.keys.has(key)
+    }
+
     /// How datagrams are sealed and opened at this moment.
     pub(super) fn seal(&self) -> Seal<'_> {
         Seal {
@@ -132,8 +144,16 @@ impl Swim {
 
     /// How large the payload may be, in bytes.
     pub fn payload_limit(&self) -> usize {
-        let label = label_size(&self.config.group_label);
-        self.me.payload_limit(self.config.max_packet_size, label)
+        payload_limit(self.me.uri.as_ref(), &self.config)
+    }
+
+    /// Whether a member of this URI, with this configuration, could have this payload.
+    pub fn check_payload(bytes: &[u8], uri: &Uri, config: &Config) -> Result<(), Refused> {
+        let (size, limit) = (bytes.len(), payload_limit(Some(uri), config));
+        if size > limit {
+            return Err(Refused::PayloadTooLarge { size, limit });
+        }
+        payload::check(bytes).map_err(Refused::PayloadUnfit)
     }
 
     /// Whether what is sent may have to be sealed with a number that is never used twice.

@@ -109,6 +109,17 @@ impl Keyring {
         Ok(())
     }
 
+    /// Whether it has the same keys as another one, in the same order.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let texts = self.iter().map(|key| &key.text);
+        texts.eq(other.iter().map(|key| &key.text))
+    }
+
+    /// Whether it understands this one.
+    pub fn has(&self, text: &[u8]) -> bool {
+        self.position(text).is_ok()
+    }
+
     /// Understands this one as well.
     pub fn add(&mut self, text: &[u8]) -> Result<(), BadKey> {
         if self.position(text).is_ok() {
@@ -217,6 +228,7 @@ mod tests {
         assert_eq!(keys.add(b"one"), Err(BadKey::NoKey));
         assert_eq!(keys.set([&b"one"[..], b"two", b"one"]), Ok(()));
         assert_eq!(keys.len(), 2);
+        assert!(keys.has(b"two") && !keys.has(b"three"));
         assert_eq!(keys.add(b"three"), Ok(()));
         assert_eq!(keys.add(b"three"), Ok(()));
         assert_eq!(keys.len(), 3);
@@ -233,6 +245,21 @@ mod tests {
         assert_eq!(keys.add(b"one too many"), Err(BadKey::TooMany));
         assert_eq!(keys.set([]), Ok(()));
         assert!(keys.is_empty());
+    }
+
+    #[test]
+    fn keyrings_are_the_same_with_the_same_keys_in_the_same_order() {
+        let keyring = |texts: &str| {
+            let mut keys = Keyring::default();
+            keys.set(texts.split_whitespace().map(str::as_bytes))
+                .expect("they fit");
+            keys
+        };
+        let keys = keyring("one two");
+        assert!(keys.is_same(&keyring("one two")));
+        for other in ["", "one", "two one", "one two six"] {
+            assert!(!keys.is_same(&keyring(other)), "{other}");
+        }
     }
 
     #[test]
