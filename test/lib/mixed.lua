@@ -7,8 +7,8 @@ local mixed = {}
 
 --- As slow as a busy machine needs it, so that whoever is suspected is suspected for a reason.
 mixed.CALM = {
-    PROTOCOL_PERIOD_SECONDS = 0.5,
-    ACK_TIMEOUT_SECONDS = 0.2,
+    PROTOCOL_PERIOD_SECONDS = 1,
+    ACK_TIMEOUT_SECONDS = 0.5,
     ANTI_ENTROPY_PERIOD_SECONDS = 1,
     SUSPECT_TIMEOUT_SECONDS = 1,
 }

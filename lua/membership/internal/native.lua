@@ -11,7 +11,8 @@ local VERSION = '1.0.0' -- the one in Cargo.toml
 -- of the mark the next time. Without it, the next time has the same error.
 local function forget_unfinished()
     for name, module in pairs(package.loaded) do
-        if name:startswith('membership') and type(module) == 'userdata' then
+        local is_ours = name:startswith('membership') or name == 'roles.membership'
+        if is_ours and type(module) == 'userdata' then
             package.loaded[name] = nil
         end
     end
