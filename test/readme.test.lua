@@ -88,7 +88,7 @@ local function contains_line(lines, wanted)
 end
 
 function Reader:try_shell(terminal, step)
-    if step.shell == 'tarantool' then
+    if step.shell == 'tarantool -i' then
         if not terminal:is_running() then
             terminal:restart()
         end
