@@ -9,9 +9,15 @@ local fio = require('fio')
 local tap = require('tap')
 local tarantool = require('tarantool')
 
-ffi.cdef('unsigned alarm(unsigned seconds);')
+ffi.cdef([[
+    struct suite_event { void *value; int signal; int notify; char rest[48]; };
+    struct suite_times { long interval_seconds, interval_nanoseconds, seconds, nanoseconds; };
+    int timer_create(int clock, struct suite_event *event, void **timer);
+    int timer_settime(void *timer, int flags, const struct suite_times *times, struct suite_times *before);
+]])
+local CLOCK_MONOTONIC, SIGEV_SIGNAL, SIGVTALRM = 1, 0, 26
 
---- The kernel ends a test whose fact takes longer (SIGALRM), and its instances with it.
+--- The kernel ends a test whose fact takes longer, by SIGVTALRM, and its instances with it.
 local FACT_TIMEOUT_SECONDS = 60
 
 --- Below the ports that Linux hands out by itself (32768 and up), so that nobody else is given one of ours.
@@ -46,6 +52,19 @@ local function export_paths()
     end
 end
 
+--- A timer of the process for `set_timer`. That of alarm() is Tarantool's own, from 2.11 on, with its SIGALRM.
+local function new_timer()
+    local event = ffi.new('struct suite_event', {signal = SIGVTALRM, notify = SIGEV_SIGNAL})
+    local timer = ffi.new('void *[1]')
+    assert(ffi.C.timer_create(CLOCK_MONOTONIC, event, timer) == 0, 'the kernel gives no timer')
+    return timer[0]
+end
+
+--- Has it end the process in so many seconds; 0: not at all.
+local function set_timer(timer, seconds)
+    assert(ffi.C.timer_settime(timer, 0, ffi.new('struct suite_times', {seconds = seconds}), nil) == 0)
+end
+
 local facts = {}
 
 local function fact(name, check)
@@ -61,8 +80,8 @@ local function explain(t, cluster)
     end
 end
 
-local function establish(t, check, dir, port)
-    ffi.C.alarm(FACT_TIMEOUT_SECONDS)
+local function establish(t, check, dir, port, timer)
+    set_timer(timer, FACT_TIMEOUT_SECONDS)
     local cluster = require('cluster').new(dir, port)
     local trace
     local ok, err = xpcall(check, function(err)
@@ -79,7 +98,7 @@ local function establish(t, check, dir, port)
         explain(t, cluster)
     end
     cluster:close()
-    ffi.C.alarm(0)
+    set_timer(timer, 0)
     t:plan(t.total)
 end
 
@@ -88,13 +107,13 @@ local function run()
     export_paths()
     local name = fio.basename(script, '.test.lua')
     local scratch = fio.pathjoin(os.getenv('TMPDIR') or '/tmp', ('membership-%s-%d'):format(name, tarantool.pid()))
-    local port = first_port()
+    local port, timer = first_port(), new_timer()
 
     local test = tap.test(name)
     test.trace = false -- it would show this file, not the test
     test:plan(#facts)
     for i, the in ipairs(facts) do
-        test:test(the.name, establish, the.check, fio.pathjoin(scratch, tostring(i)), port)
+        test:test(the.name, establish, the.check, fio.pathjoin(scratch, tostring(i)), port, timer)
     end
     fio.rmtree(scratch)
     os.exit(test:check() and 0 or 1)
