@@ -35,9 +35,9 @@ fact('a busy port raises the text users know, and logs it', function(t, cluster)
     cluster:udp('0.0.0.0', a.port)
 
     local from_here, plain, logged = a:call(function(host, port)
-        local membership, log = require('membership'), require('log')
+        local membership, logger = require('membership'), require('logged').logger()
         local said = {}
-        log.error = function(fmt, ...)
+        logger.error = function(fmt, ...)
             table.insert(said, fmt:format(...))
         end
         local _, positioned = pcall(function()

@@ -198,7 +198,7 @@ fact('debug lines go where the user wants, to log.debug at first', function(t, c
     a.membership.set_payload('n', 1)
     t:ok(logged.wait(a, 'debug', ('Rumor: %s (inc. 2) is alive'):format(a.uri)), 'to log.debug')
     a:call(function()
-        require('membership.options').log_debug = require('log').info
+        require('membership.options').log_debug = require('logged').logger().info
     end)
     a.membership.set_payload('n', 2)
     t:ok(logged.wait(a, 'info', ('Rumor: %s (inc. 3) is alive'):format(a.uri)), 'to log.info')
@@ -221,7 +221,7 @@ end)
 fact('a function that yields or raises in the place of one of the log stops nothing', function(t, cluster)
     local a, b = cluster:group(2)
     a:call(function()
-        require('log').info = function() error('no room for this') end
+        require('logged').logger().info = function() error('no room for this') end
         require('membership.options').log_debug = function()
             require('fiber').sleep(0.01)
             error({'not even a string'})
@@ -287,7 +287,7 @@ fact('a log that takes no debug lines is not told that there were too many', fun
 
     a:call(function()
         require('log').level(5)
-        require('membership.options').log_debug = require('log').info
+        require('membership.options').log_debug = require('logged').logger().info
     end)
     invent_members(a, 3002)
     t:ok(cluster:wait('debug lines', function()

@@ -22,7 +22,7 @@ local function note_warnings(node)
     node:call(function()
         local warnings = {}
         rawset(_G, 'warnings', warnings)
-        require('log').warn = function(fmt, ...)
+        require('logged').logger().warn = function(fmt, ...)
             table.insert(warnings, fmt:format(...))
         end
     end)

@@ -4,13 +4,20 @@ local wait = require('wait')
 
 local logged = {}
 
---- Puts functions of its own in the place of those of `log`, as tests of users do.
+--- In the process of an instance: what the module writes its lines with. From Tarantool 2.11 on there are loggers with
+-- names, each with functions of its own, and `log` itself is another one for each file.
+function logged.logger()
+    local log = require('log')
+    return log.new and log.new('membership') or log
+end
+
+--- Puts functions of its own in the place of those of the logger, as tests of users do.
 function logged.begin(node)
     node:call(function()
-        local log, lines = require('log'), {}
+        local logger, lines = require('logged').logger(), {}
         rawset(_G, 'logged', lines)
         for _, level in ipairs({'error', 'warn', 'info', 'debug'}) do
-            log[level] = function(fmt, ...)
+            logger[level] = function(fmt, ...)
                 table.insert(lines, {level = level, text = fmt:format(...)})
             end
         end
