@@ -1,4 +1,5 @@
--- membership.metrics: the counters, for the rock `metrics`; a model of it stands in for it.
+-- membership.metrics: the counters, for the rock `metrics`. A model of it stands in for it; what Tarantool has built
+-- in, from 2.11 on, is tried as well.
 
 package.path = arg[0]:gsub('[^/]*$', 'lib/?.lua;') .. package.path
 local fio = require('fio')
@@ -23,10 +24,24 @@ local function scrape(node)
     end)
 end
 
-local function install(node)
+local function use_model(node)
     node:call(function()
-        package.preload['metrics'] = function() return require('fake_metrics') end
+        package.loaded['metrics'] = require('fake_metrics')
     end)
+end
+
+local IS_BUILT_IN = pcall(require, 'metrics')
+
+--- What is so with the model, and with what is built in. `check` is given what has an instance use it.
+local function fact_of_both(name, check)
+    fact(name, function(t, cluster)
+        check(t, cluster, use_model)
+    end)
+    if IS_BUILT_IN then
+        fact(name .. ' (built in)', function(t, cluster)
+            check(t, cluster, function() end)
+        end)
+    end
 end
 
 local function enable(node)
@@ -37,11 +52,19 @@ end
 
 local function count_callbacks(node)
     return node:call(function()
-        return #require('metrics').registry.callbacks
+        local count = 0
+        for _ in pairs(require('metrics').registry.callbacks) do
+            count = count + 1
+        end
+        return count
     end)
 end
 
 fact('without the rock it says so, at the line of the caller', function(t, cluster)
+    if IS_BUILT_IN then
+        t:skip('this Tarantool has it built in')
+        return
+    end
     local ok, err, here = cluster:node():call(function()
         local function try()
             require('membership.metrics').enable()
@@ -54,7 +77,7 @@ fact('without the rock it says so, at the line of the caller', function(t, clust
     t:like(err, expected, 'what is wrong')
 end)
 
-fact('once enabled, each collection shows what is so', function(t, cluster)
+fact_of_both('once enabled, each collection shows what is so', function(t, cluster, install)
     local a, b = cluster:group(2)
     install(a)
     t:is(enable(a), true, 'it is enabled')
@@ -72,7 +95,7 @@ fact('once enabled, each collection shows what is so', function(t, cluster)
     t:is(scrape(a)['tnt_membership_suspicions_turned_dead_total'], 1, 'to look at it does not change it')
 end)
 
-fact('all that stats has is there, and the names are as Prometheus wants them', function(t, cluster)
+fact_of_both('all that stats has is there, and the names are as Prometheus wants them', function(t, cluster, install)
     local a = cluster:group(2)
     install(a)
     enable(a)
@@ -108,7 +131,7 @@ fact('all that stats has is there, and the names are as Prometheus wants them', 
     end
 end)
 
-fact('to enable it twice, or after a reload, is to enable it once', function(t, cluster)
+fact_of_both('to enable it twice, or after a reload, is to enable it once', function(t, cluster, install)
     local a = cluster:member()
     install(a)
     enable(a)
@@ -123,7 +146,7 @@ fact('to enable it twice, or after a reload, is to enable it once', function(t, 
     t:is(scrape(a)['tnt_membership_members{status=alive}'], 1, 'it works')
 end)
 
-fact('disabled, it leaves nothing behind', function(t, cluster)
+fact_of_both('disabled, it leaves nothing behind', function(t, cluster, install)
     local a = cluster:member()
     install(a)
     enable(a)
@@ -141,7 +164,7 @@ fact('disabled, it leaves nothing behind', function(t, cluster)
     t:is(scrape(a)['tnt_membership_up'], 1, 'it can be enabled again')
 end)
 
-fact('after metrics.clear() it can be enabled anew, and disabled', function(t, cluster)
+fact_of_both('after metrics.clear() it can be enabled anew, and disabled', function(t, cluster, install)
     local a = cluster:member()
     install(a)
     enable(a)
@@ -162,7 +185,7 @@ end)
 fact('a rock that is too old is named as such, and left as it was', function(t, cluster)
     for _, version in ipairs({10, 9}) do
         local a = cluster:member()
-        install(a)
+        use_model(a)
         for _, name in ipairs({'enable', 'disable'}) do
             local ok, err, here = a:call(function(called, minor)
                 require('metrics').become(minor)
@@ -181,7 +204,7 @@ fact('a rock that is too old is named as such, and left as it was', function(t, 
     end
 end)
 
-fact('each metric that the dashboard names is there', function(t, cluster)
+fact_of_both('each metric that the dashboard names is there', function(t, cluster, install)
     local a = cluster:group(2)
     install(a)
     enable(a)
