@@ -8,11 +8,14 @@ local core = require('membership.core')
 local VERSION = '1.0.0' -- the one in Cargo.toml
 
 -- While `require` loads a module, and after that has failed, it keeps a mark in place of the module, and would complain
--- of the mark the next time. Without it, the next time has the same error.
+-- of the mark the next time. Without it, the next time has the same error. In Tarantool 2.6 the mark is a userdata, in
+-- 2.11 and 3.x a number.
+local MARKS = {userdata = true, number = true}
+
 local function forget_unfinished()
     for name, module in pairs(package.loaded) do
         local is_ours = name:startswith('membership') or name == 'roles.membership'
-        if is_ours and type(module) == 'userdata' then
+        if is_ours and MARKS[type(module)] then
             package.loaded[name] = nil
         end
     end
