@@ -10,11 +10,23 @@
 local msgpack = require('msgpack')
 local options = require((...):match('^(.*%.)') .. 'options')
 
+local has_varbinary, varbinary = pcall(require, 'varbinary')
+
 local wire = {}
 
 -- An array header takes one byte up to 15 elements and three from the 16th on.
 local FIXARRAY_MAX = 15
 local ARRAY16_EXTRA_BYTES = 2
+
+--- Makes strings of all binary values. Tarantool 3 has a type for them; what the rock was recorded on had not.
+local function without_varbinary(value)
+    if type(value) == 'table' then
+        for key, item in pairs(value) do
+            value[key] = without_varbinary(item)
+        end
+    end
+    return varbinary.is(value) and tostring(value) or value
+end
 
 --- Decodes a datagram; nil when it is no message at all ("broken packet").
 -- Bytes behind the first value are ignored.
@@ -23,7 +35,7 @@ function wire.decode(bytes)
     if not ok or type(message) ~= 'table' or #message ~= 4 then
         return nil
     end
-    return message
+    return has_varbinary and without_varbinary(message) or message
 end
 
 wire.encode = msgpack.encode
