@@ -27,11 +27,21 @@ local function new_reader(t, cluster)
     return setmetatable({t = t, cluster = cluster, first_port = cluster:port(), terminals = {}}, Reader)
 end
 
+--- Puts a model of the rock `metrics` where it is not built in, as it is from 2.11 on.
+local function install_metrics(node)
+    node:call(function()
+        if not pcall(require, 'metrics') then
+            package.loaded['metrics'] = require('fake_metrics')
+        end
+    end)
+end
+
 --- The Tarantool in the terminal of this name, which is started when it is first mentioned.
 function Reader:terminal(name)
     if self.terminals[name] == nil then
         local port = self.first_port + tonumber(name:match('%d+'))
         self.terminals[name] = self.cluster:node({host = 'localhost', port = port})
+        install_metrics(self.terminals[name])
     end
     return self.terminals[name]
 end
@@ -158,6 +168,19 @@ local function read_files(path, translate)
     return files
 end
 
+--- The program of an instance that runs this file, which ends with box.cfg, beside what the test sends it.
+local function start_with(name)
+    local program = 'dofile(os.getenv("MEMBERSHIP_TEST_LIB") .. "instance.lua") dofile("%s") rawset(_G, "done", true)'
+    return program:format(name)
+end
+
+-- While box.cfg runs, SIGTERM ends some versions of Tarantool with an error.
+local function wait_for_end_of_file(cluster, node)
+    cluster:wait('box.cfg to be done', function()
+        return node:call(function() return rawget(_G, 'done') end)
+    end)
+end
+
 suite.fact('init.lua is a member before box.cfg and after it, and leaves when it is stopped', function(t, cluster)
     local first_port = cluster:port()
     local observer = cluster:member({host = 'localhost', port = first_port + 1})
@@ -167,13 +190,11 @@ suite.fact('init.lua is a member before box.cfg and after it, and leaves when it
         program = {arg[-1], 'start.lua'},
         files = {
             ['init.lua'] = read_files(README, translate_to(first_port))['init.lua'],
-            ['start.lua'] = 'dofile(os.getenv("MEMBERSHIP_TEST_LIB") .. "instance.lua") dofile("init.lua")',
+            ['start.lua'] = start_with('init.lua'),
         },
     })
     t:ok(cluster:everyone_sees_payload(program.uri, {role = 'storage'}, {observer}), 'it is a member')
-    cluster:wait('box.cfg to be done', function()
-        return program:call(function() return type(box.cfg) == 'table' end)
-    end)
+    wait_for_end_of_file(cluster, program)
     t:is(observer.membership.probe_uri(program.uri), true, 'it is one after box.cfg')
     t:ok(cluster:wait('it to log who is alive', function()
         return contains(table.concat(program:log_tail(100), '\n'), observer.uri .. ' is alive')
@@ -189,12 +210,10 @@ suite.fact('storage.lua goes by the name of its pod, and needs nobody to be ther
         program = {arg[-1], 'start.lua'},
         files = {
             ['storage.lua'] = read_files(OPERATIONS, translate_to(port - 1))['storage.lua'],
-            ['start.lua'] = 'dofile(os.getenv("MEMBERSHIP_TEST_LIB") .. "instance.lua") dofile("storage.lua")',
+            ['start.lua'] = start_with('storage.lua'),
         },
     })
-    cluster:wait('box.cfg to be done', function()
-        return pod:call(function() return type(box.cfg) == 'table' end)
-    end)
+    wait_for_end_of_file(cluster, pod)
     t:is(pod.membership.myself().uri, ('storage-0.storage:%d'):format(port), 'it is a member')
     t:ok(pod.membership.get_member(('storage-1.storage:%d'):format(port)), 'it has been told of others')
     pod:signal('TERM')
