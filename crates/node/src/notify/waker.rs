@@ -131,14 +131,14 @@ fn replace(fresh: &UnixStream, stale: &UnixStream) {
     let _ = fcntl(stale, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC));
 }
 
-/// Decides when to wake Lua: at once if the outcome of a ping is known, since a fiber waits for it, and at
-/// most ten times a second for news.
+/// Decides when to wake Lua: at once if the outcome of a ping is known, since a fiber waits for it. For news
+/// at once, too, but for no more than a few in a row, and then at intervals (the generic cell rate algorithm).
 #[derive(Debug, Default)]
 pub struct WakeThrottle {
     /// What Lua was last woken for.
     reported: Activity,
-    /// When it was last woken.
-    last: Option<Micros>,
+    /// When the wakes so far would have come if each had kept the interval.
+    paid_until: Micros,
     /// When to wake it for what is held back.
     due: Option<Micros>,
 }
@@ -155,19 +155,22 @@ pub struct Activity {
 }
 
 impl WakeThrottle {
-    /// Waking Lua costs it some 20 µs, and a subscriber may recompute the failover of a cluster.
-    pub const PAUSE: Duration = Duration::from_millis(100);
+    /// How often Lua is woken in the long run, however much happens. A wake costs it some 20 µs, and each
+    /// change a few; what subscribers do comes on top.
+    pub const INTERVAL: Duration = Duration::from_millis(20);
+
+    /// How many wakes come at once after a quiet time. A failure and what it leads to are no storm.
+    pub const BURST: u32 = 10;
 
     /// Whether to wake Lua now. If it is too early, [`Self::next_deadline`] says when to ask again.
     pub fn should_wake(&mut self, activity: Activity, now: Micros) -> bool {
         if activity == self.reported {
             return false;
         }
-        if activity.decided == self.reported.decided
-            && let Some(last) = self.last
-            && now < last + Self::PAUSE
-        {
-            self.due = Some(last + Self::PAUSE);
+        let is_decided = activity.decided != self.reported.decided;
+        let due = self.paid_until - Self::INTERVAL * (Self::BURST - 1);
+        if !is_decided && now < due {
+            self.due = Some(due);
             return false;
         }
         self.report(activity, now);
@@ -185,7 +188,9 @@ impl WakeThrottle {
 
     fn report(&mut self, activity: Activity, now: Micros) {
         self.reported = activity;
-        self.last = Some(now);
+        // The outcomes of pings wake Lua in any case, and are not to hold news back for longer than others.
+        let paid_until = self.paid_until.max(now) + Self::INTERVAL;
+        self.paid_until = paid_until.min(now + Self::INTERVAL * Self::BURST);
         self.due = None;
     }
 
@@ -275,56 +280,81 @@ mod tests {
         assert_eq!(flags, FdFlag::FD_CLOEXEC.bits());
     }
 
+    /// At which times, in µs, Lua is woken from `begin` to `end`, if there is news every `pause` µs.
+    fn wakes(
+        wake_throttle: &mut WakeThrottle,
+        news: &mut u64,
+        begin: u64,
+        end: u64,
+        pause: usize,
+    ) -> Vec<u64> {
+        let mut wakes = Vec::new();
+        let mut next_news = begin;
+        let mut now = begin;
+        while now < end {
+            if now == next_news {
+                *news += 1;
+                next_news += pause as u64;
+            }
+            let activity = Activity {
+                news: *news,
+                ..Activity::default()
+            };
+            if wake_throttle.should_wake(activity, Micros(now)) {
+                wakes.push(now);
+            }
+            let due = wake_throttle.next_deadline().map_or(u64::MAX, |due| due.0);
+            now = next_news.min(due);
+        }
+        wakes
+    }
+
     #[test]
-    fn the_first_news_wakes_at_once_and_the_next_is_gathered() {
-        let at = |ms: u64| Micros(ms * 1000);
-        let mut activity = Activity::default();
-        let mut wake_throttle = WakeThrottle::default();
-        assert!(
-            !wake_throttle.should_wake(activity, at(1000)),
-            "nothing has happened"
-        );
-        activity.news = 1;
-        assert!(wake_throttle.should_wake(activity, at(1000)));
-        assert!(
-            !wake_throttle.should_wake(activity, at(1001)),
-            "Lua was woken for that"
-        );
-        activity.news = 2;
-        activity.log_lines = 1;
-        assert!(!wake_throttle.should_wake(activity, at(1010)));
-        assert_eq!(wake_throttle.next_deadline(), Some(at(1100)));
-        activity.news = 3;
-        assert!(!wake_throttle.should_wake(activity, at(1099)));
-        assert!(wake_throttle.should_wake(activity, at(1100)));
+    fn news_wakes_at_once_after_quiet_and_at_intervals_in_a_storm() {
+        let (mut wake_throttle, mut news) = (WakeThrottle::default(), 0);
+        for begin in [1_000_000, 5_000_000] {
+            let woken = wakes(
+                &mut wake_throttle,
+                &mut news,
+                begin,
+                begin + 1_000_000,
+                1000,
+            );
+            let burst: Vec<u64> = (0..10).map(|i| begin + i * 1000).collect();
+            assert_eq!(woken[..10], burst, "each of the first is told at once");
+            let pauses = woken[10..].windows(2).map(|pair| pair[1] - pair[0]);
+            assert!(pauses.clone().all(|pause| pause == 20_000), "{woken:?}");
+            assert!(woken[10] - woken[9] <= 20_000, "{woken:?}");
+            assert!(pauses.count() > 35, "until the end");
+        }
+    }
+
+    #[test]
+    fn a_lone_change_is_told_at_once_also_after_outcomes_of_many_pings() {
+        let (mut wake_throttle, mut activity) = (WakeThrottle::default(), Activity::default());
+        for i in 0..1000 {
+            activity.decided += 1;
+            assert!(wake_throttle.should_wake(activity, Micros(1_000_000 + i)));
+        }
+        activity.news += 1;
+        assert!(!wake_throttle.should_wake(activity, Micros(1_001_000)));
+        let due = wake_throttle.next_deadline().unwrap();
+        assert!(due <= Micros(1_001_000 + 20_000), "{due:?}");
+        assert!(wake_throttle.should_wake(activity, due));
         assert_eq!(wake_throttle.next_deadline(), None);
     }
 
     #[test]
-    fn the_outcome_of_a_ping_wakes_at_once() {
-        let mut wake_throttle = WakeThrottle::default();
-        assert!(wake_throttle.should_wake(
-            Activity {
-                news: 1,
-                ..Activity::default()
-            },
-            Micros(1000)
-        ));
-        assert!(!wake_throttle.should_wake(
-            Activity {
-                news: 2,
-                ..Activity::default()
-            },
-            Micros(2000)
-        ));
-        assert!(wake_throttle.should_wake(
-            Activity {
-                news: 2,
-                decided: 1,
-                ..Activity::default()
-            },
-            Micros(3000)
-        ));
+    fn the_outcome_of_a_ping_wakes_at_once_in_a_storm_too() {
+        let (mut wake_throttle, mut news) = (WakeThrottle::default(), 0);
+        wakes(&mut wake_throttle, &mut news, 1_000_000, 1_095_000, 1000);
+        let mut activity = Activity {
+            news: news + 1,
+            ..Activity::default()
+        };
+        assert!(!wake_throttle.should_wake(activity, Micros(1_095_001)));
+        activity.decided = 1;
+        assert!(wake_throttle.should_wake(activity, Micros(1_095_002)));
         assert_eq!(wake_throttle.next_deadline(), None, "the news went with it");
     }
 }
