@@ -5,11 +5,14 @@ require('table.clear') -- as in instance.lua
 
 local clock = require('clock')
 local json = require('json')
+local log = require('log')
 
 local membership = require('membership')
 local events = require('membership.events')
 
-require('log').info = function() end
+-- From Tarantool 2.11 on the module has a logger of its own.
+local logger = log.new and log.new('membership') or log
+logger.info = function() end
 
 local HOST, PORT = '127.0.0.1', 39901
 local FIRST_PORT = 40000 -- no process has these
