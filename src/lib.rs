@@ -115,7 +115,7 @@ fn membership_core(lua: &Lua) -> mlua::Result<Table> {
     export(lua, &core, "waker", waker)?;
     export(lua, &core, "heartbeat", heartbeat)?;
     export(lua, &core, "end_heartbeats", end_heartbeats)?;
-    export(lua, &core, "writes_log", writes_log)?;
+    export(lua, &core, "is_log_written", is_log_written)?;
     // The Lua files compare it with theirs: this library outlives them in a process.
     core.set("VERSION", env!("CARGO_PKG_VERSION"))?;
     // State of the Lua files that outlives a reload of them.
@@ -354,9 +354,9 @@ fn end_heartbeats(lua: &Lua, (): ()) -> Answer<bool> {
     Ok(true)
 }
 
-/// Whether this Lua state is the one that writes the log.
-fn writes_log(lua: &Lua, (): ()) -> Answer<bool> {
-    Ok(node().writes_log(&own_waker(lua)?))
+/// Whether a Lua state writes the log. This one may not have a waker yet, and gets none by asking.
+fn is_log_written(_: &Lua, (): ()) -> Answer<bool> {
+    Ok(node().is_log_written())
 }
 
 /// The time that Lua's clock shows, in µs, and for how many seconds it has stood still.

@@ -270,9 +270,9 @@ impl Node {
             .run(|state, now| state.end_heartbeats(waker, now));
     }
 
-    /// Whether the Lua state of `waker` is the one that writes the log: see [`notify::lua_states`].
-    pub fn writes_log(&self, waker: &Arc<Waker>) -> bool {
-        self.shared.manage(|state| state.lua_states.speaks(waker))
+    /// Whether a Lua state writes the log: see [`notify::lua_states`].
+    pub fn is_log_written(&self) -> bool {
+        self.shared.manage(|state| state.lua_states.have_speaker())
     }
 
     /// Takes the lines that are to be logged, and the number of those that were left out.

@@ -34,7 +34,7 @@ if state == nil then
         debug_left_out = 0, -- counted apart: they are nothing that operators rely on
         log_debug = nil,
         writing = false,
-        writes_log = core.writes_log(), -- whether it is for this thread to do so
+        writes_log = not core.is_log_written(), -- whether it is for this thread to do so
     }
     core.persistent.log_writer = state
 end

@@ -144,6 +144,11 @@ impl LuaStates {
         }
     }
 
+    /// Whether one of them speaks for the instance.
+    pub fn have_speaker(&self) -> bool {
+        self.speaker().is_some()
+    }
+
     /// Whether the one that speaks for the instance hangs.
     pub fn is_stalled(&self) -> bool {
         match self.speaker() {
