@@ -8,8 +8,8 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use sim::Weather;
 use sim::experiment::Group;
+use sim::{Implementation, Weather};
 use swim::config::Config;
 
 /// Measures how fast simulated worlds run, and how much memory they take.
@@ -29,6 +29,7 @@ fn main() {
 fn measure(members: u32) {
     let group = Group {
         members,
+        implementation: Implementation::Native,
         legacy_share: 0.0,
         weather: Weather::default(),
         config: Config::default(),

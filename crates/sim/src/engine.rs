@@ -1,5 +1,6 @@
 //! The protocol that runs on a machine.
 
+use crate::foca::Foca;
 use crate::host::Id;
 use crate::legacy::Legacy;
 use swim::Swim;
@@ -18,6 +19,8 @@ pub enum Engine {
     Native(Box<Swim>),
     /// The model of membership 2.x.
     Legacy(Box<Legacy>),
+    /// The crate `foca`.
+    Foca(Box<Foca>),
 }
 
 /// Which implementation runs on a machine.
@@ -28,6 +31,8 @@ pub enum Implementation {
     Native,
     /// Membership 2.x, of which there is a model here.
     Legacy,
+    /// The crate `foca`.
+    Foca,
 }
 
 impl Engine {
@@ -35,7 +40,7 @@ impl Engine {
     pub fn swim(&self) -> Option<&Swim> {
         match self {
             Self::Native(swim) => Some(swim),
-            Self::Legacy(_) => None,
+            Self::Legacy(_) | Self::Foca(_) => None,
         }
     }
 
@@ -43,7 +48,7 @@ impl Engine {
     pub fn swim_mut(&mut self) -> Option<&mut Swim> {
         match self {
             Self::Native(swim) => Some(swim),
-            Self::Legacy(_) => None,
+            Self::Legacy(_) | Self::Foca(_) => None,
         }
     }
 
@@ -58,6 +63,7 @@ impl Engine {
                 }
             }
             Self::Legacy(legacy) => legacy.handle_datagram(datagram, source, now),
+            Self::Foca(foca) => foca.handle_datagram(datagram, now),
         }
     }
 
@@ -66,6 +72,7 @@ impl Engine {
         match self {
             Self::Native(swim) => swim.handle_timeout(now),
             Self::Legacy(legacy) => legacy.handle_timeout(now),
+            Self::Foca(foca) => foca.handle_timeout(now),
         }
     }
 
@@ -74,6 +81,7 @@ impl Engine {
         match self {
             Self::Native(swim) => swim.handle_unsent(uri),
             Self::Legacy(legacy) => legacy.handle_unsent(uri, now),
+            Self::Foca(_) => {}
         }
     }
 
@@ -81,8 +89,8 @@ impl Engine {
     pub fn handle_refused(&mut self, uri: &Uri, now: Now) {
         match self {
             Self::Native(swim) => swim.handle_refused(uri, now),
-            // membership 2.x never asks its socket for errors.
-            Self::Legacy(_) => {}
+            // Neither asks its socket for errors.
+            Self::Legacy(_) | Self::Foca(_) => {}
         }
     }
 
@@ -91,6 +99,7 @@ impl Engine {
         match self {
             Self::Native(swim) => swim.poll_transmit(),
             Self::Legacy(legacy) => legacy.poll_transmit(),
+            Self::Foca(foca) => foca.poll_transmit(),
         }
     }
 
@@ -99,6 +108,7 @@ impl Engine {
         match self {
             Self::Native(swim) => swim.poll_report(),
             Self::Legacy(legacy) => legacy.poll_report(),
+            Self::Foca(foca) => foca.poll_report(),
         }
     }
 
@@ -107,6 +117,7 @@ impl Engine {
         match self {
             Self::Native(swim) => swim.next_deadline(),
             Self::Legacy(legacy) => legacy.next_deadline(),
+            Self::Foca(foca) => foca.next_deadline(),
         }
     }
 
@@ -115,6 +126,7 @@ impl Engine {
         match self {
             Self::Native(swim) => swim.members().count(Status::Alive),
             Self::Legacy(legacy) => legacy.alive(),
+            Self::Foca(foca) => foca.alive(),
         }
     }
 
@@ -123,6 +135,7 @@ impl Engine {
         match self {
             Self::Native(swim) => swim.init(uri, now),
             Self::Legacy(legacy) => legacy.init(uri, now),
+            Self::Foca(foca) => foca.init(uri, now),
         }
     }
 
@@ -131,6 +144,7 @@ impl Engine {
         match self {
             Self::Native(swim) => drop(swim.leave(now)),
             Self::Legacy(legacy) => legacy.leave(),
+            Self::Foca(foca) => foca.leave(now),
         }
     }
 
@@ -139,6 +153,7 @@ impl Engine {
         match self {
             Self::Native(swim) => swim.add_member(uri, now),
             Self::Legacy(legacy) => legacy.add_member(&uri, now),
+            Self::Foca(foca) => foca.add_member(&uri, now),
         }
     }
 
@@ -149,6 +164,7 @@ impl Engine {
             Self::Legacy(legacy) => {
                 legacy.set_payload(Payload::new(bytes).expect("a payload"), now)
             }
+            Self::Foca(foca) => foca.set_payload(bytes, now),
         }
     }
 
@@ -157,6 +173,7 @@ impl Engine {
         match self {
             Self::Native(swim) => swim.recall(members, now),
             Self::Legacy(legacy) => legacy.preload(members, now),
+            Self::Foca(foca) => foca.preload(members, now),
         }
     }
 
@@ -165,6 +182,7 @@ impl Engine {
         match self {
             Self::Native(swim) => swim.myself(),
             Self::Legacy(legacy) => legacy.myself(),
+            Self::Foca(foca) => foca.myself(),
         }
     }
 
@@ -176,6 +194,7 @@ impl Engine {
                 Some((member.claim, member.current_payload()))
             }
             Self::Legacy(legacy) => legacy.view(uri),
+            Self::Foca(foca) => foca.view(uri),
         }
     }
 
@@ -184,6 +203,7 @@ impl Engine {
         match self {
             Self::Native(swim) => swim.member(uri)?.payload.as_ref(),
             Self::Legacy(legacy) => legacy.view(uri)?.1,
+            Self::Foca(foca) => foca.view(uri)?.1,
         }
     }
 
@@ -192,6 +212,7 @@ impl Engine {
         match self {
             Self::Native(swim) => swim.members().from(0).map(|member| &member.uri).collect(),
             Self::Legacy(legacy) => legacy.known().collect(),
+            Self::Foca(foca) => foca.known().collect(),
         }
     }
 }

@@ -5,6 +5,7 @@ use core::time::Duration;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
+use crate::engine::Implementation;
 use crate::host::Id;
 use crate::network::Weather;
 use crate::world::World;
@@ -18,7 +19,9 @@ use swim::table::payload::Payload;
 pub struct Group {
     /// How many members it has.
     pub members: u32,
-    /// The share of them that runs membership 2.x.
+    /// What they run.
+    pub implementation: Implementation,
+    /// The share of them that runs membership 2.x instead.
     pub legacy_share: f64,
     /// How the network behaves.
     pub weather: Weather,
@@ -69,6 +72,7 @@ impl Group {
     pub fn strangers(&self) -> World {
         let mut world = World::new(self.seed).unchecked();
         world.config = self.config.clone();
+        world.implementation = self.implementation;
         world.legacy_share = self.legacy_share;
         world.populate(self.members);
         world.network.weather = self.weather.clone();
@@ -82,6 +86,11 @@ impl Group {
             });
         }
         world
+    }
+
+    /// Whether all members run this module.
+    pub fn is_native(&self) -> bool {
+        self.implementation == Implementation::Native && self.legacy_share == 0.0
     }
 
     /// Some random members, all different.

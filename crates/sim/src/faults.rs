@@ -5,6 +5,7 @@ use core::time::Duration;
 use rand::RngExt;
 
 use crate::engine::{Engine, Implementation};
+use crate::foca::Foca;
 use crate::history::Happening;
 use crate::host::{Id, State};
 use crate::invariants::Input;
@@ -27,6 +28,7 @@ impl World {
                 Engine::Native(Box::new(swim))
             }
             Implementation::Legacy => Engine::Legacy(Box::new(Legacy::new(config, seed))),
+            Implementation::Foca => Engine::Foca(Box::new(Foca::new(seed))),
         };
         self.launch(id, engine);
     }

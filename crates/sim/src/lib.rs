@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!            ┌ Host: clocks, socket buffer, up or paused or down ┐
-//!  World ──► │   Engine: native, or the model of membership 2.x  │ ──► Network: the fate of a datagram
+//!  World ──► │   Engine: native, membership 2.x, or foca         │ ──► Network: the fate of a datagram
 //!            └───────────────────────────────────────────────────┘
 //! ```
 //!
@@ -16,6 +16,7 @@
 //! | `faults` | crashes, pauses, restarts, and what users do |
 //! | `outputs` | carries out what an engine wants: datagrams, log events, timers |
 //! | [`legacy`] | a model of membership 2.x |
+//! | `foca` | the crate `foca`, to compare with |
 //! | `view`, `convergence` | what each member sees; whether all agree, and how long that may take |
 //! | `invariants` | rules that hold at every moment |
 //! | [`mutants`] | planted bugs, to test that the rules and the convergence find them |
@@ -33,6 +34,7 @@ mod convergence;
 pub mod engine;
 pub mod experiment;
 mod faults;
+mod foca;
 pub mod history;
 pub mod host;
 mod invariants;

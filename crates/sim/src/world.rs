@@ -28,7 +28,9 @@ pub struct World {
     pub key: Option<Vec<u8>>,
     /// Records all datagrams that arrive, if it is set.
     pub tape: Option<Vec<Recording>>,
-    /// The share of the machines added from now on that run membership 2.x.
+    /// What the machines added from now on run.
+    pub implementation: Implementation,
+    /// The share of them that run membership 2.x instead.
     pub legacy_share: f64,
     /// The links between the machines.
     pub network: Network,
@@ -81,6 +83,7 @@ impl World {
             config: Config::default(),
             key: None,
             tape: None,
+            implementation: Implementation::Native,
             legacy_share: 0.0,
             network: Network::new(rng.random()),
             now: Micros(0),
@@ -146,7 +149,7 @@ impl World {
         let implementation = if legacy(id.0 + 1) > legacy(id.0) {
             Implementation::Legacy
         } else {
-            Implementation::Native
+            self.implementation
         };
         self.hosts.push(Host {
             uri,

@@ -59,6 +59,7 @@ impl Experiment {
         };
         (self.scenario)(&Group {
             members: self.members,
+            implementation: column.implementation,
             legacy_share: column.legacy_share,
             weather: lan(0.0),
             config,

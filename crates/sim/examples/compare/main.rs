@@ -1,9 +1,10 @@
-//! Compares this module with membership 2.x, and with itself when it lacks a mechanism, in simulated
-//! groups: a row for each effect that users notice.
+//! Compares this module with membership 2.x, with the crate `foca`, and with itself when it lacks a
+//! mechanism, in simulated groups: a row for each effect that users notice.
 //!
 //! ```text
 //! cargo run --release --example compare
 //! cargo run --release --example compare -- --without
+//! cargo run --release --example compare -- --columns "this module,foca"
 //! cargo run --release --example compare -- --rows news,join --runs 5
 //! ```
 
@@ -18,9 +19,10 @@ use experiments::{EXPERIMENTS, Experiment, Row};
 use indicatif::{ParallelProgressIterator, ProgressBar, ProgressStyle};
 use rayon::ThreadPoolBuilder;
 use rayon::prelude::*;
+use sim::Implementation;
 use swim::mechanisms::Mechanisms;
 
-/// Compares this module with membership 2.x, or with itself when it lacks a mechanism.
+/// Compares this module with membership 2.x and foca, or with itself when it lacks a mechanism.
 #[derive(Parser)]
 struct Arguments {
     /// Leaves out one mechanism after the other, instead of comparing with membership 2.x.
@@ -53,7 +55,9 @@ struct Arguments {
 pub struct Column {
     /// The heading.
     pub name: &'static str,
-    /// The share of the members that run membership 2.x.
+    /// What the members run.
+    pub implementation: Implementation,
+    /// The share of them that run membership 2.x instead.
     pub legacy_share: f64,
     /// The mechanisms of the others.
     pub mechanisms: Mechanisms,
@@ -104,20 +108,23 @@ fn wanted(row: &Row, arguments: &Arguments) -> bool {
 fn columns(without: bool) -> Vec<Column> {
     let native = |name, mechanisms| Column {
         name,
+        implementation: Implementation::Native,
         legacy_share: 0.0,
         mechanisms,
     };
     let all = Mechanisms::ALL;
     if !without {
-        let of = |name, legacy_share| Column {
+        let of = |name, implementation, legacy_share| Column {
             name,
+            implementation,
             legacy_share,
             mechanisms: all,
         };
         return vec![
-            of("this module", 0.0),
-            of("half each", 0.5),
-            of("membership 2.x", 1.0),
+            of("this module", Implementation::Native, 0.0),
+            of("half each", Implementation::Native, 0.5),
+            of("foca", Implementation::Foca, 0.0),
+            of("membership 2.x", Implementation::Native, 1.0),
         ];
     }
     vec![

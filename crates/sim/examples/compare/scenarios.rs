@@ -9,7 +9,7 @@ use swim::mechanisms::Mechanisms;
 use swim::table::claim::Status;
 
 /// How long to wait for an event at most.
-const LIMIT: Duration = Duration::from_secs(180);
+pub const LIMIT: Duration = Duration::from_secs(180);
 
 pub const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -64,12 +64,12 @@ pub fn heal(group: &Group) -> Vec<Option<f64>> {
     vec![in_seconds(group.world().try_split(seconds(60), LIMIT))]
 }
 
-/// 1000 member-hours of loss. Without a mechanism, or with membership 2.x, fewer show the difference.
+/// 1000 member-hours of loss. Without a mechanism, or with another protocol, fewer show the difference.
 pub fn lossy(group: &Group, loss: f64) -> Vec<Option<f64>> {
     let mut world = group.world();
     world.network.weather = lan(loss);
     let hours = match group.config.mechanisms {
-        Mechanisms::ALL if group.legacy_share == 0.0 => 1000.0,
+        Mechanisms::ALL if group.is_native() => 1000.0,
         _lacking => 20.0,
     };
     let lasting = Duration::from_secs_f64(hours * 3600.0 / f64::from(group.members));

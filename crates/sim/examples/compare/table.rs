@@ -5,6 +5,7 @@ use std::fmt::Write;
 use serde_json::json;
 
 use crate::experiments::Row;
+use crate::scenarios::LIMIT;
 use crate::{Column, Figure};
 
 /// Makes a table in Markdown.
@@ -65,7 +66,7 @@ fn median(figures: &[Figure], row: &str, column: usize) -> Option<Median> {
 
 fn show(Median(value): &Median) -> String {
     match *value {
-        f64::INFINITY => "never".into(),
+        f64::INFINITY => format!("> {}", LIMIT.as_secs()),
         value if value == value.trunc() && value.abs() < 1e6 => format!("{value:.0}"),
         value if value < 10.0 => format!("{value:.3}"),
         value => format!("{value:.1}"),

@@ -22,8 +22,8 @@ use clap::Parser;
 use indicatif::{ParallelProgressIterator, ProgressBar, ProgressStyle};
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
-use sim::Weather;
 use sim::experiment::Group;
+use sim::{Implementation, Weather};
 use swim::config::Config;
 use trial::{Plan, Trial};
 
@@ -132,6 +132,7 @@ fn plans(arguments: &Arguments) -> Vec<Plan> {
                 let (config, payload) = (Config::default(), arguments.payload);
                 let group = Group {
                     members,
+                    implementation: Implementation::Native,
                     legacy_share,
                     weather,
                     config,
