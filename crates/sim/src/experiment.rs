@@ -64,7 +64,9 @@ impl Group {
     pub fn world(&self) -> World {
         let mut world = self.strangers();
         world.preload_all();
-        world.run(2 * self.config.protocol_period);
+        // At no fixed moment of a period, since all periods may have begun when all became acquainted.
+        let periods = 2.0 + StdRng::seed_from_u64(self.seed).random_range(0.0..1.0);
+        world.run(self.config.protocol_period.mul_f64(periods));
         world
     }
 

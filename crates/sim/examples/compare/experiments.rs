@@ -24,9 +24,14 @@ pub struct Experiment {
     pub rows: &'static [Row],
     /// The size of the group.
     pub members: u32,
+    /// With how many seeds it is run: with as many as make the median steady.
+    seeds: u64,
     /// Runs the scenario. Returns a figure for each row; `None` if the event did not happen in time.
     scenario: fn(&Group) -> Vec<Option<f64>>,
 }
+
+/// With how many seeds a group is run that takes minutes.
+const SEEDS_SLOW_MAX: u64 = 3;
 
 const fn row(key: &'static str, name: &'static str, goal: &'static str) -> Row {
     Row { key, name, goal }
@@ -35,12 +40,14 @@ const fn row(key: &'static str, name: &'static str, goal: &'static str) -> Row {
 impl Experiment {
     const fn new(
         members: u32,
+        seeds: u64,
         rows: &'static [Row],
         scenario: fn(&Group) -> Vec<Option<f64>>,
     ) -> Self {
         Self {
             rows,
             members,
+            seeds,
             scenario,
         }
     }
@@ -49,6 +56,16 @@ impl Experiment {
     /// each datagram, so a large group takes too long.
     pub fn applies(&self, column: &Column) -> bool {
         column.legacy_share == 0.0 || self.members <= 1000
+    }
+
+    /// With how many seeds it is run for this column, if nothing else is asked for. A large group of another
+    /// protocol takes long, and differs by more than luck.
+    pub fn seeds(&self, column: &Column) -> u64 {
+        if self.members >= 1000 && !column.is_native() {
+            self.seeds.min(SEEDS_SLOW_MAX)
+        } else {
+            self.seeds
+        }
     }
 
     /// Runs it with one group. Returns a figure for each row.
@@ -73,6 +90,7 @@ impl Experiment {
 pub const EXPERIMENTS: &[Experiment] = &[
     Experiment::new(
         10,
+        99,
         &[
             row(
                 "detect-10",
@@ -85,6 +103,7 @@ pub const EXPERIMENTS: &[Experiment] = &[
     ),
     Experiment::new(
         100,
+        99,
         &[
             row(
                 "detect-100",
@@ -97,6 +116,7 @@ pub const EXPERIMENTS: &[Experiment] = &[
     ),
     Experiment::new(
         1000,
+        29,
         &[
             row(
                 "detect-1000",
@@ -113,6 +133,7 @@ pub const EXPERIMENTS: &[Experiment] = &[
     ),
     Experiment::new(
         10_000,
+        3,
         &[
             row(
                 "detect-10000",
@@ -129,6 +150,7 @@ pub const EXPERIMENTS: &[Experiment] = &[
     ),
     Experiment::new(
         100,
+        29,
         &[row(
             "news-100",
             "payload → known to 99 %, N = 100, s",
@@ -138,6 +160,7 @@ pub const EXPERIMENTS: &[Experiment] = &[
     ),
     Experiment::new(
         1000,
+        9,
         &[row(
             "news-1000",
             "payload → known to 99 %, N = 1000, s",
@@ -147,6 +170,7 @@ pub const EXPERIMENTS: &[Experiment] = &[
     ),
     Experiment::new(
         10_000,
+        3,
         &[row(
             "news-10000",
             "payload → known to 99 %, N = 10,000, s",
@@ -156,17 +180,25 @@ pub const EXPERIMENTS: &[Experiment] = &[
     ),
     Experiment::new(
         10,
+        3,
         &[row("bytes-10", "idle, N = 10, bytes / member s", "≤ 60")],
         bytes,
     ),
-    Experiment::new(100, &[row("bytes-100", "the same, N = 100", "≤ 70")], bytes),
+    Experiment::new(
+        100,
+        3,
+        &[row("bytes-100", "the same, N = 100", "≤ 70")],
+        bytes,
+    ),
     Experiment::new(
         1000,
+        3,
         &[row("bytes-1000", "the same, N = 1000", "≤ 75")],
         bytes,
     ),
     Experiment::new(
         10_000,
+        1,
         &[row(
             "bytes-10000",
             "idle, N = 10,000, bytes / member s",
@@ -176,6 +208,7 @@ pub const EXPERIMENTS: &[Experiment] = &[
     ),
     Experiment::new(
         1000,
+        10,
         &[
             row(
                 "join-1000",
@@ -197,6 +230,7 @@ pub const EXPERIMENTS: &[Experiment] = &[
     ),
     Experiment::new(
         100,
+        9,
         &[row(
             "heal-100",
             "halves partitioned for 60 s: all alive for all, s",
@@ -206,6 +240,7 @@ pub const EXPERIMENTS: &[Experiment] = &[
     ),
     Experiment::new(
         100,
+        1,
         &[
             row(
                 "suspect-10",
@@ -222,6 +257,7 @@ pub const EXPERIMENTS: &[Experiment] = &[
     ),
     Experiment::new(
         100,
+        1,
         &[
             row(
                 "suspect-30",
@@ -238,6 +274,7 @@ pub const EXPERIMENTS: &[Experiment] = &[
     ),
     Experiment::new(
         128,
+        3,
         &[
             row(
                 "paused",
@@ -254,6 +291,7 @@ pub const EXPERIMENTS: &[Experiment] = &[
     ),
     Experiment::new(
         128,
+        3,
         &[
             row(
                 "paused-briefly",
@@ -270,6 +308,7 @@ pub const EXPERIMENTS: &[Experiment] = &[
     ),
     Experiment::new(
         40,
+        9,
         &[row(
             "isolated",
             "one of 40 receives nothing, 10 min: false suspicions among the others",
@@ -279,6 +318,7 @@ pub const EXPERIMENTS: &[Experiment] = &[
     ),
     Experiment::new(
         40,
+        38,
         &[
             row(
                 "half",

@@ -5,13 +5,15 @@
 //! cargo run --release --example compare
 //! cargo run --release --example compare -- --without
 //! cargo run --release --example compare -- --columns "this module,foca"
-//! cargo run --release --example compare -- --rows news,join --runs 5
+//! cargo run --release --example compare -- --rows news-100,join-1000 --runs 5
+//! cargo run --release --example compare -- --write doc/mechanisms.md
 //! ```
 
 mod experiments;
 mod scenarios;
 mod table;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -34,9 +36,9 @@ struct Arguments {
     /// Which rows, by the names that --json shows; by default all.
     #[arg(long, value_delimiter = ',')]
     rows: Vec<String>,
-    /// How many seeds to run; the table shows medians.
-    #[arg(long, default_value_t = 3)]
-    runs: u64,
+    /// How many seeds to run; by default for each row as many as make its median steady.
+    #[arg(long)]
+    runs: Option<u64>,
     /// The first seed.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -47,8 +49,11 @@ struct Arguments {
     #[arg(long)]
     threads: Option<usize>,
     /// Prints each figure as a line of JSON, instead of a table.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "write")]
     json: bool,
+    /// Puts the table into this file, in the place of the one that is there between comments.
+    #[arg(long)]
+    write: Option<PathBuf>,
 }
 
 /// A column: what the members run.
@@ -61,6 +66,13 @@ pub struct Column {
     pub legacy_share: f64,
     /// The mechanisms of the others.
     pub mechanisms: Mechanisms,
+}
+
+impl Column {
+    /// Whether all members run this module.
+    pub fn is_native(&self) -> bool {
+        self.implementation == Implementation::Native && self.legacy_share == 0.0
+    }
 }
 
 /// What was measured with one group.
@@ -94,10 +106,27 @@ fn main() -> ExitCode {
     let figures = measure(&experiments, &columns, &arguments);
     if arguments.json {
         table::print_json(&columns, &figures);
-    } else {
-        println!("{}", table::table(&rows, &columns, &figures));
+        return ExitCode::SUCCESS;
     }
-    ExitCode::SUCCESS
+    let text = table::table(&rows, &columns, &figures);
+    let Some(path) = &arguments.write else {
+        println!("{text}");
+        return ExitCode::SUCCESS;
+    };
+    let name = if arguments.without {
+        "without"
+    } else {
+        "compare"
+    };
+    match table::write(path, name, &text) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // The figures took long, and are not to be lost.
+            println!("{text}");
+            eprintln!("{}: {error}", path.display());
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn wanted(row: &Row, arguments: &Arguments) -> bool {
@@ -169,7 +198,11 @@ fn measure(experiments: &[&Experiment], columns: &[Column], arguments: &Argument
         let wanted = experiment.rows.iter().any(|row| wanted(row, arguments));
         for (index, column) in columns.iter().enumerate() {
             if wanted && experiment.applies(column) {
-                let seeds = (arguments.seed..).take(arguments.runs as usize);
+                let runs = match arguments.runs {
+                    Some(runs) => runs,
+                    None => experiment.seeds(column),
+                };
+                let seeds = arguments.seed..arguments.seed.saturating_add(runs);
                 plans.extend(seeds.map(|seed| (experiment, index, seed)));
             }
         }

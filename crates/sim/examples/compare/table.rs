@@ -1,6 +1,10 @@
-//! The figures as a table: medians over the seeds, and the last column divided by the first.
+//! The figures as a table: medians over the seeds, the least and the greatest, and the median of the last
+//! column divided by that of the first.
 
 use std::fmt::Write;
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::Path;
 
 use serde_json::json;
 
@@ -20,14 +24,19 @@ pub fn table(rows: &[&Row], columns: &[Column], figures: &[Figure]) -> String {
     text += &"--:|".repeat(columns.len() + 1);
     text.push('\n');
     for row in rows {
-        let medians: Vec<Option<Median>> = (0..columns.len())
-            .map(|column| median(figures, row.key, column))
-            .collect();
-        let _ = write!(text, "| {} | {} |", row.name, row.goal);
-        for median in &medians {
-            let _ = write!(text, " {} |", median.as_ref().map_or("".into(), show));
+        let mut spreads = Vec::new();
+        for column in 0..columns.len() {
+            spreads.push(spread(figures, row.key, column));
         }
-        let ratio = ratio(medians.first(), medians.last());
+        let _ = write!(text, "| {} | {} |", row.name, row.goal);
+        for spread in &spreads {
+            let shown = spread.as_ref().map_or_else(String::new, show);
+            let _ = write!(text, " {shown} |");
+        }
+        let ratio = match (spreads.first(), spreads.last()) {
+            (Some(Some(first)), Some(Some(last))) => ratio(first.median, last.median),
+            _ => String::new(),
+        };
         let _ = writeln!(text, " {ratio} |");
     }
     text
@@ -50,10 +59,32 @@ pub fn print_json(columns: &[Column], figures: &[Figure]) {
     }
 }
 
-/// The median of the figures; infinite if the event did not happen in half of the groups.
-struct Median(f64);
+/// Replaces the table in a document: what stands between `<!-- NAME -->` and `<!-- end of NAME -->`.
+pub fn write(path: &Path, name: &str, table: &str) -> io::Result<()> {
+    let text = fs::read_to_string(path)?;
+    let (begin, end) = (
+        format!("<!-- {name} -->\n"),
+        format!("<!-- end of {name} -->\n"),
+    );
+    let missing = |what: &str| {
+        io::Error::new(
+            ErrorKind::InvalidData,
+            format!("has no line {}", what.trim()),
+        )
+    };
+    let (before, rest) = text.split_once(&begin).ok_or_else(|| missing(&begin))?;
+    let (_, after) = rest.split_once(&end).ok_or_else(|| missing(&end))?;
+    fs::write(path, format!("{before}{begin}\n{table}\n{end}{after}"))
+}
 
-fn median(figures: &[Figure], row: &str, column: usize) -> Option<Median> {
+/// The figures of several seeds; infinite where the event did not happen in time.
+struct Spread {
+    least: f64,
+    median: f64,
+    greatest: f64,
+}
+
+fn spread(figures: &[Figure], row: &str, column: usize) -> Option<Spread> {
     let mine = figures
         .iter()
         .filter(|figure| (figure.row, figure.column) == (row, column));
@@ -61,11 +92,25 @@ fn median(figures: &[Figure], row: &str, column: usize) -> Option<Median> {
         .map(|figure| figure.value.unwrap_or(f64::INFINITY))
         .collect();
     values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().map(Median)
+    Some(Spread {
+        least: *values.first()?,
+        median: values[values.len() / 2],
+        greatest: *values.last()?,
+    })
 }
 
-fn show(Median(value): &Median) -> String {
-    match *value {
+fn show(spread: &Spread) -> String {
+    let median = show_value(spread.median);
+    let (least, greatest) = (show_value(spread.least), show_value(spread.greatest));
+    if least == greatest {
+        median
+    } else {
+        format!("{median} ({least} … {greatest})")
+    }
+}
+
+fn show_value(value: f64) -> String {
+    match value {
         f64::INFINITY => format!("> {}", LIMIT.as_secs()),
         value if value == value.trunc() && value.abs() < 1e6 => format!("{value:.0}"),
         value if value < 10.0 => format!("{value:.3}"),
@@ -73,11 +118,8 @@ fn show(Median(value): &Median) -> String {
     }
 }
 
-fn ratio(first: Option<&Option<Median>>, last: Option<&Option<Median>>) -> String {
-    let (Some(Some(Median(first))), Some(Some(Median(last)))) = (first, last) else {
-        return String::new();
-    };
-    match (*first, *last) {
+fn ratio(first: f64, last: f64) -> String {
+    match (first, last) {
         (first, last) if first == last => "1".into(),
         (0.0, _) | (_, f64::INFINITY) => "∞".into(),
         (first, last) => format!("{:.2}", last / first),
