@@ -148,12 +148,12 @@ fact('while a group changes its key member by member, those with the other one a
         end
     end)
 
---- What a member has become in the eyes of a node, one thing after the other, by its log: what is so for some
--- milliseconds only is in no table that a test could read.
-local function became(node, uri)
+--- What a node has found a member to be, one thing after the other, by its log: what is so for some milliseconds only
+-- is in no table that a test could read.
+local function found(node, uri)
     local statuses = {}
-    for _, line in ipairs(logged.lines(node, 'debug')) do
-        local named, status = line.text:match('^Rumor: (%S+) %(inc%. %d+%) is ([%a-]+)$')
+    for _, line in ipairs(logged.lines(node, 'info')) do
+        local named, status = line.text:match('^[%a ]+:? (%S+) %- ([%l-]+)')
         if named == uri then
             table.insert(statuses, status)
         end
@@ -167,8 +167,8 @@ fact('a member with another key is suspected, then dead, then non-decryptable', 
     logged.begin(b)
     a.membership.set_encryption_key('another key')
     for observer, other in pairs({[a] = b, [b] = a}) do
-        logged.wait(observer, 'debug', ('Rumor: %s (inc. 1) is non-decryptable'):format(other.uri))
-        t:is_deeply(became(observer, other.uri), {'suspect', 'dead', 'non-decryptable'}, other.uri .. ' was')
+        logged.wait(observer, 'info', ('Broken UDP packet from %s - non-decryptable'):format(other.uri))
+        t:is_deeply(found(observer, other.uri), {'suspect', 'dead', 'non-decryptable'}, other.uri .. ' was')
     end
 end)
 
