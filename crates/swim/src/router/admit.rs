@@ -91,10 +91,7 @@ impl Turn<'_> {
             return Err(DropReason::Unconfirmed);
         }
         let (session, answers) = (&stamp.session, response.is_some());
-        self.swim
-            .security
-            .sessions
-            .note_unanswered(session, self.now);
+        self.swim.security.sessions.note_unanswered(stamp, self.now);
         let Some(challenge) = self
             .swim
             .security

@@ -270,8 +270,9 @@ impl Sessions {
     }
 
     /// Notes a datagram that was not believed, of a session that was challenged for it or just before.
-    pub fn note_unanswered(&mut self, session: &SessionId, now: Now) {
-        self.unanswered.note(session, now.monotonic);
+    pub fn note_unanswered(&mut self, stamp: PacketNumber, now: Now) {
+        self.unanswered
+            .note(&stamp.session, stamp.counter, now.monotonic);
     }
 
     /// Returns how many datagrams were perhaps recorded: their senders have not answered a challenge.
@@ -352,12 +353,13 @@ impl Sessions {
     }
 
     fn confirm(&mut self, sender: &Uri, stamp: PacketNumber, members: usize, now: Now) {
+        // A later datagram may have overtaken this one. It was not believed, and is not to be when it is played again.
+        let overtook = self.unanswered.end(&stamp.session);
         let peer = Peer {
             session: stamp.session,
-            window: Window::after(stamp.counter),
+            window: Window::after(stamp.counter.max(overtook)),
             heard: self.heard,
         };
-        self.unanswered.forget(&stamp.session);
         if let Some(former) = self.confirmed.insert(sender.clone(), peer) {
             self.retire(former.session, now);
         }

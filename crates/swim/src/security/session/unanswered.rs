@@ -29,14 +29,17 @@ struct Waiting {
     session: SessionId,
     since: Micros,
     datagrams: u64,
+    /// The highest counter of those.
+    newest: u64,
 }
 
 impl Unanswered {
-    /// Notes a datagram of a session that has been challenged.
-    pub fn note(&mut self, session: &SessionId, now: Micros) {
+    /// Notes the datagram with this counter, of a session that has been challenged.
+    pub fn note(&mut self, session: &SessionId, counter: u64, now: Micros) {
         for waiting in &mut self.waiting {
             if waiting.session == *session {
                 waiting.datagrams += 1;
+                waiting.newest = waiting.newest.max(counter);
                 return;
             }
         }
@@ -49,12 +52,21 @@ impl Unanswered {
             session: *session,
             since: now,
             datagrams: 1,
+            newest: counter,
         });
     }
 
-    /// The session has shown that its sender lives.
-    pub fn forget(&mut self, session: &SessionId) {
+    /// The session has shown that its sender lives. Returns the highest counter of the datagrams that were not
+    /// believed, and never will be.
+    pub fn end(&mut self, session: &SessionId) -> u64 {
+        let mut newest = 0;
+        for waiting in &self.waiting {
+            if waiting.session == *session {
+                newest = waiting.newest;
+            }
+        }
         self.waiting.retain(|waiting| waiting.session != *session);
+        newest
     }
 
     /// Returns how many datagrams have waited in vain since it was asked last.
@@ -87,11 +99,11 @@ mod tests {
     fn what_is_answered_in_time_has_not_waited_in_vain() {
         let (answers, silent) = ([1; 8], [2; 8]);
         let mut unanswered = Unanswered::default();
-        for session in [answers, silent, silent] {
-            unanswered.note(&session, at(1));
+        for (session, counter) in [(answers, 7), (answers, 5), (silent, 1), (silent, 2)] {
+            unanswered.note(&session, counter, at(1));
         }
         assert_eq!(unanswered.take_expired(at(2)), 0, "there is time yet");
-        unanswered.forget(&answers);
+        assert_eq!((unanswered.end(&answers), unanswered.end(&answers)), (7, 0));
         assert_eq!(unanswered.take_expired(at(3)), 2);
         assert_eq!(unanswered.take_expired(at(4)), 0, "they are counted once");
     }
@@ -100,7 +112,7 @@ mod tests {
     fn the_oldest_make_room() {
         let mut unanswered = Unanswered::default();
         for number in 0..=SESSIONS_MAX as u64 {
-            unanswered.note(&number.to_be_bytes(), at(1));
+            unanswered.note(&number.to_be_bytes(), 1, at(1));
         }
         assert!(unanswered.is_bounded());
         assert_eq!(unanswered.take_expired(at(1)), 1);
