@@ -182,7 +182,11 @@ impl Invariants {
                     "holds {claim:?} of {uri}, which it never was"
                 )));
             }
-            process.table.insert(uri.clone(), claim);
+            let held = process.table.insert(uri.clone(), claim);
+            // It has answered at the last incarnation: should it be suspected again, that is news again.
+            if held.is_some_and(|held| claim < held) {
+                process.spread.swap_remove(uri);
+            }
         }
         Ok(())
     }

@@ -38,9 +38,20 @@ pub fn power_off(group: &Group) -> Vec<Option<f64>> {
 }
 
 pub fn news(group: &Group) -> Vec<Option<f64>> {
-    let times = group.world().try_news(group.some(1)[0], LIMIT);
+    let mut world = group.world();
+    let lasting = seconds(2);
+    world.observer.reset([]);
+    let start = world.now();
+    let times = world.try_news(group.some(1)[0], LIMIT);
+    world.run(lasting.saturating_sub(world.now().since(start)));
+    let sent = world.observer.bytes as f64 / f64::from(group.members);
+    let took = world.now().since(start).as_secs_f64();
+    let idle = world.try_calm(lasting).bytes;
     let count = (f64::from(group.members - 1) * 0.99).ceil() as usize;
-    vec![in_seconds(times.get(count - 1).copied())]
+    vec![
+        in_seconds(times.get(count - 1).copied()),
+        Some(sent - took * idle),
+    ]
 }
 
 pub fn bytes(group: &Group) -> Vec<Option<f64>> {

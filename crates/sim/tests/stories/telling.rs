@@ -362,3 +362,17 @@ fn a_ping_tells_the_recipient_its_own_payload_unless_that_of_the_sender_needs_th
     assert_eq!(payloads_told(900, 20), (true, true));
     assert_eq!(payloads_told(900, 900), (false, true));
 }
+
+#[test]
+fn a_single_piece_of_news_goes_from_member_to_member_without_a_wait() {
+    story(|seed| {
+        let mut world = World::of(40, seed);
+        world.settle();
+        world.run(3 * PERIOD);
+        world.set_payload(B, 7);
+        // A datagram takes up to 0.8 ms, and four members become sixteen with each.
+        let known = |world: &World| world.all_have(B, 7);
+        let took = world.run_until(Duration::from_millis(20), known);
+        assert!(took.is_some(), "{seed}");
+    });
+}

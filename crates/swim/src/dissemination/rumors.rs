@@ -1,5 +1,6 @@
 //! What to spread, how often, and in which order (§4.1).
 
+use crate::dissemination::gossip::Pace;
 use crate::hashing::{HashKey, KeyedMap};
 use crate::identity::uri::Uri;
 use crate::table::chains::Chains;
@@ -15,6 +16,8 @@ pub struct Rumors {
     rumors: KeyedMap<Uri, Rumor>,
     /// By how often they were sent, those that wait, by their places in `rumors`.
     waiting: Chains<()>,
+    /// When they are pushed.
+    pub(crate) pace: Pace,
     /// How often rumors were sent.
     sent: u64,
     /// Rumors that were sent often enough.
@@ -42,6 +45,7 @@ impl Rumors {
         Self {
             rumors: KeyedMap::with_hasher(hash_key.clone()),
             waiting: Chains::default(),
+            pace: Pace::default(),
             sent: 0,
             dropped: 0,
         }

@@ -3,7 +3,6 @@
 use core::time::Duration;
 
 use super::Turn;
-use crate::dissemination::gossip::COALESCING;
 use crate::identity::lifecycle::Application;
 use crate::identity::uri::Uri;
 use crate::log_event::LogEvent;
@@ -201,7 +200,6 @@ impl Turn<'_> {
             return;
         };
         self.announce(Claim::alive(own.incarnation.beating(rumored)));
-        self.hurry_push();
     }
 
     /// Announces the local node as suspect: its own address does not lead to it, or its application
@@ -356,14 +354,7 @@ impl Turn<'_> {
     pub(super) fn enqueue_rumor(&mut self, place: MemberIndex) {
         let member = self.swim.members.at(place);
         self.swim.rumors.start(&Statement::of(member));
-        self.swim
-            .timers
-            .advance(Timer::Gossip, self.now.monotonic + COALESCING);
-    }
-
-    /// Pushes news at once; but not at once again, as often as a peer wants to be refuted.
-    fn hurry_push(&mut self) {
-        let soonest = self.swim.security.amplification.next_hurried_push(self.now);
-        self.swim.timers.advance(Timer::Gossip, soonest);
+        let due = self.swim.rumors.pace.begin(self.now.monotonic);
+        self.swim.timers.advance(Timer::Gossip, due);
     }
 }

@@ -319,7 +319,9 @@ impl Turn<'_> {
         if self.swim.rumors.is_empty() || !self.swim.config.mechanisms.push {
             return;
         }
-        self.swim.security.amplification.note_push(self.now);
+        let rumors = &mut self.swim.rumors;
+        let (count, usual) = (rumors.len(), self.swim.config.gossip_interval);
+        let pause = rumors.pace.push(self.now.monotonic, count, usual);
         let others = |member: &Member| !self.swim.me.is(&member.uri);
         let targets = self.swim.members.sample(FANOUT, &mut self.swim.rng, others);
         // News comes from others, perhaps from strangers who made it up: it is not to make the local node
@@ -330,10 +332,9 @@ impl Turn<'_> {
         }
         // Without a member to tell, the news waits until one comes: that will be news as well.
         if !targets.is_empty() && !self.swim.rumors.is_empty() {
-            self.swim.timers.set(
-                Timer::Gossip,
-                self.now.monotonic + self.swim.config.gossip_interval,
-            );
+            self.swim
+                .timers
+                .set(Timer::Gossip, self.now.monotonic + pause);
         }
     }
 

@@ -20,7 +20,6 @@
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use crate::dissemination::gossip::COALESCING;
 use crate::hashing::{HashKey, KeyedMap};
 use crate::identity::uri::Uri;
 use crate::table::members::Members;
@@ -104,8 +103,6 @@ pub struct Amplification {
     waiting: KeyedMap<Uri, Waiting>,
     /// Where to make room next, when there is none.
     hand: usize,
-    /// When news was pushed last.
-    pushed: Micros,
 }
 
 impl Amplification {
@@ -115,7 +112,6 @@ impl Amplification {
             spent_until: Micros::default(),
             waiting: KeyedMap::with_hasher(hash_key.clone()),
             hand: 0,
-            pushed: Micros::default(),
         }
     }
 
@@ -311,16 +307,6 @@ impl Amplification {
         if *cause != Cause::Own && !cause.is_validated(to, peers) {
             self.spend(bytes, now);
         }
-    }
-
-    /// Notes that news is pushed.
-    pub const fn note_push(&mut self, now: Now) {
-        self.pushed = now.monotonic;
-    }
-
-    /// When news may be pushed at once again: not as often as a peer wants to be refuted.
-    pub fn next_hurried_push(&self, now: Now) -> Micros {
-        (self.pushed + COALESCING).max(now.monotonic)
     }
 }
 
