@@ -12,6 +12,8 @@ pub struct Repair {
     pub(crate) agreed: bool,
     /// The digest of the local table when it was last equal to that of a peer.
     pub(crate) agreed_on: Option<u64>,
+    /// How often peers have shown that one since.
+    pub(crate) agreements: u32,
     /// Since when it has differed from that of each peer that was heard.
     pub(crate) differs_since: Option<Micros>,
     /// One is under way, or was just fruitless: none is begun before.
@@ -32,6 +34,9 @@ pub const REPAIR_DATAGRAMS_OF_LARGE_TABLE_MAX: usize = 4;
 /// How many members a large table has.
 pub const LARGE_TABLE: usize = 1024;
 
+/// How many peers in a row show a digest that most members have.
+const AGREEMENTS_OF_MOST: u32 = 3;
+
 /// For how long at least a comparison is given to end.
 pub const PATIENCE_MIN: Duration = Duration::from_millis(100);
 
@@ -39,6 +44,16 @@ impl Repair {
     /// Whether the local node is joining, and learns the members.
     pub const fn is_joining(&self) -> bool {
         !self.agreed
+    }
+
+    /// The table of a peer is like the local one, with this digest. Returns whether most members have it, by what is
+    /// known: several peers in a row have shown it.
+    pub fn note_agreement(&mut self, digest: u64) -> bool {
+        if self.agreed_on != Some(digest) {
+            (self.agreed_on, self.agreements) = (Some(digest), 0);
+        }
+        self.agreements = self.agreements.saturating_add(1);
+        self.agreements >= AGREEMENTS_OF_MOST
     }
 
     /// A peer had nothing to tell that was not known.

@@ -12,6 +12,7 @@
 //! | `settings`, `commands` | what the application wants |
 //! | `tick` | deadlines |
 //! | `receive` | datagrams |
+//! | `notes` | what a datagram shows of its sender |
 //! | `probe` | probes, and the verdicts on them |
 //! | `sync` | tables to be compared and exchanged |
 //! | `ack` | answers to probes |
@@ -35,6 +36,7 @@ mod commands;
 mod compose;
 mod duplicates;
 mod hearsay;
+mod notes;
 mod path;
 mod probe;
 mod receive;

@@ -6,15 +6,11 @@ use super::Turn;
 use super::admit::Admission;
 use super::answer::Rx;
 use crate::Sighting;
-use crate::identity::uri::Uri;
 use crate::log_event::LogEvent;
 use crate::router::apply::Reaction;
-use crate::security::acquaintance::Acquaintance;
 use crate::security::amplification::{Cause, FACTOR, HEADERS_SIZE};
 use crate::security::cookie::{self, Path};
-use crate::security::seal::aead::Sealed;
 use crate::table::claim::Status;
-use crate::table::member::Dialect;
 use crate::wire::{Body, DropReason, Event, Extension, Message, Piece, PingData, is_short};
 
 impl Turn<'_> {
@@ -234,6 +230,10 @@ impl Turn<'_> {
             Body::SyncAck(records) => match note {
                 Some(Extension::Differ { buckets, last }) => {
                     self.apply_differing(sender, buckets, *last, records, reaction);
+                    // It is owed what is better known here.
+                    if *last && self.cause.is_limited() {
+                        self.set_aside(sender, rx.source, rx.plain);
+                    }
                 }
                 _ => self.end_sync(sender, records, reaction),
             },
@@ -250,87 +250,6 @@ impl Turn<'_> {
             },
         }
         None
-    }
-
-    /// Notes what the sender is. A native one with another table is asked where they differ.
-    fn note_dialect(&mut self, sender: &Uri, message: &Message<'_>, confirmed: Option<u64>) {
-        if self.swim.me.is(sender) {
-            return;
-        }
-        let Some(trailer) = &message.trailer else {
-            return self.swim.members.set_dialect(sender, Dialect::Legacy);
-        };
-        let digest = trailer.digest.or(confirmed);
-        if trailer.reads_short
-            && let Some(claim) = self.swim.members.claim(sender)
-        {
-            let members = &mut self.swim.members;
-            members.note_short_reader(sender, claim.incarnation);
-        }
-        self.swim
-            .members
-            .set_dialect(sender, Dialect::Native { digest });
-        if self.agrees(sender)
-            && let Some(own) = self.swim.own_claim()
-        {
-            self.swim.members.note_told(sender, own.incarnation);
-            self.swim.me.is_known = true;
-            let digest = self.swim.members.digest().total();
-            self.swim.anti_entropy.digest.agreed_on = Some(digest);
-        }
-        // Of a prober and the probed, one is enough to begin: the prober, unless the other has just
-        // come and cannot wait for its turn.
-        if !matches!(message.body, Body::Ping(_)) || self.swim.anti_entropy.digest.is_joining() {
-            self.compare_digest(sender, digest);
-        }
-    }
-
-    /// Notes whether the sender says of itself that it is suspect.
-    fn note_doubt(&mut self, sender: &Uri, message: &Message<'_>) {
-        for event in &message.events {
-            if event.claim.status == Status::Suspect && *event.uri == **sender {
-                let why = match &message.trailer {
-                    Some(trailer) => trailer.self_suspicion,
-                    None => None,
-                };
-                let incarnation = event.claim.incarnation;
-                self.swim
-                    .members
-                    .note_self_suspicion(sender, incarnation, why);
-                return;
-            }
-        }
-    }
-
-    /// What `sender` has shown to take.
-    fn note_form(&mut self, sender: &Uri, message: &Message<'_>, sealed: Option<Sealed>) {
-        let key = match (sealed, &message.trailer) {
-            (Some(sealed), _) => Some(sealed.key),
-            (None, Some(trailer)) => trailer.offers,
-            (None, None) => None,
-        };
-        self.swim.members.set_key(sender, key);
-    }
-
-    /// Notes which members `sender` tells of, if it has answered itself.
-    fn note_introductions(&mut self, sender: &Uri, message: &Message<'_>) {
-        let Some(member) = self.swim.members.get(sender) else {
-            return;
-        };
-        if !member.has_answered {
-            return;
-        }
-        let records = match &message.body {
-            Body::SyncReq(records) | Body::SyncAck(records) => &records[..],
-            Body::Ping(_) | Body::Ack(_) | Body::Leave => &[],
-        };
-        for told in [&message.events[..], records] {
-            for event in told {
-                self.swim
-                    .members
-                    .acquaint(&event.uri, Acquaintance::Introduced);
-            }
-        }
     }
 
     /// An answer to a question of the local node, from the member that it is about or through a relay.

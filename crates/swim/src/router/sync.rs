@@ -273,7 +273,7 @@ impl Turn<'_> {
         if !last {
             return self.rest();
         }
-        if self.is_blocked(peer) {
+        if self.cause.is_limited() {
             return;
         }
         self.swim.stats.repairs_answered += 1;
