@@ -21,6 +21,7 @@
 //! | `drop_reason` | why a datagram is not taken in |
 //! | `short` | the short form between native members |
 //! | `buckets` | which parts of two tables differ |
+//! | `duplicate` | URIs that two processes use, as they are told of |
 //! | `trailer` | what native members add behind the message |
 //! | `checksum` | what all of them add behind that, unless the datagram is authenticated |
 //! | `vectors` | recorded datagrams of membership 2.x, for tests |
@@ -31,6 +32,7 @@ mod buckets;
 mod checksum;
 mod decode;
 mod drop_reason;
+mod duplicate;
 mod encode;
 pub mod msgpack;
 mod short;
@@ -40,12 +42,13 @@ pub use buckets::Buckets;
 pub use checksum::{CHECKSUM_SIZE, checked, checked_short, checksummed};
 pub use decode::{Body, Event, Message, PingData, decode, decode_first};
 pub use drop_reason::DropReason;
+pub use duplicate::{DUPLICATES_MAX, Duplicate};
 use encode::TRUE;
 pub use encode::{MessageBuilder, MessageType, Statement, ack_data, clock_ping_data, ping_data};
 pub use short::{
     Names, Short, ShortHead, cookie_echo, decode_named, decode_short, is_short, pair_id,
 };
-pub use trailer::{DUPLICATES_MAX, Duplicate, Extension, Piece, Trailer};
+pub use trailer::{Extension, Piece, Trailer};
 
 /// The largest UDP datagram there is; a receive buffer of this size truncates nothing.
 pub const DATAGRAM_SIZE_MAX: usize = 65_535;

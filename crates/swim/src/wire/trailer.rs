@@ -19,10 +19,9 @@
 //! | 11 | `[[uri, one, other], …]` | two processes use these URIs: one at one address, another at the other |
 //! | 12 | true | it reads the short form |
 
-use core::net::SocketAddr;
-
 use rmp::encode as msgpack;
 
+use super::duplicate::{Duplicate, duplicates, write_duplicates};
 use super::encode::infallible;
 use crate::detector::self_check::SelfSuspicion;
 use crate::identity::uri::Uri;
@@ -47,25 +46,10 @@ pub struct Trailer {
     pub forgotten: bool,
     /// How many bytes of padding there are.
     pub padding: usize,
-    /// URIs that two processes use, [`DUPLICATES_MAX`] at most.
+    /// URIs that two processes use, [`DUPLICATES_MAX`](super::DUPLICATES_MAX) at most.
     pub duplicates: Vec<Duplicate>,
     /// The sender reads the short form.
     pub reads_short: bool,
-}
-
-/// How many duplicates are told of, and heard of, in one datagram: an operator who has seen four looks
-/// for the reason.
-pub const DUPLICATES_MAX: usize = 4;
-
-/// "Two processes use this URI."
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Duplicate {
-    /// The URI.
-    pub uri: Uri,
-    /// Where one of them is: the recipient, if it has this URI. `None` if the sender does not know.
-    pub one: Option<SocketAddr>,
-    /// Where the other one is: the sender of the datagram, if it has this URI and says nothing here.
-    pub other: Option<SocketAddr>,
 }
 
 /// What only native peers understand.
@@ -237,57 +221,6 @@ fn uint(out: &mut Vec<u8>, value: u64) {
     infallible(msgpack::write_uint(out, value));
 }
 
-fn write_duplicates(out: &mut Vec<u8>, duplicates: &[Duplicate]) {
-    let told = &duplicates[..duplicates.len().min(DUPLICATES_MAX)];
-    infallible(msgpack::write_array_len(out, told.len() as u32));
-    for Duplicate { uri, one, other } in told {
-        infallible(msgpack::write_array_len(out, 3));
-        infallible(msgpack::write_str(out, uri));
-        for address in [one, other] {
-            match address {
-                Some(address) => infallible(msgpack::write_str(out, &address.to_string())),
-                None => infallible(msgpack::write_nil(out)),
-            }
-        }
-    }
-}
-
-/// Those that make sense, of the first few.
-fn duplicates(value: &[u8]) -> Vec<Duplicate> {
-    let mut reader = Reader::new(value);
-    let mut duplicates = Vec::new();
-    let Ok(Head::Array(count)) = reader.head() else {
-        return duplicates;
-    };
-    for _ in 0..count.min(DUPLICATES_MAX) {
-        let Ok(value) = reader.value() else { break };
-        duplicates.extend(duplicate(value));
-    }
-    duplicates
-}
-
-fn duplicate(value: &[u8]) -> Option<Duplicate> {
-    let [uri, one, other] = array(value)?;
-    let uri = core::str::from_utf8(text(uri)?).ok()?;
-    Some(Duplicate {
-        uri: Uri::from_wire(uri)?,
-        one: address(one)?,
-        other: address(other)?,
-    })
-}
-
-/// An address, or nil.
-fn address(value: &[u8]) -> Option<Option<SocketAddr>> {
-    match Reader::new(value).head() {
-        Ok(Head::Nil) => Some(None),
-        Ok(Head::Text(text)) => {
-            let text = core::str::from_utf8(text).ok()?;
-            Some(Some(text.parse().ok()?))
-        }
-        _ => None,
-    }
-}
-
 fn unsigned(value: &[u8]) -> Option<u64> {
     match Reader::new(value).head() {
         Ok(Head::Number(number)) => number.unsigned(),
@@ -295,7 +228,7 @@ fn unsigned(value: &[u8]) -> Option<u64> {
     }
 }
 
-fn text(value: &[u8]) -> Option<&[u8]> {
+pub(super) fn text(value: &[u8]) -> Option<&[u8]> {
     match Reader::new(value).head() {
         Ok(Head::Text(text)) => Some(text),
         _ => None,
@@ -375,7 +308,7 @@ fn piece(value: &[u8]) -> Option<Extension> {
     (piece.index < piece.count).then_some(Extension::Piece(piece))
 }
 
-fn array<const N: usize>(value: &[u8]) -> Option<[&[u8]; N]> {
+pub(super) fn array<const N: usize>(value: &[u8]) -> Option<[&[u8]; N]> {
     let mut reader = Reader::new(value);
     if reader.head() != Ok(Head::Array(N)) {
         return None;
@@ -390,6 +323,7 @@ fn array<const N: usize>(value: &[u8]) -> Option<[&[u8]; N]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::DUPLICATES_MAX;
 
     fn decoded(bytes: &[u8]) -> Option<Trailer> {
         let (trailer, rest) = Trailer::decode(bytes)?;
