@@ -13,6 +13,7 @@
 //! | `tick` | deadlines |
 //! | `receive` | datagrams |
 //! | `notes` | what a datagram shows of its sender |
+//! | `extension` | what only native peers say |
 //! | `probe` | probes, and the verdicts on them |
 //! | `sync` | tables to be compared and exchanged |
 //! | `ack` | answers to probes |
@@ -35,6 +36,7 @@ mod apply;
 mod commands;
 mod compose;
 mod duplicates;
+mod extension;
 mod hearsay;
 mod notes;
 mod path;

@@ -237,17 +237,7 @@ impl Turn<'_> {
                 }
                 _ => self.end_sync(sender, records, reaction),
             },
-            Body::Leave => match note {
-                Some(Extension::Compare(_)) if self.cause.is_limited() => {
-                    self.set_aside(sender, rx.source, rx.plain);
-                }
-                Some(Extension::Compare(sums)) => {
-                    self.tell_duplicates(sender);
-                    self.show_differing(sender, sums);
-                }
-                Some(Extension::Nack { ts, dst }) => self.hear_nack(sender, *ts, dst),
-                Some(Extension::Differ { .. } | Extension::Piece(_)) | None => {}
-            },
+            Body::Leave => self.hear_extension(rx, note),
         }
         None
     }
