@@ -3,6 +3,7 @@
 use core::time::Duration;
 use std::collections::VecDeque;
 
+use crate::config::Config;
 use crate::detector::question::Question;
 use crate::detector::rtt::RoundTrip;
 use crate::detector::self_check::LATENESS_MAX;
@@ -128,6 +129,24 @@ impl Prober {
     /// How long answers of all members take.
     pub const fn round_trip(&self) -> Option<RoundTrip> {
         self.round_trip
+    }
+
+    /// How long to wait for an answer before asking again, of a member whose answers take so long if that is known.
+    pub(crate) fn timeout(&self, of_member: Option<RoundTrip>, config: &Config) -> Duration {
+        if !config.mechanisms.adaptive_timeouts {
+            return config.ack_timeout;
+        }
+        if let Some(round_trip) = of_member {
+            // A member whose answers are known to take longer is given the time, as long as half of the
+            // period is left for others to ask.
+            let most = config.ack_timeout.max(config.protocol_period / 2);
+            return round_trip.timeout(most);
+        }
+        // Of a member that has not answered yet, what others take is the best guess.
+        match self.round_trip {
+            Some(round_trip) => round_trip.timeout(config.ack_timeout),
+            None => config.ack_timeout,
+        }
     }
 
     /// Whether `uri` owes the local node an answer that others would have given by now.

@@ -94,23 +94,12 @@ impl Turn<'_> {
 
     /// How long to wait for an answer of `dst` before asking again.
     fn timeout_for(&self, dst: &str) -> Duration {
-        let config = &self.swim.config;
-        if !config.mechanisms.adaptive_timeouts {
-            return config.ack_timeout;
-        }
-        if let Some(member) = self.swim.members.get(dst)
-            && let Some(round_trip) = member.round_trip
-        {
-            // A member whose answers are known to take longer is given the time, as long as half of the
-            // period is left for others to ask.
-            let most = config.ack_timeout.max(config.protocol_period / 2);
-            return round_trip.timeout(most);
-        }
-        // Of a member that has not answered yet, what others take is the best guess.
-        match self.swim.detector.prober.round_trip {
-            Some(round_trip) => round_trip.timeout(config.ack_timeout),
-            None => config.ack_timeout,
-        }
+        let round_trip = match self.swim.members.get(dst) {
+            Some(member) => member.round_trip,
+            None => None,
+        };
+        let prober = &self.swim.detector.prober;
+        prober.timeout(round_trip, &self.swim.config)
     }
 
     /// No answer yet: asks again, and asks others to ask (§3.1).
