@@ -69,10 +69,10 @@ impl Experiment {
     }
 
     /// Runs it with one group. Returns a figure for each row.
-    pub fn measure(&self, column: &Column, seed: u64) -> Vec<Option<f64>> {
+    pub fn measure(&self, column: &Column, config: &Config, seed: u64) -> Vec<Option<f64>> {
         let config = Config {
             mechanisms: column.mechanisms,
-            ..Config::default()
+            ..config.clone()
         };
         (self.scenario)(&Group {
             members: self.members,

@@ -7,6 +7,7 @@
 //! cargo run --release --example compare -- --columns "this module,foca"
 //! cargo run --release --example compare -- --rows news-100,join-1000 --runs 5
 //! cargo run --release --example compare -- --write doc/mechanisms.md
+//! cargo run --release --example compare -- --set SUSPECT_TIMEOUT_MIN_SECONDS=0.5 --rows dead-10,dead-100 --runs 99
 //! ```
 
 mod experiments;
@@ -22,6 +23,7 @@ use indicatif::{ParallelProgressIterator, ProgressBar, ProgressStyle};
 use rayon::ThreadPoolBuilder;
 use rayon::prelude::*;
 use sim::Implementation;
+use swim::config::{Config, Setting};
 use swim::mechanisms::Mechanisms;
 
 /// Compares this module with membership 2.x and foca, or with itself when it lacks a mechanism.
@@ -42,6 +44,9 @@ struct Arguments {
     /// The first seed.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Options of all members, as NAME=NUMBER; by default the usual ones.
+    #[arg(long, value_name = "NAME=NUMBER", value_delimiter = ',', value_parser = option)]
+    set: Vec<(String, f64)>,
     /// Leaves out larger groups. 10,000 members with 10,000 records each take 18 GB of memory.
     #[arg(long, default_value_t = 1000)]
     most: u32,
@@ -129,6 +134,25 @@ fn main() -> ExitCode {
     }
 }
 
+/// An option, and what it is set to.
+fn option(text: &str) -> Result<(String, f64), String> {
+    let (name, number) = text.split_once('=').ok_or("NAME=NUMBER expected")?;
+    let number = number.parse().map_err(|_| "a number expected")?;
+    let assigned = Config::default().assign(name, Setting::Number(number));
+    assigned.map_err(|bad| bad.to_string())?;
+    Ok((name.to_owned(), number))
+}
+
+/// The options of all members.
+fn config(arguments: &Arguments) -> Config {
+    let mut config = Config::default();
+    for (name, number) in &arguments.set {
+        let assigned = config.assign(name, Setting::Number(*number));
+        assigned.expect("it was tried");
+    }
+    config
+}
+
 fn wanted(row: &Row, arguments: &Arguments) -> bool {
     let named = |name: &String| row.key == name;
     arguments.rows.is_empty() || arguments.rows.iter().any(named)
@@ -207,9 +231,10 @@ fn measure(experiments: &[&Experiment], columns: &[Column], arguments: &Argument
             }
         }
     }
+    let config = config(arguments);
     let bar = ProgressBar::new(plans.len() as u64).with_style(style());
     let run_one = |&(experiment, column, seed): &(&Experiment, usize, u64)| -> Vec<Figure> {
-        let values = experiment.measure(&columns[column], seed);
+        let values = experiment.measure(&columns[column], &config, seed);
         let figures = experiment.rows.iter().zip(values);
         let wanted = figures.filter(|(row, _)| wanted(row, arguments));
         let figure = |(row, value): (&Row, Option<f64>)| Figure {
