@@ -14,6 +14,7 @@ local json = require('json')
 local stdin = require('stdin')
 
 local membership = require('membership')
+local options = require('membership.options')
 
 local MARK_SHOWN_MAX = 24 -- bytes: of a large payload, its size tells enough
 
@@ -67,6 +68,14 @@ local commands = {}
 
 function commands.join(uri)
     membership.add_member(uri)
+end
+
+--- `NAME NUMBER`. Membership 2.x has not all of them.
+function commands.option(assignment)
+    local name, number = assignment:match('^(%S+) (%S+)$')
+    if options[name] ~= nil then
+        options[name] = tonumber(number)
+    end
 end
 
 function commands.mark(mark)

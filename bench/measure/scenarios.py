@@ -52,6 +52,27 @@ async def _kill_one(group):
     return first and first - started, dead
 
 
+async def _failover(rocks, period):
+    async with Group(rocks, 40) as group:
+        for member in group.members:
+            member.tell("option SUSPECT_TIMEOUT_MIN_SECONDS 0.5")
+            member.tell(f"option PROTOCOL_PERIOD_SECONDS {period}")
+        await group.join()
+        await asyncio.sleep(SETTLE_SECONDS)
+        _, dead = zip(*[await _kill_one(group) for _ in range(5)])
+        return dead
+
+
+async def failover(rocks):
+    """Members are killed whose group wants to know within two seconds: SUSPECT_TIMEOUT_MIN_SECONDS = 0.5."""
+    return {"failover_dead_40": await _failover(rocks, 1)}
+
+
+async def failover_quick(rocks):
+    """The same, and PROTOCOL_PERIOD_SECONDS = 0.5."""
+    return {"failover_quick_dead_40": await _failover(rocks, 0.5)}
+
+
 async def idle(rocks):
     """Nothing happens for a while: what does it cost?"""
     async with Group(rocks, 40) as group:
@@ -204,7 +225,9 @@ async def calls(rocks):
 
 ALL = {
     scenario.__name__: scenario
-    for scenario in (mesh, idle, idle_100, bystanders, payloads, crowd, loss_10, loss_25, hang, stop_one, stop_half, calls)
+    for scenario in (
+        mesh, failover, failover_quick, idle, idle_100, bystanders, payloads, crowd, loss_10, loss_25, hang, stop_one,
+        stop_half, calls)
 }
 # Where other traffic would be counted, or all datagrams of the machine be lost.
 NEED_OWN_NETWORK = {"idle", "idle_100", "loss_10", "loss_25"}
