@@ -85,6 +85,7 @@ struct RoundTrip {
 #[derive(Serialize)]
 struct Suspicions {
     raised: u64,
+    confirmed: u64,
     refuted: u64,
     turned_dead: u64,
 }
@@ -152,6 +153,7 @@ impl Report {
             round_trip: RoundTrip::new(metrics),
             suspicions: Suspicions {
                 raised: stats.suspicions,
+                confirmed: stats.suspicions_confirmed,
                 refuted: stats.suspicions_refuted,
                 turned_dead: stats.suspicions_ripened,
             },

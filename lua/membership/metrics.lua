@@ -32,6 +32,7 @@ local COUNTERS = {
     {'relayed_total', 'Pings forwarded for other members', 'relays.passed_on'},
     {'relays_refused_total', 'Pings not forwarded: too many', 'relays.refused'},
     {'suspicions_raised_total', 'Suspicions raised by this instance', 'suspicions.raised'},
+    {'suspicions_confirmed_total', 'Suspects of which this instance had no answer either', 'suspicions.confirmed'},
     {'suspicions_refuted_total', 'Suspicions that the suspected member refuted', 'suspicions.refuted'},
     {'suspicions_turned_dead_total', 'Suspicions that expired: the member was declared dead', 'suspicions.turned_dead'},
     {'refutations_total', 'Rumors about this instance that it refuted', 'refutations'},

@@ -100,6 +100,7 @@ end
 ---@field ANTI_ENTROPY_PERIOD_SECONDS number how often the table is compared with that of a peer
 ---@field SUSPICIOUSNESS boolean whether to suspect members
 ---@field SUSPECT_TIMEOUT_SECONDS number how long a suspect has to refute before it is declared dead
+---@field SUSPECT_TIMEOUT_MIN_SECONDS number how long it has at least, if others confirm the suspicion; 0: no less
 ---@field NUM_FAILURE_DETECTION_SUBGROUPS number how many members are asked for an indirect ping
 ---@field MAX_PACKET_SIZE number largest datagram, in bytes
 ---@field GOSSIP_INTERVAL_SECONDS number how often rumors are sent while there are any

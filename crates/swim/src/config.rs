@@ -19,6 +19,9 @@ pub struct Config {
     pub anti_entropy_period: Duration,
     /// `SUSPECT_TIMEOUT_SECONDS`: how long a suspect has to refute (§4.2).
     pub suspect_timeout: Duration,
+    /// `SUSPECT_TIMEOUT_MIN_SECONDS`: how long a suspect has at least, when several members have found that it does not
+    /// answer; zero: as long as ever. No longer than `suspect_timeout`.
+    pub suspect_timeout_min: Duration,
     /// `GOSSIP_INTERVAL_SECONDS`: how often news is pushed while there is any.
     pub gossip_interval: Duration,
     /// `SUSPICIOUSNESS`: whether to suspect members at all.
@@ -54,6 +57,7 @@ impl Default for Config {
             ack_timeout: Duration::from_millis(200),
             anti_entropy_period: Duration::from_secs(10),
             suspect_timeout: Duration::from_secs(3),
+            suspect_timeout_min: Duration::ZERO,
             gossip_interval: Duration::from_millis(50),
             suspiciousness: true,
             relays: 3,
@@ -130,12 +134,13 @@ pub const PACKET_SIZE_OF_IPV6: usize = 1500 - 40 - 8;
 
 impl Config {
     /// Every name, in the order in which they are documented.
-    pub const NAMES: [&str; 15] = [
+    pub const NAMES: [&str; 16] = [
         "PROTOCOL_PERIOD_SECONDS",
         "ACK_TIMEOUT_SECONDS",
         "ANTI_ENTROPY_PERIOD_SECONDS",
         "SUSPICIOUSNESS",
         "SUSPECT_TIMEOUT_SECONDS",
+        "SUSPECT_TIMEOUT_MIN_SECONDS",
         "NUM_FAILURE_DETECTION_SUBGROUPS",
         "MAX_PACKET_SIZE",
         "ENCRYPTION_INIT",
@@ -161,6 +166,7 @@ impl Config {
             "ANTI_ENTROPY_PERIOD_SECONDS" => Field::Period(&mut self.anti_entropy_period),
             "SUSPICIOUSNESS" => Field::Flag(&mut self.suspiciousness),
             "SUSPECT_TIMEOUT_SECONDS" => Field::Wait(&mut self.suspect_timeout),
+            "SUSPECT_TIMEOUT_MIN_SECONDS" => Field::Wait(&mut self.suspect_timeout_min),
             "NUM_FAILURE_DETECTION_SUBGROUPS" => Field::Count(&mut self.relays, 0..=64),
             "MAX_PACKET_SIZE" => Field::Count(&mut self.max_packet_size, PACKET_SIZES),
             "GOSSIP_INTERVAL_SECONDS" => Field::Period(&mut self.gossip_interval),

@@ -43,6 +43,8 @@ pub struct Stats {
     pub amplification_limited: u64,
     /// Suspicions that this node has raised.
     pub suspicions: u64,
+    /// Suspicions, of any member, that this node has confirmed: it had no answer either.
+    pub suspicions_confirmed: u64,
     /// Suspicions, of any member, that their subject has refuted.
     pub suspicions_refuted: u64,
     /// Suspicions that turned into deaths here.

@@ -11,6 +11,8 @@ pub enum Timer {
     Retry,
     /// The oldest suspicion ripens (§4.2).
     Suspicion,
+    /// A suspicion is to be checked, or others told that it is confirmed.
+    Check,
     /// News waits to be pushed (§4.1).
     Gossip,
     /// Time to compare tables with a member.
@@ -24,10 +26,11 @@ pub enum Timer {
 }
 
 impl Timer {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Period,
         Self::Retry,
         Self::Suspicion,
+        Self::Check,
         Self::Gossip,
         Self::AntiEntropy,
         Self::Reap,

@@ -27,7 +27,7 @@ local notifier = require('membership.internal.notifier')
 ---@field probes {sent: number, answered_directly: number, answered_by_relay: number, failed: number}
 ---@field round_trip {last_seconds?: number, smoothed_seconds?: number, p99_seconds?: number}
 ---@field relays {passed_on: number, refused: number}
----@field suspicions {raised: number, refuted: number, turned_dead: number}
+---@field suspicions {raised: number, confirmed: number, refuted: number, turned_dead: number}
 ---@field refutations number
 ---@field rumors {queued: number, sent: number, expired: number}
 ---@field syncs {begun: number, answered: number}

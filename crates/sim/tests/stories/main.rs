@@ -2,6 +2,7 @@
 
 mod amplification;
 mod bounds;
+mod confirming;
 mod duplicates;
 mod failing;
 mod hostile;

@@ -57,6 +57,11 @@ impl Isolation {
         self.unanswered_probes = 0;
     }
 
+    /// Whether a datagram came from another member since then.
+    pub fn has_heard_since(&self, began: Micros) -> bool {
+        self.last >= Some(began)
+    }
+
     /// Whether no datagrams are received.
     pub const fn is_isolated(&self) -> bool {
         self.silent_probes >= SILENT_PROBES_MAX

@@ -3,9 +3,11 @@
 //! | file | subject |
 //! |---|---|
 //! | `probe` | ping a member, ping it through others, and the verdict (§3.1) |
+//! | `confirmation` | suspicions that a few members check at once, so that they need not last as long |
 //! | `indirect` | pings that this member forwards for others (the paper's ping-req) |
 //! | [`app_ping`] | pings that the application asks for |
 //! | `question` | the cookie in each PING, and whether an ACK repeats it |
+//! | `ranking` | which members check a suspicion |
 //! | [`rtt`] | how long to wait for an answer (RFC 6298) |
 //! | [`probe_history`] | what the last probes of a member came to |
 //! | `rhythm` | in which rhythm a member is probed that is unreachable for long |
@@ -16,12 +18,14 @@
 
 pub mod app_ping;
 pub mod clock_reading;
+pub mod confirmation;
 pub mod indirect;
 pub mod isolation;
 pub mod path_mtu;
 pub mod probe;
 pub mod probe_history;
 pub mod question;
+pub mod ranking;
 pub mod rhythm;
 pub mod rtt;
 pub mod self_check;
@@ -30,6 +34,7 @@ use crate::hashing::HashKey;
 use crate::identity::duplicates::Duplicates;
 use app_ping::AppPings;
 use clock_reading::ClockReading;
+use confirmation::Confirmations;
 use indirect::IndirectPings;
 use isolation::Isolation;
 use path_mtu::PathMtu;
@@ -39,6 +44,7 @@ use probe::Prober;
 #[derive(Debug)]
 pub(crate) struct Detector {
     pub prober: Prober,
+    pub confirmations: Confirmations,
     pub app_pings: AppPings,
     pub indirect_pings: IndirectPings,
     pub isolation: Isolation,
@@ -53,6 +59,7 @@ impl Detector {
     pub fn new(hash_key: &HashKey) -> Self {
         Self {
             prober: Prober::default(),
+            confirmations: Confirmations::new(hash_key),
             app_pings: AppPings::new(hash_key),
             indirect_pings: IndirectPings::new(hash_key),
             isolation: Isolation::default(),
@@ -74,6 +81,7 @@ impl Detector {
     pub fn is_bounded(&self) -> bool {
         self.app_pings.is_bounded()
             && self.prober.is_bounded()
+            && self.confirmations.is_bounded()
             && self.indirect_pings.is_bounded()
             && self.clock_reading.is_bounded()
             && self.path_mtu.is_bounded()
@@ -82,6 +90,7 @@ impl Detector {
     /// Forgets all probes, and what they came to.
     pub fn clear(&mut self) {
         self.prober.give_up();
+        self.confirmations.clear();
         self.app_pings.clear();
         self.indirect_pings.clear();
         self.clock_reading = ClockReading::default();

@@ -58,12 +58,14 @@ impl Turn<'_> {
             .unreachable_probe
             .take_if(|question| question.is_answered_by(echo));
         let checked = self.swim.detector.prober.checks.hear_answer(echo);
+        let is_of_check = self.swim.detector.confirmations.hear_answer(echo);
         let decided = self.swim.detector.app_pings.hear_answer(echo);
         let is_of_size = self.hear_answer_of_size(echo);
         let counts = round.is_some()
             || late.is_some()
             || unreachable_probe.is_some()
             || checked
+            || is_of_check
             || is_of_size
             || decided > 0;
         let (Some(dst), true) = (echo.dst, counts) else {

@@ -256,19 +256,8 @@ impl Turn<'_> {
                 .members
                 .suspicions
                 .start(place, self.now.monotonic);
-        }
-    }
-
-    /// Waits for the suspicion that ripens first.
-    pub(super) fn watch_oldest_suspicion(&mut self) {
-        let timeout = self.swim.config.suspect_timeout;
-        match self.swim.members.suspicions.next(timeout) {
-            // A deadline in the past would look like a pause of this process.
-            Some(next) => self
-                .swim
-                .timers
-                .set(Timer::Suspicion, next.max(self.now.monotonic)),
-            None => self.swim.timers.stop(Timer::Suspicion),
+            let suspect = self.swim.members.at(place).uri.clone();
+            self.begin_check(&suspect);
         }
     }
 

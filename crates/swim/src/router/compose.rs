@@ -390,7 +390,9 @@ impl Turn<'_> {
         Question::new(dst, self.now, || {
             let of_users = detector.app_pings.questions();
             let of_sizes = detector.path_mtu.questions();
-            detector.prober.questions().chain(of_users).chain(of_sizes)
+            let of_checks = detector.confirmations.questions();
+            let of_probes = detector.prober.questions();
+            of_probes.chain(of_users).chain(of_sizes).chain(of_checks)
         })
     }
 }

@@ -20,6 +20,7 @@
 //! | `duplicates` | what shows that two processes have one URI |
 //! | `hearsay` | events of peers, to be applied as far as they can be believed |
 //! | `apply` | events, to be brought into the table |
+//! | `confirm` | suspicions, to be checked, confirmed and ended |
 //! | `answer` | pings of others, to be answered or forwarded |
 //! | `admit` | what is authenticated, to be believed or challenged |
 //! | `path` | sizes of datagrams, to be found out by pings |
@@ -35,6 +36,7 @@ mod answer;
 mod apply;
 mod commands;
 mod compose;
+mod confirm;
 mod duplicates;
 mod extension;
 mod hearsay;

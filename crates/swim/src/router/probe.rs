@@ -26,6 +26,7 @@ impl Turn<'_> {
         }
         self.fail_probe();
         self.swim.detector.indirect_pings.age();
+        self.swim.detector.confirmations.age();
         self.raise_path_size();
         let recorded = self.swim.security.sessions.take_unanswered(self.now);
         self.swim.stats.dropped[DropReason::Unconfirmed as usize] += recorded;
@@ -198,6 +199,7 @@ impl Turn<'_> {
     /// still, to be refuted by a member that is there after all.
     pub fn hear_refusal(&mut self, uri: &Uri) {
         self.because_of_others().nack(uri);
+        self.fail_check(uri);
         let Some(probe) = &mut self.swim.detector.prober.round else {
             return;
         };
@@ -254,7 +256,7 @@ impl Turn<'_> {
             return;
         };
         if claim.status != Status::Alive {
-            return;
+            return self.confirm(&dst, Some(began));
         }
         match own.status {
             // The address leads to another process, which does not answer the local node. Of that an operator
@@ -279,6 +281,7 @@ impl Turn<'_> {
                     self.swim.stats.suspicions += 1;
                     self.apply(&Event::local(&dst, suspicion));
                     self.withhold_if_isolated(&dst);
+                    self.confirm(&dst, Some(began));
                 }
             }
             // A node that is suspect itself has no say: that the probe failed may be due to itself.
@@ -349,6 +352,7 @@ impl Turn<'_> {
         {
             self.swim.stats.pauses += 1;
             self.swim.detector.prober.give_up();
+            self.swim.detector.confirmations.void();
             self.swim.timers.stop(Timer::Retry);
             self.swim.members.suspicions.postpone(late);
             self.watch_oldest_suspicion();

@@ -237,7 +237,7 @@ impl Turn<'_> {
                 }
                 _ => self.end_sync(sender, records, reaction),
             },
-            Body::Leave => self.hear_extension(rx, note),
+            Body::Leave => self.hear_extension(rx, note, reaction),
         }
         None
     }

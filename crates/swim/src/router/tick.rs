@@ -27,6 +27,7 @@ impl Turn<'_> {
                 Timer::Retry => self.send_indirect(),
                 // Strangers can have raised them, and what follows is sent to members that they name.
                 Timer::Suspicion => self.because_of_others().expire_suspicions(),
+                Timer::Check => self.because_of_others().run_checks(),
                 Timer::Gossip => self.push(),
                 Timer::AntiEntropy => self.sync_with_someone(),
                 Timer::Reap => self.reap(),
@@ -40,12 +41,9 @@ impl Turn<'_> {
     fn expire_suspicions(&mut self) {
         let timeout = self.swim.config.suspect_timeout;
         for _ in 0..EXPIRED_MAX {
-            let Some(place) = self
-                .swim
-                .members
-                .suspicions
-                .pop_expired(timeout, self.now.monotonic)
-            else {
+            let suspicions = &mut self.swim.members.suspicions;
+            let expired = suspicions.pop_expired(timeout, self.now.monotonic);
+            let Some(place) = expired.or_else(|| self.pop_confirmed()) else {
                 return self.watch_oldest_suspicion();
             };
             let member = self.swim.members.at(place);

@@ -56,6 +56,11 @@ impl ExpiryQueue {
         self.running
     }
 
+    /// Since when it is so of the member at `place`, less the time that was granted.
+    pub fn since(&self, place: MemberIndex) -> Option<Micros> {
+        Some(self.since.get(place)? + self.granted)
+    }
+
     /// When it has been so of the next one for `timeout`.
     pub fn next(&self, timeout: Duration) -> Option<Micros> {
         let since = self.since.get(self.since.first(ALL)?)?;

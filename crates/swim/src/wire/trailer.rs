@@ -18,6 +18,7 @@
 //! | 10 | bin | padding: the datagram is to be as large as one that may not arrive |
 //! | 11 | `[[uri, one, other], …]` | two processes use these URIs: one at one address, another at the other |
 //! | 12 | true | it reads the short form |
+//! | 20 | `[dst, incarnation]` | confirm: it gets no answer of `dst`, which is suspect at this incarnation |
 
 use rmp::encode as msgpack;
 
@@ -26,6 +27,7 @@ use super::encode::infallible;
 use crate::detector::self_check::SelfSuspicion;
 use crate::identity::uri::Uri;
 use crate::security::seal::keyring::KeyId;
+use crate::table::claim::Incarnation;
 use crate::wire::buckets::{Buckets, is_bucket_count};
 use crate::wire::msgpack::{Head, Reader};
 
@@ -73,6 +75,13 @@ pub enum Extension {
     },
     /// A piece of a message that is too large for the path.
     Piece(Piece),
+    /// "I get no answer either."
+    Confirm {
+        /// The suspect.
+        dst: Uri,
+        /// At which incarnation.
+        incarnation: Incarnation,
+    },
 }
 
 /// A piece of a message.
@@ -169,6 +178,7 @@ impl Trailer {
                 10 => trailer.padding = text(value)?.len(),
                 11 => trailer.duplicates = duplicates(value),
                 12 => trailer.reads_short = is_true(value),
+                20 => trailer.note = confirm(value),
                 _unknown => {}
             }
         }
@@ -208,6 +218,12 @@ impl Extension {
                 uint(out, piece.index.into());
                 uint(out, piece.count.into());
                 infallible(msgpack::write_bin(out, &piece.bytes));
+            }
+            Self::Confirm { dst, incarnation } => {
+                key(out, 20);
+                infallible(msgpack::write_array_len(out, 2));
+                infallible(msgpack::write_str(out, dst));
+                uint(out, incarnation.get());
             }
         }
     }
@@ -260,6 +276,14 @@ fn nack(value: &[u8]) -> Option<Extension> {
     Some(Extension::Nack {
         ts: unsigned(ts)?,
         dst: Uri::from_wire(core::str::from_utf8(dst).ok()?)?,
+    })
+}
+
+fn confirm(value: &[u8]) -> Option<Extension> {
+    let [dst, incarnation] = array(value)?;
+    Some(Extension::Confirm {
+        dst: Uri::from_wire(core::str::from_utf8(text(dst)?).ok()?)?,
+        incarnation: Incarnation::from_wire(unsigned(incarnation)?)?,
     })
 }
 
@@ -341,6 +365,10 @@ mod tests {
         let dst = Uri::from_wire("a:1").unwrap();
         for note in [
             None,
+            Some(Extension::Confirm {
+                dst: dst.clone(),
+                incarnation: Incarnation::FIRST.next(),
+            }),
             Some(Extension::Nack { ts: 7, dst }),
             Some(Extension::Compare(sums)),
             Some(Extension::Differ {
