@@ -218,7 +218,7 @@ pub const EXPERIMENTS: &[Experiment] = &[
             row(
                 "join-1000",
                 "1000 join through one at once: all know all, s",
-                "≤ 5",
+                "≤ 1.5",
             ),
             row(
                 "join-bytes-1000",
