@@ -148,6 +148,21 @@ fn a_paused_half_of_the_group_is_back_at_once_and_suspects_no_member() {
 }
 
 #[test]
+fn a_member_that_was_paused_asks_for_what_it_has_missed_although_others_were_paused_too() {
+    story(|seed| {
+        let mut world = World::of(40, seed);
+        for id in world.ids().take(20) {
+            world.pause(id, seconds(10));
+            world.run(Duration::from_millis(50));
+        }
+        // The last pause is over.
+        world.run(seconds(9) + Duration::from_millis(950));
+        let all_alive = |world: &World| world.ids().all(|id| world.all_see(id, Alive));
+        assert!(world.run_until(MOMENT, all_alive).is_some(), "seed {seed}");
+    });
+}
+
+#[test]
 fn no_member_is_suspected_while_a_third_of_all_datagrams_is_lost() {
     story(|seed| {
         let mut world = World::of(8, seed);

@@ -16,6 +16,8 @@ pub struct Repair {
     pub(crate) agreements: u32,
     /// Since when it has differed from that of each peer that was heard.
     pub(crate) differs_since: Option<Micros>,
+    /// When the last pause of the local node ended.
+    pub(crate) paused_until: Option<Micros>,
     /// One is under way, or was just fruitless: none is begun before.
     pub(crate) resting_until: Micros,
     /// The two digests that were compared last, the local one first.

@@ -18,10 +18,17 @@ use crate::time::Micros;
 use crate::timers::Timer;
 use crate::wire::{DropReason, Event};
 
+/// How long the first period after a pause takes, if its probe is answered by then. The next probe compares
+/// tables once more, after all news of that moment has spread.
+const FIRST_PERIOD_AFTER_PAUSE: Duration = Duration::from_millis(200);
+
 impl Turn<'_> {
     /// Begins a protocol period: the verdict on the last probe, and the next one.
     pub(super) fn begin_period(&mut self) {
         if let Some(due) = self.own_answer_due() {
+            return self.swim.timers.set(Timer::Period, due);
+        }
+        if let Some(due) = self.verdict_due() {
             return self.swim.timers.set(Timer::Period, due);
         }
         self.fail_probe();
@@ -40,7 +47,12 @@ impl Turn<'_> {
             .protocol_period
             .max(self.swim.config.ack_timeout);
         let deadline = self.now.monotonic + length;
-        self.swim.timers.set(Timer::Period, deadline);
+        let next = if self.swim.anti_entropy.digest.paused_until == Some(self.now.monotonic) {
+            self.now.monotonic + FIRST_PERIOD_AFTER_PAUSE.min(length)
+        } else {
+            deadline
+        };
+        self.swim.timers.set(Timer::Period, next);
         if let Some(dst) = self
             .swim
             .members
@@ -79,6 +91,12 @@ impl Turn<'_> {
                 .timers
                 .set(Timer::Retry, self.now.monotonic + timeout);
         }
+    }
+
+    /// When the probe of this period fails, if it has not been answered yet and the period is a short one.
+    fn verdict_due(&self) -> Option<Micros> {
+        let probe = self.swim.detector.prober.round.as_ref()?;
+        (probe.deadline > self.now.monotonic).then_some(probe.deadline)
     }
 
     /// When the local node's own address must have answered the probe of this period, if that is yet
@@ -357,6 +375,7 @@ impl Turn<'_> {
             self.swim.members.suspicions.postpone(late);
             self.watch_oldest_suspicion();
             self.swim.timers.catch_up(self.now.monotonic);
+            self.swim.anti_entropy.digest.paused_until = Some(self.now.monotonic);
         }
     }
 }
