@@ -107,12 +107,14 @@ function mixed.seen(cluster, observer, uri)
     return marks
 end
 
---- No old peer has choked on anything.
-function mixed.is_digestible(t, members)
+--- No old peer has choked on anything. It got at most `short_max` datagrams, none by default, in the short form that this
+-- module speaks with its own kind.
+function mixed.is_digestible(t, members, short_max)
     for _, member in ipairs(members) do
         if is_old(member) then
             t:is_deeply(member.errors, {}, member.uri .. ' had no error')
             t:is(member.broken, 0, member.uri .. ' could read everything')
+            t:ok(member.short <= (short_max or 0), ('%s got %d in the short form'):format(member.uri, member.short))
             t:ok(member.longest <= 1472, ('%s got no more than 1472 bytes at once'):format(member.uri))
         end
     end

@@ -35,7 +35,7 @@ local Peer = {}
 
 -- What the journal shows under the peer's own name.
 local OBSERVATIONS = {
-    errors = true, broken = true, longest = true, log = true, history = true, trace = true,
+    errors = true, broken = true, short = true, longest = true, log = true, history = true, trace = true,
 }
 
 local metatable = {

@@ -31,6 +31,6 @@ fn a_group_of_foca_meets_passes_a_payload_on_and_finds_who_is_gone() {
         others
             .into_iter()
             .all(|id| world.all_see(id, Status::Alive)),
-        "and nobody else"
+        "and no other member"
     );
 }

@@ -15,6 +15,8 @@ function Journal.new(options, trace)
         errors = {},
         -- Datagrams longer than the receive buffer, or that are no message.
         broken = 0,
+        -- Datagrams in the short form that this module speaks with its own kind. The rock takes no notice of them.
+        short = 0,
         -- Bytes of the longest datagram that arrived.
         longest = 0,
         -- {uri =, status =, incarnation =, time =} of everything that the member table accepted.

@@ -94,7 +94,9 @@ function receiving.handle_datagram(peer, bytes, from, sent_size)
     local journal = peer.journal
     journal:datagram('in', ('%s:%s'):format(from.host, from.port), bytes, message)
     journal.longest = math.max(journal.longest, sent_size)
-    if message == nil or sent_size > #bytes then
+    if ok and wire.is_short(plain) then
+        journal.short = journal.short + 1
+    elseif message == nil or sent_size > #bytes then
         journal.broken = journal.broken + 1
     end
     if message == nil then

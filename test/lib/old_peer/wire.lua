@@ -38,6 +38,12 @@ function wire.decode(bytes)
     return has_varbinary and without_varbinary(message) or message
 end
 
+--- Whether it is in the short form that this module speaks with its own kind: a small integer in MessagePack.
+function wire.is_short(bytes)
+    local first = bytes:byte(1)
+    return first ~= nil and first >= 0x40 and first < 0x80
+end
+
 wire.encode = msgpack.encode
 
 function wire.pack_event(event)

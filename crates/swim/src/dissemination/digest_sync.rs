@@ -58,6 +58,12 @@ impl Repair {
         self.agreements >= AGREEMENTS_OF_MOST
     }
 
+    /// Whether the last pause ended after `time`. What was told during a pause is not told again: there is no
+    /// point in waiting for it.
+    pub fn was_paused_since(&self, time: Micros) -> bool {
+        self.paused_until > Some(time)
+    }
+
     /// A peer had nothing to tell that was not known.
     pub const fn end_joining(&mut self) {
         self.agreed = true;

@@ -169,7 +169,11 @@ impl Turn<'_> {
             .differs_since
             .get_or_insert(self.now.monotonic);
         let explained = self.swim.anti_entropy.digest.agreed
-            && !self.has_just_returned()
+            && !self
+                .swim
+                .anti_entropy
+                .digest
+                .was_paused_since(self.now.monotonic - self.swim.config.protocol_period)
             && !self.swim.rumors.is_empty()
             && self.now.monotonic.since(since) < 3 * self.spreading_time();
         if !explained && self.now.monotonic >= self.swim.anti_entropy.digest.resting_until {
@@ -181,15 +185,6 @@ impl Turn<'_> {
             if size > SIZE_MIN && self.swim.anti_entropy.digest.fruitless > 0 {
                 self.suspect_path(peer);
             }
-        }
-    }
-
-    /// Whether the local node was paused until a moment ago. What was told meanwhile is not told again, so it
-    /// does not wait for that.
-    fn has_just_returned(&self) -> bool {
-        match self.swim.anti_entropy.digest.paused_until {
-            Some(end) => self.now.monotonic.since(end) < self.swim.config.protocol_period,
-            None => false,
         }
     }
 

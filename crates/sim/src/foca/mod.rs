@@ -8,24 +8,18 @@
 //! What it has no notion of is left out: refused ports, names that do not resolve, payloads of members that
 //! join later.
 
-use core::cell::RefCell;
-use core::convert::Infallible;
-use core::net::{Ipv4Addr, SocketAddrV4};
+mod names;
+
 use core::num::NonZeroU32;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
-use foca::{
-    AccumulatingRuntime, BroadcastHandler, Config, Identity, Invalidates, OwnedNotification,
-    PostcardCodec, State, Timer,
-};
+use foca::{AccumulatingRuntime, Config, OwnedNotification, PostcardCodec, State, Timer};
 use indexmap::{IndexMap, IndexSet};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use serde::{Deserialize, Serialize};
 
-use crate::host::Id;
-use crate::world::PORT;
+use names::{Arrived, Broadcast, Name, Payloads};
 use swim::Transmit;
 use swim::identity::uri::Uri;
 use swim::log_event::LogEvent;
@@ -58,111 +52,6 @@ struct Running {
     suspects: IndexSet<Uri>,
     /// For how many members it is configured.
     configured_for: u32,
-}
-
-/// Who a member is: where it is, and which of its lives this is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Name {
-    address: SocketAddrV4,
-    life: u16,
-}
-
-impl Identity for Name {
-    type Addr = SocketAddrV4;
-
-    fn renew(&self) -> Option<Self> {
-        Some(Self {
-            life: self.life.wrapping_add(1),
-            ..*self
-        })
-    }
-
-    fn addr(&self) -> SocketAddrV4 {
-        self.address
-    }
-
-    fn win_addr_conflict(&self, other: &Self) -> bool {
-        self.life > other.life
-    }
-}
-
-/// The addresses of the machines begin here.
-const FIRST_ADDRESS: u32 = Ipv4Addr::new(10, 0, 0, 0).to_bits();
-
-impl Name {
-    /// That of a URI of the simulation: `node-7:3301` is the machine 7.
-    fn of(uri: &Uri) -> Option<Self> {
-        let index: u32 = uri.host().strip_prefix("node-")?.parse().ok()?;
-        let ip = Ipv4Addr::from_bits(FIRST_ADDRESS.checked_add(index)?);
-        Some(Self {
-            address: SocketAddrV4::new(ip, PORT),
-            life: 0,
-        })
-    }
-
-    fn uri(&self) -> Uri {
-        let id = Id(self.address.ip().to_bits() - FIRST_ADDRESS);
-        Uri::new(&id.to_string(), PORT).expect("a name")
-    }
-}
-
-/// Takes the payloads that are broadcast. `foca` keeps it, and shows it to nobody: so it hands them on.
-#[derive(Default)]
-struct Payloads {
-    /// The number of the last payload of each member.
-    numbers: IndexMap<SocketAddrV4, u64>,
-    arrived: Arrived,
-}
-
-/// Payloads that have come, and of whom.
-type Arrived = Rc<RefCell<Vec<(Uri, Payload)>>>;
-
-/// A payload that is broadcast.
-#[derive(Serialize, Deserialize)]
-struct Broadcast<'a> {
-    owner: Name,
-    number: u64,
-    #[serde(borrow)]
-    bytes: &'a [u8],
-}
-
-/// Whose payload it is, and which.
-struct Key {
-    owner: Name,
-    number: u64,
-}
-
-impl Invalidates for Key {
-    fn invalidates(&self, other: &Self) -> bool {
-        self.owner == other.owner && self.number > other.number
-    }
-}
-
-impl BroadcastHandler<Name> for Payloads {
-    type Key = Key;
-    type Error = Infallible;
-
-    fn receive_item(&mut self, data: &[u8], _: Option<&Name>) -> Result<Option<Key>, Infallible> {
-        let Ok(broadcast) = postcard::from_bytes::<Broadcast>(data) else {
-            return Ok(None);
-        };
-        let Broadcast {
-            owner,
-            number,
-            bytes,
-        } = broadcast;
-        if let Some(known) = self.numbers.get(&owner.address)
-            && *known >= number
-        {
-            return Ok(None);
-        }
-        if let Ok(payload) = Payload::new(bytes) {
-            self.numbers.insert(owner.address, number);
-            self.arrived.borrow_mut().push((owner.uri(), payload));
-            return Ok(Some(Key { owner, number }));
-        }
-        Ok(None)
-    }
 }
 
 impl Foca {
