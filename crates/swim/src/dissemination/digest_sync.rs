@@ -58,10 +58,15 @@ impl Repair {
         self.agreements >= AGREEMENTS_OF_MOST
     }
 
-    /// Whether the last pause ended after `time`. What was told during a pause is not told again: there is no
-    /// point in waiting for it.
-    pub fn was_paused_since(&self, time: Micros) -> bool {
-        self.paused_until > Some(time)
+    /// The local table differs from that of a peer. Whether that may be because of news on its way, which takes up to
+    /// `spreading`. After a pause, for `period`, it is not: what was told meanwhile is not told again.
+    pub fn awaits_news(&mut self, spreading: Duration, period: Duration, now: Micros) -> bool {
+        let since = *self.differs_since.get_or_insert(now);
+        let was_paused = match self.paused_until {
+            Some(end) => now.since(end) < period,
+            None => false,
+        };
+        self.agreed && !was_paused && now.since(since) < spreading
     }
 
     /// A peer had nothing to tell that was not known.

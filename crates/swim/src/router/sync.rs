@@ -162,20 +162,11 @@ impl Turn<'_> {
             self.swim.anti_entropy.digest.differs_since = None;
             return;
         }
-        let since = *self
-            .swim
-            .anti_entropy
-            .digest
-            .differs_since
-            .get_or_insert(self.now.monotonic);
-        let explained = self.swim.anti_entropy.digest.agreed
-            && !self
-                .swim
-                .anti_entropy
-                .digest
-                .was_paused_since(self.now.monotonic - self.swim.config.protocol_period)
-            && !self.swim.rumors.is_empty()
-            && self.now.monotonic.since(since) < 3 * self.spreading_time();
+        let spreading = 3 * self.spreading_time();
+        let period = self.swim.config.protocol_period;
+        let repair = &mut self.swim.anti_entropy.digest;
+        let is_awaited = repair.awaits_news(spreading, period, self.now.monotonic);
+        let explained = is_awaited && !self.swim.rumors.is_empty();
         if !explained && self.now.monotonic >= self.swim.anti_entropy.digest.resting_until {
             self.begin_repair(mine, theirs);
             self.swim.stats.repairs += 1;
