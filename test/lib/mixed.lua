@@ -107,8 +107,8 @@ function mixed.seen(cluster, observer, uri)
     return marks
 end
 
---- No old peer has choked on anything. It got at most `short_max` datagrams, none by default, in the short form that this
--- module speaks with its own kind.
+--- No old peer has choked on anything. It got at most `short_max` datagrams, none by default, in the short form that
+-- this module speaks with its own kind.
 function mixed.is_digestible(t, members, short_max)
     for _, member in ipairs(members) do
         if is_old(member) then
