@@ -10,10 +10,13 @@ use core::fmt;
 use core::time::Duration;
 use std::sync::Arc;
 
-use crate::clock::ThreadClock;
+use crate::HeartbeatReply;
+use crate::clock::{LuaTime, ThreadClock};
 use crate::notify::waker::Waker;
 use crate::notify::watchdog::{CpuTime, Watchdog};
-use swim::time::Micros;
+use crate::state::State;
+use swim::log_event::Level;
+use swim::time::{Micros, Now};
 
 /// The thread that sends a heartbeat.
 #[derive(Clone, Copy, Debug)]
@@ -212,6 +215,60 @@ impl LuaStates {
         match self.states.iter().position(tx) {
             Some(index) => Some(index),
             None => self.states.iter().position(is_watched),
+        }
+    }
+}
+
+impl State {
+    /// The fiber of `waker` runs, on `thread`, whose clock shows `lua_time`.
+    pub fn heartbeat(
+        &mut self,
+        waker: &Arc<Waker>,
+        thread: LuaThread,
+        lua_time: Option<LuaTime>,
+        now: Now,
+    ) {
+        // After `leave` one more heartbeat comes, and the next only after another `init`.
+        let is_member = self.swim.myself().is_some();
+        if is_member && let Some(stall) = self.lua_states.heartbeat(waker, thread, now.monotonic) {
+            self.log_queue.push(Level::Warn, stall);
+        }
+        if !self.lua_states.speaks(waker) {
+            return;
+        }
+        if let Some(lua_time) = lua_time {
+            self.clock.follow(lua_time);
+        }
+        if is_member {
+            self.swim.set_stalled(self.lua_states.is_stalled(), now);
+            let wall = self.clock.wall();
+            self.swim.note_clock(Now { wall, ..now });
+        }
+    }
+
+    /// What the fiber of `waker` has to do. It gets the lines to log if its Lua state is the one that logs.
+    pub fn reply(&mut self, waker: &Arc<Waker>) -> HeartbeatReply {
+        let writes_log = self.lua_states.speaks(waker);
+        let (lines, left_out) = if writes_log {
+            self.log_queue.take()
+        } else {
+            (Vec::new(), 0)
+        };
+        HeartbeatReply {
+            lines,
+            left_out,
+            writes_log,
+            is_initialized: self.failure.is_none() && self.swim.myself().is_some(),
+        }
+    }
+
+    /// The fiber of `waker` ends, although its Lua state runs.
+    pub fn end_heartbeats(&mut self, waker: &Arc<Waker>, now: Now) {
+        let spoke = self.lua_states.speaks(waker);
+        self.lua_states.end_heartbeats(waker);
+        if spoke {
+            self.swim.set_stalled(self.lua_states.is_stalled(), now);
+            self.swim.forget_clock(now);
         }
     }
 }

@@ -7,16 +7,11 @@
 
 use core::mem;
 use core::time::Duration;
-use std::sync::Arc;
 
-use crate::HeartbeatReply;
-use crate::clock::LuaTime;
-use crate::notify::lua_states::LuaThread;
-use crate::notify::waker::Waker;
 use crate::state::State;
 use swim::detector::self_check::LATENESS_MAX;
 use swim::log_event::Level;
-use swim::time::{Micros, Now};
+use swim::time::Micros;
 
 /// The longest time between two checks whether the thread works. A stall is noticed that much later.
 const CHECK_PAUSE: Duration = Duration::from_millis(350);
@@ -228,58 +223,6 @@ impl EngineWatch {
 }
 
 impl State {
-    /// The fiber of `waker` runs, on `thread`, whose clock shows `lua_time`.
-    pub fn heartbeat(
-        &mut self,
-        waker: &Arc<Waker>,
-        thread: LuaThread,
-        lua_time: Option<LuaTime>,
-        now: Now,
-    ) {
-        // After `leave` one more heartbeat comes, and the next only after another `init`.
-        let is_member = self.swim.myself().is_some();
-        if is_member && let Some(stall) = self.lua_states.heartbeat(waker, thread, now.monotonic) {
-            self.log_queue.push(Level::Warn, stall);
-        }
-        if !self.lua_states.speaks(waker) {
-            return;
-        }
-        if let Some(lua_time) = lua_time {
-            self.clock.follow(lua_time);
-        }
-        if is_member {
-            self.swim.set_stalled(self.lua_states.is_stalled(), now);
-            let wall = self.clock.wall();
-            self.swim.note_clock(Now { wall, ..now });
-        }
-    }
-
-    /// What the fiber of `waker` has to do. It gets the lines to log if its Lua state is the one that logs.
-    pub fn reply(&mut self, waker: &Arc<Waker>) -> HeartbeatReply {
-        let writes_log = self.lua_states.speaks(waker);
-        let (lines, left_out) = if writes_log {
-            self.log_queue.take()
-        } else {
-            (Vec::new(), 0)
-        };
-        HeartbeatReply {
-            lines,
-            left_out,
-            writes_log,
-            is_initialized: self.failure.is_none() && self.swim.myself().is_some(),
-        }
-    }
-
-    /// The fiber of `waker` ends, although its Lua state runs.
-    pub fn end_heartbeats(&mut self, waker: &Arc<Waker>, now: Now) {
-        let spoke = self.lua_states.speaks(waker);
-        self.lua_states.end_heartbeats(waker);
-        if spoke {
-            self.swim.set_stalled(self.lua_states.is_stalled(), now);
-            self.swim.forget_clock(now);
-        }
-    }
-
     /// Whether the engine is overdue and has to be woken. If that does not help, logs it.
     pub fn is_engine_overdue(&mut self, now: Micros) -> bool {
         let is_overdue = self.engine_watch.is_overdue(now);
