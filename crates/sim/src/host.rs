@@ -1,13 +1,16 @@
 //! A machine: its clocks, its socket buffer, and whether it runs.
 
 use core::fmt;
-use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::collections::VecDeque;
 
 use crate::engine::{Engine, Implementation};
 use crate::world::PORT;
 use swim::identity::uri::Uri;
 use swim::time::{Micros, Now};
+
+/// The addresses of the machines begin here.
+const FIRST_ADDRESS: u32 = Ipv4Addr::new(10, 0, 0, 0).to_bits();
 
 /// The number of a machine, from 0 on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,8 +24,17 @@ impl Id {
 
     /// The source address of its datagrams.
     pub const fn address(self) -> SocketAddr {
-        let ip = Ipv4Addr::from_bits(Ipv4Addr::new(10, 0, 0, 0).to_bits() + self.0);
-        SocketAddr::new(IpAddr::V4(ip), PORT)
+        SocketAddr::V4(self.address_v4())
+    }
+
+    /// The same, which is one of IPv4.
+    pub const fn address_v4(self) -> SocketAddrV4 {
+        SocketAddrV4::new(Ipv4Addr::from_bits(FIRST_ADDRESS + self.0), PORT)
+    }
+
+    /// The machine that has this address.
+    pub const fn at(ip: Ipv4Addr) -> Self {
+        Self(ip.to_bits() - FIRST_ADDRESS)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use core::cell::RefCell;
 use core::convert::Infallible;
-use core::net::{Ipv4Addr, SocketAddrV4};
+use core::net::SocketAddrV4;
 use std::rc::Rc;
 
 use foca::{BroadcastHandler, Identity, Invalidates};
@@ -41,23 +41,19 @@ impl Identity for Name {
     }
 }
 
-/// The addresses of the machines begin here.
-const FIRST_ADDRESS: u32 = Ipv4Addr::new(10, 0, 0, 0).to_bits();
-
 impl Name {
     /// That of a URI of the simulation: `node-7:3301` is the machine 7.
     pub fn of(uri: &Uri) -> Option<Self> {
         let index: u32 = uri.host().strip_prefix("node-")?.parse().ok()?;
-        let ip = Ipv4Addr::from_bits(FIRST_ADDRESS.checked_add(index)?);
         Some(Self {
-            address: SocketAddrV4::new(ip, PORT),
+            address: Id(index).address_v4(),
             life: 0,
         })
     }
 
     /// The URI of the simulation.
     pub fn uri(&self) -> Uri {
-        let id = Id(self.address.ip().to_bits() - FIRST_ADDRESS);
+        let id = Id::at(*self.address.ip());
         Uri::new(&id.to_string(), PORT).expect("a name")
     }
 }
