@@ -1,6 +1,7 @@
 -- membershipctl tells what is so, in the way that it says, and changes nothing.
 
 package.path = arg[0]:gsub('[^/]*$', 'lib/?.lua;') .. package.path
+local files = require('files')
 local fio = require('fio')
 local json = require('json')
 local scene = require('scene')
@@ -39,9 +40,7 @@ end
 local function write_file(cluster, name, contents)
     local path = fio.pathjoin(cluster.dir, name)
     assert(fio.mktree(cluster.dir))
-    local file = assert(fio.open(path, {'O_CREAT', 'O_TRUNC', 'O_WRONLY'}, tonumber('600', 8)))
-    file:write(contents)
-    file:close()
+    files.write(path, contents, '600')
     return path
 end
 

@@ -212,16 +212,9 @@ fact('a reload of roles, which kills fibers with names that it does not know, di
     end)
     t:is_deeply(killed, {'role', 'role'}, 'no fiber of the module has another name than before')
 
-    -- It waits before there is anything to hear: news takes a millisecond or two.
-    a:call(function()
-        require('fiber').create(function()
-            rawset(_G, 'woken', rawget(_G, 'changed'):wait(10))
-        end)
-    end)
+    local is_woken = a:await_wake('changed')
     b.membership.set_payload('n', 1)
-    t:ok(cluster:wait('a subscription from before to wake', function()
-        return a:call(function() return rawget(_G, 'woken') end)
-    end), 'a subscription from before wakes')
+    t:ok(cluster:wait('a subscription from before to wake', is_woken), 'a subscription from before wakes')
     a.membership.set_payload('n', 2)
     t:ok(cluster:everyone_sees_payload(a.uri, {n = 2}), 'it is heard')
     t:is(a.membership.probe_uri(b.uri), true, 'it can probe')

@@ -3,6 +3,7 @@
 
 package.path = arg[0]:gsub('[^/]*$', 'lib/?.lua;') .. package.path
 local document = require('document')
+local files = require('files')
 local fio = require('fio')
 local logged = require('logged')
 local msgpack = require('msgpack')
@@ -80,9 +81,7 @@ end
 
 local function write(dir, name, text)
     local path = fio.pathjoin(dir, name)
-    local file = assert(fio.open(path, {'O_CREAT', 'O_TRUNC', 'O_WRONLY'}, tonumber('600', 8)))
-    file:write(text)
-    file:close()
+    files.write(path, text, '600')
     return path
 end
 
@@ -423,10 +422,10 @@ fact('the key is changed by three reloads, one instance after the other, and no 
     local keys
     local nodes, reload = start(cluster, 'abc', function(_, node)
         local old, new = write(node.dir, 'old', 'the old key\n'), write(node.dir, 'new', 'the new key\n')
-        local files = {old = old, new = new}
+        local key_files = {old = old, new = new}
         local named = {}
         for _, name in ipairs(keys or {'old'}) do
-            table.insert(named, files[name])
+            table.insert(named, key_files[name])
         end
         if #named == 1 then
             return {cipher = 'xchacha20-poly1305', key_file = named[1]}
@@ -577,7 +576,7 @@ fact('the configurations that are shown make sense', function(t, cluster)
         require('fake_config').install('a', {a = {iproto = uri, cfg = {}}})
     end, a.uri)
     local key = write(a.dir, 'key', 'the key')
-    local texts = {['examples/config.yaml'] = io.open(fio.pathjoin(ROOT, 'examples', 'config.yaml')):read('*a')}
+    local texts = {['examples/config.yaml'] = files.read(ROOT, 'examples', 'config.yaml')}
     for _, block in ipairs(document.read(fio.pathjoin(ROOT, 'README.md')).blocks) do
         if block.language == 'yaml' then
             texts[('README.md:%d'):format(block.line)] = table.concat(block.lines, '\n')

@@ -2,6 +2,7 @@
 -- Elsewhere it is skipped; role.test.lua has the details.
 
 package.path = arg[0]:gsub('[^/]*$', 'lib/?.lua;') .. package.path
+local files = require('files')
 local fio = require('fio')
 local suite = require('suite')
 
@@ -31,17 +32,8 @@ local function fact(name, check)
     end)
 end
 
-local function read(path)
-    local file = assert(io.open(path))
-    local text = file:read('*a')
-    file:close()
-    return text
-end
-
 local function write(path, text)
-    local file = assert(fio.open(path, {'O_CREAT', 'O_TRUNC', 'O_WRONLY'}, tonumber('600', 8)))
-    file:write(text)
-    file:close()
+    files.write(path, text, '600')
 end
 
 --- A cluster of the example's instances. `text` is its configuration: to be edited, and taken by `reload`.
@@ -58,7 +50,7 @@ local function new_example(cluster)
     }, Example)
     assert(fio.mktree(cluster.dir))
     write(example.key, 'the key\n')
-    example.text = 'app: {file: app.lua}\n' .. read(EXAMPLE)
+    example.text = 'app: {file: app.lua}\n' .. files.read(EXAMPLE)
     example:edit('key_file: membership.key', 'key_file: ' .. example.key)
     example:edit('SUSPECT_TIMEOUT_SECONDS: 3', 'SUSPECT_TIMEOUT_SECONDS: 3, PROTOCOL_PERIOD_SECONDS: 0.2')
     for i, name in ipairs(NAMES) do

@@ -1,6 +1,7 @@
 -- Lua files and a native library of different versions: what an upgrade that is followed by a hot reload comes to.
 
 package.path = arg[0]:gsub('[^/]*$', 'lib/?.lua;') .. package.path
+local files = require('files')
 local fio = require('fio')
 local suite = require('suite')
 
@@ -11,31 +12,18 @@ local NEWER = '999.0.0'
 local ERROR = 'membership: the Lua files are of version %s, the library loaded in this process of %s: '
     .. 'restart the instance'
 
-local function read_file(...)
-    local file = assert(fio.open(fio.pathjoin(...), {'O_RDONLY'}))
-    local text = file:read()
-    file:close()
-    return text
-end
-
-local function write_file(path, text)
-    local file = assert(fio.open(path, {'O_CREAT', 'O_TRUNC', 'O_WRONLY'}, tonumber('644', 8)))
-    file:write(text)
-    file:close()
-end
-
 local function declared_version()
-    return read_file(ROOT, 'Cargo.toml'):match('\nversion = "([^"]+)"')
+    return files.read(ROOT, 'Cargo.toml'):match('\nversion = "([^"]+)"')
 end
 
 --- Has the process find the Lua files of a newer version, as after an upgrade.
 local function install_newer(node)
     local path = fio.pathjoin(node.dir, 'newer')
     assert(fio.copytree(fio.pathjoin(ROOT, 'lua'), path))
-    local file = fio.pathjoin(path, 'membership', 'internal', 'native.lua')
-    local text, count = read_file(file):gsub("VERSION = '[^']+'", ("VERSION = '%s'"):format(NEWER))
+    local native = fio.pathjoin(path, 'membership', 'internal', 'native.lua')
+    local text, count = files.read(native):gsub("VERSION = '[^']+'", ("VERSION = '%s'"):format(NEWER))
     assert(count == 1)
-    write_file(file, text)
+    files.write(native, text)
     node:call(function(directory)
         rawset(_G, 'old_path', package.path)
         package.path = directory .. '/?.lua;' .. package.path
@@ -76,17 +64,9 @@ local function goes_on(t, cluster, a, b)
     t:is(a:call(function()
         return rawget(_G, 'old_events') == require('membership.events')
     end), true, 'no part of the old version is dropped')
-    -- It waits before there is anything to hear: news takes a millisecond or two.
-    a:call(function()
-        rawset(_G, 'woken', false)
-        require('fiber').create(function()
-            rawset(_G, 'woken', rawget(_G, 'changed'):wait(10))
-        end)
-    end)
+    local is_woken = a:await_wake('changed')
     b.membership.set_payload('n', 1)
-    t:ok(cluster:wait('an old subscription to wake', function()
-        return a:call(function() return rawget(_G, 'woken') end)
-    end), 'an old subscription wakes')
+    t:ok(cluster:wait('an old subscription to wake', is_woken), 'an old subscription wakes')
     cluster:everyone_sees_payload(b.uri, {n = 1}, {b})
     t:ok(cluster:wait('the old handle to see what is new', function()
         return a:call(function(uri)

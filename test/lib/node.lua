@@ -3,6 +3,7 @@
 local errno = require('errno')
 local ffi = require('ffi')
 local fiber = require('fiber')
+local files = require('files')
 local fio = require('fio')
 local popen = require('popen')
 local rpc = require('rpc')
@@ -52,18 +53,12 @@ local function start(dir, port, opts)
     return node
 end
 
-local function write_file(path, contents)
-    local file = assert(fio.open(path, {'O_CREAT', 'O_TRUNC', 'O_WRONLY'}, tonumber('644', 8)))
-    file:write(contents)
-    file:close()
-end
-
 function Node:spawn()
     assert(fio.mktree(self.dir))
     self.socket = fio.pathjoin(self.dir, 'rpc.sock')
     fio.unlink(self.socket)
     for name, contents in pairs(self.opts.files or {}) do
-        write_file(fio.pathjoin(self.dir, name), contents)
+        files.write(fio.pathjoin(self.dir, name), contents)
     end
 
     local argv = {'/bin/sh', '-c', 'cd "$0" && exec "$@" >>log 2>&1', self.dir}
@@ -128,6 +123,20 @@ end
 function Node:status_of(uri)
     local member = self.membership.get_member(uri)
     return member and member.status
+end
+
+--- Has a fiber in the process wait for the subscription that is there as the global `name`. It waits from now on, before
+-- there is news, which takes a millisecond or two. The function that is returned tells whether it was woken.
+function Node:await_wake(name)
+    self:call(function(subscription)
+        rawset(_G, 'woken', false)
+        require('fiber').create(function()
+            rawset(_G, 'woken', rawget(_G, subscription):wait(10))
+        end)
+    end, name)
+    return function()
+        return self:call(function() return rawget(_G, 'woken') end)
+    end
 end
 
 --- Counts in the process how often a subscriber is woken. The function that is returned tells how often so far.
