@@ -125,8 +125,8 @@ function Node:status_of(uri)
     return member and member.status
 end
 
---- Has a fiber in the process wait for the subscription that is there as the global `name`. It waits from now on, before
--- there is news, which takes a millisecond or two. The function that is returned tells whether it was woken.
+--- Has a fiber in the process wait for the subscription that is there as the global `name`. It waits from now on,
+-- before there is news, which takes a millisecond or two. The function that is returned tells whether it was woken.
 function Node:await_wake(name)
     self:call(function(subscription)
         rawset(_G, 'woken', false)
