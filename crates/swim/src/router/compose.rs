@@ -51,7 +51,7 @@ impl Turn<'_> {
             .make(question.ts, dst, Path::Direct);
         let saying = Saying {
             data: &ping_data(question.ts, &myself, dst, Some(cookie)),
-            short: Some(self.short_ping(question, &myself)),
+            short: Some(self.short_ping(question, cookie, &myself)),
         };
         let trailer = self.trailer();
         self.send_with_gossip_and(

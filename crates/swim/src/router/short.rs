@@ -77,13 +77,12 @@ impl Turn<'_> {
         pair_id(hash_of(myself), to, &self.swim.config.group_label)
     }
 
-    /// How a probe begins, in the short form.
-    pub(super) fn short_ping(&self, question: &Question, myself: &Uri) -> ShortHead {
-        let Question { dst, ts } = question;
+    /// How a probe with this cookie begins, in the short form.
+    pub(super) fn short_ping(&self, question: &Question, cookie: u64, myself: &Uri) -> ShortHead {
         ShortHead::Ping {
-            pair: self.pair_with(myself, dst),
-            cookie: self.swim.security.cookies.make(*ts, dst, Path::Direct),
-            sent: *ts,
+            pair: self.pair_with(myself, &question.dst),
+            cookie,
+            sent: question.ts,
         }
     }
 
