@@ -150,7 +150,9 @@ impl Amplification {
     pub fn begin_to_wait(&mut self, sender: &Uri, is_newcomer: bool, now: Now) -> bool {
         if let Some(waiting) = self.waiting.get_mut(sender) {
             waiting.is_newcomer |= is_newcomer;
-            let is_due = now.monotonic.since(waiting.pinged) >= PING_PAUSE;
+            // The ping before it may have been lost, and then nothing else would come in time.
+            let is_first_request = !is_newcomer && waiting.request.is_none();
+            let is_due = is_first_request || now.monotonic.since(waiting.pinged) >= PING_PAUSE;
             if is_due {
                 waiting.pinged = now.monotonic;
             }
@@ -417,6 +419,15 @@ mod tests {
         let mut own = Cause::Own;
         own.validate(&uri(1));
         assert_eq!(own, Cause::Own);
+    }
+
+    #[test]
+    fn a_newcomer_whose_ping_was_lost_is_pinged_for_its_first_request_and_not_for_the_next() {
+        let mut limit = Amplification::new(&HashKey::derive(&[1; 32]));
+        assert!(limit.begin_to_wait(&uri(1), true, at(1)));
+        assert!(limit.begin_to_wait(&uri(1), false, at(1)), "its first");
+        limit.set_aside(&uri(1), SOURCE, b"first", at(1));
+        assert!(!limit.begin_to_wait(&uri(1), false, at(1)), "its next");
     }
 
     #[test]
