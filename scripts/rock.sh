@@ -26,7 +26,7 @@ quietly() {
 needs_package_manager() {
     [ ${#rocks[@]} -eq 0 ] || return 0
     echo 'pack: neither tarantoolctl nor tt was found, and only these pack rocks. Get tt from' >&2
-    echo 'pack: https://github.com/tarantool/tt, or install without a rock: make rock, or cmake (README.md, Install)' >&2
+    echo 'pack: https://github.com/tarantool/tt, or install without a rock: make rock, or cmake (doc/install.md)' >&2
     exit 1
 }
 

@@ -2,7 +2,7 @@ package.path = arg[0]:gsub('[^/]*$', 'lib/?.lua;') .. package.path
 local suite = require('suite')
 local fact = suite.fact
 
-fact('a MemberInfo has the types that the README names', function(t, cluster)
+fact('a MemberInfo has the types that doc/api.md names', function(t, cluster)
     local a, b = cluster:group(2)
     cluster:wait('an ACK with a clock', function()
         return a.membership.get_member(b.uri).clock_delta ~= nil

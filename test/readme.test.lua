@@ -8,10 +8,13 @@ local suite = require('suite')
 
 local ROOT = fio.abspath(fio.pathjoin(fio.dirname(arg[0]), '..'))
 local README = fio.pathjoin(ROOT, 'README.md')
+local API = fio.pathjoin(ROOT, 'doc', 'api.md')
+local INSTALL = fio.pathjoin(ROOT, 'doc', 'install.md')
 local OPERATIONS = fio.pathjoin(ROOT, 'doc', 'operations.md')
+local OPTIONS = fio.pathjoin(ROOT, 'doc', 'options.md')
 local SNIPPET_TIMEOUT_SECONDS = 10
 
--- The README has ports 33xx; this test has its own.
+-- The documents have ports 33xx; this test has its own.
 local function translate_to(first)
     return function(text)
         return (text:gsub('%f[%d]33(%d%d)%f[%D]', function(number)
@@ -82,10 +85,6 @@ function Reader:try_lua(block)
     for _, statement in ipairs(document.statements(block)) do
         self:try_statement(terminal, statement)
     end
-end
-
-local function contains(text, part)
-    return text:find(part, 1, true) ~= nil
 end
 
 local function contains_line(lines, wanted)
@@ -181,9 +180,21 @@ local function wait_for_end_of_file(cluster, node)
     end)
 end
 
+--- The leader that a program has named last.
+local function last_leader(node)
+    local leader
+    for _, line in ipairs(node:log_tail(100)) do
+        leader = line:match('the leader is (%S+)') or leader
+    end
+    return leader
+end
+
 suite.fact('init.lua is a member before box.cfg and after it, and leaves when it is stopped', function(t, cluster)
     local first_port = cluster:port()
-    local observer = cluster:member({host = 'localhost', port = first_port + 1})
+    local leader = cluster:member({host = 'localhost', port = first_port + 1})
+    leader.membership.set_payload('role', 'storage')
+    local observer = cluster:member({host = 'localhost', port = first_port + 2})
+    observer.membership.add_member(leader.uri)
     local program = cluster:node({
         host = 'localhost',
         port = first_port + 3,
@@ -196,9 +207,11 @@ suite.fact('init.lua is a member before box.cfg and after it, and leaves when it
     t:ok(cluster:everyone_sees_payload(program.uri, {role = 'storage'}, {observer}), 'it is a member')
     wait_for_end_of_file(cluster, program)
     t:is(observer.membership.probe_uri(program.uri), true, 'it is one after box.cfg')
-    t:ok(cluster:wait('it to log who is alive', function()
-        return contains(table.concat(program:log_tail(100), '\n'), observer.uri .. ' is alive')
-    end), 'it logs who is alive')
+    t:ok(cluster:wait('it to follow the leader', function() return last_leader(program) == leader.uri end),
+        'it follows the leader')
+    leader:kill()
+    t:ok(cluster:wait('it to lead', function() return last_leader(program) == program.uri end),
+        'it leads when the leader is dead')
     program:signal('TERM')
     t:ok(cluster:everyone_sees(program.uri, 'left', {observer}), 'it leaves')
 end)
@@ -233,25 +246,25 @@ end
 
 suite.fact('each function is described', function(t, cluster)
     local node = cluster:node()
-    local text = document.read(README).text
+    local text = document.read(API).text
     local described = {}
-    for heading in text:gmatch('\n#### ([^\n]*)') do
+    for heading in text:gmatch('\n### ([^\n]*)') do
         for name in heading:gmatch('([%l_]+)%(') do
             described[name] = true
         end
     end
     t:is_deeply(described, functions_of(node, 'membership'), 'of membership')
     for _, module in ipairs({'membership.members', 'membership.events', 'membership.network'}) do
-        local section = text:match(('\n%%*%%*%s%%*%%*(.*)'):format(module)):match('^(.-)\n[#*]')
+        local section = (text .. '\n#'):match(('\n### %s\n(.-)\n#'):format(module:gsub('%.', '%%.')))
         for name in pairs(functions_of(node, module)) do
             t:like(section, '%f[%w_]' .. name .. '%f[^%w_]', ('%s of %s'):format(name, module))
         end
     end
 end)
 
---- The counters of `stats` that the README names, as patterns: a row names several, `rumors.queued`, `.sent`.
+--- The counters of `stats` that doc/api.md names, as patterns: a row names several, `rumors.queued`, `.sent`.
 local function read_counters()
-    local section = document.read(README).text:match('\n#### stats.-\n(|.-)\n\n')
+    local section = document.read(API).text:match('\n### stats.-\n(|.-)\n\n')
     local patterns = {}
     for names in section:gmatch('%f[^\n%z]| (`[^|]*) |') do
         local first, parent = true, nil
@@ -310,7 +323,7 @@ end)
 --- The rows of the table of options, by name: `default`, and `least` and `most` of numbers.
 local function read_options()
     local options = {}
-    for name, default, bounds in document.read(OPERATIONS).text:gmatch('\n| `([%u_]+)` |[^|]*| ([^|]*) |([^|]*)|') do
+    for name, default, bounds in document.read(OPTIONS).text:gmatch('\n| `([%u_]+)` |[^|]*| ([^|]*) |([^|]*)|') do
         local least, most = bounds:match('(%S+) … (%S+)')
         options[name] = {default = loadstring('return ' .. default)(), least = tonumber(least), most = tonumber(most)}
     end
@@ -364,7 +377,7 @@ end)
 suite.fact('the rockspec is one', function(t)
     local name = 'my-project-scm-1.rockspec'
     local rockspec = {}
-    setfenv(assert(loadstring(read_files(README)[name])), rockspec)()
+    setfenv(assert(loadstring(read_files(INSTALL)[name])), rockspec)()
     t:is(('%s-%s.rockspec'):format(rockspec.package, rockspec.version), name, 'it has the right name')
     t:is_deeply(rockspec.dependencies, {'membership'}, 'it depends on membership')
 end)

@@ -577,9 +577,9 @@ fact('the configurations that are shown make sense', function(t, cluster)
     end, a.uri)
     local key = write(a.dir, 'key', 'the key')
     local texts = {['examples/config.yaml'] = files.read(ROOT, 'examples', 'config.yaml')}
-    for _, block in ipairs(document.read(fio.pathjoin(ROOT, 'README.md')).blocks) do
+    for _, block in ipairs(document.read(fio.pathjoin(ROOT, 'doc', 'role.md')).blocks) do
         if block.language == 'yaml' then
-            texts[('README.md:%d'):format(block.line)] = table.concat(block.lines, '\n')
+            texts[('doc/role.md:%d'):format(block.line)] = table.concat(block.lines, '\n')
         end
     end
     local count = 0
@@ -592,10 +592,9 @@ fact('the configurations that are shown make sense', function(t, cluster)
 end)
 
 fact('each field is described', function(t, cluster)
-    local text = document.read(fio.pathjoin(ROOT, 'README.md')).text
-    local section = text:match('\n## On Tarantool 3%.x: the role\n(.-)\n## ')
+    local text = document.read(fio.pathjoin(ROOT, 'doc', 'role.md')).text
     local described = {}
-    for name in section:gmatch('\n| `([%l_]+)` |') do
+    for name in text:gmatch('\n| `([%l_]+)` |') do
         table.insert(described, name)
     end
     table.sort(described)

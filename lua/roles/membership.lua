@@ -4,7 +4,7 @@
 --     roles_cfg:
 --       roles.membership: {key_file: /run/secrets/membership.key, cipher: xchacha20-poly1305}
 --
--- README.md has all fields. Tarantool calls `validate` and `apply` at each start and at each reload of the
+-- doc/role.md has all fields. Tarantool calls `validate` and `apply` at each start and at each reload of the
 -- configuration, and `stop` when the role is taken away.
 
 require('membership') -- loads all its parts anew, so it comes before them

@@ -118,6 +118,22 @@ fn links_lead_somewhere() {
     assert_none(&wrong);
 }
 
+/// A reader who wants to know whether the module is of use has to be done soon.
+const README_LINES_MAX: usize = 250;
+
+#[test]
+fn the_readme_is_short_and_leads_to_each_document() {
+    let readme = project::read("README.md");
+    assert!(readme.lines().count() <= README_LINES_MAX);
+    for (document, _) in project::documents() {
+        let is_for_users = document.starts_with("doc/") || !document.contains('/');
+        assert!(
+            !is_for_users || document == "README.md" || readme.contains(&format!("({document}")),
+            "README.md does not lead to {document}"
+        );
+    }
+}
+
 #[test]
 fn make_targets_exist() {
     let makefile = project::read("Makefile");
@@ -379,10 +395,16 @@ const SHOWN: [(&str, &str); 8] = [
     ("crates/node/src/notify/watchdog.rs", "doc/operations.md"),
     ("crates/node/src/receive.rs", "doc/operations.md"),
     ("crates/node/src/net/binding.rs", "doc/operations.md"),
-    ("crates/swim/src/diagnosis.rs", "README.md"),
-    ("crates/swim/src/detector/self_check.rs", "README.md"),
-    ("crates/node/src/observe/delivery_errors.rs", "README.md"),
-    ("crates/swim/src/wire/drop_reason.rs", "README.md"),
+    ("crates/swim/src/diagnosis.rs", "doc/operations.md"),
+    (
+        "crates/swim/src/detector/self_check.rs",
+        "doc/operations.md",
+    ),
+    (
+        "crates/node/src/observe/delivery_errors.rs",
+        "doc/operations.md",
+    ),
+    ("crates/swim/src/wire/drop_reason.rs", "doc/operations.md"),
 ];
 
 /// Texts that are shown at level debug, or to the caller of `init`.

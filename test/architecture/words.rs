@@ -55,14 +55,18 @@ const RETIRED: [(&str, &str); 43] = [
 ];
 
 /// Where retired words are still counted, and not yet refused.
-const UNFINISHED: [&str; 9] = [
+const UNFINISHED: [&str; 13] = [
     "README.md",
     "SECURITY.md",
     "crates/swim/src/log_event.rs",
+    "doc/api.md",
     "doc/architecture.md",
     "doc/me",
+    "doc/migration.md",
     "doc/operations.md",
+    "doc/options.md",
     "doc/protocol.md",
+    "doc/role.md",
     "examples/",
     "test/",
 ];

@@ -8,7 +8,7 @@ local notifier = require('membership.internal.notifier')
 
 ---@alias membership.ByType table<'PING'|'ACK'|'SYNC_REQ'|'SYNC_ACK'|'LEAVE', number>
 
----@class membership.Stats counters and gauges; README.md says what each means
+---@class membership.Stats counters and gauges; doc/api.md says what each means
 ---@field version number
 ---@field members table<'alive'|'suspect'|'dead'|'left'|'non-decryptable', number>
 ---@field members_refused number
