@@ -205,6 +205,22 @@ fact('a payload that does not fit a datagram raises, and nothing changes', funct
     t:is(b.membership.get_member(a.uri).incarnation, 3, 'the peer saw nothing else')
 end)
 
+fact('how much fits depends on the URI and the label, as doc/api.md says', function(t, cluster)
+    local pod = 'storage-0.storage.production.svc.cluster.local'
+    for _, case in ipairs({{host = 'localhost'}, {host = pod}, {host = 'localhost', label = 'billing'}}) do
+        local node = cluster:node()
+        local uri, limit = node:call(function(host, port, label)
+            local membership = require('membership')
+            require('membership.options').GROUP_LABEL = label
+            membership.init(host, port)
+            local _, err = pcall(membership.set_payload, 'long', ('x'):rep(2000))
+            return membership.myself().uri, tonumber(err:match('at most (%d+) fit'))
+        end, case.host, node.port, case.label or '')
+        local label_size = case.label and #case.label + 3 or 0
+        t:is(limit, 1472 - 179 - 5 * #uri - label_size, ('of %s with the label %s'):format(uri, case.label))
+    end
+end)
+
 fact('the largest payload that is accepted reaches a peer that joins later', function(t, cluster)
     local a = cluster:member()
     local size = a:call(function()

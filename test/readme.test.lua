@@ -7,6 +7,7 @@ local fio = require('fio')
 local suite = require('suite')
 
 local ROOT = fio.abspath(fio.pathjoin(fio.dirname(arg[0]), '..'))
+local PROMETHEUS = fio.pathjoin(ROOT, 'doc', 'prometheus.md')
 local README = fio.pathjoin(ROOT, 'README.md')
 local API = fio.pathjoin(ROOT, 'doc', 'api.md')
 local INSTALL = fio.pathjoin(ROOT, 'doc', 'install.md')
@@ -320,6 +321,28 @@ suite.fact('each counter is described', function(t, cluster)
     end
 end)
 
+suite.fact('each metric is described, with the counter that it shows', function(t, cluster)
+    local node = cluster:node()
+    install_metrics(node)
+    local names = node:call(function()
+        require('membership.metrics').enable()
+        local found = {}
+        for _, collector in pairs(require('metrics').registry.collectors) do
+            found[collector.name] = collector.kind
+        end
+        return found
+    end)
+    local described, kind = {}, nil
+    for line in document.read(PROMETHEUS).text:gmatch('[^\n]+') do
+        kind = line:match('^### (%u%l+)s$') or kind
+        local name = line:match('^| `([%l_%d]+)` |')
+        if name ~= nil then
+            described['tnt_membership_' .. name] = kind:lower()
+        end
+    end
+    t:is_deeply(described, names, 'all of them, and no others')
+end)
+
 --- The rows of the table of options, by name: `default`, and `least` and `most` of numbers.
 local function read_options()
     local options = {}
@@ -370,6 +393,18 @@ suite.fact('each option is described, with its default and its bounds', function
             t:ok(accepts(node, name, option.most), ('it can be %g'):format(option.most))
             t:ok(not accepts(node, name, option.least - 0.0005), 'not less')
             t:ok(not accepts(node, name, option.most + 1), 'nor more')
+        end
+    end
+end)
+
+suite.fact('each file of Lua that is shown can be loaded', function(t)
+    for _, name in ipairs(documents()) do
+        for file, text in pairs(read_files(fio.pathjoin(ROOT, name))) do
+            local chunk, err = loadstring(text, '=' .. file)
+            t:ok(chunk ~= nil or not file:endswith('.lua'), ('%s of %s'):format(file, name))
+            if chunk == nil then
+                t:diag('%s', err)
+            end
         end
     end
 end)

@@ -55,11 +55,10 @@ const RETIRED: [(&str, &str); 43] = [
 ];
 
 /// Where retired words are still counted, and not yet refused.
-const UNFINISHED: [&str; 13] = [
+const UNFINISHED: [&str; 12] = [
     "README.md",
     "SECURITY.md",
     "crates/swim/src/log_event.rs",
-    "doc/api.md",
     "doc/architecture.md",
     "doc/me",
     "doc/migration.md",
