@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Counts what tells how hard the code is to read: the size of files and functions, who reaches into `Swim`, words that
-name no actor, comments that say why, chains of combinators. Tests are left out; so are fuzz targets and benches.
+"""Counts what tells how hard the project is to read: the size of files and functions, who reaches into `Swim`, words that
+name no actor, comments that say why, chains of combinators. Tests are left out; so are fuzz targets and benches. Of the
+documents it counts words and sentences that name no actor.
 
     scripts/count.py [TREE]         TREE is this clone, if none is given
 
@@ -13,6 +14,12 @@ import sys
 
 ACTORLESS = re.compile(r"\b(whoever|whomever|somebody|nobody|anybody|everybody)\b", re.IGNORECASE)
 GENDERED = re.compile(r"\b(he|his|him|himself)\b", re.IGNORECASE)
+
+# A sentence, a cell of a table or an item of a list that begins so names no actor. Headings are left out.
+NO_SUBJECT = re.compile(
+    r"(?:^|[.!?:;]\s+|\|\s*|[-*]\s+|\*\*|\()(?:Who|Whoever|Whom|Whose|Of whom|What)\b|\|\s*(?:who|whom|whose)\b",
+    re.MULTILINE,
+)
 
 # Those of Option, Result and Iterator that hide a branch or a loop.
 COMBINATORS = re.compile(
@@ -109,6 +116,19 @@ def words(tree, pattern):
     return sum(len(pattern.findall(text)) for text in texts(tree))
 
 
+def documents(tree):
+    """The prose of what users, operators and contributors read: blocks of code and headings are left out, and lines of
+    one paragraph are joined."""
+    for path in sorted([*tree.glob("*.md"), *tree.glob("doc/*.md")]):
+        prose = re.sub(r"^ *```.*?^ *```$", "", path.read_text(), flags=re.MULTILINE | re.DOTALL)
+        prose = re.sub(r"^#.*$", "", prose, flags=re.MULTILINE)
+        yield re.sub(r"(?<=[^\n|])\n(?=[^\n|#-])", " ", prose)
+
+
+def count_in_documents(tree, pattern):
+    return sum(len(pattern.findall(prose)) for prose in documents(tree))
+
+
 def main():
     tree = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).resolve().parent.parent)
     files = list(rust_files(tree))
@@ -128,10 +148,13 @@ def main():
         ("he, his, him", words(tree, GENDERED)),
         ("`//` comments that say why, a hundred lines of code", f"{100 * reasons / code:.1f}"),
         ("combinators, a hundred lines of code", f"{100 * combinators / code:.1f}"),
+        ("documents: whoever, somebody, nobody, anybody, everybody", count_in_documents(tree, ACTORLESS)),
+        ("documents: he, his, him", count_in_documents(tree, GENDERED)),
+        ("documents: sentences that begin with who or what", count_in_documents(tree, NO_SUBJECT)),
         ("README, lines", (tree / "README.md").read_text().count("\n")),
     ]
     for row, figure in rows:
-        print(f"{row:55} {figure}")
+        print(f"{row:60} {figure}")
 
 
 if __name__ == "__main__":
