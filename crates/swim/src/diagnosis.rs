@@ -197,7 +197,8 @@ fn slow(member: &Member, patience: Duration) -> Option<String> {
 }
 
 fn other_key(member: &Member, probes: Probes, ours: Option<KeyId>) -> Option<String> {
-    if member.encrypts_with == ours || member.encrypts_with.is_none() {
+    let last = member.keys.last();
+    if last == ours || last.is_none() {
         return None;
     }
     // One that others have suspected we may not have probed often enough ourselves, and need not.

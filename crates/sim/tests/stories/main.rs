@@ -13,6 +13,7 @@ mod path;
 mod probing;
 mod reaping;
 mod rhythm;
+mod rotation;
 mod sealed;
 mod short;
 mod telling;

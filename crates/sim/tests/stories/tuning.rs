@@ -251,6 +251,7 @@ fn all_members_know_why_one_is_dead_that_was_left_out_when_the_key_was_changed()
             world.act(id, "uses the key", |engine, now| {
                 let swim = engine.swim_mut().expect("it is native");
                 swim.use_encryption_key(new, now).expect("it has it");
+                swim.remove_encryption_key(old, now).expect("it has it");
             });
         }
         let others_see = |world: &World, status| {

@@ -9,6 +9,7 @@ use core::net::SocketAddr;
 use core::time::Duration;
 
 use crate::identity::uri::Uri;
+use crate::security::seal::keyring::KeyId;
 use crate::time::Micros;
 
 /// How long an ACK waits at most: an application that computes for longer is alive all the same.
@@ -41,6 +42,8 @@ pub struct WaitingPing {
     pub plain: Vec<u8>,
     /// It was authenticated.
     pub is_sealed: bool,
+    /// The key that the answer is encrypted with, if there is a choice.
+    pub key: Option<KeyId>,
     /// How many bytes may be sent to the sender because of it, while its address is not validated.
     pub limit: usize,
 }

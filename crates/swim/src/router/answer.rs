@@ -38,6 +38,7 @@ impl Turn<'_> {
             source: rx.source,
             plain: rx.plain.to_vec(),
             is_sealed: rx.sealed.is_some(),
+            key: self.heard.as_ref().map(|(_sender, key)| *key),
             limit: 0,
         };
         let reading = &mut self.swim.detector.clock_reading;
@@ -108,12 +109,14 @@ impl Turn<'_> {
             sealed: None,
             digest: None,
         };
-        if ping.is_sealed {
-            self.answer_at_once(&rx, echo);
+        let cause = if ping.is_sealed {
+            Cause::Own
         } else {
-            let cause = Cause::datagram(&ping.sender, ping.source, ping.limit, self.peers());
-            self.because_of(cause).answer_at_once(&rx, echo);
-        }
+            Cause::datagram(&ping.sender, ping.source, ping.limit, self.peers())
+        };
+        let mut turn = self.because_of(cause);
+        turn.heard = ping.key.map(|key| (ping.sender.clone(), key));
+        turn.answer_at_once(&rx, echo);
     }
 
     /// Answers the PINGs that wait, with the last reading of the application's clock.

@@ -1,17 +1,15 @@
 //! What is said: questions, answers and news, made up and handed to `transmit`.
 
 use core::net::SocketAddr;
-use core::time::Duration;
 
 use super::Turn;
 use crate::detector::path_mtu::SIZE_MIN;
 use crate::detector::question::Question;
-use crate::dissemination::gossip::{FANOUT, Telling, event_size};
+use crate::dissemination::gossip::{Telling, event_size};
 use crate::identity::uri::Uri;
 use crate::security::cookie::Path;
 use crate::table::claim::Status;
 use crate::table::member::{Dialect, Member};
-use crate::timers::Timer;
 use crate::wire::{
     MessageBuilder, MessageType, ShortHead, Statement, Trailer, clock_ping_data, ping_data,
 };
@@ -186,7 +184,12 @@ impl Turn<'_> {
             let room = event_size(&myself, &self.swim.me.payload);
             self.tell_recipient(&mut draft, to, room, |_any| true);
             // A ping to the own address has said it already: the local node is its recipient.
-            let told = *to == myself || self.tell_of_myself(&mut draft, &myself, limit);
+            let mut told = *to == myself || self.tell_of_myself(&mut draft, &myself, limit);
+            // The keys can be told later, or are what was asked for.
+            if !told && !trailer.keys.is_empty() && telling != Telling::Little {
+                draft = draft.trailed_by(&trailer.without_keys());
+                told = self.tell_of_myself(&mut draft, &myself, limit);
+            }
             knows = told;
             let tells_status = !told
                 && telling == Telling::Little
@@ -248,7 +251,7 @@ impl Turn<'_> {
     /// `room`.
     // It needs its payload only to find out that it has another one by now. Peers on membership 2.x
     // would not look, and a suspect has more urgent things to learn.
-    fn tell_recipient(
+    pub(super) fn tell_recipient(
         &self,
         draft: &mut MessageBuilder,
         to: &Uri,
@@ -310,78 +313,6 @@ impl Turn<'_> {
             Some(own) => draft.event(myself, own, None, 0),
             None => false,
         }
-    }
-
-    /// Pushes fresh news to some members, and again until each rumor was sent often enough.
-    ///
-    /// To a member that runs membership 2.x this is a LEAVE: it applies the events, and does no more.
-    pub(super) fn push(&mut self) {
-        if self.swim.rumors.is_empty() || !self.swim.config.mechanisms.push {
-            return;
-        }
-        let rumors = &mut self.swim.rumors;
-        let (count, usual) = (rumors.len(), self.swim.config.gossip_interval);
-        let pause = rumors.pace.push(self.now.monotonic, count, usual);
-        let others = |member: &Member| !self.swim.me.is(&member.uri);
-        let targets = self.swim.members.sample(FANOUT, &mut self.swim.rng, others);
-        // News comes from others, perhaps from strangers who made it up: it is not to make the local node
-        // send without limit to addresses that are not validated.
-        let mut turn = self.because_of_others();
-        for target in &targets {
-            turn.push_to(target);
-        }
-        // Without a member to tell, the news waits until one comes: that will be news as well.
-        if !targets.is_empty() && !self.swim.rumors.is_empty() {
-            self.swim
-                .timers
-                .set(Timer::Gossip, self.now.monotonic + pause);
-        }
-    }
-
-    /// Tells `to` what the local node holds of it, what it is itself, and what is new.
-    pub(super) fn push_to(&mut self, to: &Uri) {
-        let Some(myself) = self.swim.me.uri.clone() else {
-            return;
-        };
-        if self.is_blocked(to) {
-            return;
-        }
-        let short = self.takes_short(to).then(|| ShortHead::Leave {
-            pair: self.pair_with(&myself, to),
-        });
-        let blank = |limit| match short {
-            Some(head) => MessageBuilder::short(head, limit),
-            None => MessageBuilder::leave(&myself, limit),
-        };
-        let mut draft = self.limited(to, blank).trailed_by(&self.trailer());
-        let limit = self.rumor_limit();
-        let told: &[&str] = &[to];
-        // A rumor about the recipient goes along only once.
-        let doubted = self.tell_recipient(&mut draft, to, 0, |status| status != Status::Alive);
-        self.swim
-            .rumors
-            .fill(&mut draft, limit, if doubted { told } else { &[] });
-        // A member that agrees knows it all, unless it is a suspicion, which no digest shows. It
-        // counts as sent all the same.
-        let known = self.agrees(to) && self.swim.members.count(Status::Suspect) == 0;
-        if !draft.is_empty() && !known {
-            self.send(MessageType::Leave, draft, to);
-        }
-    }
-
-    /// How many times a rumor is sent: λ·⌈log2(N + 1)⌉.
-    pub(super) fn rumor_limit(&self) -> u32 {
-        let digits = usize::BITS - self.swim.members.present().leading_zeros();
-        let multiplier = u32::try_from(self.swim.config.retransmit_multiplier).unwrap_or(u32::MAX);
-        multiplier.saturating_mul(digits.max(1))
-    }
-
-    /// How long news takes to reach nearly all members: with each interval those that know it become
-    /// 1 + [`FANOUT`] times as many, and one more is for the last ones.
-    pub(super) fn spreading_time(&self) -> Duration {
-        let digits = usize::BITS - self.swim.members.present().leading_zeros();
-        // ln N / ln 4 is half of log2 N.
-        self.swim.config.gossip_interval * (digits.div_ceil(2) + 1)
     }
 
     /// A question about `dst`, with a `ts` that no other question in flight about it has.

@@ -24,8 +24,10 @@
 //! | `answer` | pings of others, to be answered or forwarded |
 //! | `admit` | what is authenticated, to be believed or challenged |
 //! | `path` | sizes of datagrams, to be found out by pings |
+//! | `push` | news, to be told to members by chance |
 //! | `compose` | questions, answers and news, to be made up |
 //! | `transmit` | messages, to be sealed and sent within their limits |
+//! | `form` | the form of each, and its key |
 //! | `short` | the short form: its names, and to whom it is spoken |
 //! | `turn` | what an input is due to, and when it came |
 //! | `views` | what the application is shown |
@@ -39,10 +41,12 @@ mod compose;
 mod confirm;
 mod duplicates;
 mod extension;
+mod form;
 mod hearsay;
 mod notes;
 mod path;
 mod probe;
+mod push;
 mod receive;
 mod settings;
 mod short;

@@ -5,6 +5,7 @@ use crate::dissemination::gossip::FEW;
 use crate::identity::uri::Uri;
 use crate::security::acquaintance::Acquaintance;
 use crate::security::seal::aead::Sealed;
+use crate::security::seal::keyring::KeyId;
 use crate::table::claim::Status;
 use crate::table::member::Dialect;
 use crate::wire::{Body, Message};
@@ -89,6 +90,24 @@ impl Turn<'_> {
             (None, None) => None,
         };
         self.swim.members.set_key(sender, key);
+    }
+
+    /// Notes which keys `sender` has: the one that the datagram at hand was encrypted with, and those that it
+    /// tells of.
+    pub(super) fn note_keys(
+        &mut self,
+        sender: &Uri,
+        message: &Message<'_>,
+        encrypted_with: Option<KeyId>,
+    ) {
+        // What is not encrypted may have been written by any sender.
+        let told = match &message.trailer {
+            Some(trailer) if encrypted_with.is_some() => &trailer.keys[..],
+            _ => &[],
+        };
+        let is_validated = !self.cause.is_limited();
+        let members = &mut self.swim.members;
+        members.note_keys(sender, encrypted_with, told, is_validated);
     }
 
     /// Notes which members `sender` tells of, if it has answered itself.

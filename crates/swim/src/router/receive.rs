@@ -43,6 +43,11 @@ impl Turn<'_> {
             opened.message()?
         };
         let sender = message.sender.to_uri();
+        if let Some(key) = opened.key
+            && self.swim.security.keys.len() > 1
+        {
+            self.heard = Some((sender.clone(), key));
+        }
         let admission = self.admit(&sender, &message, opened.sealed, source)?;
         self.swim.output.sighting = Some(Sighting {
             sender: sender.clone(),
@@ -68,6 +73,7 @@ impl Turn<'_> {
                 now: self.now,
                 cause: Cause::Own,
                 reply: reply.as_mut(),
+                heard: self.heard.clone(),
             };
             turn.hear_double(&message, source);
             turn.end_reply();
@@ -97,9 +103,10 @@ impl Turn<'_> {
             now: self.now,
             cause,
             reply: reply.as_mut(),
+            heard: self.heard.clone(),
         };
         turn.react(&rx, &message);
-        turn.swim.members.set_encrypts_with(&sender, opened.key);
+        turn.note_keys(&sender, &message, opened.key);
         // What else was sent because of a PING that waits now leaves less for its answer.
         let left = turn.cause.left();
         self.swim.detector.clock_reading.limit_new(waiting, left);

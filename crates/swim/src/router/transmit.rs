@@ -13,11 +13,9 @@ use crate::identity::uri::Uri;
 use crate::security::amplification::Peers;
 use crate::security::authentication::Form;
 use crate::security::cookie::Path;
-use crate::security::seal::aead::SealedHeader;
-use crate::security::session::address;
 use crate::table::claim::Status;
 use crate::table::member::Dialect;
-use crate::wire::{Extension, MessageBuilder, MessageType, Piece, Trailer, checksummed, ping_data};
+use crate::wire::{Extension, MessageBuilder, MessageType, Piece, Trailer, ping_data};
 
 /// What MessagePack puts before bytes, if there are less than 65,536 of them.
 const BIN_HEAD_SIZE_MAX: usize = 3;
@@ -107,10 +105,24 @@ impl Turn<'_> {
             None => true,
         };
         let at = at.or(self.reply_destination(to));
+        let other_keys = if kind == MessageType::Ping {
+            self.other_keys_for(to)
+        } else {
+            Vec::new()
+        };
+        let again = if other_keys.is_empty() {
+            Vec::new()
+        } else {
+            plain.clone()
+        };
         let datagram = self.seal_for(to, plain);
         let size = datagram.len();
         if !self.hand_out(kind, datagram, to, at) {
             return 0;
+        }
+        for key in other_keys {
+            let datagram = self.seal_with(Some(key), to, again.clone());
+            self.hand_out(kind, datagram, to, at);
         }
         // On the way from one form to the other it is unknown which of them a newcomer takes.
         if self.swim.seal().is_changing()
@@ -198,7 +210,8 @@ impl Turn<'_> {
             && let Some(plain) = draft.finish()
         {
             let at = self.reply_destination(to);
-            let datagram = self.seal_authenticated(to, plain);
+            let Some(key) = self.key_for(to) else { return };
+            let datagram = self.seal_authenticated(key, to, plain);
             self.hand_out(MessageType::Leave, datagram, to, at);
         }
     }
@@ -236,58 +249,9 @@ impl Turn<'_> {
             label: self.swim.seal().shown_label(),
             self_suspicion: self.swim.own_self_suspicion(),
             reads_short: true,
+            keys: self.swim.seal().told_keys(),
             ..Trailer::default()
         }
-    }
-
-    /// A message in the form that `to` takes.
-    pub(super) fn seal_for(&mut self, to: &Uri, plain: Vec<u8>) -> Vec<u8> {
-        let (aead, old) = (self.swim.seal().takes_aead(), self.swim.seal().old_form());
-        // Only what is authenticated has room for the challenge or the response.
-        let replies = match self.reply.as_deref() {
-            Some(reply) => reply.to == *to,
-            None => false,
-        };
-        if !aead || old.is_some() && !replies && !self.takes_aead(to) {
-            return self.swim.seal().seal_old(checksummed(plain));
-        }
-        self.seal_authenticated(to, plain)
-    }
-
-    /// A message in the form that is authenticated.
-    fn seal_authenticated(&mut self, to: &Uri, plain: Vec<u8>) -> Vec<u8> {
-        let stamp = self.swim.security.sessions.stamp();
-        let mut slip = SealedHeader {
-            to: address(to),
-            ..SealedHeader::default()
-        };
-        // The first is what was asked for. If others carried the response too and overtook it, it would
-        // come too late to be believed.
-        if let Some(reply) = self.reply.as_deref_mut()
-            && reply.to == *to
-            && !reply.sent
-        {
-            (slip.challenge, slip.response) = (reply.challenge, reply.response);
-            reply.sent = true;
-        }
-        // A sender that is only challenged may be a recording, played by another: its challenge in turn
-        // is not to be answered because of that.
-        let only_challenges = slip.challenge.is_some() && slip.response.is_none();
-        if self.swim.me.is(to) {
-            self.swim.security.sessions.note_myself(to);
-        } else if !only_challenges {
-            self.swim.security.sessions.note_recipient(to, self.now);
-        }
-        self.swim.seal().seal(stamp, &slip, plain)
-    }
-
-    /// Whether `to` is known to take what the local node seals.
-    fn takes_aead(&self, to: &Uri) -> bool {
-        let key = self.swim.security.keys.sending();
-        let (Some(key), Some(member)) = (key, self.swim.members.get(to)) else {
-            return false;
-        };
-        member.seals_with == Some(key.id())
     }
 
     /// Tells all members which form the local node takes, if that has changed: until its next ping they

@@ -1,8 +1,10 @@
 //! What is at hand while the router works: the input, when it came, and what it may cause.
 
 use crate::Swim;
+use crate::identity::uri::Uri;
 use crate::security::amplification::{Cause, Peers};
 use crate::security::authentication::Reply;
+use crate::security::seal::keyring::KeyId;
 use crate::time::Now;
 
 /// All that is done because of one input: a datagram, a deadline or a command.
@@ -18,6 +20,9 @@ pub(crate) struct Turn<'a> {
     /// What goes along with all that is sent to the sender of the datagram at hand, if that is
     /// authenticated.
     pub reply: Option<&'a mut Reply>,
+    /// The sender of the datagram at hand, and the key that it was encrypted with: answers have the same.
+    /// None if there is no other key.
+    pub heard: Option<(Uri, KeyId)>,
 }
 
 impl<'a> Turn<'a> {
@@ -28,6 +33,7 @@ impl<'a> Turn<'a> {
             now,
             cause: Cause::Own,
             reply: None,
+            heard: None,
         }
     }
 }
@@ -42,6 +48,7 @@ impl Turn<'_> {
             // Whatever is sent to the sender of the datagram at hand is to bring it its response: should
             // that arrive later, the sender would not believe what comes before.
             reply: self.reply.as_deref_mut(),
+            heard: self.heard.clone(),
         }
     }
 
@@ -52,12 +59,13 @@ impl Turn<'_> {
 
     /// A part of this turn that is due to the local node, in which `reply` goes along with what is sent
     /// to its recipient.
-    pub const fn replying<'b>(&'b mut self, reply: &'b mut Reply) -> Turn<'b> {
+    pub fn replying<'b>(&'b mut self, reply: &'b mut Reply) -> Turn<'b> {
         Turn {
             swim: self.swim,
             now: self.now,
             cause: Cause::Own,
             reply: Some(reply),
+            heard: self.heard.clone(),
         }
     }
 

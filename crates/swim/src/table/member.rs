@@ -10,6 +10,7 @@ use crate::identity::sightings::Seen;
 use crate::identity::uri::Uri;
 use crate::security::acquaintance::Acquaintance;
 use crate::security::seal::keyring::KeyId;
+use crate::security::seal::peer_keys::PeerKeys;
 use crate::table::claim::{Claim, Incarnation, Status};
 use crate::table::payload::Payload;
 use crate::time::Micros;
@@ -55,8 +56,8 @@ pub struct Member {
     pub is_logged_gone: bool,
     /// With which key it seals what it sends, if it authenticates it or offers to.
     pub seals_with: Option<KeyId>,
-    /// The key that its last datagram was encrypted with, in whichever way.
-    pub encrypts_with: Option<KeyId>,
+    /// Which keys it accepts, and which it uses.
+    pub keys: PeerKeys,
     /// Its last PING, by which it shows when another process has its URI.
     pub last_ping: Option<Seen>,
 }
@@ -98,7 +99,7 @@ impl Member {
             self_suspicion: None,
             is_logged_gone: false,
             seals_with: None,
-            encrypts_with: None,
+            keys: PeerKeys::default(),
             last_ping: None,
         }
     }

@@ -137,10 +137,20 @@ impl Members {
         }
     }
 
-    /// Notes with which key `uri` has encrypted its last datagram, in whichever way.
-    pub fn set_encrypts_with(&mut self, uri: &str, key: Option<KeyId>) {
-        if let Some(member) = self.table.get_mut(uri) {
-            member.encrypts_with = key;
+    /// Notes with which key `uri` has encrypted its last datagram, in whichever way, and which keys it told
+    /// of. A datagram from an address that is not validated counts only if it is the first: it may be a
+    /// recording.
+    pub fn note_keys(
+        &mut self,
+        uri: &str,
+        last: Option<KeyId>,
+        told: &[KeyId],
+        is_validated: bool,
+    ) {
+        if let Some(member) = self.table.get_mut(uri)
+            && (is_validated || member.keys.last().is_none())
+        {
+            member.keys.note(last, told);
         }
     }
 

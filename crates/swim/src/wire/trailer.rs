@@ -19,6 +19,7 @@
 //! | 11 | `[[uri, one, other], …]` | two processes use these URIs: one at one address, another at the other |
 //! | 12 | true | it reads the short form |
 //! | 20 | `[dst, incarnation]` | confirm: it gets no answer of `dst`, which is suspect at this incarnation |
+//! | 21 | bin | the ids of the keys that it accepts, 4 bytes each; it sends with the first |
 
 use rmp::encode as msgpack;
 
@@ -26,7 +27,7 @@ use super::duplicate::{Duplicate, duplicates, write_duplicates};
 use super::encode::infallible;
 use crate::detector::self_check::SelfSuspicion;
 use crate::identity::uri::Uri;
-use crate::security::seal::keyring::KeyId;
+use crate::security::seal::keyring::{KEYS_MAX, KeyId};
 use crate::table::claim::Incarnation;
 use crate::wire::buckets::{Buckets, is_bucket_count};
 use crate::wire::msgpack::{Head, Reader};
@@ -52,6 +53,9 @@ pub struct Trailer {
     pub duplicates: Vec<Duplicate>,
     /// The sender reads the short form.
     pub reads_short: bool,
+    /// The keys that the sender accepts, [`KEYS_MAX`] at most; it sends with the first. Empty if it does not
+    /// tell.
+    pub keys: Vec<KeyId>,
 }
 
 /// What only native peers understand.
@@ -109,7 +113,8 @@ impl Trailer {
             + u32::from(self.forgotten)
             + u32::from(self.padding > 0)
             + u32::from(!self.duplicates.is_empty())
-            + u32::from(self.reads_short);
+            + u32::from(self.reads_short)
+            + u32::from(!self.keys.is_empty());
         infallible(msgpack::write_map_len(&mut out, keys));
         if let Some(digest) = self.digest {
             key(&mut out, 1);
@@ -152,7 +157,20 @@ impl Trailer {
             key(&mut out, 12);
             infallible(msgpack::write_bool(&mut out, true));
         }
+        if !self.keys.is_empty() {
+            key(&mut out, 21);
+            let ids: Vec<u8> = self.keys.iter().flat_map(|id| id.0).collect();
+            infallible(msgpack::write_bin(&mut out, &ids));
+        }
         out
+    }
+
+    /// The same, but for the keys.
+    pub fn without_keys(&self) -> Self {
+        Self {
+            keys: Vec::new(),
+            ..self.clone()
+        }
     }
 
     /// The trailer at the start of `rest`, and what is behind it; `None` if there is none.
@@ -179,6 +197,7 @@ impl Trailer {
                 11 => trailer.duplicates = duplicates(value),
                 12 => trailer.reads_short = is_true(value),
                 20 => trailer.note = confirm(value),
+                21 => trailer.keys = key_ids(value),
                 _unknown => {}
             }
         }
@@ -254,6 +273,18 @@ pub(super) fn text(value: &[u8]) -> Option<&[u8]> {
 fn key_id(value: &[u8]) -> Option<KeyId> {
     let id = u32::try_from(unsigned(value)?).ok()?;
     Some(KeyId(id.to_be_bytes()))
+}
+
+/// None, if there are more than a member can have: it would be believed to accept any key.
+fn key_ids(value: &[u8]) -> Vec<KeyId> {
+    let (ids, rest) = match text(value) {
+        Some(bytes) => bytes.as_chunks(),
+        None => return Vec::new(),
+    };
+    if ids.len() > KEYS_MAX || !rest.is_empty() {
+        return Vec::new();
+    }
+    ids.iter().map(|id| KeyId(*id)).collect()
 }
 
 fn self_suspicion(value: &[u8]) -> Option<SelfSuspicion> {
@@ -403,6 +434,7 @@ mod tests {
                     },
                 ],
                 reads_short: true,
+                keys: vec![KeyId([0xff, 0, 1, 2]), KeyId([7; 4])],
             };
             assert_eq!(decoded(&trailer.encode()), Some(trailer));
         }
@@ -418,6 +450,20 @@ mod tests {
         let later = b"\x84\x00\x02\x01\x05\x7f\x91\xc0\x02\x01";
         let trailer = decoded(later).unwrap();
         assert_eq!((trailer.digest, trailer.note), (Some(5), None));
+    }
+
+    #[test]
+    fn key_ids_that_no_member_has_are_refused() {
+        let told = |ids: &[u8]| {
+            let mut bytes = b"\x81\x15".to_vec();
+            infallible(msgpack::write_bin(&mut bytes, ids));
+            decoded(&bytes).unwrap().keys.len()
+        };
+        assert_eq!(told(&[1; 4]), 1);
+        assert_eq!(told(&[1; 4 * KEYS_MAX]), KEYS_MAX);
+        for size in [0, 3, 5, 4 * KEYS_MAX + 4] {
+            assert_eq!(told(&vec![1; size]), 0, "{size} bytes");
+        }
     }
 
     #[test]

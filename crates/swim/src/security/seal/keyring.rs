@@ -12,7 +12,7 @@ pub const KEY_SIZE: usize = 32;
 
 /// How many keys are understood at a time. A rotation takes two; what cannot be told by its key's id
 /// is tried with all of them.
-const KEYS_MAX: usize = 16;
+pub const KEYS_MAX: usize = 16;
 
 /// What the keys and ids of this format are derived with, besides the user's text.
 const SALT: &[u8] = b"tarantool membership 1";
@@ -156,6 +156,24 @@ impl Keyring {
     /// The one to send with.
     pub fn sending(&self) -> Option<&Key> {
         self.keys.first()
+    }
+
+    /// The one with this id.
+    pub fn get(&self, id: KeyId) -> Option<&Key> {
+        self.keys.iter().find(|key| key.id == id)
+    }
+
+    /// The one with this id, if it is held; else the one to send with.
+    pub fn get_or_sending(&self, id: Option<KeyId>) -> Option<&Key> {
+        match id {
+            Some(id) => self.get(id).or_else(|| self.sending()),
+            None => self.sending(),
+        }
+    }
+
+    /// The ids of those that are understood, of the one to send with first.
+    pub fn ids(&self) -> impl Iterator<Item = KeyId> {
+        self.keys.iter().map(Key::id)
     }
 
     /// Those that are understood, the one to send with first.

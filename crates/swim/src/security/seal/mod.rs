@@ -6,12 +6,14 @@
 //! | AES-256-CBC, as membership 2.x has it | [`cbc`] | listeners, and members with another key |
 //! | XChaCha20-Poly1305 | [`aead`] | every sender without the key |
 //! | the keys of either | [`keyring`] | |
+//! | the keys of others | [`peer_keys`] | |
 //!
 //! Whether what was sealed is also fresh, and meant for the local node, is decided by `session`.
 
 pub mod aead;
 pub mod cbc;
 pub mod keyring;
+pub mod peer_keys;
 
 use core::fmt;
 use std::borrow::Cow;
@@ -21,7 +23,7 @@ use crate::wire::{
 };
 use aead::{PacketNumber, Sealed, SealedHeader};
 pub use cbc::BLOCK_SIZE;
-use keyring::{KeyId, Keyring};
+use keyring::{Key, KeyId, Keyring};
 
 /// `ENCRYPTION_CIPHER`: what is sent and taken, once there is a key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -196,20 +198,45 @@ impl Seal<'_> {
         if cbc < aead { cbc } else { aead }
     }
 
-    /// A message in the form that is not authenticated.
+    /// A message in the form that is not authenticated, with the key to send with.
     pub fn seal_old(&self, plain: Vec<u8>) -> Vec<u8> {
-        match (self.old_form(), self.keys.sending()) {
+        self.seal_old_with(self.keys.sending(), plain)
+    }
+
+    /// The same, with this key.
+    pub fn seal_old_with(&self, key: Option<&Key>, plain: Vec<u8>) -> Vec<u8> {
+        match (self.old_form(), key) {
             (Some(OldForm::Cbc), Some(key)) => cbc::seal(key.block(), self.iv, &plain),
             _ => plain,
         }
     }
 
-    /// A message in the form that is authenticated; as it is when there is no key.
+    /// A message in the form that is authenticated, with the key to send with; as it is when there is none.
     pub fn seal(&self, stamp: PacketNumber, slip: &SealedHeader, plain: Vec<u8>) -> Vec<u8> {
         match self.keys.sending() {
-            Some(key) => aead::seal(key, self.label, stamp, slip, &plain),
+            Some(key) => self.seal_with(key, stamp, slip, &plain),
             None => plain,
         }
+    }
+
+    /// The same, with this key.
+    pub fn seal_with(
+        &self,
+        key: &Key,
+        stamp: PacketNumber,
+        slip: &SealedHeader,
+        plain: &[u8],
+    ) -> Vec<u8> {
+        aead::seal(key, self.label, stamp, slip, plain)
+    }
+
+    /// The ids of the keys, the one to send with first, if they go along with what is sent. With one key
+    /// each datagram shows it. Nothing is said of them where datagrams may go out as they are.
+    pub fn told_keys(&self) -> Vec<KeyId> {
+        if self.keys.len() < 2 || self.old_form() == Some(OldForm::Plain) {
+            return Vec::new();
+        }
+        self.keys.ids().collect()
     }
 
     /// The message in a datagram.

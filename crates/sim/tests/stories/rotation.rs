@@ -1,0 +1,253 @@
+//! Groups that change their key: with which of its keys a member is sent what.
+
+use sim::world::Recording;
+use swim::config::Config;
+use swim::security::seal::keyring::{BadKey, Key, KeyId, Keyring};
+use swim::security::seal::{Cipher, Seal};
+
+use crate::*;
+
+const OLD: &[u8] = b"the old key";
+const NEW: &[u8] = b"the new key";
+
+/// Each story is told with either cipher.
+fn with_each_cipher(run: impl Fn(Cipher, u64)) {
+    for cipher in [Cipher::Cbc, Cipher::Aead] {
+        (0..10).for_each(|seed| run(cipher, seed));
+    }
+}
+
+/// A group of so many, with the old key.
+fn group(count: u32, cipher: Cipher, seed: u64) -> World {
+    let mut world = World::new(seed);
+    world.config.encryption_cipher = cipher;
+    world.key = Some(OLD.to_vec());
+    world.populate(count);
+    world.acquaint();
+    world
+}
+
+fn change(
+    world: &mut World,
+    ids: &[Id],
+    what: &str,
+    change: impl Fn(&mut Swim, Now) -> Result<(), BadKey>,
+) {
+    for id in ids {
+        world.act(*id, what, |engine, now| {
+            let swim = engine.swim_mut().expect("it is native");
+            change(swim, now).expect("the keys allow it");
+        });
+    }
+}
+
+fn add(world: &mut World, ids: &[Id]) {
+    change(world, ids, "adds the new key", |swim, now| {
+        swim.add_encryption_key(NEW, now)
+    });
+}
+
+fn use_new(world: &mut World, ids: &[Id]) {
+    change(world, ids, "uses the new key", |swim, now| {
+        swim.use_encryption_key(NEW, now)
+    });
+}
+
+fn remove_old(world: &mut World, ids: &[Id]) {
+    change(world, ids, "removes the old key", |swim, now| {
+        swim.remove_encryption_key(OLD, now)
+    });
+}
+
+/// Whether nobody was ever suspected: all are alive at their first incarnation.
+fn is_undisturbed(world: &World) -> bool {
+    let first = |observer| move |subject| incarnation(world, observer, subject) == 1;
+    world
+        .ids()
+        .all(|id| world.all_see(id, Alive) && world.ids().all(first(id)))
+}
+
+fn all_are_alive(world: &World) -> bool {
+    world.ids().all(|id| world.all_see(id, Alive))
+}
+
+/// With which key a datagram was encrypted.
+fn key_of(recording: &Recording, cipher: Cipher) -> KeyId {
+    let mut keys = Keyring::default();
+    keys.set([OLD, NEW]).expect("there is room for two");
+    let seal = Seal {
+        keys: &keys,
+        cipher,
+        iv: &Config::default().encryption_init,
+        label: b"",
+    };
+    let opened = seal.open(&recording.datagram).expect("one of these keys");
+    opened.key.expect("it is encrypted")
+}
+
+fn new_id() -> KeyId {
+    Key::new(NEW).id()
+}
+
+/// The keys of all datagrams that arrive within `time`, without those to oneself.
+fn keys_on_the_wire(world: &mut World, cipher: Cipher, time: Duration) -> Vec<(Id, Id, KeyId)> {
+    world.tape = Some(Vec::new());
+    world.run(time);
+    let tape = world.tape.take().expect("it runs");
+    let between_two = tape
+        .iter()
+        .filter(|recording| recording.from != recording.to);
+    between_two
+        .map(|recording| (recording.from, recording.to, key_of(recording, cipher)))
+        .collect()
+}
+
+#[test]
+fn a_member_that_has_only_the_old_key_goes_on_undisturbed_while_the_others_accept_that() {
+    with_each_cipher(|cipher, seed| {
+        let mut world = group(4, cipher, seed);
+        add(&mut world, &[A, B, C]);
+        use_new(&mut world, &[A, B, C]);
+        world.run(5 * round(4));
+        assert!(is_undisturbed(&world), "{cipher:?} {seed}");
+        for (from, to, key) in keys_on_the_wire(&mut world, cipher, 2 * round(4)) {
+            let is_new = from != D && to != D;
+            assert_eq!(key == new_id(), is_new, "{cipher:?} {seed}: {from} to {to}");
+        }
+    });
+}
+
+#[test]
+fn a_member_that_was_stopped_while_the_others_went_on_is_not_stranded() {
+    with_each_cipher(|cipher, seed| {
+        let mut world = group(4, cipher, seed);
+        let others = [A, B, C];
+        let stop = |world: &mut World| {
+            world.pause(D, seconds(20));
+            let dead = |world: &World| others.iter().all(|id| world.status(*id, D) == Some(Dead));
+            assert!(
+                world.run_until(seconds(15), dead).is_some(),
+                "{cipher:?} {seed}"
+            );
+        };
+        let resume = |world: &mut World| {
+            world.run(seconds(20));
+            let back = world.run_until(2 * round(4), all_are_alive);
+            assert!(
+                back.is_some(),
+                "{cipher:?} {seed}: {:?}",
+                world.disagreement()
+            );
+        };
+        stop(&mut world);
+        add(&mut world, &others);
+        use_new(&mut world, &others);
+        resume(&mut world);
+        add(&mut world, &[D]);
+        stop(&mut world);
+        world.run(PERIOD);
+        resume(&mut world);
+        use_new(&mut world, &[D]);
+        stop(&mut world);
+        remove_old(&mut world, &others);
+        resume(&mut world);
+        remove_old(&mut world, &[D]);
+        world.settle();
+    });
+}
+
+#[test]
+fn once_all_accept_the_new_key_nothing_is_sent_with_the_old_one() {
+    with_each_cipher(|cipher, seed| {
+        let mut world = group(4, cipher, seed);
+        let all = [A, B, C, D];
+        add(&mut world, &all);
+        // Each hears from each that it accepts both.
+        world.run(2 * round(4));
+        use_new(&mut world, &[A, B]);
+        world.deliver_all();
+        for (from, to, key) in keys_on_the_wire(&mut world, cipher, 2 * round(4)) {
+            // An answer has the key of its question.
+            let users = [from, to].iter().filter(|id| [A, B].contains(id)).count();
+            if users != 1 {
+                assert_eq!(
+                    key == new_id(),
+                    users == 2,
+                    "{cipher:?} {seed}: {from} to {to}"
+                );
+            }
+        }
+        use_new(&mut world, &[C, D]);
+        world.deliver_all();
+        for (from, to, key) in keys_on_the_wire(&mut world, cipher, 2 * round(4)) {
+            assert_eq!(key, new_id(), "{cipher:?} {seed}: {from} to {to}");
+        }
+        remove_old(&mut world, &all);
+        world.run(2 * round(4));
+        assert!(is_undisturbed(&world), "{cipher:?} {seed}");
+    });
+}
+
+#[test]
+fn a_member_that_restarts_with_the_old_key_alone_is_found_by_those_that_send_with_the_new_one() {
+    with_each_cipher(|cipher, seed| {
+        let mut world = group(4, cipher, seed);
+        let all = [A, B, C, D];
+        add(&mut world, &all);
+        world.run(2 * round(4));
+        use_new(&mut world, &all);
+        world.run(2 * round(4));
+        world.kill(D);
+        let dead = |world: &World| {
+            [A, B, C]
+                .iter()
+                .all(|id| world.status(*id, D) == Some(Dead))
+        };
+        assert!(world.run_until(seconds(30), dead).is_some());
+        // It knows nobody: the others have to ask it.
+        world.start(D);
+        let back = world.run_until(3 * round(4), all_are_alive);
+        assert!(back.is_some(), "{cipher:?} {seed}");
+    });
+}
+
+#[test]
+fn a_member_that_restarts_quickly_with_the_old_key_alone_is_not_suspected() {
+    with_each_cipher(|cipher, seed| {
+        let mut world = group(4, cipher, seed);
+        let all = [A, B, C, D];
+        add(&mut world, &all);
+        world.run(2 * round(4));
+        use_new(&mut world, &all);
+        world.run(2 * round(4));
+        world.kill(D);
+        world.start(D);
+        world.introduce(D, A);
+        world.run(3 * round(4));
+        assert!(all_are_alive(&world), "{cipher:?} {seed}");
+        for id in [A, B, C] {
+            assert_eq!(swim(&world, id).stats().suspicions, 0, "{cipher:?} {seed}");
+        }
+    });
+}
+
+#[test]
+fn who_has_a_key_that_was_removed_is_not_heard_and_not_spoken_to_with_it() {
+    with_each_cipher(|cipher, seed| {
+        let mut world = group(4, cipher, seed);
+        let others = [A, B, C];
+        add(&mut world, &others);
+        use_new(&mut world, &others);
+        world.run(round(4));
+        remove_old(&mut world, &others);
+        let gone = |world: &World| others.iter().all(|id| world.status(*id, D) != Some(Alive));
+        assert!(world.run_until(3 * round(4), gone).is_some());
+        for (from, to, key) in keys_on_the_wire(&mut world, cipher, 2 * round(4)) {
+            assert_eq!(
+                key == new_id(),
+                from != D,
+                "{cipher:?} {seed}: {from} to {to}"
+            );
+        }
+    });
+}
