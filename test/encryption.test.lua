@@ -268,9 +268,13 @@ for _, cipher in ipairs({'aes-256-cbc', 'xchacha20-poly1305'}) do
         cluster:acquaint(members)
         local a, b, c, forgotten = unpack(members)
         logged.begin(forgotten)
-        for _, step in ipairs({'add_encryption_key', 'use_encryption_key'}) do
+        for _, step in ipairs({
+            {'add_encryption_key', 'the new one'},
+            {'use_encryption_key', 'the new one'},
+            {'remove_encryption_key', 'the old one'},
+        }) do
             for _, member in ipairs({a, b, c}) do
-                member.membership[step]('the new one')
+                member.membership[step[1]](step[2])
             end
         end
         local text = 'Datagrams received, and none can be decoded: withholding suspicions. '

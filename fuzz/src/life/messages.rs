@@ -8,7 +8,7 @@ use swim::detector::self_check::SelfSuspicion;
 use swim::identity::uri::Uri;
 use swim::security::seal::Seal;
 use swim::security::seal::aead::{Challenge, PacketNumber, SESSION_SIZE, SealedHeader};
-use swim::security::seal::keyring::{Key, Keyring};
+use swim::security::seal::keyring::{Key, KeyId, Keyring};
 use swim::security::session::address;
 use swim::table::claim::{Claim, Incarnation, Status};
 use swim::table::digest::hash_of;
@@ -179,7 +179,16 @@ fn trailer(bytes: &mut Bytes<'_>, names: &[Uri]) -> Result<Trailer> {
         padding: bytes.int_in_range(0..=9)?,
         duplicates: duplicates(bytes, names)?,
         reads_short: bytes.arbitrary()?,
+        keys: told_keys(bytes)?,
     })
+}
+
+fn told_keys(bytes: &mut Bytes<'_>) -> Result<Vec<KeyId>> {
+    let mut told = Vec::new();
+    for _ in 2..=bytes.int_in_range(0..=4)? {
+        told.push(Key::new(bytes.choose(&KEYS)?).id());
+    }
+    Ok(told)
 }
 
 fn duplicates(bytes: &mut Bytes<'_>, names: &[Uri]) -> Result<Vec<Duplicate>> {

@@ -59,7 +59,7 @@ fn remove_old(world: &mut World, ids: &[Id]) {
     });
 }
 
-/// Whether nobody was ever suspected: all are alive at their first incarnation.
+/// Whether no member was ever suspected: all are alive at their first incarnation.
 fn is_undisturbed(world: &World) -> bool {
     let first = |observer| move |subject| incarnation(world, observer, subject) == 1;
     world
@@ -204,7 +204,7 @@ fn a_member_that_restarts_with_the_old_key_alone_is_found_by_those_that_send_wit
                 .all(|id| world.status(*id, D) == Some(Dead))
         };
         assert!(world.run_until(seconds(30), dead).is_some());
-        // It knows nobody: the others have to ask it.
+        // It knows no other member: the others have to ask it.
         world.start(D);
         let back = world.run_until(3 * round(4), all_are_alive);
         assert!(back.is_some(), "{cipher:?} {seed}");
@@ -232,7 +232,7 @@ fn a_member_that_restarts_quickly_with_the_old_key_alone_is_not_suspected() {
 }
 
 #[test]
-fn who_has_a_key_that_was_removed_is_not_heard_and_not_spoken_to_with_it() {
+fn a_member_with_a_key_that_was_removed_is_not_heard_and_nothing_is_sent_with_it() {
     with_each_cipher(|cipher, seed| {
         let mut world = group(4, cipher, seed);
         let others = [A, B, C];

@@ -6,10 +6,12 @@ use super::Turn;
 use super::admit::Admission;
 use super::answer::Rx;
 use crate::Sighting;
+use crate::identity::uri::Uri;
 use crate::log_event::LogEvent;
 use crate::router::apply::Reaction;
 use crate::security::amplification::{Cause, FACTOR, HEADERS_SIZE};
 use crate::security::cookie::{self, Path};
+use crate::security::seal::keyring::KeyId;
 use crate::table::claim::Status;
 use crate::wire::{Body, DropReason, Event, Extension, Message, Piece, PingData, is_short};
 
@@ -43,11 +45,7 @@ impl Turn<'_> {
             opened.message()?
         };
         let sender = message.sender.to_uri();
-        if let Some(key) = opened.key
-            && self.swim.security.keys.len() > 1
-        {
-            self.heard = Some((sender.clone(), key));
-        }
+        self.note_heard(&sender, opened.key);
         let admission = self.admit(&sender, &message, opened.sealed, source)?;
         self.swim.output.sighting = Some(Sighting {
             sender: sender.clone(),
@@ -68,13 +66,7 @@ impl Turn<'_> {
             self.swim.detector.isolation.heard(self.now.monotonic);
         }
         if self.is_of_double(&sender, &message, opened.sealed) {
-            let mut turn = Turn {
-                swim: self.swim,
-                now: self.now,
-                cause: Cause::Own,
-                reply: reply.as_mut(),
-                heard: self.heard.clone(),
-            };
+            let mut turn = self.part(Cause::Own, reply.as_mut());
             turn.hear_double(&message, source);
             turn.end_reply();
             return Ok(());
@@ -98,19 +90,20 @@ impl Turn<'_> {
             Cause::datagram(&sender, source, limit, self.peers())
         };
         let waiting = self.swim.detector.clock_reading.waiting();
-        let mut turn = Turn {
-            swim: self.swim,
-            now: self.now,
-            cause,
-            reply: reply.as_mut(),
-            heard: self.heard.clone(),
-        };
+        let mut turn = self.part(cause, reply.as_mut());
         turn.react(&rx, &message);
         turn.note_keys(&sender, &message, opened.key);
         // What else was sent because of a PING that waits now leaves less for its answer.
         let left = turn.cause.left();
         self.swim.detector.clock_reading.limit_new(waiting, left);
         Ok(())
+    }
+
+    /// Notes which key the datagram at hand was encrypted with, if there is a choice of keys.
+    fn note_heard(&mut self, sender: &Uri, key: Option<KeyId>) {
+        if self.swim.security.keys.len() > 1 {
+            self.heard = key.map(|key| (sender.clone(), key));
+        }
     }
 
     /// Does what comes of a message that may be believed.

@@ -60,11 +60,16 @@ impl Turn<'_> {
     /// A part of this turn that is due to the local node, in which `reply` goes along with what is sent
     /// to its recipient.
     pub fn replying<'b>(&'b mut self, reply: &'b mut Reply) -> Turn<'b> {
+        self.part(Cause::Own, Some(reply))
+    }
+
+    /// A part of this turn that is due to `cause`, in which `reply`, if there is one, goes along.
+    pub fn part<'b>(&'b mut self, cause: Cause, reply: Option<&'b mut Reply>) -> Turn<'b> {
         Turn {
             swim: self.swim,
             now: self.now,
-            cause: Cause::Own,
-            reply: Some(reply),
+            cause,
+            reply,
             heard: self.heard.clone(),
         }
     }
