@@ -105,7 +105,7 @@ fact('another key, by each kind of cipher, until they agree', function(t, cluste
             require('membership.options').ENCRYPTION_CIPHER = 'xchacha20-poly1305'
         end)
     end
-    has_hint(t, cluster, a, b.uri, 'sealed with an encryption key that we do not have')
+    has_hint(t, cluster, a, b.uri, 'sealed with an encryption key that this instance does not have')
     b.membership.set_encryption_key('one')
     cluster:everyone_sees(b.uri, 'alive', {a})
     has_no_hint(t, cluster, a, b.uri)
@@ -143,7 +143,7 @@ fact('an address that does not lead to the one that advertises it', function(t, 
         options.PROTOCOL_PERIOD_SECONDS, options.ACK_TIMEOUT_SECONDS = 0.2, 0.1
         membership.init(host, port, {bind = '127.0.0.1'})
     end, a.host, a.port)
-    has_hint(t, cluster, a, a.uri, 'our own address does not lead to us: is it the right one?')
+    has_hint(t, cluster, a, a.uri, 'the URI of this instance does not lead to it')
     a.membership.add_member(b.uri)
     has_hint(t, cluster, b, a.uri, '127.0.0.2 has the port closed')
 end)
@@ -156,14 +156,14 @@ fact('a clock that is wrong', function(t, cluster)
             return time64() + 90 * 1000000LL
         end
     end)
-    has_hint(t, cluster, a, b.uri, 'its clock is 90.0 s ahead of ours')
+    has_hint(t, cluster, a, b.uri, 'its clock is 90.0 s ahead of the local clock')
 end)
 
 fact('one who answers others and not this instance', function(t, cluster)
     local a, b = cluster:group(2)
     local deaf = choosy(cluster, function(sender) return sender ~= a.uri end)
     b.membership.add_member(deaf.uri)
-    has_hint(t, cluster, a, deaf.uri, 'it answers through others, and not us')
+    has_hint(t, cluster, a, deaf.uri, 'it answers through other members only')
     t:ok(a.membership.diagnose(deaf.uri).probes.relayed > 0.5, 'most answers came through others')
     t:is_deeply(b.membership.diagnose(deaf.uri).hints, {}, 'the other one sees nothing wrong')
 end)

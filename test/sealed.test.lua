@@ -235,7 +235,7 @@ fact('who cannot authenticate is not heard, cannot pass for anybody, and is told
         liar:sendto(a.host, a.port, 'noise')
         fiber.sleep(0.01)
     end
-    local line = 'Ignoring datagrams from 127.0.0.1:%d: not authenticated, and ENCRYPTION_CIPHER takes nothing else'
+    local line = 'Ignoring datagrams from 127.0.0.1:%d: not authenticated, and ENCRYPTION_CIPHER accepts nothing else'
     t:ok(logged.wait(a, 'warn', line:format(port)), 'the log says why')
     t:is(a.membership.probe_uri(b.uri), true, 'b is heard all the while')
     t:is_deeply(cluster:recorded(a, b.uri), {'alive 1'}, 'and nobody believes that it left')

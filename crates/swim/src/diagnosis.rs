@@ -104,17 +104,19 @@ impl Diagnosis {
         let mut hint = |text: &str| diagnosis.hints.push(text.into());
         if isolation.is_undecodable() {
             hint(
-                "datagrams come, and none can be decoded: has the group another key, cipher or label?",
+                "datagrams received, and none can be decoded: has the group another encryption key, cipher or label?",
             );
         } else if isolation.is_isolated() {
             hint("no datagrams received: check that the firewall lets UDP in");
         } else if isolation.is_unanswered(others) {
-            hint("datagrams come, and no member answers: check that the firewall lets UDP out");
+            hint("datagrams received, and no member answers: check that the firewall lets UDP out");
         }
         if let Application::Stalled(_) = application {
-            hint("our Tarantool thread does not respond");
+            hint("the Tarantool thread of this instance does not respond");
         } else if own.claim.status == Status::Suspect {
-            hint("our own address does not lead to us: is it the right one?");
+            hint(
+                "the URI of this instance does not lead to it: check advertise_host, port and firewall",
+            );
         }
         diagnosis
     }
@@ -173,7 +175,7 @@ fn undecodable(member: &Member) -> Option<String> {
     if member.claim.status != Status::NonDecryptable {
         return None;
     }
-    Some("what it sends cannot be decoded: has it another encryption key?".into())
+    Some("its datagrams cannot be decoded: has it another encryption key?".into())
 }
 
 fn never_heard(member: &Member, probes: Probes) -> Option<String> {
@@ -190,7 +192,8 @@ fn slow(member: &Member, patience: Duration) -> Option<String> {
         return None;
     }
     Some(format!(
-        "its answers take {:.1} s, and are waited for {:.1} s: set ACK_TIMEOUT_SECONDS above what they take",
+        "its answers take {:.1} s, and probes wait {:.1} s: \
+         set ACK_TIMEOUT_SECONDS higher than its answers take",
         round_trip.as_secs_f64(),
         patience.as_secs_f64(),
     ))
@@ -207,7 +210,7 @@ fn other_key(member: &Member, probes: Probes, ours: Option<KeyId>) -> Option<Str
     if !suspected && misses <= ONE_MISS {
         return None;
     }
-    let words = "it encrypts with another key than we do, and does not answer: has it our key?";
+    let words = "it encrypts with another key than this instance, and does not answer: give both the same key";
     Some(words.into())
 }
 
@@ -219,10 +222,10 @@ fn one_way(member: &Member, probes: Probes) -> Option<String> {
     let alive = member.claim.status == Status::Alive;
     let misses = probes.failed * member.evidence.probes();
     if is_one_way(member, probes) {
-        Some("it answers through others, and not us: what it and we send each other is lost".into())
+        Some("it answers through other members only: datagrams between it and this instance are lost".into())
     } else if alive && probes.failed >= LOSS_MIN && misses > ONE_MISS {
         let words =
-            "it contradicts when it is suspected, but does not answer: what it sends us is lost";
+            "it refutes suspicions, but does not answer: its datagrams to this instance are lost";
         Some(words.into())
     } else {
         None
@@ -255,5 +258,7 @@ fn clock_is_off(member: &Member) -> Option<String> {
     }
     let direction = if delta > 0.0 { "ahead of" } else { "behind" };
     let seconds = delta.abs() / 1e6;
-    Some(format!("its clock is {seconds:.1} s {direction} ours"))
+    Some(format!(
+        "its clock is {seconds:.1} s {direction} the local clock"
+    ))
 }

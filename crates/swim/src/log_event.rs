@@ -163,7 +163,7 @@ fn write_duplicate(
 fn write_suspected(f: &mut fmt::Formatter<'_>, uri: &Uri, relays: &[Uri]) -> fmt::Result {
     write!(f, "Could not reach node: {uri} - suspect")?;
     if relays.is_empty() {
-        return write!(f, " (nobody else to ask)");
+        return write!(f, " (no other member to ask)");
     }
     let named: Vec<&str> = relays.iter().map(|relay| &**relay).collect();
     let named = &named[..named.len().min(RELAYS_NAMED_MAX)];

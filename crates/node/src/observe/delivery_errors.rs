@@ -48,9 +48,9 @@ pub enum DeliveryError {
 
 fn explain(reason: DropReason) -> String {
     match reason.explanation() {
-        Some(explanation) => format!("what comes from its address is {explanation}"),
+        Some(explanation) => format!("datagrams from its address are {explanation}"),
         None => {
-            "what comes from its address cannot be decoded: has it another encryption key?".into()
+            "datagrams from its address cannot be decoded: has it another encryption key?".into()
         }
     }
 }

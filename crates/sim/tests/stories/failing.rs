@@ -215,8 +215,8 @@ fn an_answer_that_comes_too_late_is_not_taken_for_one_that_is_lost() {
         let mut world = World::of(2, seed);
         world.network.weather.latency = Duration::from_millis(750);
         world.run(seconds(20));
-        let slow = "its answers take 1.5 s, and are waited for 1.0 s: \
-                    set ACK_TIMEOUT_SECONDS above what they take";
+        let slow = "its answers take 1.5 s, and probes wait 1.0 s: \
+                    set ACK_TIMEOUT_SECONDS higher than its answers take";
         let shown = hints(&mut world);
         assert!(shown.iter().any(|hint| hint == slow), "{seed}: {shown:?}");
         assert_eq!(about_loss(&shown), 0, "{seed}: {shown:?}");

@@ -266,7 +266,8 @@ fn all_members_know_why_one_is_dead_that_was_left_out_when_the_key_was_changed()
             let now = world.host(id).clocks.at(world.now());
             let diagnosis = swim(&world, id).diagnose(&name, now);
             let hints = diagnosis.expect("it is known").hints;
-            let other_key = |hint: &String| hint.contains("encrypts with another key than we do");
+            let other_key =
+                |hint: &String| hint.contains("encrypts with another key than this instance");
             assert!(
                 hints.iter().any(other_key),
                 "seed {seed}, {id:?}: {hints:?}"

@@ -84,8 +84,12 @@ impl DropReason {
         match self {
             Self::Oversized => Some("longer than MAX_PACKET_SIZE, and longer than 1472 bytes"),
             Self::OtherGroup => Some("of a group with another GROUP_LABEL"),
-            Self::UnknownKey => Some("sealed with an encryption key that we do not have"),
-            Self::NotSealed => Some("not authenticated, and ENCRYPTION_CIPHER takes nothing else"),
+            Self::UnknownKey => {
+                Some("sealed with an encryption key that this instance does not have")
+            }
+            Self::NotSealed => {
+                Some("not authenticated, and ENCRYPTION_CIPHER accepts nothing else")
+            }
             _ => None,
         }
     }
