@@ -5,13 +5,14 @@ package.path = arg[0]:gsub('[^/]*$', 'lib/?.lua;') .. package.path
 local document = require('document')
 local fio = require('fio')
 local suite = require('suite')
+local yaml = require('yaml')
 
 local ROOT = fio.abspath(fio.pathjoin(fio.dirname(arg[0]), '..'))
 local PROMETHEUS = fio.pathjoin(ROOT, 'doc', 'prometheus.md')
 local README = fio.pathjoin(ROOT, 'README.md')
 local API = fio.pathjoin(ROOT, 'doc', 'api.md')
 local INSTALL = fio.pathjoin(ROOT, 'doc', 'install.md')
-local OPERATIONS = fio.pathjoin(ROOT, 'doc', 'operations.md')
+local KUBERNETES = fio.pathjoin(ROOT, 'doc', 'kubernetes.md')
 local OPTIONS = fio.pathjoin(ROOT, 'doc', 'options.md')
 local SNIPPET_TIMEOUT_SECONDS = 10
 
@@ -222,14 +223,17 @@ suite.fact('storage.lua goes by the name of its pod, and needs nobody to be ther
     local pod = cluster:node({
         port = port,
         program = {arg[-1], 'start.lua'},
+        env = {POD = 'storage-2', NAMESPACE = 'billing', KEY_FILE = 'key'},
         files = {
-            ['storage.lua'] = read_files(OPERATIONS, translate_to(port - 1))['storage.lua'],
+            ['key'] = 'the key of the group\n',
+            ['storage.lua'] = read_files(KUBERNETES, translate_to(port - 1))['storage.lua'],
             ['start.lua'] = start_with('storage.lua'),
         },
     })
     wait_for_end_of_file(cluster, pod)
-    t:is(pod.membership.myself().uri, ('storage-0.storage:%d'):format(port), 'it is a member')
-    t:ok(pod.membership.get_member(('storage-1.storage:%d'):format(port)), 'it has been told of others')
+    t:is(pod.membership.myself().uri, ('storage-2.storage.billing:%d'):format(port), 'it is a member')
+    t:ok(pod.membership.get_member(('storage-1.storage.billing:%d'):format(port)), 'it has been told of others')
+    t:like(pod.membership.get_encryption_key(), '^ *the key of the group$', 'it has the key of the file')
     pod:signal('TERM')
     t:is(pod:wait_exit(), 0, 'it ends when it is told to')
 end)
@@ -404,6 +408,17 @@ suite.fact('each file of Lua that is shown can be loaded', function(t)
             t:ok(chunk ~= nil or not file:endswith('.lua'), ('%s of %s'):format(file, name))
             if chunk == nil then
                 t:diag('%s', err)
+            end
+        end
+    end
+end)
+
+suite.fact('each YAML that is shown can be read', function(t)
+    for _, name in ipairs(documents()) do
+        for _, block in ipairs(document.read(fio.pathjoin(ROOT, name)).blocks) do
+            if block.language == 'yaml' then
+                local ok, err = pcall(yaml.decode, table.concat(block.lines, '\n'))
+                t:ok(ok, ('%s, line %d: %s'):format(name, block.line, ok and 'it can' or err))
             end
         end
     end
