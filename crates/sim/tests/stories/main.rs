@@ -12,6 +12,7 @@ mod mixed;
 mod path;
 mod probing;
 mod reaping;
+mod remembered;
 mod rhythm;
 mod rotation;
 mod sealed;

@@ -6,6 +6,7 @@
 //! | `confirmation` | suspicions that a few members check at once, so that they need not last as long |
 //! | `indirect` | pings that this member forwards for others (the paper's ping-req) |
 //! | [`app_ping`] | pings that the application asks for |
+//! | [`candidates`] | members that were remembered over a restart, until they answer |
 //! | `question` | the cookie in each PING, and whether an ACK repeats it |
 //! | `ranking` | which members check a suspicion |
 //! | [`rtt`] | how long to wait for an answer (RFC 6298) |
@@ -17,6 +18,7 @@
 //! | [`path_mtu`] | which size of datagrams reaches a member (RFC 8899) |
 
 pub mod app_ping;
+pub mod candidates;
 pub mod clock_reading;
 pub mod confirmation;
 pub mod indirect;
@@ -33,6 +35,7 @@ pub mod self_check;
 use crate::hashing::HashKey;
 use crate::identity::duplicates::Duplicates;
 use app_ping::AppPings;
+use candidates::Candidates;
 use clock_reading::ClockReading;
 use confirmation::Confirmations;
 use indirect::IndirectPings;
@@ -46,6 +49,7 @@ pub(crate) struct Detector {
     pub prober: Prober,
     pub confirmations: Confirmations,
     pub app_pings: AppPings,
+    pub candidates: Candidates,
     pub indirect_pings: IndirectPings,
     pub isolation: Isolation,
     pub clock_reading: ClockReading,
@@ -61,6 +65,7 @@ impl Detector {
             prober: Prober::default(),
             confirmations: Confirmations::new(hash_key),
             app_pings: AppPings::new(hash_key),
+            candidates: Candidates::new(hash_key),
             indirect_pings: IndirectPings::new(hash_key),
             isolation: Isolation::default(),
             clock_reading: ClockReading::default(),
@@ -80,6 +85,7 @@ impl Detector {
     /// Whether nothing that others cause is more than it may be; for audits.
     pub fn is_bounded(&self) -> bool {
         self.app_pings.is_bounded()
+            && self.candidates.is_bounded()
             && self.prober.is_bounded()
             && self.confirmations.is_bounded()
             && self.indirect_pings.is_bounded()
@@ -92,6 +98,7 @@ impl Detector {
         self.prober.give_up();
         self.confirmations.clear();
         self.app_pings.clear();
+        self.candidates.clear();
         self.indirect_pings.clear();
         self.clock_reading = ClockReading::default();
         self.isolation = Isolation::default();

@@ -85,6 +85,11 @@ impl ProbeHistory {
         }
     }
 
+    /// When it has answered last; 0 if it never has.
+    pub const fn answered(&self) -> Micros {
+        self.answered
+    }
+
     /// How long ago it has answered last.
     pub fn silence(&self, now: Micros) -> Option<Duration> {
         if self.answered == Micros(0) {

@@ -5,7 +5,7 @@
 //! file here uses those below it in this table, and none above it.
 //!
 //! An input or a command begins a [`Turn`], which does the rest: methods of [`crate::Swim`] are in the
-//! first row and in the last one only, and in `lib.rs`.
+//! first row and in the last one only, in `memory`, and in `lib.rs`.
 //!
 //! | file | what it routes |
 //! |---|---|
@@ -15,6 +15,7 @@
 //! | `notes` | what a datagram shows of its sender |
 //! | `extension` | what only native peers say |
 //! | `probe` | probes, and the verdicts on them |
+//! | `memory` | what is remembered over a restart |
 //! | `sync` | tables to be compared and exchanged |
 //! | `ack` | answers to probes |
 //! | `duplicates` | what shows that two processes have one URI |
@@ -43,6 +44,7 @@ mod duplicates;
 mod extension;
 mod form;
 mod hearsay;
+mod memory;
 mod notes;
 mod path;
 mod probe;

@@ -67,6 +67,7 @@ impl Turn<'_> {
             }
             self.swim.detector.prober.unreachable_probe = Some(question);
         }
+        self.ask_candidates();
         if let Some(dst) = self.swim.members.next_live(&mut self.swim.rng) {
             let question = self.question(&dst);
             self.swim.stats.probes += 1;

@@ -169,6 +169,7 @@ impl Swim {
         match self.members.get(uri) {
             Some(member) if member.has_answered => Acquaintance::Known,
             Some(member) => member.acquaintance,
+            None if self.detector.candidates.contains(uri) => Acquaintance::Introduced,
             None => Acquaintance::Stranger,
         }
     }
