@@ -41,7 +41,8 @@ local membership = {_VERSION = core.VERSION}
 -- socket cannot be opened, the old one stays, too.
 ---@param advertise_host string a name, an IPv4 address, or an IPv6 address in brackets
 ---@param port number 1..65535
----@param opts? {bind?: string} `bind`: the address to listen on, instead of all of them
+---@param opts? {bind?: string, state_file?: string} `bind`: the address to listen on, instead of all of them;
+-- `state_file`: the path of a file in which members and the incarnation are remembered over a restart
 ---@return boolean true
 function membership.init(advertise_host, port, opts)
     if type(advertise_host) ~= 'string' then
@@ -51,9 +52,13 @@ function membership.init(advertise_host, port, opts)
     elseif not check.is_port(port) then
         check.fail_value(2, 'init', check.PORT, port)
     elseif opts ~= nil then
-        check.named(3, 'init', opts, {bind = 'string'})
+        check.named(3, 'init', opts, {bind = 'string', state_file = 'string'})
+        if opts.state_file ~= nil and not check.is_path(opts.state_file) then
+            check.fail_value(3, 'init', check.PATH .. ' as opts.state_file', opts.state_file)
+        end
     end
-    local ok, err = core.init(advertise_host, port, opts ~= nil and opts.bind or nil)
+    opts = opts ~= nil and opts or {} -- box.NULL is nothing, too
+    local ok, err = core.init(advertise_host, port, opts.bind, opts.state_file)
     if not ok then
         log.error('%s', err)
         error(err, 2)

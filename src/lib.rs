@@ -35,7 +35,10 @@ mod stats;
 mod table;
 
 use std::error::Error;
+use std::ffi::OsStr;
 use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -141,9 +144,16 @@ where
     core.set(name, function)
 }
 
-fn init(_: &Lua, (host, port, bind): (BString, u16, Option<BString>)) -> Answer<bool> {
+fn init(
+    _: &Lua,
+    (host, port, bind, state_file): (BString, u16, Option<BString>, Option<BString>),
+) -> Answer<bool> {
     let (host, bind) = (text(&host), bind.as_ref().map(text));
-    node().init(&host, port, bind.as_deref())?;
+    // A path is any bytes.
+    let state_file = state_file
+        .as_ref()
+        .map(|path| Path::new(OsStr::from_bytes(path)));
+    node().init_remembering(&host, port, bind.as_deref(), state_file)?;
     Ok(true)
 }
 

@@ -61,6 +61,7 @@ struct Report {
     duplicates: u64,
     isolation: Isolation,
     resolver: Resolver,
+    state_file: StateFile,
     lock: Lock,
 }
 
@@ -138,6 +139,12 @@ struct Resolver {
 }
 
 #[derive(Serialize)]
+struct StateFile {
+    saves: u64,
+    failures: u64,
+}
+
+#[derive(Serialize)]
 struct Lock {
     longest_seconds: f64,
 }
@@ -197,6 +204,10 @@ impl Report {
                 now: gauges.isolated,
             },
             resolver: Resolver::new(metrics),
+            state_file: StateFile {
+                saves: metrics.saves.saves,
+                failures: metrics.saves.failures,
+            },
             lock: Lock {
                 longest_seconds: metrics.longest_hold.as_secs_f64(),
             },

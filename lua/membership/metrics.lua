@@ -49,6 +49,8 @@ local COUNTERS = {
     {'resolver_queries_total', 'Names resolved, or tried', 'resolver.queries'},
     {'resolver_failures_total', 'Names that did not resolve', 'resolver.failures'},
     {'resolver_refused_total', 'Names of unknown members not resolved: too many', 'resolver.refused'},
+    {'state_file_saves_total', 'Times the state file was written', 'state_file.saves'},
+    {'state_file_failures_total', 'Times the state file could not be written', 'state_file.failures'},
 }
 
 local GAUGES = {

@@ -57,14 +57,17 @@ function Cluster:node(opts)
 end
 
 --- Makes a process a member: options, then init. `opts.options` are the module's, quick ones by default;
--- `opts.bind` is where it is to listen.
+-- `opts.bind` is where it is to listen, `opts.state_file` the path of its state file.
 function Cluster.init(_, started)
-    started:call(function(host, port, options, bind)
+    started:call(function(host, port, options, opts)
         for name, value in pairs(options) do
             require('membership.options')[name] = value
         end
-        assert(require('membership').init(host, port, bind and {bind = bind}) == true)
-    end, started.host, started.port, started.opts.options or QUICK, started.opts.bind)
+        assert(require('membership').init(host, port, opts) == true)
+    end, started.host, started.port, started.opts.options or QUICK, {
+        bind = started.opts.bind,
+        state_file = started.opts.state_file,
+    })
     return started
 end
 

@@ -24,6 +24,7 @@ use crate::net::family::Listen;
 use crate::state::State;
 use crate::{NODE, Node, clock, entropy};
 use swim::identity::uri::Uri;
+use swim::log_event::Level;
 use swim::time::Now;
 
 /// Makes the node of this process survive forks.
@@ -78,6 +79,9 @@ extern "C" fn child() {
     // Their threads are not in the child, and one may have held a lock: even to drop them is not safe.
     mem::forget(state.close_resolver());
     mem::forget(held.engine.take());
+    if let Err(failure) = state.state_file.restart_after_fork(&node.shared) {
+        state.log_queue.push(Level::Warn, failure);
+    }
     // The parent goes on with the old seed, and no packet number may be used twice with a key.
     match entropy::seed() {
         Ok(seed) => {

@@ -10,6 +10,7 @@
 //! | [`notify`] | wakes Lua, keeps its log lines, and watches whether it runs |
 //! | [`observe`] | what operators see |
 //! | [`clock`], [`entropy`] | time and random numbers |
+//! | [`state_file`] | what is remembered over a restart, and the thread that writes it |
 //! | `error` | why a call failed, in words for the user |
 //! | `fork`, `handover` | how to survive `box.cfg{background = true}`, and which process goes on with the socket |
 
@@ -27,10 +28,12 @@ mod receive;
 pub mod resolve;
 mod shared;
 mod state;
+pub mod state_file;
 mod threads;
 
 use core::net::{SocketAddr, SocketAddrV4};
 use core::time::Duration;
+use std::path::Path;
 use std::ptr;
 use std::sync::{Arc, OnceLock};
 
@@ -67,7 +70,7 @@ pub struct Node {
 }
 
 impl Node {
-    /// How long [`Self::leave`] may wait for room in the send buffer. It is called from shutdown
+    /// How long [`Self::leave`] may wait for room in the send buffer and for the disk, together. It is called from shutdown
     /// triggers, which have three seconds together.
     const LEAVE_TIME_MAX: Duration = Duration::from_millis(200);
 
@@ -103,6 +106,18 @@ impl Node {
     /// If the port or the address to bind has changed, opens the new socket before it closes the old one,
     /// unless the old one is in its way. If that fails, nothing has changed.
     pub fn init(&self, host: &str, port: u16, bind: Option<&str>) -> Result<(), Error> {
+        self.init_remembering(host, port, bind, None)
+    }
+
+    /// Like [`Self::init`], and remembers other members and the own incarnation in a file. If that cannot be used, the
+    /// log says so, and nothing else changes.
+    pub fn init_remembering(
+        &self,
+        host: &str,
+        port: u16,
+        bind: Option<&str>,
+        state_file: Option<&Path>,
+    ) -> Result<(), Error> {
         let uri = match Uri::new(host, port) {
             Ok(uri) => uri,
             Err(UriError::Host) => return Err(Error::BadHost(host.into())),
@@ -120,13 +135,17 @@ impl Node {
             fork::register();
         }
         let mut engine = self.shared.engine();
+        let opened = self.open_state_file(state_file, &uri)?;
         if !self
             .shared
             .run(|state, now| state.serves(listen, &uri, now))?
         {
             self.rebind(&mut engine, listen)?;
         }
-        self.with_swim(|swim, now| swim.init(uri, now))
+        self.give_up_state_file(&opened);
+        self.with_swim(|swim, now| opened.init(swim, uri, now))?;
+        self.keep_state_file(opened);
+        Ok(())
     }
 
     /// Leaves the group: when this returns, the kernel has the datagrams that tell it. Then stops the engine
@@ -134,6 +153,7 @@ impl Node {
     pub fn leave(&self) -> Result<bool, Error> {
         let mut engine = self.shared.engine();
         let give_up = clock::monotonic() + Self::LEAVE_TIME_MAX;
+        let last = self.last_record();
         let left = self
             .shared
             .run_until(give_up, |state, now| state.leave(now))?;
@@ -147,6 +167,7 @@ impl Node {
         // Where the lock is not held: to close a socket is a system call.
         drop(closed);
         self.wait_for_children();
+        self.close_state_file(last, give_up);
         Ok(left)
     }
 
@@ -311,6 +332,7 @@ impl Default for Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
+        self.drop_keeper();
         if let Some(engine) = self.shared.engine().take() {
             engine.stop();
         }

@@ -22,6 +22,7 @@ use crate::observe::undecodable::Undecodable;
 use crate::resolve::address_book::{AddressBook, Route};
 use crate::resolve::choice::Failed;
 use crate::resolve::resolver::{Lookup, Resolver};
+use crate::state_file::StateFile;
 use swim::identity::uri::Uri;
 use swim::log_event::Level;
 use swim::time::{Micros, Now};
@@ -52,6 +53,8 @@ pub struct State {
     /// Why datagrams were lost lately.
     pub delivery_errors: DeliveryErrors,
     pub undecodable: Undecodable,
+    /// What is remembered over a restart.
+    pub state_file: StateFile,
     /// How many datagrams the system refused to send.
     pub send_errors: u64,
     /// The longest time that the lock was held.
@@ -105,6 +108,7 @@ impl State {
             sleeps_until: None,
             delivery_errors: DeliveryErrors::default(),
             undecodable: Undecodable::default(),
+            state_file: StateFile::default(),
             send_errors: 0,
             longest_hold: Duration::ZERO,
             failure: None,

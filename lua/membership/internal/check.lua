@@ -10,6 +10,13 @@ local PORT_MAX = 65535
 --- What `is_port` expects.
 check.PORT = 'port between 1 and ' .. PORT_MAX
 
+--- What `is_path` expects.
+check.PATH = 'path'
+
+function check.is_path(text)
+    return text ~= '' and not text:find('%z')
+end
+
 function check.is_port(number)
     return number >= 1 and number <= PORT_MAX and number % 1 == 0
 end

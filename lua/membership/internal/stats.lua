@@ -37,6 +37,7 @@ local notifier = require('membership.internal.notifier')
 ---@field duplicates number
 ---@field isolation {count: number, now: boolean}
 ---@field resolver {queries: number, failures: number, refused: number, longest_seconds: number}
+---@field state_file {saves: number, failures: number}
 ---@field lock {longest_seconds: number}
 
 ---@class membership.Diagnosis

@@ -5,6 +5,7 @@ use core::time::Duration;
 use crate::Node;
 use crate::error::Error;
 use crate::state::State;
+use crate::state_file::Counts;
 use swim::stats::{Gauges, Stats};
 
 /// Counters and gauges of the protocol and of the machine.
@@ -20,6 +21,8 @@ pub struct Metrics {
     pub send_errors: u64,
     /// Datagrams that were dropped because too many came.
     pub turned_away: u64,
+    /// How often the state file was written.
+    pub saves: Counts,
     /// The longest time that Tarantool's thread did not respond, of those that counted as a stall.
     pub longest_stall: Duration,
     /// The longest time that the lock was held.
@@ -55,6 +58,7 @@ impl Metrics {
             lookups: state.addresses.lookups(),
             send_errors: state.send_errors,
             turned_away: state.ingress.turned_away(),
+            saves: state.state_file.counts(),
             longest_stall: state.lua_states.longest_stall(),
             longest_hold: state.longest_hold,
         }

@@ -16,6 +16,7 @@ if state == nil then
         options = {}, -- the names of those that the role has set
         payload = {}, -- the keys that the role has set
         has_keys = false, -- whether the role has set encryption keys
+        state_file = nil, -- the path that the role has called `init` with
     }
     core.persistent.role = state
 end
@@ -120,16 +121,17 @@ local function set_keys(keys)
     end
 end
 
-local function init(uri)
-    if core.myself() == uri then
+local function init(uri, state_file)
+    if core.myself() == uri and state.state_file == state_file then
         return
     end
     local host, port = uri:match('^(.*):(%d+)$')
     -- Operators see the error among the alerts: it says nothing of a line in this file.
-    local ok, reason = pcall(membership().init, host, tonumber(port))
+    local ok, reason = pcall(membership().init, host, tonumber(port), {state_file = state_file})
     if not ok then
         error(reason, 0)
     end
+    state.state_file = state_file
 end
 
 local function add_seeds(seeds, myself)
@@ -156,11 +158,11 @@ function reconcile.apply(wanted)
         if #codec.encode(payload) <= #codec.encode(membership().myself().payload) then
             set_payload(payload, wanted.payload)
         end
-        init(wanted.uri)
+        init(wanted.uri, wanted.state_file)
     end
     assign_options(plan, wanted.options)
     set_keys(wanted.keys)
-    init(wanted.uri)
+    init(wanted.uri, wanted.state_file)
     set_payload(plan_payload(wanted.payload), wanted.payload)
     add_seeds(wanted.seeds, wanted.uri)
 end

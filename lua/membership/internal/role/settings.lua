@@ -16,6 +16,7 @@ local topology = require('membership.internal.role.topology')
 ---@field options table<string, number|boolean|string>
 ---@field keys? string[] the first is sent with, and all decrypt; nil is no encryption
 ---@field payload table<string, any>
+---@field state_file? string a path; relative to the directory of the process
 
 local PATH = 'roles_cfg.roles.membership'
 
@@ -32,6 +33,7 @@ local FIELDS = {
     group_label = 'string',
     payload = 'table',
     options = 'table',
+    state_file = 'string',
 }
 
 -- The options that have a field of their own.
@@ -233,6 +235,15 @@ local function read_payload(cfg)
     return payload
 end
 
+local function read_state_file(cfg)
+    if cfg.state_file == nil then
+        return nil
+    elseif not check.is_path(cfg.state_file) then
+        fail('.state_file', check.PATH .. ' expected, and this is none')
+    end
+    return cfg.state_file
+end
+
 --- Reads the configuration of the role, or raises.
 ---@param cfg table|nil
 ---@return membership.RoleSettings
@@ -245,6 +256,7 @@ function settings.read(cfg)
         options = read_options(cfg),
         keys = read_keys(cfg),
         payload = read_payload(cfg),
+        state_file = read_state_file(cfg),
     }
 end
 

@@ -1,0 +1,114 @@
+//! Whose state file it is, and what operators are told of one that is not used.
+//!
+//! The file of another instance is neither used nor overwritten. In a data directory that was copied from another
+//! group there is one: with its members two groups would become one. Two instances that were given one path by
+//! mistake would take turns in overwriting it.
+
+use std::path::PathBuf;
+
+use super::disk::{self, Found};
+use super::format::Record;
+use swim::identity::uri::Uri;
+
+/// How many names of this process are remembered whose file it is.
+const OWNERS_MAX: usize = 8;
+
+/// A state file, and which instances it may be of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Where it is; absolute.
+    pub path: PathBuf,
+    /// The URIs that this process has had while this was its file, the present one first.
+    owners: Vec<Uri>,
+}
+
+/// Why a state file is not used, or not written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// It is not whole.
+    Damaged,
+    /// It is not a state file.
+    Foreign,
+    /// It is of another version of this module.
+    OtherVersion,
+    /// It cannot be read: the text of the system.
+    Unreadable(String),
+    /// It is of another instance.
+    OtherUri(String),
+    /// It cannot be written: the text of the system.
+    Unwritable(String),
+}
+
+impl Target {
+    /// The file of `uri`.
+    pub fn new(path: PathBuf, uri: &Uri) -> Self {
+        let owners = vec![uri.clone()];
+        Self { path, owners }
+    }
+
+    /// The same file, for a process that was something else and is `uri` now.
+    pub fn with_owner(mut self, uri: &Uri) -> Self {
+        self.owners.retain(|owner| owner != uri);
+        self.owners.insert(0, uri.clone());
+        self.owners.truncate(OWNERS_MAX);
+        self
+    }
+
+    /// Whether this process may have written that.
+    pub fn is_of(&self, record: &Record) -> bool {
+        self.owners.iter().any(|owner| **owner == *record.uri)
+    }
+
+    /// Writes it, unless what is there is not of this instance.
+    pub fn write(&self, record: &Record) -> Result<(), Trouble> {
+        match disk::read(&self.path) {
+            Found::Missing | Found::Damaged => {}
+            Found::Record(there) if self.is_of(&there) => {}
+            Found::Record(there) => return Err(Trouble::OtherUri(there.uri)),
+            Found::Unusable(trouble) => return Err(trouble),
+        }
+        let text = match record.to_text() {
+            Ok(text) => text,
+            Err(error) => return Err(Trouble::Unwritable(error.to_string())),
+        };
+        match disk::write(&self.path, &text) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(Trouble::Unwritable(crate::error::system_text(&error))),
+        }
+    }
+}
+
+impl Trouble {
+    /// What is wrong, what follows from that, and what to do.
+    pub fn describe(&self, target: &Target) -> String {
+        let path = target.path.display();
+        match self {
+            Self::Damaged => format!(
+                "State file {path} is damaged: starting without remembered members. It will be written anew"
+            ),
+            Self::Foreign => format!(
+                "State file {path} is something else: it is neither used nor written. \
+                 Give state_file another path, or remove that file"
+            ),
+            Self::OtherVersion => format!(
+                "State file {path} is of another version of membership: it is neither used nor written. \
+                 Remove it to have it written anew"
+            ),
+            Self::Unreadable(reason) => format!(
+                "State file {path} cannot be read: {reason}. It is neither used nor written. \
+                 Check the path and its permissions"
+            ),
+            Self::OtherUri(other) => {
+                let own = &target.owners[0];
+                format!(
+                    "State file {path} is of {other}, and this instance is {own}: it is neither used nor written. \
+                     Give each instance a file of its own; if this one was renamed, remove the file"
+                )
+            }
+            Self::Unwritable(reason) => format!(
+                "State file {path} cannot be written: {reason}. After a restart this instance remembers \
+                 what was written last. Check the disk and the permissions"
+            ),
+        }
+    }
+}
