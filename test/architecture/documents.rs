@@ -390,11 +390,13 @@ fn heads_of_directories_name_each_file() {
 }
 
 /// The sources of what operators read, and the document whose tables explain it.
-const SHOWN: [(&str, &str); 8] = [
+const SHOWN: [(&str, &str); 10] = [
     ("crates/swim/src/log_event.rs", "doc/operations.md"),
     ("crates/node/src/notify/watchdog.rs", "doc/operations.md"),
     ("crates/node/src/receive.rs", "doc/operations.md"),
     ("crates/node/src/net/binding.rs", "doc/operations.md"),
+    ("crates/node/src/state_file/owner.rs", "doc/operations.md"),
+    ("crates/node/src/state_file/keeper.rs", "doc/operations.md"),
     ("crates/swim/src/diagnosis.rs", "doc/operations.md"),
     (
         "crates/swim/src/detector/self_check.rs",
