@@ -13,11 +13,13 @@ use swim::detector::self_check::LATENESS_MAX;
 use swim::log_event::Level;
 use swim::time::Micros;
 
-/// The longest time between two checks whether the thread works. A stall is noticed that much later.
+/// The longest time between two checks of a thread that works. Should it hang, that is noticed so much later.
 const CHECK_PAUSE: Duration = Duration::from_millis(350);
 
-/// How often a thread that has nothing to do is asked, unless the timeout requires it sooner.
-const QUIET_MAX: Duration = Duration::from_secs(1);
+/// After this time a thread that has nothing to do is asked again, unless the timeout requires it sooner. The
+/// engine does not wake for that before another [`CHECK_PAUSE`] has passed: in a group it has something else to
+/// do by then, once a protocol period, and each wake costs more than what is done in it.
+const QUIET_MAX: Duration = Duration::from_millis(900);
 
 /// A thread that has run for longer than this since its last heartbeat is at work. One that waits for a
 /// disk does not run, and is found when it is asked.
@@ -44,6 +46,8 @@ pub struct Watchdog {
     wants_wake: bool,
     /// When the fiber was last to be woken.
     last_wake: Micros,
+    /// The thread was at work when it was last checked.
+    works: bool,
     last_check: Micros,
     stalled: bool,
 }
@@ -54,6 +58,8 @@ impl Watchdog {
         self.last_heartbeat = Some(now);
         self.cpu_time = cpu_time;
         self.last_check = now;
+        // If nothing tells a thread without work from one that hangs, it is taken for one that works.
+        self.works |= cpu_time.is_none();
         self.wants_wake = false;
         let asked = self.asked.take();
         if !mem::take(&mut self.stalled) {
@@ -80,6 +86,14 @@ impl Watchdog {
         self.last_check = now;
     }
 
+    /// Whether a check can show anything new: one is due, or it was long ago and the engine is awake anyway.
+    pub fn should_check(&self, timeout: Duration, now: Micros) -> bool {
+        match self.next_check(timeout) {
+            Some(due) => due <= now || now.since(self.last_check) >= pause(timeout),
+            None => false,
+        }
+    }
+
     /// Checks whether it is time to ask for a heartbeat, and whether one is overdue. With a timeout of
     /// zero, none ever is.
     pub fn check(&mut self, timeout: Duration, cpu_time: CpuTime, now: Micros) {
@@ -94,7 +108,11 @@ impl Watchdog {
             self.excuse_pause(now);
         }
         self.last_check = now;
-        if self.asked.is_none() && self.should_ask(timeout, cpu_time, now) {
+        self.works = match (cpu_time, self.cpu_time) {
+            (Some(ran), Some(had_run)) => ran.saturating_sub(had_run) > IDLE_MAX,
+            _ => true,
+        };
+        if self.asked.is_none() && self.should_ask(timeout, now) {
             self.asked = Some(now);
             self.request_wake(now);
         }
@@ -120,14 +138,13 @@ impl Watchdog {
         if self.stalled || timeout.is_zero() && self.asked.is_some() {
             return Some(self.last_wake + QUIET_MAX);
         }
-        if timeout.is_zero() {
-            return Some(last_heartbeat + quiet(timeout));
+        if let Some(deadline) = self.deadline(timeout) {
+            return Some(deadline.min(self.last_check + pause(timeout)));
         }
-        let next = self.last_check + CHECK_PAUSE.min(timeout / CHECKS_PER_TIMEOUT);
-        match self.deadline(timeout) {
-            Some(deadline) => Some(deadline.min(next)),
-            None => Some(next),
+        if self.works && !timeout.is_zero() {
+            return Some(self.last_check + pause(timeout));
         }
+        Some(last_heartbeat + quiet(timeout) + CHECK_PAUSE)
     }
 
     /// Whether to wake the fiber for a heartbeat. Says so once for each time.
@@ -140,16 +157,16 @@ impl Watchdog {
         self.stalled
     }
 
-    fn should_ask(&self, timeout: Duration, cpu_time: CpuTime, now: Micros) -> bool {
+    fn should_ask(&self, timeout: Duration, now: Micros) -> bool {
         let Some(last_heartbeat) = self.last_heartbeat else {
             return false;
         };
-        let quiet_for = now.since(last_heartbeat);
-        let (Some(ran), Some(had_run)) = (cpu_time, self.cpu_time) else {
-            // Nothing tells a thread without work from one that hangs, so it is asked each time.
-            return quiet_for >= CHECK_PAUSE;
+        let pause = if self.works {
+            pause(timeout)
+        } else {
+            quiet(timeout)
         };
-        ran.saturating_sub(had_run) > IDLE_MAX || quiet_for >= quiet(timeout)
+        now.since(last_heartbeat) >= pause
     }
 
     /// When the heartbeat that was asked for is overdue.
@@ -159,6 +176,11 @@ impl Watchdog {
         }
         Some(self.asked? + timeout)
     }
+}
+
+/// How long to wait between two checks of a thread that works, or was asked.
+fn pause(timeout: Duration) -> Duration {
+    CHECK_PAUSE.min(timeout / CHECKS_PER_TIMEOUT)
 }
 
 /// How long to leave a thread alone that has nothing to do.
@@ -305,9 +327,9 @@ mod tests {
     #[test]
     fn a_thread_that_works_is_asked_more_often_than_one_that_does_not() {
         let idle = questions(&mut watchdog(never_runs), never_runs, at(3500));
-        assert_eq!(idle, [1050, 2100, 3150]);
-        let busy = questions(&mut watchdog(runs_since(0)), runs_since(0), at(1100));
-        assert_eq!(busy, [350, 700, 1050]);
+        assert_eq!(idle, [1250, 2500]);
+        let busy = questions(&mut watchdog(runs_since(0)), runs_since(0), at(2600));
+        assert_eq!(busy, [1250, 1600, 1950, 2300]);
         let unknown = questions(&mut watchdog(|_| None), |_| None, at(1100));
         assert_eq!(unknown, [350, 700, 1050]);
     }
@@ -318,7 +340,7 @@ mod tests {
             let mut dog = watchdog(runs_since(began));
             let found = watch(&mut dog, runs_since(began), at(100_000)).unwrap();
             let after = found.since(at(began));
-            let most = TIMEOUT + CHECK_PAUSE + IDLE_MAX;
+            let most = TIMEOUT + QUIET_MAX + CHECK_PAUSE + IDLE_MAX;
             assert!(TIMEOUT <= after && after <= most, "{began}: {after:?}");
 
             let back = found + Duration::from_secs(10);
@@ -326,6 +348,32 @@ mod tests {
             assert_eq!(missed, Some(TIMEOUT + Duration::from_secs(10)));
             assert!(!dog.is_stalled());
         }
+    }
+
+    #[test]
+    fn an_engine_that_wakes_for_something_else_checks_then_and_does_not_wake_once_more() {
+        let mut dog = watchdog(never_runs);
+        // A probe a second, its answer, and the ping of another member.
+        let turns = [0, 1, 530].map(|after| (0..10).map(move |second| second * 1000 + after));
+        let mut turns: Vec<u64> = turns.into_iter().flatten().collect();
+        turns.sort_unstable();
+        let mut asked = Vec::new();
+        for turn in turns.into_iter().skip(2).map(at) {
+            assert!(dog.next_check(TIMEOUT) >= Some(turn), "it would have woken");
+            if !dog.should_check(TIMEOUT, turn) {
+                continue;
+            }
+            dog.check(TIMEOUT, never_runs(turn), turn);
+            if dog.poll_wake() {
+                // The answer takes a moment.
+                dog.heartbeat(never_runs(turn), turn + Duration::from_micros(300));
+                asked.push(turn.0 / 1000);
+            }
+        }
+        assert_eq!(
+            asked,
+            [1000, 2000, 3000, 4000, 5000, 6000, 7000, 8000, 9000]
+        );
     }
 
     #[test]
@@ -384,7 +432,7 @@ mod tests {
     #[test]
     fn a_thread_that_waits_for_a_disk_hangs_when_it_does_not_answer() {
         let found = watch(&mut watchdog(never_runs), never_runs, at(100_000));
-        assert_eq!(found, Some(at(1050 + 3000)));
+        assert_eq!(found, Some(at(1250 + 3000)));
     }
 
     #[test]
@@ -428,8 +476,8 @@ mod tests {
     fn without_a_timeout_nothing_is_a_stall() {
         let mut dog = watchdog(|_| None);
         let check = dog.next_check(Duration::ZERO);
-        assert_eq!(check, Some(at(1000)), "a heartbeat tells the time, too");
-        dog.check(Duration::ZERO, None, at(1000));
+        assert_eq!(check, Some(at(1250)), "a heartbeat tells the time, too");
+        dog.check(Duration::ZERO, None, at(1250));
         assert!(dog.poll_wake());
         dog.check(Duration::ZERO, None, at(100_000));
         assert!(!dog.is_stalled());
