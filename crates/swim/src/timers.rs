@@ -68,6 +68,11 @@ impl Timers {
         self.set_to(timer, None);
     }
 
+    /// When `timer` is due, if it is armed.
+    pub fn get(&self, timer: Timer) -> Option<Micros> {
+        self.0[timer as usize]
+    }
+
     /// Whether `timer` is armed.
     pub fn is_set(&self, timer: Timer) -> bool {
         self.0[timer as usize].is_some()

@@ -33,13 +33,14 @@ impl Turn<'_> {
             .pop();
         // The last one has not answered within a period: it is not waited for any more.
         self.swim.anti_entropy.awaits_table = false;
-        match partner {
-            Some(partner) => self.sync_with(&partner),
-            None => self.swim.timers.set(
-                Timer::AntiEntropy,
-                self.now.monotonic + self.swim.config.protocol_period,
-            ),
+        if let Some(partner) = partner {
+            return self.sync_with(&partner);
         }
+        // Together with the probe, so that the engine need not wake once more for it.
+        let period = self.swim.config.protocol_period;
+        let next_probe = self.swim.timers.get(Timer::Period);
+        let next = next_probe.unwrap_or(self.now.monotonic + period);
+        self.swim.timers.set(Timer::AntiEntropy, next);
     }
 
     /// Compares tables with `partner`, unless the answer of another member is awaited.
