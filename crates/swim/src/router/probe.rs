@@ -18,9 +18,13 @@ use crate::time::Micros;
 use crate::timers::Timer;
 use crate::wire::{DropReason, Event};
 
-/// How long the first period after a pause takes, if its probe is answered by then. The next probe compares
+/// How long a period takes soon after a pause, if its probe is answered by then. The next probe compares
 /// tables once more, after all news of that moment has spread.
-const FIRST_PERIOD_AFTER_PAUSE: Duration = Duration::from_millis(200);
+const PERIOD_AFTER_PAUSE: Duration = Duration::from_millis(200);
+
+/// For how long after a pause periods are short, so that there are two of them: the member that is probed first
+/// may have been paused as well, and know no more.
+const SHORT_PERIODS_AFTER_PAUSE: Duration = Duration::from_millis(300);
 
 impl Turn<'_> {
     /// Begins a protocol period: the verdict on the last probe, and the next one.
@@ -47,10 +51,11 @@ impl Turn<'_> {
             .protocol_period
             .max(self.swim.config.ack_timeout);
         let deadline = self.now.monotonic + length;
-        let next = if self.swim.anti_entropy.digest.paused_until == Some(self.now.monotonic) {
-            self.now.monotonic + FIRST_PERIOD_AFTER_PAUSE.min(length)
-        } else {
-            deadline
+        let next = match self.swim.anti_entropy.digest.paused_until {
+            Some(end) if self.now.monotonic.since(end) < SHORT_PERIODS_AFTER_PAUSE => {
+                self.now.monotonic + PERIOD_AFTER_PAUSE.min(length)
+            }
+            _ => deadline,
         };
         self.swim.timers.set(Timer::Period, next);
         if let Some(dst) = self
