@@ -55,17 +55,13 @@ const RETIRED: [(&str, &str); 43] = [
 ];
 
 /// Where retired words are still counted, and not yet refused.
-const UNFINISHED: [&str; 12] = [
+const UNFINISHED: [&str; 8] = [
     "README.md",
     "SECURITY.md",
     "crates/swim/src/log_event.rs",
     "doc/architecture.md",
     "doc/me",
-    "doc/migration.md",
-    "doc/operations.md",
-    "doc/options.md",
     "doc/protocol.md",
-    "doc/role.md",
     "examples/",
     "test/",
 ];
