@@ -223,7 +223,7 @@ fact('no key is ever logged, listed or shown', function(t, cluster)
     t:ok(#everything > 100, 'in all that')
 end)
 
-fact('who cannot authenticate is not heard, cannot pass for anybody, and is told of in the log', function(t, cluster)
+fact('a sender that cannot authenticate is not heard, nor taken for another, and is logged', function(t, cluster)
     local a, b = unpack(sealed_group(cluster, 2, 'the key'))
     cluster:record(a)
     logged.begin(a)
