@@ -1,7 +1,7 @@
 --- One instance of the demo: a Tarantool without box.cfg that uses what is public of membership only.
 -- usage: tarantool instance.lua HOST PORT
 -- Reads calls from stdin and writes what it sees to stdout, a JSON object a line. Ends when stdin is closed, so it
--- cannot outlive whoever started it.
+-- cannot outlive its parent.
 
 local clock = require('clock')
 local ffi = require('ffi')

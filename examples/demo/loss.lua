@@ -30,7 +30,7 @@ local function live(cluster, display)
     for _, name in ipairs(story.NAMES) do
         accused = accused + incarnation(cluster, name) - began[name]
     end
-    display:event(('somebody was suspected, and contradicted: %d times'):format(accused), display:now(), nil,
+    display:event(('an instance was suspected, and refuted: %d times'):format(accused), display:now(), nil,
         accused > 0 and 'suspect' or 'alive')
 end
 
@@ -39,7 +39,7 @@ local function die(cluster, display)
     local watch = cluster:watch(cluster:others('C'), story.status_of(cluster, 'C'))
     local killed_at = cluster:kill('C')
     story.expect(display, {
-        what = 'C was killed: dead for everybody', watch = watch, value = 'dead', seconds = ALLOWED_SECONDS,
+        what = 'C was killed: dead for all', watch = watch, value = 'dead', seconds = ALLOWED_SECONDS,
         cause_at = killed_at, before = {what = 'C was killed: suspected', value = 'suspect'},
         told = story.tell_status(display, 'C', killed_at),
     })
@@ -47,17 +47,17 @@ end
 
 local function run(cluster, display)
     story.start_all(cluster, display)
-    display:step(('from now on %d of 100 datagrams are lost, whoever sends them'):format(LOST_PERCENT))
+    display:step(('from now on %d of 100 datagrams are lost, of all senders'):format(LOST_PERCENT))
     network.lose(LOST_PERCENT)
     story.meet(cluster, display, ALLOWED_SECONDS)
     local buried = cluster:watch(story.NAMES, function(observer)
-        local seen = story.anybody_not_alive(cluster, story.NAMES)(observer)
+        local seen = story.any_not_alive(cluster, story.NAMES)(observer)
         return seen ~= nil and seen:match('dead$') and seen or nil
     end)
     share(cluster, display)
     live(cluster, display)
-    story.expect_nothing(buried, 'nobody is to be called dead for lost datagrams')
-    display:event('nobody was called dead', display:now())
+    story.expect_nothing(buried, 'no instance is to be declared dead for lost datagrams')
+    display:event('no instance was declared dead', display:now())
     die(cluster, display)
 end
 

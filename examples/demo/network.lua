@@ -1,5 +1,5 @@
 --- A network of one's own, in which links can be cut and datagrams lost: a network namespace, and nftables in it.
--- Takes root for that, or user namespaces, which most systems grant anybody. Nothing outside of it is touched, and it
+-- Takes root for that, or user namespaces, which most systems grant all users. Nothing outside of it is touched, and it
 -- goes with its last process.
 
 local ffi = require('ffi')
@@ -62,14 +62,14 @@ local function rule(text)
     end
 end
 
---- Nothing goes from these ports to those, nor back; nor does anybody hear of it.
+--- Nothing goes from these ports to those, nor back; and no process is told.
 function network.split(some, others)
     some, others = table.concat(some, ', '), table.concat(others, ', ')
     rule(('udp sport { %s } udp dport { %s } drop'):format(some, others))
     rule(('udp sport { %s } udp dport { %s } drop'):format(others, some))
 end
 
---- So many of 100 datagrams are lost, whoever sends them.
+--- So many of 100 datagrams are lost, of all senders.
 function network.lose(percent)
     rule(('meta l4proto udp numgen random mod 100 < %d drop'):format(percent))
 end

@@ -19,7 +19,7 @@ local function sides_of(name)
 end
 
 local function split(cluster, display)
-    display:step('the network splits: A, B, C | D, E; nobody is told')
+    display:step('the network splits: A, B, C | D, E; no instance is told')
     local watch = cluster:watch(story.NAMES, function(name)
         local _, others = sides_of(name)
         local seen, dead = {}, 0
@@ -69,11 +69,11 @@ local function run(cluster, display)
     story.start_all(cluster, display)
     story.meet(cluster, display)
     local own_side = cluster:watch(story.NAMES, function(name)
-        return story.anybody_not_alive(cluster, (sides_of(name)))(name)
+        return story.any_not_alive(cluster, (sides_of(name)))(name)
     end)
     split(cluster, display)
-    story.expect_nothing(own_side, 'nobody is to be suspected by his own side')
-    display:event('nobody was suspected by his own side', display:now())
+    story.expect_nothing(own_side, 'no instance is to be suspected by its own side')
+    display:event('no instance was suspected by its own side', display:now())
     heal(cluster, display)
 end
 

@@ -1,4 +1,4 @@
---- The key of a running group is changed, and nobody is suspected. Who has only the old one stays out.
+--- The key of a running group is changed; no instance is suspected, and one that has only the old key stays out.
 
 local digest = require('digest')
 
@@ -54,12 +54,12 @@ local function run(cluster, display)
     end
     story.meet(cluster, display)
 
-    local watch = cluster:watch(story.NAMES, story.anybody_not_alive(cluster, story.NAMES))
+    local watch = cluster:watch(story.NAMES, story.any_not_alive(cluster, story.NAMES))
     step(cluster, display, 'add_encryption_key', new, 'on all: add the new key; it is understood from now on')
     step(cluster, display, 'use_encryption_key', new, 'on all: use the new key; it is sent with from now on')
     step(cluster, display, 'remove_encryption_key', old, 'on all: remove the old key')
-    story.expect_nothing(watch, 'nobody is to be suspected while keys change')
-    display:event('nobody was suspected', display:now(), nil, 'alive')
+    story.expect_nothing(watch, 'no instance is to be suspected while keys change')
+    display:event('no instance was suspected', display:now(), nil, 'alive')
     come_late(cluster, display, old, new)
 end
 

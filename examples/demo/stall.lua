@@ -1,4 +1,4 @@
---- Tarantool's thread computes without yielding. For a while that is nobody's business; then the engine says it itself.
+--- Tarantool's thread computes without yielding. For a while no instance minds; then the engine announces it.
 
 local story = require('demo.story')
 
@@ -11,7 +11,7 @@ local STALLED = 'E'
 local function be_busy(cluster, display)
     display:step(('%s computes for %d s: no fiber of it can run, but its engine answers'):format(STALLED, BUSY_SECONDS))
     local others = cluster:others(STALLED)
-    local watch = cluster:watch(others, story.anybody_not_alive(cluster, {STALLED}))
+    local watch = cluster:watch(others, story.any_not_alive(cluster, {STALLED}))
     local incarnation = cluster:view('A', STALLED).incarnation
     cluster:call(STALLED, 'compute', BUSY_SECONDS)
     cluster:rest(1)
@@ -19,7 +19,7 @@ local function be_busy(cluster, display)
     if cluster:view('A', STALLED).incarnation ~= incarnation then
         story.fail('a busy instance is not to be suspected: but %s had to contradict', STALLED)
     end
-    display:event('nobody noticed', display:now(), nil, 'alive')
+    display:event('no instance noticed', display:now(), nil, 'alive')
 end
 
 local function hang(cluster, display)
@@ -28,7 +28,7 @@ local function hang(cluster, display)
     local began_at = display:now()
     local computing = cluster:tell(STALLED, 'compute', HUNG_SECONDS)
     story.expect(display, {
-        what = STALLED .. ' hangs: dead for everybody', watch = watch, value = 'dead', seconds = DEATH_SECONDS,
+        what = STALLED .. ' hangs: dead for all', watch = watch, value = 'dead', seconds = DEATH_SECONDS,
         cause_at = began_at, before = {what = STALLED .. ' hangs: it says so itself', value = 'suspect'},
         told = story.tell_status(display, STALLED, began_at),
     })
@@ -36,7 +36,7 @@ local function hang(cluster, display)
     watch = cluster:watch(cluster:others(STALLED), story.status_of(cluster, STALLED))
     local _, ended_at = cluster:answer(computing)
     story.expect(display, {
-        what = STALLED .. ' runs again: alive for everybody', watch = watch, value = 'alive',
+        what = STALLED .. ' runs again: alive for all', watch = watch, value = 'alive',
         seconds = RETURN_SECONDS, cause_at = ended_at, told = story.tell_status(display, STALLED, ended_at),
     })
 end
@@ -50,6 +50,6 @@ end
 
 return {
     about = "Tarantool's thread hangs, for 2 s and for 12 s",
-    watch_for = 'first nobody notices; then it says itself that it is suspect, and others call it dead',
+    watch_for = 'first no instance notices; then it announces itself as suspect, and the others declare it dead',
     run = run,
 }

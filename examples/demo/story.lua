@@ -49,7 +49,7 @@ function story.tell_status(display, of, cause_at)
 end
 
 --- For a watch: the first of these whom an observer does not see alive, as "D suspect".
-function story.anybody_not_alive(cluster, names)
+function story.any_not_alive(cluster, names)
     return function(observer)
         for _, name in ipairs(names) do
             local member = cluster:view(observer, name)
@@ -94,7 +94,7 @@ function story.meet(cluster, display, seconds)
 
     local counts = {}
     story.expect(display, {
-        what = 'everybody knows everybody', watch = watch, value = #names, seconds = seconds or MEET_SECONDS,
+        what = 'all know all', watch = watch, value = #names, seconds = seconds or MEET_SECONDS,
         cause_at = told_at,
         told = function(sighting)
             counts[sighting.name] = sighting.value
@@ -115,7 +115,7 @@ function story.share_payload(cluster, display, e)
     end)
     local set_at = cluster:call(e.from, 'set_payload', e.key, e.value)
     story.expect(display, {
-        what = e.what or ("%s's payload is with everybody"):format(e.from), watch = watch, value = e.value,
+        what = e.what or ("all have %s's payload"):format(e.from), watch = watch, value = e.value,
         seconds = e.seconds, cause_at = set_at,
         told = function(sighting)
             local text = ("%s has %s's payload"):format(sighting.name, e.from)

@@ -21,7 +21,7 @@ local function die(cluster, display)
     local watch = cluster:watch(cluster:others(VICTIM), story.status_of(cluster, VICTIM))
     local killed_at = cluster:kill(VICTIM)
     story.expect(display, {
-        what = VICTIM .. ' was killed: dead for everybody', watch = watch, value = 'dead', seconds = DEATH_SECONDS,
+        what = VICTIM .. ' was killed: dead for all', watch = watch, value = 'dead', seconds = DEATH_SECONDS,
         cause_at = killed_at, before = {what = VICTIM .. ' was killed: suspected', value = 'suspect'},
         told = story.tell_status(display, VICTIM, killed_at),
     })
@@ -43,11 +43,11 @@ local function come_back(cluster, display)
     cluster:call(VICTIM, 'add_member', cluster.instances.A.uri)
     local tell_status = story.tell_status(display, VICTIM, up_since)
     story.expect(display, {
-        what = VICTIM .. ' is back: alive for everybody, and up to date', watch = watch, value = 'alive',
+        what = VICTIM .. ' is back: alive for all, and up to date', watch = watch, value = 'alive',
         seconds = RETURN_SECONDS, cause_at = up_since,
         told = function(sighting)
             if sighting.name == VICTIM and sighting.value ~= nil then
-                local text = ("%s knows everybody, and A's payload"):format(VICTIM)
+                local text = ("%s knows all, and A's payload"):format(VICTIM)
                 display:event(text, sighting.at, up_since, sighting.value, VICTIM)
             else
                 tell_status(sighting)
@@ -61,7 +61,7 @@ local function leave(cluster, display)
     local watch = cluster:watch(cluster:others(LEAVER), story.status_of(cluster, LEAVER))
     local left_at = cluster:call(LEAVER, 'leave')
     story.expect(display, {
-        what = LEAVER .. ' left: known to everybody', watch = watch, value = 'left', seconds = LEAVE_SECONDS,
+        what = LEAVER .. ' left: known to all', watch = watch, value = 'left', seconds = LEAVE_SECONDS,
         cause_at = left_at, told = story.tell_status(display, LEAVER, left_at),
     })
 end
