@@ -44,10 +44,10 @@ test: setup rock ## setup, then check everything (TARANTOOL=/path/to/another)
 demo: setup rock ## setup, then watch five instances meet, die and return (SCENARIO=tour, partition, loss, stall, rotate)
 	@"$$TARANTOOL" examples/demo.lua $(SCENARIO)
 
-compare: setup rock ## setup, then measure real groups, and compare with the goals, the Lua rock and serf (ARGS="--runs 1 idle")
+compare: setup rock ## setup, then measure real groups, and compare with the goals, membership 2.x and serf (ARGS="--runs 1 idle")
 	@bench/compare $(ARGS)
 
-soak: setup rock ## setup, then half an hour of trouble for real processes, checked after each heap (SOAK_MINUTES, SOAK_INSTANCES, SOAK_SEED)
+soak: setup rock ## setup, then half an hour of faults for real processes, checked after each heap of them (SOAK_MINUTES, SOAK_INSTANCES, SOAK_SEED)
 	@bench/soak
 
 clean: ## remove what was built
