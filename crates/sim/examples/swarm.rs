@@ -77,13 +77,13 @@ fn message(panic: Box<dyn Any + Send>) -> String {
 fn play_many(arguments: &Arguments) -> usize {
     let bar = ProgressBar::new(arguments.seeds).with_style(style());
     let seeds = arguments.from..arguments.from + arguments.seeds;
-    let (turned, histories) = (AtomicU64::new(0), AtomicU64::new(0));
+    let (turned, traces) = (AtomicU64::new(0), AtomicU64::new(0));
     let goes_wrong = |seed: &u64| match play(Swarm::new(*seed)) {
         Ok(outcome) => {
             turned.fetch_add(outcome.lasted.as_secs(), Ordering::Relaxed);
             // A sum, since the worlds end in any order.
-            let history = [*seed, outcome.history].map(u64::to_be_bytes);
-            histories.fetch_add(xxh3_64(history.as_flattened()), Ordering::Relaxed);
+            let trace = [*seed, outcome.trace].map(u64::to_be_bytes);
+            traces.fetch_add(xxh3_64(trace.as_flattened()), Ordering::Relaxed);
             false
         }
         Err(violation) => {
@@ -105,7 +105,7 @@ fn play_many(arguments: &Arguments) -> usize {
         arguments.seeds
     );
     // Two builds that print the same for the same seeds do the same in all of these worlds.
-    println!("histories: {:016x}", histories.into_inner());
+    println!("traces: {:016x}", traces.into_inner());
     failures
 }
 

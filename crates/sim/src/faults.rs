@@ -6,10 +6,10 @@ use rand::RngExt;
 
 use crate::engine::{Engine, Implementation};
 use crate::foca::Foca;
-use crate::history::Happening;
 use crate::host::{Id, State};
 use crate::invariants::Input;
 use crate::legacy::Legacy;
+use crate::trace::Happening;
 use crate::world::{Event, PORT, World};
 use swim::Swim;
 use swim::identity::uri::Uri;
@@ -169,7 +169,7 @@ impl World {
 
     /// Runs a command on the engine of `id`, and sends what results. Returns `None` if no process runs.
     ///
-    /// `what` is for the history.
+    /// `what` is for the trace.
     pub fn act<T>(
         &mut self,
         id: Id,
@@ -182,11 +182,11 @@ impl World {
 
     /// Notes an event that concerns no single machine.
     pub(super) fn became(&mut self, what: &str) {
-        self.history.note(self.now, Happening::Became(what));
+        self.trace.note(self.now, Happening::Became(what));
     }
 
     pub(super) fn done(&mut self, id: Id, what: &str) {
-        self.history.note(self.now, Happening::Done(id, what));
+        self.trace.note(self.now, Happening::Done(id, what));
     }
 }
 

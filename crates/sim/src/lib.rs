@@ -1,4 +1,4 @@
-//! A group of many members in one process, in virtual time. The same seed gives the same history on
+//! A group of many members in one process, in virtual time. The same seed gives the same trace on
 //! every machine.
 //!
 //! ```text
@@ -20,7 +20,7 @@
 //! | `view`, `convergence` | what each member sees; whether all agree, and how long that may take |
 //! | `invariants` | rules that hold at every moment |
 //! | [`mutants`] | planted bugs, to test that the rules and the convergence find them |
-//! | [`history`] | all events, as a hash and as text |
+//! | [`trace`] | all events, as a hash and as text |
 //! | [`swarm`] | random worlds with random faults |
 //! | [`observer`], [`experiment`] | measurements, and scenarios to measure in |
 //!
@@ -35,7 +35,6 @@ pub mod engine;
 pub mod experiment;
 mod faults;
 mod foca;
-pub mod history;
 pub mod host;
 mod invariants;
 pub mod legacy;
@@ -45,6 +44,7 @@ pub mod observer;
 mod outputs;
 mod queue;
 pub mod swarm;
+pub mod trace;
 mod view;
 pub mod world;
 

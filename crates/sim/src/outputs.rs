@@ -3,10 +3,10 @@
 use core::time::Duration;
 
 use crate::engine::Engine;
-use crate::history::Happening;
 use crate::host::{Id, Resolver, State};
 use crate::invariants::{Input, Invariants, Violation};
 use crate::network::Fate;
+use crate::trace::Happening;
 use crate::world::{Event, World};
 use swim::Transmit;
 use swim::identity::uri::Uri;
@@ -42,8 +42,7 @@ impl World {
             }
         }
         while let Some(report) = self.poll(id, Engine::poll_report) {
-            self.history
-                .note(self.now, Happening::Reported(id, &report));
+            self.trace.note(self.now, Happening::Reported(id, &report));
             self.report_to_observer(id, &report);
         }
     }
@@ -67,8 +66,7 @@ impl World {
 
     fn emit(&mut self, id: Id, transmit: Transmit) {
         let Transmit { to, datagram, .. } = &transmit;
-        self.history
-            .note(self.now, Happening::Sent(id, to, datagram));
+        self.trace.note(self.now, Happening::Sent(id, to, datagram));
         self.observer.count(datagram);
         self.check(id, |invariants, engine| {
             invariants.check_datagram(id, engine, to, datagram)
@@ -175,9 +173,7 @@ impl World {
             Fate::Lost
         };
         match fate {
-            Fate::Lost => self
-                .history
-                .note(self.now, Happening::Lost(from, &datagram)),
+            Fate::Lost => self.trace.note(self.now, Happening::Lost(from, &datagram)),
             Fate::Arrives(first, again) => {
                 let mut last = first;
                 if let Some(again) = again {

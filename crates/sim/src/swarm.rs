@@ -35,8 +35,8 @@ pub struct Outcome {
     pub lasted: Duration,
     /// How long it took after the last fault until all agreed.
     pub settled: Duration,
-    /// [`World::history`].
-    pub history: u64,
+    /// [`World::trace`].
+    pub trace: u64,
 }
 
 impl Swarm {
@@ -98,7 +98,7 @@ impl Swarm {
             members,
             lasted: self.world.now().since(swim::time::Micros(0)),
             settled,
-            history: self.world.history(),
+            trace: self.world.trace(),
         }
     }
 

@@ -8,13 +8,13 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use crate::engine::{Engine, Implementation};
-use crate::history::{Happening, History, Reader};
 use crate::host::{Clocks, Host, Id, Inbox, Resolver, State};
 use crate::invariants::{Input, Invariants};
 use crate::mutants::Mutant;
 use crate::network::{Fate, Network};
 use crate::observer::Observer;
 use crate::queue::Queue;
+use crate::trace::{Happening, Reader, Trace};
 use swim::Transmit;
 use swim::config::Config;
 use swim::identity::uri::Uri;
@@ -42,7 +42,7 @@ pub struct World {
     /// Where names lead, as single machines see it: hosts file, or `localhost`.
     pub(super) aliases: BTreeMap<(Id, Uri), Id>,
     pub(super) rng: StdRng,
-    pub(super) history: History,
+    pub(super) trace: Trace,
     pub(super) invariants: Option<Invariants>,
     /// The machine with a planted bug, and the bug.
     pub mutant: Option<(Id, Mutant)>,
@@ -92,7 +92,7 @@ impl World {
             ids_by_uri: IndexMap::new(),
             aliases: BTreeMap::new(),
             rng,
-            history: History::default(),
+            trace: Trace::default(),
             invariants: Some(Invariants::default()),
             mutant: None,
             observer: Observer::default(),
@@ -196,13 +196,13 @@ impl World {
     }
 
     /// A hash that is equal for two worlds only if all their events were.
-    pub const fn history(&self) -> u64 {
-        self.history.hash()
+    pub const fn trace(&self) -> u64 {
+        self.trace.hash()
     }
 
     /// Hands the text of each event from now on to `reader`.
     pub fn read_by(&mut self, reader: Reader) {
-        self.history.read_by(reader);
+        self.trace.read_by(reader);
     }
 }
 
@@ -288,7 +288,7 @@ impl World {
                 let _fits = self.hosts[to.index()].inbox.push(from, datagram);
             }
             state => {
-                self.history.note(self.now, Happening::Lost(to, &datagram));
+                self.trace.note(self.now, Happening::Lost(to, &datagram));
                 if state != State::Off {
                     self.refuse(from, to);
                 }
@@ -305,8 +305,7 @@ impl World {
     }
 
     pub(super) fn take_in(&mut self, from: Id, to: Id, datagram: &[u8]) {
-        self.history
-            .note(self.now, Happening::Arrived(to, datagram));
+        self.trace.note(self.now, Happening::Arrived(to, datagram));
         if let Some(tape) = &mut self.tape {
             let datagram = datagram.to_vec();
             tape.push(Recording { from, to, datagram });
@@ -328,7 +327,7 @@ impl World {
         // Otherwise the deadline has changed since, and another event is in the queue.
         if host.state == State::Up && host.wake == Some(self.now) {
             host.wake = None;
-            self.history.note(self.now, Happening::Woke(id));
+            self.trace.note(self.now, Happening::Woke(id));
             self.input(id, Input::Timeout, Engine::handle_timeout);
         }
     }

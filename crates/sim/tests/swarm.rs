@@ -81,11 +81,11 @@ fn every_planted_bug_is_found() {
 }
 
 #[test]
-fn the_same_seed_gives_the_same_history() {
+fn the_same_seed_gives_the_same_trace() {
     for seed in 0..10 {
-        let [one, other] = [seed, seed].map(|seed| Swarm::new(seed).play().history);
+        let [one, other] = [seed, seed].map(|seed| Swarm::new(seed).play().trace);
         assert_eq!(one, other, "seed {seed}");
     }
-    let [one, other] = [1, 2].map(|seed| Swarm::new(seed).play().history);
+    let [one, other] = [1, 2].map(|seed| Swarm::new(seed).play().trace);
     assert_ne!(one, other);
 }

@@ -15,7 +15,7 @@ pub type Reader = Box<dyn FnMut(&str) + Send>;
 
 /// All events of a world.
 #[derive(Default)]
-pub struct History {
+pub struct Trace {
     hash: u64,
     reader: Option<Reader>,
 }
@@ -39,7 +39,7 @@ pub enum Happening<'a> {
     Became(&'a str),
 }
 
-impl History {
+impl Trace {
     /// A hash that is equal for two runs only if all their events were.
     pub const fn hash(&self) -> u64 {
         self.hash
