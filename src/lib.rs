@@ -182,7 +182,7 @@ fn mark_left(_: &Lua, uri: BString) -> Answer<bool> {
 
 fn remove_member(_: &Lua, uri: BString) -> Answer<bool> {
     let uri = text(&uri);
-    node().with_swim(|swim, _| swim.remove_member(&uri))?;
+    node().with_swim(|swim, now| swim.remove_member(&uri, now))?;
     Ok(true)
 }
 
@@ -194,7 +194,7 @@ fn set_allowed_members(_: &Lua, uris: Vec<BString>) -> Answer<bool> {
         };
         allowed.push(member);
     }
-    node().with_swim(|swim, _| swim.set_allowed_members(allowed))?;
+    node().with_swim(|swim, now| swim.set_allowed_members(allowed, now))?;
     Ok(true)
 }
 

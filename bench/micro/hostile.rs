@@ -160,7 +160,7 @@ impl Victim {
     /// Lets a second pass, removes invented members, and ends all rumors.
     pub fn recover(&mut self) {
         for uri in self.invented.drain(..) {
-            self.swim.remove_member(&uri);
+            self.swim.remove_member(&uri, self.now);
         }
         self.swim.recall(iter::empty(), self.now);
         let until = self.now.monotonic + Duration::from_secs(1);

@@ -142,7 +142,9 @@ fn forget(criterion: &mut Criterion, name: &str, uri: fn(usize) -> String) {
         bencher.iter_custom(|members| {
             in_portions(members, 32, |count| {
                 let gone: Vec<_> = next.by_ref().take(count).collect();
-                let elapsed = timed(|| gone.iter().for_each(|uri| swim.remove_member(uri)));
+                let now = group.now();
+                let forget = || gone.iter().for_each(|uri| swim.remove_member(uri, now));
+                let elapsed = timed(forget);
                 gone.into_iter()
                     .for_each(|uri| swim.add_member(uri, group.now()));
                 while swim.poll_transmit().is_some() {}

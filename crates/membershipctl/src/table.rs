@@ -12,8 +12,10 @@ use swim::hashing::HashKey;
 use swim::identity::uri::Uri;
 use swim::security::cookie::ProcessTag;
 use swim::table::claim::Status;
+use swim::table::history::Occasion;
 use swim::table::member::Member;
 use swim::table::members::Members;
+use swim::table::reason::Reason;
 use swim::time::{Micros, Now};
 use swim::wire::{Body, DUPLICATES_MAX, Duplicate, Event, Extension, Message};
 
@@ -157,6 +159,10 @@ impl Table {
     /// Takes the records in, and returns whether there was anything new among them.
     fn apply(&mut self, message: &Message<'_>, records: &[Event<'_>], now: Now) -> bool {
         let before = self.members.digest().total();
+        let occasion = Occasion {
+            now,
+            reason: &Reason::Heard,
+        };
         for record in records {
             let is_forgotten = match &message.trailer {
                 Some(trailer) => trailer.forgotten && self.members.get(&record.uri).is_none(),
@@ -166,7 +172,7 @@ impl Table {
             if is_forgotten {
                 self.members.insert_tombstone(record, now.wall, MEMBERS_MAX);
             } else {
-                let _ = self.members.apply(record, now.wall, MEMBERS_MAX);
+                let _ = self.members.apply(record, &occasion, MEMBERS_MAX);
             }
         }
         self.members.digest().total() != before

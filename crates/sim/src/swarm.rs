@@ -327,7 +327,7 @@ impl Swarm {
                 }
                 match choice {
                     0 => drop(swim.mark_left(&uri, now)),
-                    1 => swim.remove_member(&uri),
+                    1 => swim.remove_member(&uri, now),
                     _ => drop(swim.probe(&uri, now)),
                 }
             },

@@ -70,7 +70,7 @@ pub(crate) fn audit(swim: &Swim) -> Result<(), &'static str> {
             "confirmed sessions are no more than may be",
         ),
         (
-            members.changelog().is_bounded(members.len()),
+            members.changelog().is_bounded(members.len()) && members.history().is_bounded(),
             "the past has its bound",
         ),
     ];
@@ -101,6 +101,7 @@ mod tests {
     use crate::identity::uri::Uri;
     use crate::router::Turn;
     use crate::table::claim::{Claim, Incarnation};
+    use crate::table::reason::Reason;
     use crate::time::{Micros, Now};
     use crate::wire::{Event, Extension};
 
@@ -114,7 +115,9 @@ mod tests {
         swim.init(uri(1), Now::default());
         for (port, status) in [(2, Status::Alive), (3, Status::Suspect)] {
             let claim = Claim::alive(Incarnation::FIRST).with(status);
-            Turn::new(&mut swim, Now::default()).apply(&Event::local(&uri(port), claim));
+            let uri = uri(port);
+            let event = Event::local(&uri, claim);
+            Turn::new(&mut swim, Now::default()).apply(&event, &Reason::Generated);
         }
         assert_eq!(swim.audit(), Ok(()));
         swim

@@ -60,6 +60,7 @@ use security::Security;
 use stats::Stats;
 pub use table::changelog::Position;
 pub use table::changes::{Changes, Part};
+pub use table::history::{Change, Excerpt};
 use table::members::Members;
 use time::{Micros, Now};
 use timers::Timers;

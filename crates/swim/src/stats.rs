@@ -161,6 +161,10 @@ pub struct Gauges {
     pub rumors_sent: u64,
     /// Rumors that were sent often enough.
     pub rumors_expired: u64,
+    /// Changes that are remembered, with their reasons.
+    pub history_kept: usize,
+    /// Changes that are not remembered any more.
+    pub history_forgotten: u64,
     /// Whether no datagrams are received.
     pub isolated: bool,
 }

@@ -63,14 +63,14 @@ impl Commander {
                 .for_each(|ticket| swim.forget_probe(ticket)),
             7 => swim.add_member(uri, now),
             8 => drop(swim.mark_left(&uri, now)),
-            9 => swim.remove_member(&uri),
+            9 => swim.remove_member(&uri, now),
             10 => {
                 let (from, to) = (
                     bytes.choose_index(names.len())?,
                     bytes.choose_index(names.len())?,
                 );
                 let allowed = names.get(from..to).unwrap_or_default();
-                swim.set_allowed_members(allowed.to_vec());
+                swim.set_allowed_members(allowed.to_vec(), now);
             }
             11 => {
                 let (claim, payload) = (messages::claim(bytes)?, messages::payload(bytes)?);

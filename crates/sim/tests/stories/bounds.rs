@@ -176,7 +176,7 @@ fn a_reader_of_parts_misses_nothing_however_often_it_starts_over() {
         // While it reads, more members are forgotten than the changelog keeps; some of them come back.
         let repeats = if turn < 3 { 200 } else { 0 };
         for port in (2..400).cycle().take(repeats * 398) {
-            swim.remove_member(&uri(port));
+            swim.remove_member(&uri(port), at(0));
             if turn < 2 || port % 2 == 0 {
                 hear(&mut swim, port);
             }

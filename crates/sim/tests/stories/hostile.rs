@@ -380,11 +380,11 @@ fn at_the_last_incarnation_a_member_is_alive_if_it_answers_and_dead_if_not() {
         });
         let left = |world: &World| world.all_see(B, Left);
         assert!(world.run_until(seconds(5), left).is_some(), "{seed}");
-        world.act(A, "forgets it", |engine, _now| {
+        world.act(A, "forgets it", |engine, now| {
             engine
                 .swim_mut()
                 .expect("it is native")
-                .remove_member(&name);
+                .remove_member(&name, now);
         });
         world.run(seconds(1));
         assert_ne!(world.status(A, B), Some(Alive), "{seed}");

@@ -197,8 +197,8 @@ fn a_member_that_is_removed_is_not_shown_any_more_but_the_local_one_stays() {
     let (mut swim, other) = (listener(), Uri::new("a", 1).expect("a URI"));
     let myself = swim.myself().expect("it takes part").clone();
     swim.add_member(other.clone(), at(0));
-    swim.remove_member(&other);
-    swim.remove_member(&myself);
+    swim.remove_member(&other, at(0));
+    swim.remove_member(&myself, at(0));
     assert!(swim.member(&other).is_none());
     assert!(swim.member(&myself).is_some());
 }

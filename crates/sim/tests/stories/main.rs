@@ -5,6 +5,7 @@ mod bounds;
 mod confirming;
 mod duplicates;
 mod failing;
+mod history;
 mod hostile;
 mod joining;
 mod leaving;

@@ -146,11 +146,11 @@ fn recording(seed: u64) -> (World, Vec<Recording>) {
     world.run(seconds(5));
     let gone = uri(&world, D);
     for id in [A, B, C] {
-        world.act(id, "forgets", |engine, _now| {
+        world.act(id, "forgets", |engine, now| {
             engine
                 .swim_mut()
                 .expect("it is native")
-                .remove_member(&gone);
+                .remove_member(&gone, now);
         });
     }
     (world, recording)
@@ -689,7 +689,7 @@ fn a_datagram_for_another_name_is_dropped_if_its_sender_is_a_member_that_knows_t
     // Not so soon that it has just been challenged.
     let later = at(1_000_000);
     // It was confirmed, and is no member any more: it has to learn the right name.
-    other.remove_member("one:1");
+    other.remove_member("one:1", later);
     let heard = other.handle_datagram(&misdirected, SOMEWHERE, later);
     assert_eq!(heard, Ok(()));
     assert_eq!(challenges(&other), before + 1, "no member");

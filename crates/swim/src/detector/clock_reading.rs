@@ -112,6 +112,8 @@ mod tests {
     use crate::config::Config;
     use crate::security::amplification::{FACTOR, HEADERS_SIZE};
     use crate::table::claim::{Claim, Incarnation};
+    use crate::table::history::Occasion;
+    use crate::table::reason::Reason;
     use crate::time::Now;
     use crate::wire::{Body, MessageBuilder, MessageType, clock_ping_data, decode, ping_data};
 
@@ -134,7 +136,10 @@ mod tests {
         swim.note_clock(at(0));
         swim.handle_timeout(at(0));
         let claim = Claim::alive(Incarnation::FIRST);
-        swim.members.put(&uri(2), claim, None, Micros(0));
+        let reason = &Reason::Announced;
+        let occasion = Occasion { now: at(0), reason };
+        let members = &mut swim.members;
+        members.put(&uri(2), claim, None, Micros(0), &occasion);
         swim.members.set_validated(&uri(2), SOMEWHERE);
         drain(&mut swim);
         swim

@@ -319,6 +319,14 @@ impl Confirmations {
         None
     }
 
+    /// The members that have confirmed the suspicion of `suspect`.
+    pub fn confirmed_by(&self, suspect: &str) -> &[Uri] {
+        match self.suspects.get(suspect) {
+            Some(suspicion) => &suspicion.confirmed_by,
+            None => &[],
+        }
+    }
+
     /// The confirmed suspicions, and how many have confirmed each.
     pub fn confirmed(&self) -> impl Iterator<Item = (&Uri, usize)> {
         let counted = |(uri, suspicion): (_, &Suspicion)| (uri, suspicion.confirmed_by.len());

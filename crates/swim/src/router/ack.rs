@@ -8,6 +8,7 @@ use crate::identity::uri::Uri;
 use crate::router::apply::Reaction;
 use crate::security::cookie::Path;
 use crate::table::claim::Status;
+use crate::table::reason::Reason;
 use crate::time::Micros;
 use crate::timers::Timer;
 use crate::wire::PingData;
@@ -82,7 +83,7 @@ impl Turn<'_> {
         }
         self.revive(dst);
         if self.swim.me.is(dst) {
-            self.clear_self_suspicion();
+            self.clear_self_suspicion(&Reason::Answered);
         }
         confirmed
     }
@@ -144,12 +145,14 @@ impl Turn<'_> {
             return;
         }
         let claim = held.with(Status::Alive);
-        let place = self.swim.members.put(&uri, claim, None, self.now.wall);
+        let (since, occasion) = (self.now.wall, self.occasion(&Reason::Answered));
+        let members = &mut self.swim.members;
+        let place = members.put(&uri, claim, None, since, &occasion);
         // Others find out for themselves: none of them would take it for news.
         self.swim.rumors.stop(&uri);
         self.watch_suspicion(place, Some(held), claim);
         self.watch_departure(place, claim.status);
-        self.end_hearing(None, &mut Reaction::default());
+        self.end_hearing(None, None, &mut Reaction::default());
     }
 
     /// Notes what a probe of `uri` has come to.

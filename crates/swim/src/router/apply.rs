@@ -11,6 +11,7 @@ use crate::table::claim::{Claim, Incarnation, Status};
 use crate::table::index::MemberIndex;
 use crate::table::members::Applied;
 use crate::table::payload::check;
+use crate::table::reason::Reason;
 use crate::timers::Timer;
 use crate::wire::{Event, Statement};
 
@@ -28,23 +29,28 @@ pub(super) struct Reaction {
 const RECORD_OVERHEAD: usize = 129;
 
 impl Turn<'_> {
-    /// Hears an event.
-    pub fn apply(&mut self, event: &Event<'_>) {
-        let wrong = self.apply_one(event);
-        self.end_hearing(wrong, &mut Reaction::default());
+    /// Applies an event, for this reason.
+    pub fn apply(&mut self, event: &Event<'_>, reason: &Reason) {
+        let wrong = self.apply_one(event, reason);
+        self.end_hearing(wrong, None, &mut Reaction::default());
     }
 
-    /// Does what remains to be done once for all that was heard from one datagram. `wrong` is what it
-    /// says of the local node that is to be refuted, at the highest incarnation.
-    pub(super) fn end_hearing(&mut self, wrong: Option<Claim>, rx: &mut Reaction) {
-        self.contradict(wrong, rx);
+    /// Does what remains to be done once for all that was heard from one datagram, that of `sender`. `wrong`
+    /// is what it says of the local node that is to be refuted, at the highest incarnation.
+    pub(super) fn end_hearing(
+        &mut self,
+        wrong: Option<Claim>,
+        sender: Option<&Uri>,
+        rx: &mut Reaction,
+    ) {
+        self.contradict(wrong, sender, rx);
         self.watch_oldest_suspicion();
         self.watch_oldest_departure();
     }
 
     /// Applies an event, or a record of a peer's table: both are treated alike. Returns what it says of
     /// the local node, if that is to be refuted. [`Self::end_hearing`] is to follow.
-    pub(super) fn apply_one(&mut self, event: &Event<'_>) -> Option<Claim> {
+    pub(super) fn apply_one(&mut self, event: &Event<'_>, reason: &Reason) -> Option<Claim> {
         let event = &self.without_oversized_payload(event);
         if self.swim.me.is(&event.uri) {
             let own = self.swim.own_claim()?;
@@ -54,12 +60,12 @@ impl Turn<'_> {
             self.forget_unwanted(event);
             return None;
         }
-        let capacity = self.swim.config.max_members;
-        let mut heard = self.swim.members.apply(event, self.now.wall, capacity);
+        let (capacity, occasion) = (self.swim.config.max_members, self.occasion(reason));
+        let mut heard = self.swim.members.apply(event, &occasion, capacity);
         // One that is not live would only take the place of another: two full tables would tell each
         // other of theirs for ever.
         if heard == Applied::Refused && event.claim.status.is_live() && self.make_room() {
-            heard = self.swim.members.apply(event, self.now.wall, capacity);
+            heard = self.swim.members.apply(event, &occasion, capacity);
         }
         if event.reads_short {
             let incarnation = event.claim.incarnation;
@@ -154,7 +160,8 @@ impl Turn<'_> {
                 uri: uri.clone(),
                 status: event.claim.status,
             });
-            self.swim.members.remove(&uri);
+            let occasion = self.occasion(&Reason::NotAllowed);
+            self.swim.members.remove(&uri, &occasion);
             self.swim.rumors.start(&Statement {
                 uri: &uri,
                 claim: event.claim,
@@ -166,7 +173,7 @@ impl Turn<'_> {
     }
 
     /// Contradicts what is said of the local node, if it is `wrong`.
-    fn contradict(&mut self, wrong: Option<Claim>, rx: &mut Reaction) {
+    fn contradict(&mut self, wrong: Option<Claim>, sender: Option<&Uri>, rx: &mut Reaction) {
         let Some(Claim {
             incarnation,
             status,
@@ -181,7 +188,11 @@ impl Turn<'_> {
             self.swim.report(LogEvent::Refuted { rumor: status });
             self.swim.stats.refutations += 1;
         }
-        self.refute(incarnation);
+        let reason = Reason::Refuted {
+            said: status,
+            by: sender.cloned(),
+        };
+        self.refute(incarnation, &reason);
         rx.refuted = true;
     }
 
@@ -195,46 +206,44 @@ impl Turn<'_> {
     }
 
     /// Announces that the local node is alive, in a way that beats what was claimed at `rumored`.
-    pub(super) fn refute(&mut self, rumored: Incarnation) {
+    pub(super) fn refute(&mut self, rumored: Incarnation, reason: &Reason) {
         let Some(own) = self.swim.own_claim() else {
             return;
         };
-        self.announce(Claim::alive(own.incarnation.beating(rumored)));
+        self.announce(Claim::alive(own.incarnation.beating(rumored)), reason);
     }
 
     /// Announces the local node as suspect: its own address does not lead to it, or its application
     /// hangs.
     // At the last incarnation nothing could take it back.
-    pub(super) fn suspect_self(&mut self) {
+    pub(super) fn suspect_self(&mut self, reason: &Reason) {
         if let Some(own) = self.swim.own_claim()
             && !own.incarnation.is_last()
         {
-            self.announce(own.with(Status::Suspect));
+            self.announce(own.with(Status::Suspect), reason);
         }
     }
 
-    /// The local node's own address has answered: it leads to the local node again.
-    pub(super) fn clear_self_suspicion(&mut self) {
+    /// The local node's own address leads to it again, or there is another reason not to doubt that.
+    pub(super) fn clear_self_suspicion(&mut self, reason: &Reason) {
         // While the application hangs, the suspicion is meant.
         if let Some(own) = self.swim.own_claim()
             && own.status != Status::Alive
             && self.swim.me.application == Application::Running
         {
-            self.refute(own.incarnation);
+            self.refute(own.incarnation, reason);
         }
     }
 
     /// Makes a claim about the local node, and spreads it.
-    pub(super) fn announce(&mut self, claim: Claim) {
+    pub(super) fn announce(&mut self, claim: Claim, reason: &Reason) {
         let Some(myself) = self.swim.me.uri.clone() else {
             return;
         };
         let payload = Some(self.swim.me.payload.clone());
-        let place = self
-            .swim
-            .members
-            .put(&myself, claim, payload, self.now.wall);
+        let (since, occasion) = (self.now.wall, self.occasion(reason));
         let members = &mut self.swim.members;
+        let place = members.put(&myself, claim, payload, since, &occasion);
         members.note_short_reader(&myself, claim.incarnation);
         self.enqueue_rumor(place);
     }
@@ -306,13 +315,14 @@ impl Turn<'_> {
 
     /// Knows `uri` again as what it was when it was forgotten: it is there after all, or is wanted
     /// back. It is told what it was taken for, and contradicts.
-    pub(super) fn restore(&mut self, uri: &Uri) {
+    pub(super) fn restore(&mut self, uri: &Uri, reason: &Reason) {
         let capacity = self.swim.config.max_members;
         let is_buried = self.swim.members.tombstone(uri).is_some();
         if is_buried && self.swim.members.len() >= capacity {
             self.make_room();
         }
-        if let Some(place) = self.swim.members.restore(uri, capacity) {
+        let occasion = self.occasion(reason);
+        if let Some(place) = self.swim.members.restore(uri, capacity, &occasion) {
             // Unless it was heard meanwhile that something at its address is not understood.
             if self.swim.members.at(place).claim.status.is_gone() {
                 self.swim
@@ -334,7 +344,11 @@ impl Turn<'_> {
             return false;
         };
         self.swim.rumors.stop(&uri);
-        self.swim.members.forget(&uri, self.swim.config.max_members);
+        let (capacity, occasion) = (
+            self.swim.config.max_members,
+            self.occasion(&Reason::Displaced),
+        );
+        self.swim.members.forget(&uri, capacity, &occasion);
         self.swim.stats.members_displaced += 1;
         true
     }

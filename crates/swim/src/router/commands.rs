@@ -10,6 +10,7 @@ use crate::security::acquaintance::Acquaintance;
 use crate::table::claim::{Claim, Incarnation, Status};
 use crate::table::payload::Payload;
 use crate::table::preload::Preloaded;
+use crate::table::reason::Reason;
 use crate::time::Now;
 use crate::timers::{Timer, Timers};
 use crate::wire::{Event, MessageBuilder, MessageType, ping_data};
@@ -21,7 +22,7 @@ impl Swim {
     /// Members, payload and incarnation stay as they are.
     pub fn init(&mut self, uri: Uri, now: Now) {
         let mut turn = Turn::new(self, now);
-        turn.restore(&uri);
+        turn.restore(&uri, &Reason::Initialized);
         let mut old_claim = None;
         let mut old_death = None;
         let old = turn.swim.me.uri.replace(uri.clone());
@@ -42,14 +43,14 @@ impl Swim {
         let known = turn.swim.members.claim(&uri);
         let incarnation = turn.swim.me.first_incarnation(&uri, known, old_claim);
         if let Some((old, death)) = old_death {
-            turn.apply(&Event::local(&old, death));
+            turn.apply(&Event::local(&old, death), &Reason::Moved);
         }
         if let Some(place) = turn.swim.members.place_of(&uri) {
             turn.swim.members.suspicions.stop(place);
             turn.swim.members.departures.stop(place);
         }
         if turn.swim.own_claim() != Some(Claim::alive(incarnation)) {
-            turn.announce(Claim::alive(incarnation));
+            turn.announce(Claim::alive(incarnation), &Reason::Initialized);
         }
         // Even if nothing of it is new: a reader that remembers the old URI is to look again.
         if let Some(place) = self.members.place_of(&uri) {
@@ -87,8 +88,9 @@ impl Swim {
                 }
             }
         }
-        self.me.former = Some((myself, own.incarnation));
-        self.members.clear();
+        let occasion = turn.occasion(&Reason::Left);
+        self.me.former = Some((myself.clone(), own.incarnation));
+        self.members.clear(myself, own, &occasion);
         self.rumors.clear();
         self.detector.clear();
         self.detector.duplicates.begin(now);
@@ -119,21 +121,21 @@ impl Swim {
             return Err(Refused::Exhausted);
         }
         self.me.payload = payload;
-        Turn::new(self, now).announce(Claim { incarnation, ..own });
+        Turn::new(self, now).announce(Claim { incarnation, ..own }, &Reason::PayloadSet);
         Ok(())
     }
 
     /// Adds a member, by hearsay: it is taken for alive until it shows otherwise.
     pub fn add_member(&mut self, uri: Uri, now: Now) {
         let mut turn = Turn::new(self, now);
-        turn.restore(&uri);
+        turn.restore(&uri, &Reason::Added);
         turn.swim.members.acquaint(&uri, Acquaintance::Known);
         let claim = match turn.swim.members.claim(&uri) {
             None => Claim::alive(Incarnation::FIRST),
             Some(left) if left.status == Status::Left => Claim::alive(left.incarnation.next()),
             Some(_known) => return,
         };
-        turn.apply(&Event::local(&uri, claim));
+        turn.apply(&Event::local(&uri, claim), &Reason::Added);
         turn.swim.members.acquaint(&uri, Acquaintance::Known);
         if let Some(myself) = &turn.swim.me.uri
             && *myself != uri
@@ -154,14 +156,14 @@ impl Swim {
             return false;
         }
         let (uri, claim) = (member.uri.clone(), member.claim.with(Status::Left));
-        Turn::new(self, now).apply(&Event::local(&uri, claim));
+        Turn::new(self, now).apply(&Event::local(&uri, claim), &Reason::Marked);
         self.timers.set(Timer::Gossip, now.monotonic);
         true
     }
 
     /// Remembers of the members that are not `allowed` only those that are there: none that is
     /// suspect, dead or has left. Forgets them all now. With none allowed, all are.
-    pub fn set_allowed_members(&mut self, allowed: Vec<Uri>) {
+    pub fn set_allowed_members(&mut self, allowed: Vec<Uri>, now: Now) {
         self.allowed = AllowList::new(allowed, self.members.hash_key());
         let mut restricted = Vec::new();
         for member in self.members.from(0) {
@@ -170,16 +172,21 @@ impl Swim {
             }
         }
         for uri in restricted {
-            self.remove_member(&uri);
+            self.forget_member(&uri, &Reason::NotAllowed, now);
         }
     }
 
     /// Forgets a member, here only: it comes back with the next that is heard of it. Never the local
     /// node.
-    pub fn remove_member(&mut self, uri: &str) {
+    pub fn remove_member(&mut self, uri: &str, now: Now) {
+        self.forget_member(uri, &Reason::Removed, now);
+    }
+
+    fn forget_member(&mut self, uri: &str, reason: &Reason, now: Now) {
         if !self.me.is(uri) {
             self.rumors.stop(uri);
-            self.members.remove(uri);
+            let occasion = Turn::new(self, now).occasion(reason);
+            self.members.remove(uri, &occasion);
         }
     }
 
@@ -193,7 +200,7 @@ impl Swim {
         now: Now,
     ) {
         let mut turn = Turn::new(self, now);
-        turn.restore(uri);
+        turn.restore(uri, &Reason::Generated);
         let incarnation = match (incarnation, turn.swim.members.claim(uri)) {
             (Some(incarnation), _) => incarnation,
             (None, Some(known)) => known.incarnation,
@@ -203,13 +210,14 @@ impl Swim {
             incarnation,
             status,
         };
-        turn.apply(&Event {
+        let event = Event {
             uri: uri.into(),
             claim,
             payload,
             ttl: 0.0,
             reads_short: false,
-        });
+        };
+        turn.apply(&event, &Reason::Generated);
     }
 
     /// Pings `uri`, known or not, once. It joins the group if it answers. Then it also knows the payload
@@ -240,12 +248,12 @@ impl Swim {
             (Application::Running, true) => {
                 self.stats.stalls += 1;
                 self.me.application = Application::Stalled(own.incarnation);
-                Turn::new(self, now).suspect_self();
+                Turn::new(self, now).suspect_self(&Reason::Stalled);
             }
             (Application::Stalled(rumored), false) => {
                 self.me.application = Application::Running;
                 self.stats.refutations += 1;
-                Turn::new(self, now).refute(rumored);
+                Turn::new(self, now).refute(rumored, &Reason::Resumed);
             }
             (Application::Running, false) | (Application::Stalled(_), true) => {}
         }

@@ -263,14 +263,17 @@ impl Turn<'_> {
         earliest
     }
 
-    /// Takes a suspicion that ripens sooner since it was confirmed, if there is one.
-    pub(super) fn pop_confirmed(&mut self) -> Option<MemberIndex> {
+    /// Takes a suspicion that ripens sooner since it was confirmed, if there is one, and the members that have
+    /// confirmed it.
+    pub(super) fn pop_confirmed(&mut self) -> Option<(MemberIndex, Vec<Uri>)> {
         let (due, place) = self.next_confirmed()?;
         if due > self.now.monotonic {
             return None;
         }
         self.swim.members.suspicions.stop(place);
-        Some(place)
+        let suspect = &self.swim.members.at(place).uri;
+        let confirmed_by = self.swim.detector.confirmations.confirmed_by(suspect);
+        Some((place, confirmed_by.to_vec()))
     }
 }
 

@@ -8,6 +8,7 @@ use crate::identity::uri::Uri;
 use crate::log_event::LogEvent;
 use crate::security::cookie::ProcessTag;
 use crate::security::seal::aead::Sealed;
+use crate::table::reason::Reason;
 use crate::wire::{Body, DUPLICATES_MAX, Duplicate, Message, MessageType, PingData, Trailer};
 
 impl Turn<'_> {
@@ -132,7 +133,7 @@ impl Turn<'_> {
             self.swim.report(LogEvent::Duplicate { uri, one, other });
         }
         // That its own address does not lead to it is explained by this.
-        self.clear_self_suspicion();
+        self.clear_self_suspicion(&Reason::Doubled);
     }
 
     /// Notes which process has sent a PING. If two use the URI of `sender`, the one that has sent it is told

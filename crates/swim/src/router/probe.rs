@@ -14,6 +14,7 @@ use crate::identity::uri::Uri;
 use crate::log_event::LogEvent;
 use crate::table::claim::Status;
 use crate::table::member::{Dialect, Member};
+use crate::table::reason::Reason;
 use crate::time::Micros;
 use crate::timers::Timer;
 use crate::wire::{DropReason, Event};
@@ -290,27 +291,31 @@ impl Turn<'_> {
             Status::Alive if !self.swim.config.suspiciousness || !self.may_suspect(&dst) => {
                 self.swim.report(LogEvent::Ignored { uri: dst });
             }
+            Status::Alive if self.swim.me.is(&dst) => {
+                let reason = Reason::self_unreachable(&relays);
+                self.report_suspicion(&dst, relays);
+                self.suspect_self(&reason);
+            }
             Status::Alive => {
+                let reason = Reason::probe_failed(&relays);
                 if !self.is_still_awaited(&dst) {
-                    self.swim.members.set_logged_gone(&dst, true);
-                    self.swim.report(LogEvent::Suspected {
-                        uri: dst.clone(),
-                        relays,
-                    });
+                    self.report_suspicion(&dst, relays);
                 }
                 let suspicion = claim.with(Status::Suspect);
-                if self.swim.me.is(&dst) {
-                    self.suspect_self();
-                } else {
-                    self.swim.stats.suspicions += 1;
-                    self.apply(&Event::local(&dst, suspicion));
-                    self.withhold_if_isolated(&dst);
-                    self.confirm(&dst, Some(began));
-                }
+                self.swim.stats.suspicions += 1;
+                self.apply(&Event::local(&dst, suspicion), &reason);
+                self.withhold_if_isolated(&dst);
+                self.confirm(&dst, Some(began));
             }
             // A node that is suspect itself has no say: that the probe failed may be due to itself.
             myself => self.swim.report(LogEvent::Doubted { uri: dst, myself }),
         }
+    }
+
+    fn report_suspicion(&mut self, uri: &Uri, relays: Vec<Uri>) {
+        self.swim.members.set_logged_gone(uri, true);
+        let uri = uri.clone();
+        self.swim.report(LogEvent::Suspected { uri, relays });
     }
 
     /// Whether to suspect a member that does not answer, as far as another process may have its URI.

@@ -13,6 +13,7 @@ use crate::security::amplification::{Cause, FACTOR, HEADERS_SIZE};
 use crate::security::cookie::{self, Path};
 use crate::security::seal::keyring::KeyId;
 use crate::table::claim::Status;
+use crate::table::reason::Reason;
 use crate::wire::{Body, DropReason, Event, Extension, Message, Piece, PingData, is_short};
 
 impl Turn<'_> {
@@ -118,7 +119,7 @@ impl Turn<'_> {
             return;
         }
         let mut reaction = Reaction::default();
-        self.restore(sender);
+        self.restore(sender, &Reason::Heard);
         let before = self.swim.members.claim(sender);
         let strange = before.is_none();
         let lived = match before {
@@ -302,6 +303,6 @@ impl Turn<'_> {
         self.swim.members.set_logged_gone(&uri, true);
         self.swim
             .report(LogEvent::Undecryptable { uri: uri.clone() });
-        self.apply(&Event::local(&uri, claim));
+        self.apply(&Event::local(&uri, claim), &Reason::Undecodable);
     }
 }

@@ -107,52 +107,6 @@ impl Turn<'_> {
         }
     }
 
-    /// Applies records of a peer's table, and says whether there was anything new among them.
-    fn apply_records(&mut self, partner: &Uri, records: &[Event<'_>], rx: &mut Reaction) -> bool {
-        let before = self.swim.members.news();
-        let (mut wrong, mut suspect) = (None, None);
-        for record in records {
-            if self.is_credible(partner, record, rx) {
-                wrong = wrong.max(self.apply_record(record, &mut suspect));
-            }
-        }
-        self.end_hearing(wrong, rx);
-        // To tell each of them would be to answer one datagram with many. The others hear of it by
-        // gossip, in hundredths of a second, and have seconds to refute it.
-        if let Some(suspect) = suspect {
-            self.push_to(&suspect);
-        }
-        self.swim.members.news() != before
-    }
-
-    /// Hears a record, which differs from an event in how it is to be passed on. Notes the first member
-    /// that becomes a suspect, and returns what the record says of the local node, if that is to be
-    /// refuted.
-    fn apply_record(&mut self, record: &Event<'_>, suspect: &mut Option<Uri>) -> Option<Claim> {
-        if self.takes_for_tombstone(record) {
-            return None;
-        }
-        let held = self.swim.members.claim(&record.uri);
-        let claim = match (record.claim.status, held) {
-            // It was dead where the record comes from, which may have been cut off from it. If it
-            // is alive, it is to have the time to say so.
-            (Status::Dead, Some(held)) if held.status.is_live() => {
-                record.claim.with(Status::Suspect)
-            }
-            _ => record.claim,
-        };
-        let news = claim.overrides(held);
-        let wrong = self.apply_one(&Event { claim, ..*record });
-        // A newcomer learns what all others know, and need not pass it on.
-        if held.is_none() && self.swim.anti_entropy.digest.is_joining() {
-            self.swim.rumors.stop(&record.uri);
-        }
-        if news && claim.status == Status::Suspect && suspect.is_none() {
-            *suspect = Some(record.uri.to_uri());
-        }
-        wrong
-    }
-
     /// Compares digests with `peer`; if they differ, and it is not only that news is on its way, asks
     /// where.
     pub(super) fn compare_digest(&mut self, peer: &Uri, theirs: Option<u64>) {
@@ -400,6 +354,7 @@ mod tests {
     use crate::Swim;
     use crate::config::Config;
     use crate::table::claim::Incarnation;
+    use crate::table::reason::Reason;
     use crate::time::{Micros, Now};
     use crate::wire::{Body, decode};
 
@@ -467,7 +422,7 @@ mod tests {
         for port in (1..).take(count - 2) {
             let other = Uri::new("other", port).expect("a URI");
             let claim = Claim::alive(Incarnation::FIRST);
-            Turn::new(&mut swim, NOW).apply(&Event::local(&other, claim));
+            Turn::new(&mut swim, NOW).apply(&Event::local(&other, claim), &Reason::Added);
         }
         swim.output.datagrams.clear();
         swim

@@ -7,6 +7,7 @@ use crate::identity::uri::Uri;
 use crate::log_event::LogEvent;
 use crate::table::claim::{Claim, Status};
 use crate::table::member::Dialect;
+use crate::table::reason::Reason;
 use crate::timers::Timer;
 use crate::wire::Event;
 
@@ -43,7 +44,11 @@ impl Turn<'_> {
         for _ in 0..EXPIRED_MAX {
             let suspicions = &mut self.swim.members.suspicions;
             let expired = suspicions.pop_expired(timeout, self.now.monotonic);
-            let Some(place) = expired.or_else(|| self.pop_confirmed()) else {
+            let (place, reason) = if let Some(place) = expired {
+                (place, Reason::TimedOut)
+            } else if let Some((place, by)) = self.pop_confirmed() {
+                (place, Reason::Confirmed { by: by.into() })
+            } else {
                 return self.watch_oldest_suspicion();
             };
             let member = self.swim.members.at(place);
@@ -58,7 +63,7 @@ impl Turn<'_> {
                     announced,
                     was_heard,
                 });
-                self.declare_dead(&uri, claim);
+                self.declare_dead(&uri, claim, &reason);
             }
         }
         self.swim
@@ -66,9 +71,9 @@ impl Turn<'_> {
             .set(Timer::Suspicion, self.now.monotonic + EXPIRY_PAUSE);
     }
 
-    fn declare_dead(&mut self, uri: &Uri, suspicion: Claim) {
+    fn declare_dead(&mut self, uri: &Uri, suspicion: Claim, reason: &Reason) {
         let death = Event::local(uri, suspicion.with(Status::Dead));
-        self.apply(&death);
+        self.apply(&death, reason);
         self.withhold_if_isolated(uri);
         // If it is alive after all, it is to hear of this at once, and refute.
         if !self.swim.detector.isolation.is_isolated() {
@@ -89,7 +94,8 @@ impl Turn<'_> {
                 return self.watch_oldest_departure();
             };
             let uri = self.swim.members.at(place).uri.clone();
-            self.swim.members.forget(&uri, capacity);
+            let occasion = self.occasion(&Reason::Reaped);
+            self.swim.members.forget(&uri, capacity, &occasion);
         }
         self.swim
             .timers

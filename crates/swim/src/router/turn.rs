@@ -5,6 +5,8 @@ use crate::identity::uri::Uri;
 use crate::security::amplification::{Cause, Peers};
 use crate::security::authentication::Reply;
 use crate::security::seal::keyring::KeyId;
+use crate::table::history::Occasion;
+use crate::table::reason::Reason;
 use crate::time::Now;
 
 /// All that is done because of one input: a datagram, a deadline or a command.
@@ -71,6 +73,14 @@ impl Turn<'_> {
             cause,
             reply,
             heard: self.heard.clone(),
+        }
+    }
+
+    /// What is changed in the table for this reason.
+    pub const fn occasion<'r>(&self, reason: &'r Reason) -> Occasion<'r> {
+        Occasion {
+            now: self.now,
+            reason,
         }
     }
 

@@ -16,6 +16,7 @@ use crate::stats::{Gauges, Stats};
 use crate::table::changelog::Position;
 use crate::table::changes::{Changes, Part};
 use crate::table::claim::{Claim, Status};
+use crate::table::history::{Change, Excerpt};
 use crate::table::member::Member;
 use crate::table::members::Members;
 use crate::table::payload;
@@ -101,6 +102,8 @@ impl Swim {
             rumors: self.rumors.len(),
             rumors_sent,
             rumors_expired,
+            history_kept: self.members.history().len(),
+            history_forgotten: self.members.history().forgotten(),
             isolated: self.detector.isolation.is_isolated(),
         }
     }
@@ -188,6 +191,17 @@ impl Swim {
     /// first of them; `None` if the changelog does not reach back so far.
     pub fn news_since(&self, version: u64, count: usize) -> Option<Part<'_>> {
         self.members.news_since(version, count)
+    }
+
+    /// The first `count` changes after change number `version`, of those that subscribers are told of: each of them,
+    /// in order and with its reason, as far as it is remembered.
+    pub fn history_since(&self, version: u64, count: usize) -> Excerpt {
+        self.members.history_since(version, count)
+    }
+
+    /// The last `count` changes of `uri`, known or not, as far as they are remembered; the oldest first.
+    pub fn history_of(&self, uri: &str, count: usize) -> Vec<Change> {
+        self.members.history().of(uri, count)
     }
 
     /// What is known of `uri`, and what is wrong with it as far as can be told from here.

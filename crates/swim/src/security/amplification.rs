@@ -318,6 +318,8 @@ mod tests {
 
     use super::*;
     use crate::table::claim::{Claim, Incarnation};
+    use crate::table::history::Occasion;
+    use crate::table::reason::Reason;
 
     const SOURCE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3301);
     const ELSEWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3302);
@@ -383,7 +385,11 @@ mod tests {
     fn a_validated_member_is_limited_only_when_a_datagram_comes_from_elsewhere() {
         let mut members = Members::new(&HashKey::derive(&[1; 32]));
         let claim = Claim::alive(Incarnation::FIRST);
-        members.put(&uri(1), claim, None, Micros(0));
+        let occasion = Occasion {
+            now: at(0),
+            reason: &Reason::Announced,
+        };
+        members.put(&uri(1), claim, None, Micros(0), &occasion);
         members.set_validated(&uri(1), SOURCE);
         let peers = Peers {
             me: None,

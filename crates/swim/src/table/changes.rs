@@ -2,6 +2,7 @@
 
 use crate::identity::uri::Uri;
 use crate::table::changelog::{Missed, Position};
+use crate::table::history::Excerpt;
 use crate::table::member::Member;
 use crate::table::members::Members;
 
@@ -63,6 +64,12 @@ impl Members {
             return None;
         }
         Some(self.first_part(missed, self.news(), count))
+    }
+
+    /// The first `count` changes after change number `version`, of those that subscribers are told of: each of them,
+    /// and not only the last one of each member.
+    pub fn history_since(&self, version: u64, count: usize) -> Excerpt {
+        self.history().since(version, self.news(), count)
     }
 
     /// The first `count` changes, of which `missed` has one more if there is one.

@@ -1,7 +1,9 @@
 //! Forgetting members, and knowing them again.
 
 use crate::identity::uri::Uri;
-use crate::table::index::MemberIndex;
+use crate::table::claim::Claim;
+use crate::table::history::{Change, Occasion};
+use crate::table::index::{MemberIndex, member_index};
 use crate::table::member::{Member, admit};
 use crate::table::members::Members;
 use crate::time::Micros;
@@ -59,10 +61,62 @@ impl Members {
         places.map(|place| self.tombstones.at(place))
     }
 
+    /// Forgets `uri`, if it is known.
+    pub fn remove(&mut self, uri: &str, occasion: &Occasion<'_>) {
+        let Some((index, uri, member)) = self.table.swap_remove_full(uri) else {
+            return;
+        };
+        let (here, last) = (member_index(index), member_index(self.table.len()));
+        self.recount(here, Some(member.claim.status), None);
+        self.unproven.remove(here);
+        self.gone.remove(here);
+        self.suspicions.stop(here);
+        self.departures.stop(here);
+        self.digest.remove(here);
+        self.changelog.remove(here, uri.clone());
+        self.note_removal(uri, member.claim, occasion);
+        // The last one has taken the empty place.
+        if last != here {
+            self.live.rename(last, here);
+            self.unreachable.rename(last, here);
+            self.unproven.rename(last, here);
+            self.gone.rename(last, here);
+            self.suspicions.rename(last, here);
+            self.departures.rename(last, here);
+            self.digest.rename(last, here);
+            self.changelog.rename(last, here);
+        }
+    }
+
+    /// Forgets all members. The history has it as one change, that of the local node, `myself`, which has left.
+    pub fn clear(&mut self, myself: Uri, claim: Claim, occasion: &Occasion<'_>) {
+        self.changelog.clear();
+        self.note_removal(myself, claim, occasion);
+        let changelog = core::mem::take(&mut self.changelog);
+        let history = core::mem::take(&mut self.history);
+        *self = Self {
+            changelog,
+            history,
+            ..Self::new(self.hash_key())
+        };
+    }
+
+    fn note_removal(&mut self, uri: Uri, before: Claim, occasion: &Occasion<'_>) {
+        self.history.note(Change {
+            number: self.version(),
+            at: occasion.now,
+            uri,
+            before: Some(before),
+            after: None,
+            has_new_payload: false,
+            reason: occasion.reason.clone(),
+        });
+    }
+
     /// Forgets `uri`, and keeps a tombstone; `capacity` of them at most.
-    pub fn forget(&mut self, uri: &str, capacity: usize) {
+    pub fn forget(&mut self, uri: &str, capacity: usize, occasion: &Occasion<'_>) {
         if let Some(member) = self.get(uri).cloned() {
-            self.remove(uri);
+            self.remove(uri, occasion);
             self.tombstones.insert(member, capacity, &mut self.digest);
         }
     }
@@ -83,14 +137,20 @@ impl Members {
 
     /// Puts `uri` back into the table as it was when it was forgotten, unless the table is full. Says
     /// where, if it did.
-    pub fn restore(&mut self, uri: &str, capacity: usize) -> Option<MemberIndex> {
+    pub fn restore(
+        &mut self,
+        uri: &str,
+        capacity: usize,
+        occasion: &Occasion<'_>,
+    ) -> Option<MemberIndex> {
         if self.len() >= capacity {
             return None;
         }
         let tombstone = self.tombstones.remove(uri, &mut self.digest)?;
         // One of an earlier incarnation would pass for that of the present one.
         let payload = tombstone.current_payload().cloned();
-        let place = self.put(&tombstone.uri, tombstone.claim, payload, tombstone.since);
+        let (claim, since) = (tombstone.claim, tombstone.since);
+        let place = self.put(&tombstone.uri, claim, payload, since, occasion);
         // The log has said that it is gone, and is to say that it is back.
         self.set_logged_gone(uri, tombstone.is_logged_gone);
         Some(place)

@@ -12,6 +12,7 @@ use crate::table::changelog::Changelog;
 use crate::table::claim::{Claim, Status};
 use crate::table::digest::Digest;
 use crate::table::expiry_queue::ExpiryQueue;
+use crate::table::history::{Change, History, Occasion};
 use crate::table::index::{MemberIndex, member_index};
 use crate::table::member::{Member, admit, better_payload};
 use crate::table::payload::Payload;
@@ -29,10 +30,10 @@ pub struct Members {
     /// Dead and non-decryptable members: probed apart, so that they take no turns of the live ones.
     pub(super) unreachable: ProbeOrder,
     /// Members that are not live and have never answered: the first to go when the table is full.
-    unproven: ProbeOrder,
+    pub(super) unproven: ProbeOrder,
     /// The other members that are not live: the next to go.
-    gone: ProbeOrder,
-    by_status: [usize; Status::ALL.len()],
+    pub(super) gone: ProbeOrder,
+    pub(super) by_status: [usize; Status::ALL.len()],
     pub(crate) tombstones: Tombstones,
     pub(crate) digest: Digest,
     /// Suspect members, in the order in which they have to refute.
@@ -40,6 +41,7 @@ pub struct Members {
     /// Members that are dead or have left, in the order in which they are forgotten.
     pub(crate) departures: ExpiryQueue,
     pub(crate) changelog: Changelog,
+    pub(super) history: History,
 }
 
 /// What an event came to.
@@ -81,6 +83,7 @@ impl Members {
             suspicions: ExpiryQueue::default(),
             departures: ExpiryQueue::default(),
             changelog: Changelog::default(),
+            history: History::default(),
         }
     }
 
@@ -132,7 +135,13 @@ impl Members {
     }
 
     /// Applies an event about another member. At most `capacity` members are remembered.
-    pub fn apply(&mut self, event: &Event<'_>, now: Micros, capacity: usize) -> Applied {
+    pub fn apply(
+        &mut self,
+        event: &Event<'_>,
+        occasion: &Occasion<'_>,
+        capacity: usize,
+    ) -> Applied {
+        let now = occasion.now.wall;
         let Some((index, _uri, member)) = self.table.get_full(event.uri.as_str()) else {
             if self
                 .tombstones
@@ -145,7 +154,8 @@ impl Members {
             }
             self.tombstones.remove(&event.uri, &mut self.digest);
             let uri = event.uri.to_uri();
-            let place = self.put(&uri, event.claim, admit(event.payload, None), now);
+            let payload = admit(event.payload, None);
+            let place = self.put(&uri, event.claim, payload, now, occasion);
             return Applied::News {
                 place,
                 before: None,
@@ -155,7 +165,7 @@ impl Members {
         let (place, held, since) = (member_index(index), member.claim, member.since);
         if event.claim.overrides(Some(held)) {
             let payload = admit(event.payload, member.payload.as_ref());
-            self.update(place, event.claim, payload, now);
+            self.update(place, event.claim, payload, now, occasion);
             return Applied::News {
                 place,
                 before: Some(held),
@@ -165,7 +175,7 @@ impl Members {
         let Some(payload) = better_payload(event, member) else {
             return Applied::Stale;
         };
-        self.update(place, held, Some(payload), since);
+        self.update(place, held, Some(payload), since, occasion);
         Applied::Payload { place }
     }
 
@@ -177,11 +187,12 @@ impl Members {
         claim: Claim,
         payload: Option<Payload>,
         since: Micros,
+        occasion: &Occasion<'_>,
     ) -> MemberIndex {
         let entry = self.table.entry(uri.clone());
         let place = member_index(entry.index());
         let Entry::Vacant(entry) = entry else {
-            self.update(place, claim, payload, since);
+            self.update(place, claim, payload, since, occasion);
             return place;
         };
         let member = entry.insert(Member {
@@ -189,7 +200,7 @@ impl Members {
             ..Member::new(uri.clone(), claim, since)
         });
         self.digest.insert(place, member);
-        self.note_change(place, None, claim.status);
+        self.note_change(place, None, false, occasion);
         place
     }
 
@@ -200,15 +211,20 @@ impl Members {
         claim: Claim,
         payload: Option<Payload>,
         since: Micros,
+        occasion: &Occasion<'_>,
     ) {
         let member = &mut self.table[place as usize];
-        let before = member.claim.status;
-        if claim.status.is_live() && !before.is_live() {
+        let before = member.claim;
+        let has_new_payload = match &payload {
+            Some(payload) => is_other_payload(payload, member.payload.as_ref()),
+            None => false,
+        };
+        if claim.status.is_live() && !before.status.is_live() {
             member.evidence = ProbeHistory::default(); // that of its last life
             member.validated = None;
             member.rhythm = None;
         }
-        if claim.incarnation != member.claim.incarnation {
+        if claim.incarnation != before.incarnation {
             // Perhaps it was restarted, as another version.
             (member.knows_my, member.reads_short) = (None, false);
         }
@@ -218,12 +234,33 @@ impl Members {
             member.payload_of = claim.incarnation;
         }
         self.digest.update(place, member);
-        self.note_change(place, Some(before), claim.status);
+        self.note_change(place, Some(before), has_new_payload, occasion);
     }
 
-    fn note_change(&mut self, place: MemberIndex, before: Option<Status>, after: Status) {
+    /// Notes that the member at `place` is new, or was thus `before`.
+    fn note_change(
+        &mut self,
+        place: MemberIndex,
+        before: Option<Claim>,
+        has_new_payload: bool,
+        occasion: &Occasion<'_>,
+    ) {
         self.changelog.touch(place);
-        self.recount(place, before, Some(after));
+        let Member { uri, claim, .. } = &self.table[place as usize];
+        let after = *claim;
+        if before != Some(after) || has_new_payload {
+            self.history.note(Change {
+                number: self.changelog.version(),
+                at: occasion.now,
+                uri: uri.clone(),
+                before,
+                after: Some(after),
+                has_new_payload,
+                reason: occasion.reason.clone(),
+            });
+        }
+        let status_before = before.map(|claim| claim.status);
+        self.recount(place, status_before, Some(after.status));
         self.classify(place);
     }
 
@@ -244,43 +281,12 @@ impl Members {
         self.table.reserve_exact(additional);
     }
 
-    /// Forgets `uri`, if it is known.
-    pub fn remove(&mut self, uri: &str) {
-        let Some((index, uri, member)) = self.table.swap_remove_full(uri) else {
-            return;
-        };
-        let (here, last) = (member_index(index), member_index(self.table.len()));
-        self.recount(here, Some(member.claim.status), None);
-        self.unproven.remove(here);
-        self.gone.remove(here);
-        self.suspicions.stop(here);
-        self.departures.stop(here);
-        self.digest.remove(here);
-        self.changelog.remove(here, uri);
-        // The last one has taken the empty place.
-        if last != here {
-            self.live.rename(last, here);
-            self.unreachable.rename(last, here);
-            self.unproven.rename(last, here);
-            self.gone.rename(last, here);
-            self.suspicions.rename(last, here);
-            self.departures.rename(last, here);
-            self.digest.rename(last, here);
-            self.changelog.rename(last, here);
-        }
-    }
-
-    /// Forgets all members.
-    pub fn clear(&mut self) {
-        let mut changelog = core::mem::take(&mut self.changelog);
-        changelog.clear();
-        *self = Self {
-            changelog,
-            ..Self::new(self.hash_key())
-        };
-    }
-
-    fn recount(&mut self, member: MemberIndex, before: Option<Status>, after: Option<Status>) {
+    pub(super) fn recount(
+        &mut self,
+        member: MemberIndex,
+        before: Option<Status>,
+        after: Option<Status>,
+    ) {
         if before == after {
             return;
         }
@@ -339,6 +345,11 @@ impl Members {
         &self.changelog
     }
 
+    /// Every change, with its reason, as far as it is remembered.
+    pub const fn history(&self) -> &History {
+        &self.history
+    }
+
     /// The number of the last change of anything that a user can see.
     pub const fn version(&self) -> u64 {
         self.changelog.version()
@@ -360,6 +371,15 @@ impl Members {
     }
 }
 
+/// Whether programs see another payload than before. One that was never heard is shown as an empty table.
+fn is_other_payload(payload: &Payload, known: Option<&Payload>) -> bool {
+    match known {
+        Some(known) => payload != known,
+        // An empty table takes one byte.
+        None => payload.bytes().len() > 1,
+    }
+}
+
 const fn index(status: Status) -> usize {
     status as usize - 1
 }
@@ -370,6 +390,8 @@ mod tests {
     use crate::identity::uri::UriRef;
     use crate::table::changelog::Position;
     use crate::table::claim::Incarnation;
+    use crate::table::reason::Reason;
+    use crate::time::Now;
     use rand::SeedableRng;
 
     fn event<'a>(incarnation: u64, status: Status, payload: Option<&'a [u8]>) -> Event<'a> {
@@ -386,8 +408,18 @@ mod tests {
         }
     }
 
+    /// The members themselves have said so, at 7 µs.
+    fn occasion() -> Occasion<'static> {
+        let now = Now {
+            wall: Micros(7),
+            ..Now::default()
+        };
+        let reason = &Reason::Announced;
+        Occasion { now, reason }
+    }
+
     fn apply(members: &mut Members, event: Event<'_>) -> Applied {
-        members.apply(&event, Micros(7), 10)
+        members.apply(&event, &occasion(), 10)
     }
 
     const ONE: Option<&[u8]> = Some(b"\x91\x01");
@@ -445,7 +477,7 @@ mod tests {
             assert_eq!((members.len(), rounds), (1, expected), "{status}");
         }
         assert_eq!(members.present(), 0);
-        members.remove("a:1");
+        members.remove("a:1", &occasion());
         assert_eq!((members.len(), members.count(Status::Left)), (0, 0));
     }
 
@@ -464,9 +496,9 @@ mod tests {
                     incarnation: Incarnation::FIRST,
                     status,
                 };
-                members.put(&name(port), claim, None, Micros(0));
+                members.put(&name(port), claim, None, Micros(0), &occasion());
             }
-            members.remove(&name(forgotten));
+            members.remove(&name(forgotten), &occasion());
             let left: Vec<Uri> = (1..=5)
                 .filter(|port| *port != forgotten)
                 .map(name)
@@ -498,14 +530,15 @@ mod tests {
     #[test]
     fn a_full_table_refuses_strangers_only() {
         let mut members = Members::new(&HashKey::derive(&[1; 32]));
-        let _ = members.apply(&event(1, Status::Alive, None), Micros(0), 1);
+        let _ = members.apply(&event(1, Status::Alive, None), &occasion(), 1);
         let stranger = Event {
             uri: UriRef::from_wire("b:1").unwrap(),
             ..event(1, Status::Alive, None)
         };
-        assert_eq!(members.apply(&stranger, Micros(0), 1), Applied::Refused);
+        let heard = members.apply(&stranger, &occasion(), 1);
+        assert_eq!(heard, Applied::Refused);
         assert!(matches!(
-            members.apply(&event(2, Status::Dead, None), Micros(0), 1),
+            members.apply(&event(2, Status::Dead, None), &occasion(), 1),
             Applied::News { .. }
         ));
     }

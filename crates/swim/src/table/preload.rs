@@ -2,9 +2,11 @@
 
 use crate::identity::uri::Uri;
 use crate::table::claim::Claim;
+use crate::table::history::Occasion;
 use crate::table::member::Dialect;
 use crate::table::members::Members;
 use crate::table::payload::Payload;
+use crate::table::reason::Reason;
 use crate::time::Now;
 
 /// What is known of a member.
@@ -25,6 +27,10 @@ impl Members {
     ///
     /// For simulations and benches, where 10,000 members are not to meet one by one.
     pub fn preload(&mut self, memories: impl Iterator<Item = Preloaded> + Clone, now: Now) {
+        let occasion = Occasion {
+            now,
+            reason: &Reason::Added,
+        };
         self.reserve(memories.clone().count());
         for memory in memories.clone() {
             let Preloaded {
@@ -33,7 +39,7 @@ impl Members {
                 payload,
                 ..
             } = memory;
-            self.put(&uri, claim, payload, now.wall);
+            self.put(&uri, claim, payload, now.wall, &occasion);
         }
         let digest = Some(self.digest().total());
         for Preloaded { uri, is_native, .. } in memories {
