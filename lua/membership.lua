@@ -24,6 +24,7 @@ local broadcast = require('membership.internal.broadcast')
 local check = require('membership.internal.check')
 local codec = require('membership.internal.codec')
 local encryption = require('membership.internal.encryption')
+local history = require('membership.internal.history')
 local log = require('membership.internal.logger')
 local lookup = require('membership.internal.lookup')
 local mirror = require('membership.internal.mirror')
@@ -234,6 +235,7 @@ end
 
 membership.broadcast = broadcast
 membership.wait = wait
+membership.history = history.history
 membership.stats = stats.stats
 membership.diagnose = stats.diagnose
 membership.get_encryption_key = encryption.get_encryption_key

@@ -13,6 +13,7 @@
 //! | `options` | options: read, listed, assigned |
 //! | `checks` | what would be refused, without doing it |
 //! | `stats`, `diagnosis` | counters and gauges; hints about members |
+//! | `history` | every change of the members, with its reason |
 //! | `blob` | how nested values cross: as MessagePack |
 //!
 //! A function takes arguments, and returns a value, or `nil` and a message for the user. It decides
@@ -29,6 +30,7 @@
 mod blob;
 mod checks;
 mod diagnosis;
+mod history;
 mod options;
 mod payload;
 mod stats;
@@ -85,6 +87,7 @@ fn membership_core(lua: &Lua) -> mlua::Result<Table> {
     export(lua, &core, "generate", generate)?;
     export(lua, &core, "changes", table::changes)?;
     export(lua, &core, "news", table::news)?;
+    export(lua, &core, "history", history::history)?;
     export(lua, &core, "member", table::member)?;
     export(lua, &core, "progress_address", table::progress_address)?;
     export(lua, &core, "set_payload", payload::set_payload)?;

@@ -40,6 +40,7 @@ struct Report {
     rumors: Rumors,
     syncs: Exchanges,
     repairs: Exchanges,
+    history: History,
 
     // What is sent and received.
     sent: Traffic,
@@ -103,6 +104,13 @@ struct Rumors {
 struct Exchanges {
     begun: u64,
     answered: u64,
+}
+
+/// Changes, with their reasons.
+#[derive(Serialize)]
+struct History {
+    kept: u64,
+    forgotten: u64,
 }
 
 /// By type of message.
@@ -177,6 +185,10 @@ impl Report {
             repairs: Exchanges {
                 begun: stats.repairs,
                 answered: stats.repairs_answered,
+            },
+            history: History {
+                kept: gauges.history_kept as u64,
+                forgotten: gauges.history_forgotten,
             },
             sent: Traffic::new(&stats.sent),
             received: Traffic::new(&stats.received),

@@ -50,6 +50,11 @@ fact('a bad argument raises, at the line of the caller, in the words users know'
         case('bad argument #1 to wait (version expected, got nan)', function() membership.wait(0 / 0) end)
         case('bad argument #2 to wait (?number expected, got table)', function() membership.wait(1, {}) end)
         case('bad argument #2 to wait (number of seconds expected, got -1)', function() membership.wait(1, -1) end)
+        case('bad argument #1 to history (?number expected, got string)', function() membership.history('1') end)
+        case('bad argument #1 to history (version expected, got -1)', function() membership.history(-1) end)
+        case('bad argument #2 to history (?number expected, got table)', function() membership.history(1, {}) end)
+        case('bad argument #2 to history (number of seconds expected, got -1)',
+            function() membership.history(1, -1) end)
         case('table index is nil', function() membership.unsubscribe() end)
         return cases
     end)

@@ -47,6 +47,34 @@ function check.fail_value(position, name, expected, value)
     error(('bad argument #%d to %s (%s expected, got %s)'):format(position, name, expected, tostring(value)), CALLER)
 end
 
+local function is_negative(value)
+    return value < 0 or value ~= value -- NaN is not equal to itself
+end
+
+--- Checks the arguments of a function that waits for what is newer than a version.
+---@param name string
+---@param version any
+---@param timeout any
+---@return number version 0 if it is nil
+---@return number|nil timeout
+function check.version_and_timeout(name, version, timeout)
+    if version == nil then -- or box.NULL, which is equal to nil
+        version = 0
+    elseif type(version) ~= 'number' then
+        error(('bad argument #1 to %s (?number expected, got %s)'):format(name, type(version)), CALLER)
+    elseif is_negative(version) then
+        error(('bad argument #1 to %s (version expected, got %s)'):format(name, version), CALLER)
+    end
+    if timeout == nil then
+        return version, nil -- and not box.NULL
+    elseif type(timeout) ~= 'number' then
+        error(('bad argument #2 to %s (?number expected, got %s)'):format(name, type(timeout)), CALLER)
+    elseif is_negative(timeout) then
+        error(('bad argument #2 to %s (number of seconds expected, got %s)'):format(name, timeout), CALLER)
+    end
+    return version, timeout
+end
+
 --- Checks a table of named arguments: each must be known, and nil or of its type.
 ---@param position number
 ---@param name string

@@ -4,6 +4,7 @@
 -- wakes subscribers and probes, and has log lines written. Each turn is also a heartbeat. The engine asks for one now
 -- and then, to learn whether Tarantool's thread hangs. So the fiber must never wait for a function of a program.
 
+local clock = require('clock')
 local fiber = require('fiber')
 local socket = require('socket')
 
@@ -137,6 +138,33 @@ end
 function notifier.wait_for_change(news, timeout)
     state.waiting_since = state.waiting_since or news
     wait_for(state.changed, timeout)
+end
+
+--- Returns when a function that waits has to give up.
+---@param timeout? number seconds; nil waits for ever
+---@return number by `clock.monotonic`
+function notifier.deadline(timeout)
+    -- Not fiber.clock(), which stands still while this thread computes.
+    return timeout ~= nil and clock.monotonic() + timeout or math.huge
+end
+
+--- Waits until the last change that subscribers are notified of is another one than `version`.
+---@param version number
+---@param deadline number by `clock.monotonic`
+---@return number|nil latest its number; nil at the deadline
+function notifier.wait_for_newer(version, deadline)
+    while true do
+        local latest = mirror.news()
+        if latest ~= version then
+            return latest
+        end
+        local left = deadline - clock.monotonic()
+        if left <= 0 then
+            return nil
+        end
+        notifier.wait_for_change(latest, left < math.huge and left or nil)
+        notifier.ensure_running()
+    end
 end
 
 --- Waits for the next turn of the fiber, after which a probe may have an outcome.

@@ -3,6 +3,7 @@
 local check = require('membership.internal.check')
 local codec = require('membership.internal.codec')
 local core = require('membership.internal.native')
+local history = require('membership.internal.history')
 local mirror = require('membership.internal.mirror')
 local notifier = require('membership.internal.notifier')
 
@@ -32,6 +33,7 @@ local notifier = require('membership.internal.notifier')
 ---@field rumors {queued: number, sent: number, expired: number}
 ---@field syncs {begun: number, answered: number}
 ---@field repairs {begun: number, answered: number}
+---@field history {kept: number, forgotten: number}
 ---@field stalls {count: number, longest_seconds: number}
 ---@field pauses number
 ---@field duplicates number
@@ -42,12 +44,13 @@ local notifier = require('membership.internal.notifier')
 
 ---@class membership.Diagnosis
 ---@field uri string
----@field status string
+---@field status? string nil if it is not in the table any more
 ---@field round_trip_seconds? number time from ping to answer, smoothed
 ---@field silence_seconds? number time since its last answer to a probe
 ---@field clock_delta? number µs: its clock minus the local one
 ---@field probes? {late: number, relayed: number, failed: number} shares of the last probes, from 0 to 1
 ---@field hints string[] what may be wrong with it, as far as this instance can tell
+---@field changes? membership.Change[] its last changes, the oldest first; nil in the answer for all members
 
 local stats = {}
 
@@ -60,9 +63,10 @@ function stats.stats()
     return values
 end
 
---- Returns what this instance has measured of one member, or of all, and hints at what may be wrong.
+--- Returns what this instance has measured of one member, or of all, hints at what may be wrong, and of one member the
+-- last changes with their reasons.
 ---@param uri? string
----@return membership.Diagnosis|table<string, membership.Diagnosis>|nil of this member, if it is known; or by URI
+---@return membership.Diagnosis|table<string, membership.Diagnosis>|nil of this member, if it is or was known; or by URI
 ---@overload fun(): table<string, membership.Diagnosis>
 ---@overload fun(uri: string): membership.Diagnosis|nil
 function stats.diagnose(uri)
@@ -72,7 +76,11 @@ function stats.diagnose(uri)
     notifier.ensure_running()
     local list = codec.decode(check.result(core.diagnose(uri ~= nil and uri or nil)))
     if uri ~= nil then
-        return list[1]
+        local diagnosis = list[1]
+        if diagnosis ~= nil then
+            history.describe(diagnosis.changes)
+        end
+        return diagnosis
     end
     local by_uri = {}
     for _, diagnosis in ipairs(list) do

@@ -1,6 +1,5 @@
---- `membership.wait`: waiting for changes of the member table, with none missed between two calls.
+--- `membership.wait`: waiting for members that have changed, with none missed between two calls.
 
-local clock = require('clock')
 local fiber = require('fiber')
 
 local check = require('membership.internal.check')
@@ -70,56 +69,24 @@ local function read(version, latest, may_yield)
     end
 end
 
--- Returns an error, or nil and the results of `wait`.
-local function run(version, timeout)
-    -- Not fiber.clock(), which stands still while this thread computes.
-    local deadline = timeout ~= nil and clock.monotonic() + timeout or math.huge
-    while true do
-        local latest = mirror.news()
-        if latest ~= version then
-            return read(version, latest, timeout ~= 0)
-        end
-        local left = deadline - clock.monotonic()
-        if left <= 0 then
-            return nil
-        end
-        notifier.wait_for_change(latest, left < math.huge and left or nil)
-        notifier.ensure_running()
-    end
-end
-
-local function is_negative(value)
-    return value < 0 or value ~= value -- NaN is not equal to itself
-end
-
---- Waits until the member table is newer than `version`. The changes are those that `subscribe` notifies of; none is
--- missed between two calls. Where there are many, other fibers run while they are read, unless `timeout` is 0.
+--- Waits until the member table is newer than `version`, and returns what the members that have changed are now. What
+-- one was in between is not in it: see `membership.history`. The changes are those that `subscribe` notifies of; no
+-- member that has changed is missed between two calls. Where there are many, other fibers run while they are read,
+-- unless `timeout` is 0.
 ---@param version? number what the last call has returned; 0 or nil for the whole table, at once
 ---@param timeout? number seconds; nil waits for ever
 ---@return number|nil version up to which `changed` reaches; nil after the timeout
 ---@return table<string, membership.MemberInfo|false>|nil changed by URI; false is a member that is gone
 ---@return boolean|nil all true if `changed` is the whole table, and members that are not in it are gone
 local function wait(version, timeout)
-    if version == nil then -- or box.NULL, which is equal to nil
-        version = 0
-    elseif type(version) ~= 'number' then
-        check.fail(1, 'wait', '?number', version)
-    elseif is_negative(version) then
-        check.fail_value(1, 'wait', 'version', version)
-    end
-    if timeout == nil then
-        timeout = nil -- and not box.NULL
-    elseif type(timeout) ~= 'number' then
-        check.fail(2, 'wait', '?number', timeout)
-    elseif is_negative(timeout) then
-        check.fail_value(2, 'wait', 'number of seconds', timeout)
-    end
+    version, timeout = check.version_and_timeout('wait', version, timeout)
     notifier.ensure_running()
-    local err, new_version, changed, all = run(version, timeout)
-    check.result(nil, err)
-    if new_version == nil then
+    local latest = notifier.wait_for_newer(version, notifier.deadline(timeout))
+    if latest == nil then
         return nil
     end
+    local err, new_version, changed, all = read(version, latest, timeout ~= 0)
+    check.result(nil, err)
     return new_version, changed, all
 end
 
