@@ -214,6 +214,16 @@ suite.fact('init.lua is a member before box.cfg and after it, and leaves when it
     leader:kill()
     t:ok(cluster:wait('it to lead', function() return last_leader(program) == program.uri end),
         'it leads when the leader is dead')
+    program.membership.remove_member(leader.uri)
+    local function has_logged(text)
+        return table.concat(program:log_tail(100), '\n'):find(leader.uri .. text, 1, true) ~= nil
+    end
+    for what, text in pairs({
+        ['why it is dead'] = ' was suspect, is dead: ',
+        ['that it is gone'] = ' was dead, is forgotten: remove_member was called here',
+    }) do
+        t:ok(cluster:wait('it to log ' .. what, function() return has_logged(text) end), 'it logs ' .. what)
+    end
     program:signal('TERM')
     t:ok(cluster:everyone_sees(program.uri, 'left', {observer}), 'it leaves')
 end)
