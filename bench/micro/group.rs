@@ -9,11 +9,12 @@ use swim::Transmit;
 use swim::config::Config;
 use swim::identity::uri::Uri;
 use swim::table::claim::{Claim, Incarnation};
+use swim::table::digest::hash_of;
 use swim::table::preload::Preloaded;
 use swim::time::{Micros, Now};
 use swim::wire::{
-    Body, CHECKSUM_SIZE, MessageBuilder, MessageType, Trailer, ack_data, checksummed, decode,
-    ping_data,
+    Body, CHECKSUM_SIZE, MessageBuilder, MessageType, ShortHead, Trailer, ack_data, checked_short,
+    checksummed, cookie_echo, decode, decode_short, is_short, pair_id,
 };
 
 /// How many members there are, the one that is measured included.
@@ -150,8 +151,11 @@ impl Group {
         checksummed(draft.finish().expect("it fits"))
     }
 
-    /// Builds the answer of the recipient of `ping`.
+    /// Builds the answer of the recipient of `ping`, in the form in which it was asked.
     pub fn answer(&mut self, ping: &Transmit) -> (Vec<u8>, Now) {
+        if is_short(&ping.datagram) {
+            return self.answer_short(&ping.datagram);
+        }
         let message = decode(&ping.datagram).expect("what was encoded");
         let Body::Ping(echo) = message.body else {
             panic!("not a PING: {message:?}")
@@ -163,12 +167,32 @@ impl Group {
         )
     }
 
-    /// Builds the PING of one of the others.
+    fn answer_short(&mut self, ping: &[u8]) -> (Vec<u8>, Now) {
+        let plain = checked_short(ping).expect("what was encoded");
+        let short = decode_short(plain).expect("what was encoded");
+        let ShortHead::Ping { cookie, .. } = short.head else {
+            panic!("not a PING: {short:?}")
+        };
+        let now = self.pass(ROUND_TRIP);
+        let head = ShortHead::Ack {
+            cookie: cookie_echo(cookie),
+            answered: now.wall.0,
+        };
+        // An ACK tells the digest only if that is not the one of its PING.
+        let ack = MessageBuilder::short(head, MESSAGE_SIZE).trailed_by(&Trailer::default());
+        (checksummed(ack.finish().expect("it fits")), now)
+    }
+
+    /// Builds the PING of one of the others, in the short form.
     pub fn ping(&mut self) -> Vec<u8> {
         self.next = self.next % (MEMBERS - 1) + 1;
-        let from = &self.uris[self.next];
-        let data = ping_data(self.now.wall.0, from, &self.uris[0], None);
-        self.datagram(MessageType::Ping, from, &data)
+        let head = ShortHead::Ping {
+            pair: pair_id(hash_of(&self.uris[self.next]), &self.uris[0], b""),
+            cookie: self.now.wall.0,
+            sent: self.now.wall.0,
+        };
+        let ping = MessageBuilder::short(head, MESSAGE_SIZE).trailed_by(&self.trailer());
+        checksummed(ping.finish().expect("it fits"))
     }
 
     fn datagram(&self, kind: MessageType, from: &Uri, data: &[u8]) -> Vec<u8> {
