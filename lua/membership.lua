@@ -127,7 +127,7 @@ end
 --- Adds a member and tells the group of it. Two groups become one when one instance adds one of the other group.
 ---@param uri string `host:port`
 ---@return boolean|nil true
----@return string|nil 'parse error'
+---@return string|nil 'parse error', or why it is not allowed
 function membership.add_member(uri)
     if type(uri) ~= 'string' then
         check.fail(1, 'add_member', 'string', uri)
@@ -137,7 +137,7 @@ function membership.add_member(uri)
     if ok then
         notifier.notify()
         return true
-    elseif err == 'parse error' then
+    elseif check.REFUSALS[err] then
         return nil, err
     end
     error(err, 2)
@@ -146,7 +146,7 @@ end
 --- Pings a peer and waits up to `ACK_TIMEOUT_SECONDS` for the answer. A peer that answers has joined the group.
 ---@param uri string `host:port`
 ---@return boolean whether there was an answer
----@return string|nil 'parse error', 'ping was not sent' or 'no response'
+---@return string|nil 'parse error', 'ping was not sent', 'no response', or why the peer is not allowed
 function membership.probe_uri(uri)
     if type(uri) ~= 'string' then
         check.fail(1, 'probe_uri', 'string', uri)
@@ -185,8 +185,11 @@ end
 
 --- Sets the allow-list. All other members are removed now, and from then on kept only while they are alive. An empty
 -- list removes the restriction.
+--
+-- With `strict` all others are refused, also while they are alive: their datagrams are dropped.
 ---@param uris string[]
-function membership.set_allowed_members(uris)
+---@param opts? {strict?: boolean}
+function membership.set_allowed_members(uris, opts)
     if type(uris) ~= 'table' then
         check.fail(1, 'set_allowed_members', 'table', uris)
     end
@@ -198,8 +201,11 @@ function membership.set_allowed_members(uris)
     if not check.is_list_of_strings(uris) then
         check.fail(1, 'set_allowed_members', 'list of strings', uris)
     end
+    if opts ~= nil then
+        check.named(2, 'set_allowed_members', opts, {strict = 'boolean'})
+    end
     notifier.ensure_running()
-    check.result(core.set_allowed_members(uris))
+    check.result(core.set_allowed_members(uris, opts ~= nil and opts.strict == true))
     notifier.notify()
 end
 

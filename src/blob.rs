@@ -130,6 +130,12 @@ pub fn options(config: &Config) -> Vec<u8> {
             Setting::Number(number) => infallible(msgpack::write_f64(&mut blob, number)),
             Setting::Flag(flag) => infallible(msgpack::write_bool(&mut blob, flag)),
             Setting::Text(bytes) => text(&mut blob, &bytes),
+            Setting::List(texts) => {
+                array(&mut blob, texts.len());
+                for item in texts {
+                    text(&mut blob, item.as_bytes());
+                }
+            }
         }
     }
     blob

@@ -9,6 +9,7 @@
 //! | file | what Lua calls for |
 //! |---|---|
 //! | `table` | the members, for the copy that Lua keeps of them |
+//! | `members` | members that are added, removed, allowed, or said to be something
 //! | `payload` | the payload of this instance, as a whole or key by key |
 //! | `options` | options: read, listed, assigned |
 //! | `checks` | what would be refused, without doing it |
@@ -31,6 +32,7 @@ mod blob;
 mod checks;
 mod diagnosis;
 mod history;
+mod members;
 mod options;
 mod payload;
 mod stats;
@@ -52,7 +54,6 @@ use node::net::interfaces::interfaces;
 use node::{Waker, node};
 use swim::identity::uri::{Uri, UriError};
 use swim::security::seal::keyring::BadKey;
-use swim::table::claim::{Incarnation, Status};
 use swim::time::{Micros, Now};
 use swim::{PingId, PingOutcome, Swim};
 
@@ -80,11 +81,16 @@ fn membership_core(lua: &Lua) -> mlua::Result<Table> {
     export(lua, &core, "init", init)?;
     export(lua, &core, "leave", leave)?;
     export(lua, &core, "myself", myself)?;
-    export(lua, &core, "add_member", add_member)?;
-    export(lua, &core, "mark_left", mark_left)?;
-    export(lua, &core, "remove_member", remove_member)?;
-    export(lua, &core, "set_allowed_members", set_allowed_members)?;
-    export(lua, &core, "generate", generate)?;
+    export(lua, &core, "add_member", members::add_member)?;
+    export(lua, &core, "mark_left", members::mark_left)?;
+    export(lua, &core, "remove_member", members::remove_member)?;
+    export(
+        lua,
+        &core,
+        "set_allowed_members",
+        members::set_allowed_members,
+    )?;
+    export(lua, &core, "generate", members::generate)?;
     export(lua, &core, "changes", table::changes)?;
     export(lua, &core, "news", table::news)?;
     export(lua, &core, "history", history::history)?;
@@ -94,6 +100,7 @@ fn membership_core(lua: &Lua) -> mlua::Result<Table> {
     export(lua, &core, "set_payload_key", payload::set_payload_key)?;
     export(lua, &core, "probe", probe)?;
     export(lua, &core, "outcome", outcome)?;
+    export(lua, &core, "leads_elsewhere", leads_elsewhere)?;
     export(lua, &core, "forget_probe", forget_probe)?;
     export(lua, &core, "broadcast", broadcast)?;
     export(lua, &core, "getifaddrs", getifaddrs)?;
@@ -171,62 +178,6 @@ fn myself(_: &Lua, (): ()) -> Answer<Option<String>> {
     Ok(myself.map(|uri| uri.to_string()))
 }
 
-fn add_member(_: &Lua, uri: BString) -> Answer<bool> {
-    let uri = parse(&uri)?;
-    node().with_swim(|swim, now| swim.add_member(uri, now))?;
-    Ok(true)
-}
-
-/// Marks a member as left. Returns whether there was anything to mark.
-fn mark_left(_: &Lua, uri: BString) -> Answer<bool> {
-    let uri = text(&uri);
-    Ok(node().with_swim(|swim, now| swim.mark_left(&uri, now))?)
-}
-
-fn remove_member(_: &Lua, uri: BString) -> Answer<bool> {
-    let uri = text(&uri);
-    node().with_swim(|swim, now| swim.remove_member(&uri, now))?;
-    Ok(true)
-}
-
-fn set_allowed_members(_: &Lua, uris: Vec<BString>) -> Answer<bool> {
-    let mut allowed = Vec::with_capacity(uris.len());
-    for uri in uris {
-        let Ok(member) = Uri::parse(&text(&uri)) else {
-            return Err(Message(format!("{PARSE_ERROR}: '{uri}'")));
-        };
-        allowed.push(member);
-    }
-    node().with_swim(|swim, now| swim.set_allowed_members(allowed, now))?;
-    Ok(true)
-}
-
-/// Makes a rumor. Without an incarnation or a payload, it has those that are known.
-fn generate(
-    _: &Lua,
-    (uri, status, incarnation, payload): (BString, u64, Option<f64>, Option<BString>),
-) -> Answer<bool> {
-    let uri = parse(&uri)?;
-    let Some(status) = Status::from_number(status) else {
-        return Err(Message("there is no such status".into()));
-    };
-    let incarnation = match incarnation {
-        Some(raw) => Some(admit_incarnation(raw)?),
-        None => None,
-    };
-    let payload = payload.as_deref().map(Vec::as_slice);
-    node().with_swim(|swim, now| swim.generate(&uri, status, incarnation, payload, now))?;
-    Ok(true)
-}
-
-fn admit_incarnation(raw: f64) -> Answer<Incarnation> {
-    match Incarnation::from_wire(raw as u64) {
-        // The conversion cuts a fraction off, and takes what is negative or no number for 0.
-        Some(incarnation) if raw == incarnation.get() as f64 => Ok(incarnation),
-        _ => Err(Message(format!("{raw} is no incarnation"))),
-    }
-}
-
 /// Pings `uri` with the time of Lua's clock. Returns the id for [`outcome`] and [`forget_probe`].
 fn probe(_: &Lua, (uri, shown, lag): (BString, Option<f64>, f64)) -> Answer<f64> {
     let uri = match Uri::parse(&text(&uri)) {
@@ -250,6 +201,12 @@ fn outcome(_: &Lua, id: f64) -> Answer<&'static str> {
         PingOutcome::Answered => "answered",
         PingOutcome::Unsent => "unsent",
     })
+}
+
+/// Whether the name of `uri` was found to lead to networks that are not allowed.
+fn leads_elsewhere(_: &Lua, uri: BString) -> Answer<bool> {
+    let uri = parse(&uri)?;
+    Ok(node().with_swim(|swim, now| swim.leads_elsewhere(&uri, now))?)
 }
 
 fn forget_probe(_: &Lua, id: f64) -> Answer<bool> {

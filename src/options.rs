@@ -22,6 +22,7 @@ impl IntoLua for OptionValue {
             Setting::Number(number) => Ok(Value::Number(number)),
             Setting::Flag(flag) => Ok(Value::Boolean(flag)),
             Setting::Text(text) => Ok(Value::String(lua.create_string(text)?)),
+            Setting::List(texts) => Ok(Value::Table(lua.create_sequence_from(texts)?)),
         }
     }
 }
@@ -52,6 +53,16 @@ pub fn setting(value: &Value) -> Answer<Setting> {
         Value::Integer(number) => Ok(Setting::Number(*number as f64)),
         Value::Number(number) => Ok(Setting::Number(*number)),
         Value::String(text) => Ok(Setting::Text(text.as_bytes().to_vec())),
+        Value::Table(list) => {
+            let mut texts = Vec::new();
+            for text in list.sequence_values::<BString>() {
+                let Ok(text) = text else {
+                    return Err(Message("list of strings expected".into()));
+                };
+                texts.push(text.to_string());
+            }
+            Ok(Setting::List(texts))
+        }
         other => Err(Message(format!("{} is no option", other.type_name()))),
     }
 }

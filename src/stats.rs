@@ -33,6 +33,8 @@ struct Report {
     members: Counts,
     members_refused: u64,
     members_displaced: u64,
+    members_elsewhere: u64,
+    members_not_allowed: u64,
     probes: Probes,
     round_trip: RoundTrip,
     suspicions: Suspicions,
@@ -164,6 +166,8 @@ impl Report {
             members: gauges.members.map(named_status).into(),
             members_refused: stats.members_refused,
             members_displaced: stats.members_displaced,
+            members_elsewhere: stats.members_elsewhere,
+            members_not_allowed: stats.members_not_allowed,
             probes: Probes::new(stats),
             round_trip: RoundTrip::new(metrics),
             suspicions: Suspicions {

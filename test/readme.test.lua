@@ -398,7 +398,7 @@ suite.fact('each option is described, with its default and its bounds', function
     local node = cluster:node()
     local described, options = read_options(), options_of(node)
     for name, default in pairs(options) do
-        t:is(described[name] and described[name].default, default, name)
+        t:is_deeply(described[name] and described[name].default, default, name)
     end
     for name, option in pairs(described) do
         t:isnt(options[name], nil, name .. ' exists')

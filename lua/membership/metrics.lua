@@ -12,6 +12,8 @@ local PREFIX = 'tnt_membership_'
 local COUNTERS = {
     {'members_refused_total', 'Newcomers refused because the table is full', 'members_refused'},
     {'members_displaced_total', 'Dead or left members removed from a full table to make room', 'members_displaced'},
+    {'members_elsewhere_total', 'Times a member was not taken in: not in ALLOWED_NETWORKS', 'members_elsewhere'},
+    {'members_not_allowed_total', 'Times a member was not taken in: not on the strict list', 'members_not_allowed'},
     {'datagrams_sent_total', 'Datagrams sent', 'sent.datagrams', 'type'},
     {'datagrams_received_total', 'Datagrams received and decoded', 'received.datagrams', 'type'},
     {'sent_bytes_total', 'Bytes sent', 'sent.bytes', 'type'},

@@ -8,6 +8,7 @@
 local ffi = require('ffi')
 local log = require('log')
 
+local check = require('membership.internal.check')
 local codec = require('membership.internal.codec')
 local core = require('membership.internal.native')
 local log_writer = require('membership.internal.log_writer')
@@ -71,14 +72,20 @@ local function assign(name, value)
     if type(name) == 'string' then
         held, engine_err = core.option(name)
     end
+    if type(held) == 'table' and value == nil then
+        value = {} -- also box.NULL, which is what `null` is in a configuration
+    end
     if held == nil then
         error(engine_err or 'options table is readonly', CALLER)
     elseif type(value) ~= type(held) then
         fail(name, type(held), type(value))
     end
+    if type(held) == 'table' and not check.is_list_of_strings(value) then
+        fail(name, 'list of strings', 'another table')
+    end
     local remark, err = core.set_option(name, value)
     if err ~= nil then
-        error(('bad option %s (%s, got %s)'):format(name, err, tostring(value)), CALLER)
+        error(('bad option %s (%s, got %s)'):format(name, err, check.show(value)), CALLER)
     end
     warn_if_adjusted(name, value, remark)
 end
@@ -108,6 +115,7 @@ end
 ---@field ENCRYPTION_INIT string the initialisation vector of aes-256-cbc, 16 bytes
 ---@field ENCRYPTION_CIPHER string aes-256-cbc, xchacha20-poly1305, or both on the way: plain+… or aes-256-cbc+…
 ---@field GROUP_LABEL string datagrams with another label are dropped; at most 64 bytes, empty by default
+---@field ALLOWED_NETWORKS string[] where members may be, as 10.0.0.0/8; empty: anywhere
 ---@field MAX_MEMBERS number newcomers beyond so many members are refused
 ---@field REAP_TIMEOUT_SECONDS number after this, dead and left members are removed; 0: never
 ---@field TX_STALL_TIMEOUT_SECONDS number how long Tarantool's thread may hang, 0 or from 0.25; 0: for ever

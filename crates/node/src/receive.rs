@@ -1,6 +1,7 @@
 //! Handles what has arrived: answers of the resolver, datagrams, ICMP errors, and the time.
 
 use core::net::SocketAddr;
+use core::time::Duration;
 
 use crate::net::socket::Inbox;
 use crate::notify::log_queue::Topic;
@@ -11,6 +12,9 @@ use swim::identity::uri::Uri;
 use swim::log_event::Level;
 use swim::time::{Micros, Now};
 use swim::wire::DropReason;
+
+/// The time between two datagrams from networks that are not allowed of which the log and the hints tell.
+const ELSEWHERE_PAUSE: Duration = Duration::from_millis(100);
 
 impl State {
     /// Handles what has arrived, then the timers that are due, unless more datagrams wait: an answer that came
@@ -62,6 +66,9 @@ impl State {
     }
 
     fn handle_datagram(&mut self, datagram: &[u8], source: SocketAddr, now: Now) {
+        if self.swim.is_elsewhere(source) && !self.is_own(source) {
+            return self.handle_elsewhere(source, now);
+        }
         let (is_neighbour, size) = (self.is_neighbour(source), datagram.len());
         if !self
             .ingress
@@ -109,6 +116,24 @@ impl State {
         } else {
             self.addresses.note_source(&sender, source);
         }
+    }
+
+    /// A datagram came from a network that is not allowed. There is no limit to them but that of the system: so each
+    /// is counted, and only of a few is more said than that.
+    fn handle_elsewhere(&mut self, source: SocketAddr, now: Now) {
+        self.swim.handle_elsewhere();
+        if now.monotonic >= self.next_elsewhere {
+            self.next_elsewhere = now.monotonic + ELSEWHERE_PAUSE;
+            self.handle_dropped(source, DropReason::Elsewhere, now);
+        }
+    }
+
+    /// Whether that is an address of the local node: its pings to itself come from there.
+    fn is_own(&self, source: SocketAddr) -> bool {
+        let Some(myself) = self.swim.myself() else {
+            return false;
+        };
+        self.addresses.address(myself) == Some(source)
     }
 
     /// Whether a live member has answered a ping at `source`.

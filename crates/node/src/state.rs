@@ -19,9 +19,10 @@ use crate::notify::waker::{Activity, WakeThrottle, Waker};
 use crate::notify::watchdog::EngineWatch;
 use crate::observe::delivery_errors::{DeliveryError, DeliveryErrors};
 use crate::observe::undecodable::Undecodable;
-use crate::resolve::address_book::{AddressBook, Route};
+use crate::resolve::address_book::AddressBook;
 use crate::resolve::choice::Failed;
 use crate::resolve::resolver::{Lookup, Resolver};
+use crate::resolve::route::Route;
 use crate::state_file::StateFile;
 use swim::identity::uri::Uri;
 use swim::log_event::Level;
@@ -53,6 +54,8 @@ pub struct State {
     /// Why datagrams were lost lately.
     pub delivery_errors: DeliveryErrors,
     pub undecodable: Undecodable,
+    /// When the log may tell again of a datagram from a network that is not allowed.
+    pub next_elsewhere: Micros,
     /// What is remembered over a restart.
     pub state_file: StateFile,
     /// How many datagrams the system refused to send.
@@ -108,6 +111,7 @@ impl State {
             sleeps_until: None,
             delivery_errors: DeliveryErrors::default(),
             undecodable: Undecodable::default(),
+            next_elsewhere: Micros(0),
             state_file: StateFile::default(),
             send_errors: 0,
             longest_hold: Duration::ZERO,
@@ -182,7 +186,7 @@ impl State {
 
     /// Drains the protocol after anything was done to it. What is left to do needs no lock.
     pub fn collect_effects(&mut self, caller: Caller, now: Now) -> Effects {
-        self.drain(now.monotonic);
+        self.drain(now);
         self.collect_log_lines(now.monotonic);
         let mut effects = Effects::default();
         while let Some(question) = self.addresses.poll_question() {
@@ -254,9 +258,11 @@ impl State {
     }
 
     /// Takes the datagrams out of the protocol, and finds out where they go.
-    fn drain(&mut self, now: Micros) {
+    fn drain(&mut self, now: Now) {
         self.addresses
             .set_ack_timeout(self.swim.config().ack_timeout);
+        let networks = &self.swim.config().allowed_networks;
+        self.addresses.permit.set(networks, self.swim.myself());
         if self.handover.is_waiting() {
             while let Some(transmit) = self.swim.poll_transmit() {
                 if self.kept_back.len() < Self::KEPT_BACK_MAX {
@@ -266,17 +272,20 @@ impl State {
             return;
         }
         for transmit in mem::take(&mut self.kept_back) {
-            self.route(transmit, now);
+            self.route(transmit, now.monotonic);
         }
         for _ in 0..Self::ROUNDS_MAX {
             while let Some(transmit) = self.swim.poll_transmit() {
-                self.route(transmit, now);
+                self.route(transmit, now.monotonic);
             }
             if self.unroutable.is_empty() {
                 break;
             }
             for uri in mem::take(&mut self.unroutable) {
                 self.swim.handle_unsent(&uri);
+                if self.addresses.is_excluded(&uri) {
+                    self.swim.handle_excluded(&uri, now);
+                }
             }
         }
     }

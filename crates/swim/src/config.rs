@@ -6,6 +6,7 @@ use core::time::Duration;
 use thiserror::Error;
 
 use crate::mechanisms::Mechanisms;
+use crate::security::networks::Networks;
 use crate::security::seal::{BLOCK_SIZE, Cipher};
 
 /// What can be tuned while the protocol runs. A change takes effect with the next period.
@@ -38,6 +39,8 @@ pub struct Config {
     pub encryption_cipher: Cipher,
     /// `GROUP_LABEL`: members of groups with another one are ignored; empty is none.
     pub group_label: Vec<u8>,
+    /// `ALLOWED_NETWORKS`: where members may be; none is anywhere.
+    pub allowed_networks: Networks,
     /// `MAX_MEMBERS`: strangers beyond so many are refused.
     pub max_members: usize,
     /// `REAP_TIMEOUT_SECONDS`: members that are dead or have left are forgotten after this; zero is never.
@@ -66,6 +69,7 @@ impl Default for Config {
             encryption_init: *b"init-key-16-byte",
             encryption_cipher: Cipher::default(),
             group_label: Vec::new(),
+            allowed_networks: Networks::default(),
             max_members: 65_536,
             reap_timeout: Duration::ZERO,
             tx_stall_timeout: Duration::from_secs(3),
@@ -83,6 +87,8 @@ pub enum Setting {
     Flag(bool),
     /// Bytes.
     Text(Vec<u8>),
+    /// Texts.
+    List(Vec<String>),
 }
 
 /// An option, ready to be read or assigned.
@@ -98,6 +104,7 @@ enum Field<'a> {
     Block(&'a mut [u8; BLOCK_SIZE]),
     Cipher(&'a mut Cipher),
     Label(&'a mut Vec<u8>),
+    Networks(&'a mut Networks),
 }
 
 /// The shortest period: below it the engine would do nothing but keep time.
@@ -134,7 +141,7 @@ pub const PACKET_SIZE_OF_IPV6: usize = 1500 - 40 - 8;
 
 impl Config {
     /// Every name, in the order in which they are documented.
-    pub const NAMES: [&str; 16] = [
+    pub const NAMES: [&str; 17] = [
         "PROTOCOL_PERIOD_SECONDS",
         "ACK_TIMEOUT_SECONDS",
         "ANTI_ENTROPY_PERIOD_SECONDS",
@@ -146,6 +153,7 @@ impl Config {
         "ENCRYPTION_INIT",
         "ENCRYPTION_CIPHER",
         "GROUP_LABEL",
+        "ALLOWED_NETWORKS",
         "GOSSIP_INTERVAL_SECONDS",
         "RETRANSMIT_MULTIPLIER",
         "MAX_MEMBERS",
@@ -174,6 +182,7 @@ impl Config {
             "ENCRYPTION_INIT" => Field::Block(&mut self.encryption_init),
             "ENCRYPTION_CIPHER" => Field::Cipher(&mut self.encryption_cipher),
             "GROUP_LABEL" => Field::Label(&mut self.group_label),
+            "ALLOWED_NETWORKS" => Field::Networks(&mut self.allowed_networks),
             "MAX_MEMBERS" => Field::Count(&mut self.max_members, 1..=1 << 24),
             "REAP_TIMEOUT_SECONDS" => Field::Wait(&mut self.reap_timeout),
             "TX_STALL_TIMEOUT_SECONDS" => Field::Stall(&mut self.tx_stall_timeout),
@@ -193,6 +202,7 @@ impl Config {
             Field::Block(block) => Setting::Text(block.to_vec()),
             Field::Cipher(cipher) => Setting::Text(cipher.name().into()),
             Field::Label(label) => Setting::Text(label.clone()),
+            Field::Networks(networks) => Setting::List(networks.to_texts()),
             Field::Count(count, _) => Setting::Number(*count as f64),
         })
     }
@@ -256,6 +266,10 @@ impl Config {
             (Field::Label(label), Setting::Text(text)) if text.len() <= LABEL_SIZE_MAX => {
                 *label = text;
             }
+            (Field::Networks(networks), Setting::List(texts)) => {
+                *networks = Networks::parse(&texts)?;
+            }
+            (Field::Networks(_), _) => return Err(BadOption::Type { expected: "table" }),
             (Field::Label(_), Setting::Text(_)) => return Err(BadOption::Label),
             (Field::Block(_) | Field::Cipher(_) | Field::Label(_), _) => {
                 return Err(BadOption::Type { expected: "string" });
@@ -308,6 +322,18 @@ pub enum BadOption {
     /// More bytes than a label may have.
     #[error("string of at most {LABEL_SIZE_MAX} bytes expected")]
     Label,
+    /// Not a network.
+    #[error("a network like 10.0.0.0/8 or fd00::/8 expected as entry {entry}")]
+    Network {
+        /// Which one of the list, from 1 on.
+        entry: usize,
+    },
+    /// Too many networks.
+    #[error("at most {most} networks expected")]
+    Networks {
+        /// How many there may be.
+        most: usize,
+    },
     /// Not a whole number between the bounds.
     #[error("whole number between {least} and {most} expected")]
     Count {

@@ -25,6 +25,12 @@ pub enum Refused {
     /// There is no incarnation left to tell of a change with.
     #[error("incarnations are used up: restart, or go on under another URI")]
     Exhausted,
+    /// The host of the member is an address elsewhere.
+    #[error("its address is in none of ALLOWED_NETWORKS")]
+    Elsewhere,
+    /// The member is a stranger, and only those on the list are taken in.
+    #[error("it is not on the strict list of set_allowed_members")]
+    NotAllowed,
     /// The option cannot be that.
     #[error(transparent)]
     Option(#[from] BadOption),

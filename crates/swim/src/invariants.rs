@@ -61,6 +61,7 @@ pub(crate) fn audit(swim: &Swim) -> Result<(), &'static str> {
             swim.detector.is_bounded()
                 && swim.anti_entropy.merges.is_bounded()
                 && swim.security.amplification.is_bounded()
+                && swim.security.elsewhere.is_bounded()
                 && swim.anti_entropy.reassembly.is_bounded()
                 && swim.detector.duplicates.is_bounded(),
             "what others ask for has its bounds",

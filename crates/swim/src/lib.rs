@@ -156,7 +156,7 @@ impl Swim {
             config,
             rng,
             me: Identity::default(),
-            allowed: AllowList::new([], &hash_key),
+            allowed: AllowList::new([], false, &hash_key),
             members: Members::new(&hash_key),
             detector: Detector::new(&hash_key),
             rumors: Rumors::new(&hash_key),

@@ -72,6 +72,11 @@ pub enum LogEvent {
         /// What it is.
         status: Status,
     },
+    /// A member was forgotten, because its name leads elsewhere.
+    Elsewhere {
+        /// The member.
+        uri: Uri,
+    },
     /// Large datagrams do not reach a member.
     LargeLost {
         /// The member.
@@ -129,6 +134,7 @@ impl LogEvent {
             | Self::Undecodable
             | Self::Unanswered
             | Self::Merged { .. }
+            | Self::Elsewhere { .. }
             | Self::LargeLost { .. }
             | Self::Duplicate { .. } => Level::Warn,
             Self::Suspected { .. }
@@ -230,6 +236,11 @@ impl fmt::Display for LogEvent {
             Self::Unwanted { uri, status } => {
                 write!(f, "Ignoring member {uri} with status {status}")
             }
+            Self::Elsewhere { uri } => write!(
+                f,
+                "The addresses of {uri} are in none of ALLOWED_NETWORKS: it is not taken in. \
+                 Add its network to the option, or correct its name"
+            ),
             Self::LargeLost { uri, size } => write!(
                 f,
                 "Datagrams above {size} bytes do not reach {uri}: sending it smaller ones. \

@@ -69,6 +69,10 @@ pub struct Stats {
     pub repairs_answered: u64,
     /// Strangers that were not let into the full table.
     pub members_refused: u64,
+    /// Events about members whose addresses are in none of `ALLOWED_NETWORKS`: these were not taken in.
+    pub members_elsewhere: u64,
+    /// Events about members that are not on the strict list: these were not taken in.
+    pub members_not_allowed: u64,
     /// Members, dead or left, that made room for another in the full table.
     pub members_displaced: u64,
 }

@@ -70,7 +70,7 @@ impl Commander {
                     bytes.choose_index(names.len())?,
                 );
                 let allowed = names.get(from..to).unwrap_or_default();
-                swim.set_allowed_members(allowed.to_vec(), now);
+                swim.set_allowed_members(allowed.to_vec(), bytes.arbitrary()?, now);
             }
             11 => {
                 let (claim, payload) = (messages::claim(bytes)?, messages::payload(bytes)?);
@@ -125,6 +125,16 @@ fn assign(bytes: &mut Bytes<'_>, swim: &mut Swim, now: Now) -> Result<()> {
             let texts: [&[u8]; 4] = [b"", b"blue", b"init-key-16-byte", &[b'x'; 64]];
             Setting::Text(bytes.choose(&texts)?.to_vec())
         }
+        Some(Setting::List(_)) => {
+            let networks = [
+                &[][..],
+                &["10.0.0.0/8", "fd00::/8"],
+                &["192.0.2.0/24"],
+                &["x"],
+            ];
+            let chosen = bytes.choose(&networks)?.iter();
+            Setting::List(chosen.map(|network| (*network).into()).collect())
+        }
         None => panic!("{name} is an option"),
     };
     let _refused = swim.assign(name, setting, now);
@@ -144,7 +154,9 @@ fn change_keys(bytes: &mut Bytes<'_>, swim: &mut Swim, now: Now) -> Result<()> {
 }
 
 fn machine_input(bytes: &mut Bytes<'_>, uri: &Uri, swim: &mut Swim, now: Now) -> Result<()> {
-    match bytes.int_in_range(0..=4)? {
+    match bytes.int_in_range(0..=6)? {
+        5 => swim.handle_excluded(uri, now),
+        6 => swim.look_for([uri.clone()]),
         0 => swim.handle_unsent(uri),
         1 => swim.handle_undecodable(uri, now),
         2 => swim.handle_refused(uri, now),

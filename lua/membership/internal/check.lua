@@ -10,6 +10,13 @@ local PORT_MAX = 65535
 --- What `is_port` expects.
 check.PORT = 'port between 1 and ' .. PORT_MAX
 
+--- Why a member is not asked or added: the caller is told, and nothing is raised.
+check.REFUSALS = {
+    ['parse error'] = true,
+    ['its address is in none of ALLOWED_NETWORKS'] = true,
+    ['it is not on the strict list of set_allowed_members'] = true,
+}
+
 --- What `is_path` expects.
 check.PATH = 'path'
 
@@ -35,6 +42,14 @@ function check.is_list_of_strings(value)
         count = count - 1
     end
     return count == 0
+end
+
+--- The value of an option as a text, for errors.
+function check.show(value)
+    if type(value) == 'table' then
+        return '{' .. table.concat(value, ', ') .. '}'
+    end
+    return tostring(value)
 end
 
 --- Raises: the argument has the wrong type. The text names the function, because pcall loses that name.

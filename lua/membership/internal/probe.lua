@@ -2,6 +2,7 @@
 
 local clock = require('clock')
 
+local check = require('membership.internal.check')
 local core = require('membership.internal.native')
 local time = require('membership.internal.time')
 local notifier = require('membership.internal.notifier')
@@ -9,7 +10,7 @@ local notifier = require('membership.internal.notifier')
 local probe = {}
 
 -- The errors of the native library that are outcomes, and are not raised.
-local OUTCOMES = {['parse error'] = true, ['ping was not sent'] = true}
+local OUTCOMES = {['ping was not sent'] = true}
 
 local function await(ping, timeout)
     -- Not fiber.clock(), which stands still while this thread computes.
@@ -31,7 +32,7 @@ end
 function probe.run(uri)
     local ping, err = core.probe(uri, time.read())
     if ping == nil then
-        if OUTCOMES[err] then
+        if OUTCOMES[err] or check.REFUSALS[err] then
             return err
         end
         return nil, err
@@ -47,6 +48,9 @@ function probe.run(uri)
     -- A name that is still being resolved may lead to a peer: only of one that does not resolve is it known that no
     -- ping was sent.
     local reason = outcome == 'unsent' and 'ping was not sent' or 'no response'
+    if outcome == 'unsent' and core.leads_elsewhere(uri) then
+        reason = 'its addresses are in none of ALLOWED_NETWORKS'
+    end
     return reason, option_err or outcome_err
 end
 

@@ -14,6 +14,8 @@ local notifier = require('membership.internal.notifier')
 ---@field members table<'alive'|'suspect'|'dead'|'left'|'non-decryptable', number>
 ---@field members_refused number
 ---@field members_displaced number
+---@field members_elsewhere number
+---@field members_not_allowed number
 ---@field sent {datagrams: membership.ByType, bytes: membership.ByType}
 ---@field received {datagrams: membership.ByType, bytes: membership.ByType}
 ---@field dropped table<string, number> by reason

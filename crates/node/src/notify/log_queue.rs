@@ -99,6 +99,7 @@ impl From<&LogEvent> for Topic {
             LogEvent::Returned { .. } => Self::Return,
             LogEvent::Unwanted { .. } => Self::Removal,
             LogEvent::Merged { .. } => Self::Merge,
+            LogEvent::Elsewhere { .. } => Self::UnknownSender,
             LogEvent::LargeLost { .. } => Self::PathSize,
             LogEvent::Undecryptable { .. } => Self::Undecryptable,
             LogEvent::Refuted { .. } => Self::Refutation,

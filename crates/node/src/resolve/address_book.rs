@@ -1,7 +1,7 @@
 //! The addresses of the members: what the resolver says, what came of trying, and the datagrams that wait
 //! for an answer. Makes no system call: the caller asks the resolver.
 
-use core::net::{IpAddr, SocketAddr};
+use core::net::SocketAddr;
 use core::time::Duration;
 use std::collections::VecDeque;
 
@@ -9,9 +9,11 @@ use crate::net::family::Reach;
 use crate::observe::metrics::Lookups;
 use crate::resolve::cache::Cache;
 use crate::resolve::choice::{Choice, Failed};
-use crate::resolve::host::Host;
+use crate::resolve::host::{Host, literal};
+use crate::resolve::permit::Permit;
 use crate::resolve::quota::{Limits, Quota};
 use crate::resolve::resolver::{Answer, Question};
+use crate::resolve::route::{HowKnown, Route};
 use swim::Transmit;
 use swim::identity::uri::Uri;
 use swim::security::acquaintance::Acquaintance;
@@ -31,6 +33,8 @@ const NAMES_PER_ADDRESS_MAX: usize = 4;
 #[derive(Debug)]
 pub struct AddressBook {
     reach: Reach,
+    /// Where datagrams may be sent to.
+    pub permit: Permit,
     /// How long an answer to a datagram is waited for: `ACK_TIMEOUT_SECONDS`.
     ack_timeout: Duration,
     /// By host: instances on the same host share the answer.
@@ -46,28 +50,12 @@ pub struct AddressBook {
     lookups: Lookups,
 }
 
-/// A function that tells how well a member is known.
-pub type HowKnown<'a> = &'a dyn Fn(&Uri) -> Acquaintance;
-
-/// Where a datagram goes.
-#[derive(Debug, PartialEq, Eq)]
-#[must_use]
-pub enum Route {
-    /// To this address.
-    To(SocketAddr, Transmit),
-    /// To all of these addresses: it is unknown which of them the recipient has.
-    ToAll(Vec<SocketAddr>, Transmit),
-    /// Nowhere yet: the name of the recipient is being resolved.
-    Waits,
-    /// Nowhere: the recipient has no address that the socket could reach.
-    Nowhere(Uri),
-}
-
 impl AddressBook {
     /// Makes an empty book.
     pub fn new(reach: Reach) -> Self {
         Self {
             reach,
+            permit: Permit::default(),
             ack_timeout: Duration::ZERO,
             hosts: Cache::new(ENTRIES_MAX),
             choices: Cache::new(ENTRIES_MAX),
@@ -100,6 +88,11 @@ impl AddressBook {
     /// From now on, an answer to a datagram is waited for that long.
     pub const fn set_ack_timeout(&mut self, ack_timeout: Duration) {
         self.ack_timeout = ack_timeout;
+    }
+
+    /// Whether `uri` has addresses, and none of them is in a network that is allowed.
+    pub fn is_excluded(&self, uri: &Uri) -> bool {
+        self.permit.excludes(uri, &self.all_of(uri))
     }
 
     /// Finds out where a datagram goes. If the name of the recipient has to be looked up for that, how well
@@ -265,8 +258,15 @@ impl AddressBook {
         }
     }
 
-    /// The addresses that the URI leads to, as far as they are known and the socket reaches them.
+    /// The addresses that the URI leads to, as far as they are known, allowed, and the socket reaches them.
     fn resolved(&self, uri: &Uri) -> Vec<SocketAddr> {
+        let mut addresses = self.all_of(uri);
+        self.permit.retain_allowed(uri, &mut addresses);
+        addresses
+    }
+
+    /// The addresses that the URI leads to, allowed or not.
+    fn all_of(&self, uri: &Uri) -> Vec<SocketAddr> {
         if let Some(address) = literal(uri) {
             return if self.reach.includes(address.ip()) {
                 vec![address]
@@ -331,6 +331,9 @@ impl AddressBook {
         {
             return Some(explanation);
         }
+        if self.is_excluded(to) {
+            return Some("its addresses are in none of ALLOWED_NETWORKS".into());
+        }
         match literal(to) {
             Some(address) if !self.reach.includes(address.ip()) => {
                 Some("it has an address of the other kind, IPv4 or IPv6".into())
@@ -383,12 +386,6 @@ impl AddressBook {
             members.insert(0, uri.clone());
         }
     }
-}
-
-/// The address of a member whose host is an address.
-fn literal(uri: &Uri) -> Option<SocketAddr> {
-    let ip: IpAddr = uri.host().parse().ok()?;
-    Some(SocketAddr::new(ip, uri.port()))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What the resolver has said of a host, and how long it holds.
 
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
 use swim::identity::uri::Uri;
@@ -21,6 +21,12 @@ const RETRY_PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// For how many ports of a host a failure is logged. No machine has that many instances.
 const LOGGED_PORTS_MAX: usize = 64;
+
+/// The address of a member whose host is an address.
+pub fn literal(uri: &Uri) -> Option<SocketAddr> {
+    let ip: IpAddr = uri.host().parse().ok()?;
+    Some(SocketAddr::new(ip, uri.port()))
+}
 
 /// What is known of a host that has a name.
 #[derive(Debug, Default)]

@@ -196,7 +196,7 @@ fn payloads_stalls_and_what_the_application_does_have_their_reasons() {
     );
     assert_eq!(last(&swim).at.monotonic, at(2).monotonic);
     swim.add_member(other.clone(), at(3));
-    swim.set_allowed_members(vec![Uri::new("b", 1).expect("a URI")], at(4));
+    swim.set_allowed_members(vec![Uri::new("b", 1).expect("a URI")], false, at(4));
     assert_eq!(
         (last(&swim).reason, last(&swim).after),
         (Reason::NotAllowed, None)

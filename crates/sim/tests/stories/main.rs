@@ -13,6 +13,7 @@ mod mixed;
 mod path;
 mod probing;
 mod reaping;
+mod refusals;
 mod remembered;
 mod rhythm;
 mod rotation;

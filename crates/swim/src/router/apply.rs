@@ -56,6 +56,9 @@ impl Turn<'_> {
             let own = self.swim.own_claim()?;
             return self.swim.me.contradicted_by(event, own);
         }
+        if self.turns_away(&event.uri) {
+            return None;
+        }
         if self.swim.allowed.excludes(&event.uri, event.claim.status) {
             self.forget_unwanted(event);
             return None;

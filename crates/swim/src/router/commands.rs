@@ -125,8 +125,10 @@ impl Swim {
         Ok(())
     }
 
-    /// Adds a member, by hearsay: it is taken for alive until it shows otherwise.
+    /// Adds a member, by hearsay: it is taken for alive until it shows otherwise. One that is not allowed is not: see
+    /// [`Self::refusal`].
     pub fn add_member(&mut self, uri: Uri, now: Now) {
+        self.try_again(&uri);
         let mut turn = Turn::new(self, now);
         turn.restore(&uri, &Reason::Added);
         turn.swim.members.acquaint(&uri, Acquaintance::Known);
@@ -162,9 +164,9 @@ impl Swim {
     }
 
     /// Remembers of the members that are not `allowed` only those that are there: none that is
-    /// suspect, dead or has left. Forgets them all now. With none allowed, all are.
-    pub fn set_allowed_members(&mut self, allowed: Vec<Uri>, now: Now) {
-        self.allowed = AllowList::new(allowed, self.members.hash_key());
+    /// suspect, dead or has left; and none at all if that `is_strict`. Forgets them all now. With none allowed, all are.
+    pub fn set_allowed_members(&mut self, allowed: Vec<Uri>, is_strict: bool, now: Now) {
+        self.allowed = AllowList::new(allowed, is_strict, self.members.hash_key());
         let mut restricted = Vec::new();
         for member in self.members.from(0) {
             if self.allowed.restricts(&member.uri) {
@@ -182,7 +184,7 @@ impl Swim {
         self.forget_member(uri, &Reason::Removed, now);
     }
 
-    fn forget_member(&mut self, uri: &str, reason: &Reason, now: Now) {
+    pub(super) fn forget_member(&mut self, uri: &str, reason: &Reason, now: Now) {
         if !self.me.is(uri) {
             self.rumors.stop(uri);
             let occasion = Turn::new(self, now).occasion(reason);
@@ -226,6 +228,10 @@ impl Swim {
         if self.me.uri.is_none() {
             return Err(Refused::NotInitialized);
         }
+        if let Some(refused) = self.refusal(uri) {
+            return Err(refused);
+        }
+        self.try_again(uri);
         let mut turn = Turn::new(self, now);
         let question = turn.question(uri);
         turn.ask_in_full(&question);

@@ -27,7 +27,8 @@ impl Swim {
     /// Looks for members of a former life: pings them until they answer. Those that do not are forgotten.
     pub fn look_for(&mut self, candidates: impl IntoIterator<Item = Uri>) {
         for uri in candidates {
-            if !self.me.is(&uri) && self.members.get(&uri).is_none() {
+            if !self.me.is(&uri) && self.members.get(&uri).is_none() && self.refusal(&uri).is_none()
+            {
                 self.detector.candidates.add(uri);
             }
         }

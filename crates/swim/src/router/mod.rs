@@ -5,7 +5,7 @@
 //! file here uses those below it in this table, and none above it.
 //!
 //! An input or a command begins a [`Turn`], which does the rest: methods of [`crate::Swim`] are in the
-//! first row and in the last one only, in `memory`, and in `lib.rs`.
+//! first row and in the last one only, in `memory` and `refusals`, and in `lib.rs`.
 //!
 //! | file | what it routes |
 //! |---|---|
@@ -21,6 +21,7 @@
 //! | `duplicates` | what shows that two processes have one URI |
 //! | `hearsay` | events of peers, to be applied as far as they can be believed |
 //! | `apply` | events, to be brought into the table |
+//! | `refusals` | which members are not taken in |
 //! | `confirm` | suspicions, to be checked, confirmed and ended |
 //! | `answer` | pings of others, to be answered or forwarded |
 //! | `admit` | what is authenticated, to be believed or challenged |
@@ -50,6 +51,7 @@ mod path;
 mod probe;
 mod push;
 mod receive;
+mod refusals;
 mod settings;
 mod short;
 mod sync;

@@ -46,6 +46,9 @@ impl Turn<'_> {
             opened.message()?
         };
         let sender = message.sender.to_uri();
+        if self.swim.allowed.refuses(&sender) && !self.swim.me.is(&sender) {
+            return Err(DropReason::NotAllowed);
+        }
         self.note_heard(&sender, opened.key);
         let admission = self.admit(&sender, &message, opened.sealed, source)?;
         self.swim.output.sighting = Some(Sighting {

@@ -37,6 +37,9 @@ impl Swim {
             self.enlarge_packets(before.max_packet_size);
             why = Some(too_large);
         }
+        if before.allowed_networks != self.config.allowed_networks {
+            self.forget_excluded(now);
+        }
         if self.me.uri.is_some() {
             let config = &self.config;
             let (period, anti_entropy) = (config.protocol_period, config.anti_entropy_period);
@@ -56,7 +59,7 @@ impl Swim {
     fn assign_nearest(&mut self, name: &str, setting: Setting) -> Result<Option<Refused>, Refused> {
         let number = match setting {
             Setting::Number(number) => self.config.nearest(name, number),
-            Setting::Flag(_) | Setting::Text(_) => None,
+            Setting::Flag(_) | Setting::Text(_) | Setting::List(_) => None,
         };
         let Err(bad) = self.config.assign(name, setting) else {
             return Ok(None);

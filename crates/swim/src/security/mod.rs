@@ -6,12 +6,14 @@
 //! | [`session`] | replay protection, and challenges that prove freshness |
 //! | `authentication` | whether a datagram is of this group, fresh, and meant for this member |
 //! | `amplification`, `cookie`, `secret` | address validation, and the limit before it (RFC 9000, section 8) |
+//! | [`networks`] | from where datagrams are taken in, and where they are sent to |
 //! | [`acquaintance`] | how well a member is known, and so how much its name may cost |
 
 pub mod acquaintance;
 pub mod amplification;
 pub mod authentication;
 pub mod cookie;
+pub mod networks;
 pub mod seal;
 mod secret;
 pub mod session;
@@ -19,6 +21,7 @@ pub mod session;
 use crate::hashing::HashKey;
 use amplification::Amplification;
 use cookie::Cookies;
+use networks::Elsewhere;
 use rand::rngs::StdRng;
 use seal::keyring::Keyring;
 use session::Sessions;
@@ -29,6 +32,7 @@ pub(crate) struct Security {
     pub sessions: Sessions,
     pub amplification: Amplification,
     pub cookies: Cookies,
+    pub elsewhere: Elsewhere,
 }
 
 impl Security {
@@ -41,6 +45,7 @@ impl Security {
             sessions,
             amplification: Amplification::new(hash_key),
             cookies,
+            elsewhere: Elsewhere::new(hash_key),
         }
     }
 

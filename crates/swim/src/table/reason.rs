@@ -72,6 +72,8 @@ pub enum Reason {
     Removed,
     /// It is not in the allow-list.
     NotAllowed,
+    /// Its address is in none of the networks that are allowed.
+    Elsewhere,
     /// It was gone for as long as members that are gone are remembered.
     Reaped,
     /// The table was full, and it was missed least.
@@ -123,6 +125,7 @@ impl Reason {
             Self::Marked => "marked",
             Self::Removed => "removed",
             Self::NotAllowed => "not_allowed",
+            Self::Elsewhere => "elsewhere",
             Self::Reaped => "reaped",
             Self::Displaced => "displaced",
         }
@@ -235,6 +238,7 @@ impl fmt::Display for Reason {
             Self::Marked => f.write_str("mark_left was called here"),
             Self::Removed => f.write_str("remove_member was called here"),
             Self::NotAllowed => f.write_str("set_allowed_members does not allow it"),
+            Self::Elsewhere => f.write_str("its address is in none of ALLOWED_NETWORKS"),
             Self::Reaped => f.write_str("it was gone for REAP_TIMEOUT_SECONDS"),
             Self::Displaced => f.write_str("the table was full, and another took its place"),
         }

@@ -12,6 +12,10 @@ pub enum DropReason {
     ///
     /// [`datagram_size_max`]: crate::config::Config::datagram_size_max
     Oversized,
+    /// From an address that is in none of `ALLOWED_NETWORKS`. Nothing of it was read.
+    Elsewhere,
+    /// Of a sender that is not on the strict list of members.
+    NotAllowed,
     /// Not encrypted with the local key.
     Undecryptable,
     /// Plain, or encrypted in the way of membership 2.x, where only what is authenticated is taken.
@@ -46,8 +50,10 @@ pub enum DropReason {
 
 impl DropReason {
     /// All of them, for counting.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Oversized,
+        Self::Elsewhere,
+        Self::NotAllowed,
         Self::Undecryptable,
         Self::NotSealed,
         Self::UnknownKey,
@@ -83,6 +89,10 @@ impl DropReason {
     pub const fn explanation(self) -> Option<&'static str> {
         match self {
             Self::Oversized => Some("longer than MAX_PACKET_SIZE, and longer than 1472 bytes"),
+            Self::Elsewhere => Some("from an address that is in none of ALLOWED_NETWORKS"),
+            Self::NotAllowed => {
+                Some("of a sender that is not on the strict list of set_allowed_members")
+            }
             Self::OtherGroup => Some("of a group with another GROUP_LABEL"),
             Self::UnknownKey => {
                 Some("sealed with an encryption key that this instance does not have")
@@ -98,6 +108,8 @@ impl DropReason {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Oversized => "oversized",
+            Self::Elsewhere => "elsewhere",
+            Self::NotAllowed => "not_allowed",
             Self::Undecryptable => "undecryptable",
             Self::NotSealed => "not_sealed",
             Self::UnknownKey => "unknown_key",

@@ -16,6 +16,7 @@ if state == nil then
         options = {}, -- the names of those that the role has set
         payload = {}, -- the keys that the role has set
         has_keys = false, -- whether the role has set encryption keys
+        allowed_members = nil, -- what the role has called `set_allowed_members` with, as a text
         state_file = nil, -- the path that the role has called `init` with
     }
     core.persistent.role = state
@@ -73,11 +74,18 @@ function reconcile.check_payload(wanted)
     end
 end
 
+local function is_same(one, other)
+    if type(one) ~= 'table' then
+        return one == other
+    end
+    return table.concat(one, ' ') == table.concat(other, ' ')
+end
+
 -- Assigns those for which `is_due(name, value)` is true, or all of them.
 local function assign_options(plan, wanted, is_due)
     for name, value in pairs(plan) do
         if is_due == nil or is_due(name, value) then
-            if options[name] ~= value then
+            if not is_same(options[name], value) then
                 options[name] = value
             end
             state.options[name] = wanted[name] ~= nil or nil
@@ -134,11 +142,23 @@ local function init(uri, state_file)
     state.state_file = state_file
 end
 
+-- To call it again would remove members that are there.
+local function set_allowed_members(uris, is_strict)
+    local text = #uris > 0 and table.concat(uris, ' ') .. ' ' .. tostring(is_strict) or nil
+    if state.allowed_members ~= text then
+        membership().set_allowed_members(uris, {strict = is_strict})
+        state.allowed_members = text
+    end
+end
+
 local function add_seeds(seeds, myself)
     for _, uri in ipairs(seeds) do
         -- One that is known is left alone, whatever its status: it would be taken for alive again.
         if uri ~= myself and membership().get_member(uri) == nil then
-            membership().add_member(uri)
+            local ok, reason = membership().add_member(uri)
+            if not ok then
+                log.warn('Seed %s is not added: %s. Correct the seeds, or what is allowed', uri, reason)
+            end
         end
     end
 end
@@ -164,6 +184,7 @@ function reconcile.apply(wanted)
     set_keys(wanted.keys)
     init(wanted.uri, wanted.state_file)
     set_payload(plan_payload(wanted.payload), wanted.payload)
+    set_allowed_members(wanted.allowed_members, wanted.is_strict)
     add_seeds(wanted.seeds, wanted.uri)
 end
 

@@ -13,9 +13,11 @@ local topology = require('membership.internal.role.topology')
 ---@class membership.RoleSettings
 ---@field uri string what the instance advertises
 ---@field seeds string[] URIs of other members
----@field options table<string, number|boolean|string>
+---@field options table<string, number|boolean|string|string[]>
 ---@field keys? string[] the first is sent with, and all decrypt; nil is no encryption
 ---@field payload table<string, any>
+---@field allowed_members string[] URIs; none: all are allowed
+---@field is_strict boolean whether others are refused also while they are alive
 ---@field state_file? string a path; relative to the directory of the process
 
 local PATH = 'roles_cfg.roles.membership'
@@ -34,10 +36,17 @@ local FIELDS = {
     payload = 'table',
     options = 'table',
     state_file = 'string',
+    allowed_networks = 'table',
+    allowed_members = 'table',
+    strict = 'boolean',
 }
 
 -- The options that have a field of their own.
-local FIELD_OF_OPTION = {ENCRYPTION_CIPHER = 'cipher', GROUP_LABEL = 'group_label'}
+local FIELD_OF_OPTION = {
+    ENCRYPTION_CIPHER = 'cipher',
+    GROUP_LABEL = 'group_label',
+    ALLOWED_NETWORKS = 'allowed_networks',
+}
 
 local settings = {}
 
@@ -71,9 +80,10 @@ local function check_fields(cfg)
             local known = table.concat(sorted_keys(FIELDS), ', ')
             fail('.' .. tostring(name), ('unknown field; there are %s'):format(known))
         end
-        local is_auto = name == 'seeds' and value == 'auto'
+        local may_be_auto = name == 'seeds' or name == 'allowed_members'
+        local is_auto = may_be_auto and value == 'auto'
         if value ~= nil and type(value) ~= expected and not is_auto then
-            expected = name == 'seeds' and "'auto' or a list" or expected
+            expected = may_be_auto and "'auto' or a list" or expected
             fail('.' .. name, ('%s expected, got %s'):format(expected, type(value)))
         end
     end
@@ -117,15 +127,26 @@ local function read_uri(cfg)
     return uri
 end
 
-local function read_seeds(cfg)
-    if cfg.seeds ~= nil and cfg.seeds ~= 'auto' then
-        return read_list(cfg.seeds, '.seeds', parse_uri)
+-- A list of URIs, or those of all instances of the configuration.
+local function read_uris(list, field)
+    if list ~= nil and list ~= 'auto' then
+        return read_list(list, field, parse_uri)
     end
-    local seeds, reason = topology.find_all()
-    if seeds == nil then
-        fail('.seeds', reason .. ': give a list')
+    local uris, reason = topology.find_all()
+    if uris == nil then
+        fail(field, reason .. ': give a list')
     end
-    return seeds
+    return uris
+end
+
+local function read_allowed_members(cfg)
+    if cfg.allowed_members == nil then
+        if cfg.strict then
+            fail('.strict', 'there are no allowed_members: give a list of them, or auto')
+        end
+        return {}
+    end
+    return read_uris(cfg.allowed_members, '.allowed_members')
 end
 
 -- The key in a file, without the line break that editors put at the end: as membershipctl reads it.
@@ -183,9 +204,12 @@ local function check_option(name, value, field)
     elseif type(value) ~= type(default) then
         fail(field, ('%s expected, got %s'):format(type(default), type(value)))
     end
+    if type(value) == 'table' and not check.is_list_of_strings(value) then
+        fail(field, 'list of strings expected')
+    end
     local ok, reason = core.check_option(name, value)
     if not ok then
-        fail(field, ('%s, got %s'):format(reason, tostring(value)))
+        fail(field, ('%s, got %s'):format(reason, check.show(value)))
     end
 end
 
@@ -252,7 +276,9 @@ function settings.read(cfg)
     check_fields(cfg)
     return {
         uri = read_uri(cfg),
-        seeds = read_seeds(cfg),
+        seeds = read_uris(cfg.seeds, '.seeds'),
+        allowed_members = read_allowed_members(cfg),
+        is_strict = cfg.strict == true,
         options = read_options(cfg),
         keys = read_keys(cfg),
         payload = read_payload(cfg),
