@@ -112,6 +112,23 @@ fn a_forgotten_member_that_is_added_again_is_restored_at_once() {
     });
 }
 
+/// A split that outlived the timeout does not end by itself: no member remembers the other side.
+#[test]
+fn sides_that_have_forgotten_each_other_unite_when_one_member_is_told_of_one() {
+    story(|seed| {
+        let mut world = group(6, seed);
+        world.network.partition(&[A, B, C]);
+        world.run(round(6) + PERIOD + SUSPICION + REAP + seconds(2));
+        world.network.heal();
+        world.run(seconds(60));
+        assert_eq!(world.status(A, D), None, "seed {seed}");
+        assert_eq!(world.status(D, A), None, "seed {seed}");
+        world.introduce(A, D);
+        let united = |world: &World| world.ids().all(|id| world.all_see(id, Alive));
+        assert!(world.run_until(seconds(3), united).is_some(), "seed {seed}");
+    });
+}
+
 #[test]
 fn members_that_forget_and_members_that_do_not_repair_nothing_for_ever() {
     story(|seed| {
