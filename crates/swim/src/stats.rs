@@ -39,7 +39,7 @@ pub struct Stats {
     pub relayed: u64,
     /// Pings not passed on: too many.
     pub relays_refused: u64,
-    /// Datagrams not sent: too much at the word of strangers.
+    /// Datagrams not sent: amplification limit, the address of the recipient is not validated.
     pub amplification_limited: u64,
     /// Suspicions that this node has raised.
     pub suspicions: u64,
