@@ -125,6 +125,40 @@ fn words_of_identifiers_and_phrases_over_two_lines_are_found() {
     );
 }
 
+/// Words with which no sentence, cell or item begins: they stand for an actor that is not named.
+const ACTORLESS: [&str; 6] = ["Who", "Whoever", "Whom", "Whose", "What", "Whatever"];
+
+/// The beginnings of sentences, cells and items on a line of a document.
+fn beginnings(line: &str) -> Vec<&str> {
+    let mut found = vec![line];
+    for mark in [". ", "? ", "! ", ": ", "; ", "| ", "- ", "**"] {
+        found.extend(line.split(mark).skip(1));
+    }
+    found
+}
+
+#[test]
+fn sentences_of_documents_name_their_actor() {
+    let mut wrong = Vec::new();
+    for (document, text) in project::documents() {
+        let mut is_block = false;
+        for (index, line) in text.lines().enumerate() {
+            let line = line.trim_start();
+            is_block ^= line.starts_with("```");
+            if is_block || line.starts_with(['#', '<']) {
+                continue;
+            }
+            for beginning in beginnings(line) {
+                let word = beginning.split(|c: char| !c.is_alphabetic()).next();
+                if word.is_some_and(|word| ACTORLESS.contains(&word)) {
+                    wrong.push(format!("{document}:{}: {beginning}", index + 1));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
+}
+
 #[test]
 fn retired_words_stay_out() {
     let mut unfinished = vec![0; UNFINISHED.len()];
