@@ -107,6 +107,10 @@ fn membership_core(lua: &Lua) -> mlua::Result<Table> {
     export(lua, &core, "option", options::option)?;
     export(lua, &core, "options", options::options)?;
     export(lua, &core, "set_option", options::set_option)?;
+    export(lua, &core, "reset_option", options::reset_option)?;
+    export(lua, &core, "use_profile", options::use_profile)?;
+    export(lua, &core, "profile", options::profile)?;
+    export(lua, &core, "check_profile", options::check_profile)?;
     export(lua, &core, "parse_uri", checks::parse_uri)?;
     export(lua, &core, "default_option", checks::default_option)?;
     export(lua, &core, "check_option", checks::check_option)?;

@@ -1,10 +1,13 @@
 //! Reads, lists and assigns options.
 
+use std::collections::BTreeMap;
+
 use mlua::{BString, IntoLua, Lua, Value};
 
 use super::{Answer, Message, blob, text};
 use node::node;
 use swim::config::{Config, Setting};
+use swim::profile::{Changed, Profile};
 
 /// Returns the value of an option; nil if there is no such option.
 pub fn option(_: &Lua, name: BString) -> Answer<Option<OptionValue>> {
@@ -44,6 +47,46 @@ pub fn set_option(_: &Lua, (name, value): (BString, Value)) -> Answer<Option<Str
         (Some(why), Some(Setting::Number(taken))) => Some(format!("{why}, so {taken} is used")),
         _ => None,
     })
+}
+
+/// Uses a profile. Returns which options have another value now, and which would if they had not been assigned: two
+/// maps, as MessagePack.
+pub fn use_profile(_: &Lua, name: BString) -> Answer<BString> {
+    let Some(profile) = Profile::from_name(&text(&name)) else {
+        return Err(Message(format!(
+            "one of {} expected",
+            Profile::ALL.map(Profile::name).join(", ")
+        )));
+    };
+    let Changed { changed, kept } = node().with_swim(|swim, now| swim.use_profile(profile, now))?;
+    let numbers = |settings: Vec<(&'static str, Setting)>| {
+        let mut numbers = BTreeMap::new();
+        for (name, setting) in settings {
+            if let Setting::Number(number) = setting {
+                numbers.insert(name, number);
+            }
+        }
+        numbers
+    };
+    let effect = (numbers(changed), numbers(kept));
+    Ok(rmp_serde::to_vec(&effect)?.into())
+}
+
+/// Returns the name of the profile in use.
+pub fn profile(_: &Lua, (): ()) -> Answer<&'static str> {
+    Ok(node().view(|swim| swim.config().profile.name())?)
+}
+
+/// Whether there is a profile of this name.
+pub fn check_profile(_: &Lua, name: BString) -> Answer<bool> {
+    Ok(Profile::from_name(&text(&name)).is_some())
+}
+
+/// Gives an option back the value that it has if it is not assigned: that of the profile.
+pub fn reset_option(_: &Lua, name: BString) -> Answer<bool> {
+    let name = text(&name);
+    node().with_swim(|swim, now| swim.reset_option(&name, now))??;
+    Ok(true)
 }
 
 /// Reads the value for an option.

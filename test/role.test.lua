@@ -196,7 +196,7 @@ fact('what makes no sense is refused, by the name of its field, and changes noth
     local cases = {
         {'x', ': table expected, got string'},
         {{sedes = 'auto'}, '.sedes: unknown field; there are advertise, allowed_members, allowed_networks, cipher, '
-            .. 'group_label, key_file, keys, options, payload, port, seeds, state_file, strict'},
+            .. 'group_label, key_file, keys, options, payload, port, profile, seeds, state_file, strict'},
         {{'auto'}, '.1: unknown field; there are '},
         {{advertise = 1}, '.advertise: string expected, got number'},
         {{advertise = 'localhost'}, ".advertise: host:port expected, got 'localhost' (no port between 1 and 65535)"},

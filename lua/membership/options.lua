@@ -37,11 +37,47 @@ local function fail(name, expected, got)
     error(('bad option %s (%s expected, got %s)'):format(name, expected, got), CALLER + 1)
 end
 
+-- Values by name, as `A = 1, B = 2`.
+local function show_values(values)
+    local texts = {}
+    for name, value in pairs(values) do
+        table.insert(texts, ('%s = %s'):format(name, tostring(value)))
+    end
+    table.sort(texts)
+    return #texts > 0 and table.concat(texts, ', ') or 'none'
+end
+
+--- Gives the options that the program has not assigned itself the values of a profile.
+--
+-- Those of the profile before are forgotten. What is assigned, before or after, stays.
+---@param name 'lan'|'wan'|'local'|'failover'
+---@return table<string, number> changed the options that have another value now
+---@return table<string, number> kept the options that the profile would set, if they had not been assigned
+local function use_profile(name)
+    if type(name) ~= 'string' then
+        check.fail(1, 'use_profile', 'string', name)
+    end
+    local effect, err = core.use_profile(name)
+    if effect == nil then
+        error(('bad profile (%s, got %s)'):format(err, name), 2)
+    end
+    local changed, kept = unpack(codec.decode(effect))
+    if next(changed) ~= nil or next(kept) ~= nil then
+        local text = 'Profile %s: changed %s; kept as assigned: %s'
+        log.info(text, name, show_values(changed), show_values(kept))
+    end
+    return changed, kept
+end
+
 local function read(name)
     if CONSTANTS[name] ~= nil then
         return CONSTANTS[name]
     elseif name == 'log_debug' then
         return log_writer.get_log_debug()
+    elseif name == 'use_profile' then
+        return use_profile
+    elseif name == 'profile' then
+        return core.profile()
     elseif type(name) ~= 'string' then
         return nil
     end
@@ -119,6 +155,8 @@ end
 ---@field MAX_MEMBERS number newcomers beyond so many members are refused
 ---@field REAP_TIMEOUT_SECONDS number after this, dead and left members are removed; 0: never
 ---@field TX_STALL_TIMEOUT_SECONDS number how long Tarantool's thread may hang, 0 or from 0.25; 0: for ever
+---@field profile string the name of the profile in use; read only
+---@field use_profile fun(name: 'lan'|'wan'|'local'|'failover'): table<string, number>, table<string, number>
 ---@field log_debug fun(format: string, ...) writes debug lines
 ---@field STATUS_NAMES string[]
 ---@field ALIVE number

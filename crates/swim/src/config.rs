@@ -6,6 +6,7 @@ use core::time::Duration;
 use thiserror::Error;
 
 use crate::mechanisms::Mechanisms;
+use crate::profile::{Assigned, Profile};
 use crate::security::networks::Networks;
 use crate::security::seal::{BLOCK_SIZE, Cipher};
 
@@ -51,7 +52,16 @@ pub struct Config {
     pub tx_stall_timeout: Duration,
     /// What is at work beyond plain SWIM; for simulations to change.
     pub mechanisms: Mechanisms,
+    /// From which profile the options are that no program has assigned.
+    pub profile: Profile,
+    /// Which options a program has assigned: no profile changes them.
+    pub assigned: Assigned,
 }
+
+const _: () = assert!(
+    Config::NAMES.len() <= u32::BITS as usize,
+    "there is a bit for each"
+);
 
 impl Default for Config {
     fn default() -> Self {
@@ -74,6 +84,8 @@ impl Default for Config {
             reap_timeout: Duration::ZERO,
             tx_stall_timeout: Duration::from_secs(3),
             mechanisms: Mechanisms::ALL,
+            profile: Profile::default(),
+            assigned: Assigned::default(),
         }
     }
 }
@@ -226,8 +238,15 @@ impl Config {
         Some(number.clamp(least, most))
     }
 
-    /// Assigns an option, or says why not and leaves it as it was.
+    /// Assigns an option, or says why not and leaves it as it was. No profile changes it from then on.
     pub fn assign(&mut self, name: &str, setting: Setting) -> Result<(), BadOption> {
+        self.set(name, setting)?;
+        self.assigned.note(name, true);
+        Ok(())
+    }
+
+    /// Sets an option, for a program or for a profile.
+    pub(crate) fn set(&mut self, name: &str, setting: Setting) -> Result<(), BadOption> {
         let field = self.field(name).ok_or(BadOption::Unknown)?;
         match (field, setting) {
             (Field::Period(duration), Setting::Number(seconds)) => {

@@ -52,6 +52,8 @@ pub struct Probes {
 pub(crate) struct Settings {
     /// How long an answer to a probe is waited for.
     pub patience: Duration,
+    /// How long the answer to a ping may take: `ACK_TIMEOUT_SECONDS`.
+    pub ack_timeout: Duration,
     /// The key that is sent with.
     pub key: Option<KeyId>,
     /// The largest datagram that reaches the member, if not all sizes do.
@@ -87,6 +89,7 @@ impl Diagnosis {
             diagnosis.hints.extend(one_way(member, probes));
             diagnosis.hints.extend(lossy(member, probes));
         }
+        diagnosis.hints.extend(far_away(member, &settings));
         diagnosis.hints.extend(large_is_lost(settings.path_size));
         diagnosis.hints.extend(clock_is_off(member));
         diagnosis
@@ -196,6 +199,24 @@ fn slow(member: &Member, patience: Duration) -> Option<String> {
          set ACK_TIMEOUT_SECONDS higher than its answers take",
         round_trip.as_secs_f64(),
         patience.as_secs_f64(),
+    ))
+}
+
+/// Answers that take less are near enough for any setting: a machine that is short of CPU answers as late.
+const FAR_MIN: Duration = Duration::from_millis(100);
+
+/// Its answers come in time, but would not if they took twice as long.
+fn far_away(member: &Member, settings: &Settings) -> Option<String> {
+    let round_trip = member.round_trip?.smoothed();
+    let ack_timeout = settings.ack_timeout;
+    if round_trip < FAR_MIN.max(ack_timeout / 2) || round_trip >= settings.patience {
+        return None;
+    }
+    Some(format!(
+        "its answers take {:.2} s, more than half of ACK_TIMEOUT_SECONDS ({:.2} s): \
+         with more delay pings are repeated in vain. Use the profile wan, or raise ACK_TIMEOUT_SECONDS",
+        round_trip.as_secs_f64(),
+        ack_timeout.as_secs_f64(),
     ))
 }
 

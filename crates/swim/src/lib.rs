@@ -11,7 +11,7 @@
 //! | [`dissemination`] | news, and anti-entropy |
 //! | [`security`] | encryption, replay protection, address validation |
 //! | [`wire`] | bytes |
-//! | [`config`], [`mechanisms`] | options, and what of this plain SWIM does not have |
+//! | [`config`], [`profile`], [`mechanisms`] | options, by one or by many, and what of this plain SWIM does not have |
 //! | [`stats`], [`diagnosis`], [`log_event`] | what operators are shown |
 //! | [`time`], `timers`, `error` | time, deadlines, errors of commands |
 //! | [`hashing`] | the tables whose keys other members choose |
@@ -30,6 +30,7 @@ pub mod identity;
 mod invariants;
 pub mod log_event;
 pub mod mechanisms;
+pub mod profile;
 mod router;
 pub mod security;
 pub mod stats;

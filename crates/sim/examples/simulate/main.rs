@@ -25,6 +25,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use sim::experiment::Group;
 use sim::{Implementation, Weather};
 use swim::config::Config;
+use swim::profile::Profile;
 use trial::{Plan, Trial};
 
 /// Runs one scenario with simulated groups of many sizes, and prints the figures.
@@ -46,6 +47,9 @@ struct Arguments {
     /// How long a datagram takes on average, in milliseconds.
     #[arg(long, default_value_t = 1.0)]
     latency: f64,
+    /// The profile that all members use: lan, wan, local or failover.
+    #[arg(long, default_value = "lan", value_parser = profile)]
+    profile: Profile,
     /// The size of each payload, in bytes.
     #[arg(long, default_value_t = 100)]
     payload: usize,
@@ -129,7 +133,8 @@ fn plans(arguments: &Arguments) -> Vec<Plan> {
         for &legacy_share in arguments.legacy_share.iter().filter(feasible) {
             for seed in (arguments.seed..).take(arguments.runs as usize) {
                 let weather = weather.clone();
-                let (config, payload) = (Config::default(), arguments.payload);
+                let (mut config, payload) = (Config::default(), arguments.payload);
+                config.use_profile(arguments.profile);
                 let group = Group {
                     members,
                     implementation: Implementation::Native,
@@ -149,6 +154,16 @@ fn plans(arguments: &Arguments) -> Vec<Plan> {
         }
     }
     plans
+}
+
+fn profile(name: &str) -> Result<Profile, String> {
+    match Profile::from_name(name) {
+        Some(profile) => Ok(profile),
+        None => Err(format!(
+            "one of {} expected",
+            Profile::ALL.map(Profile::name).join(", ")
+        )),
+    }
 }
 
 /// Runs all trials, on all cores.

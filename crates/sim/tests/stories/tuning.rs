@@ -1,6 +1,7 @@
 //! The effect of options.
 
 use swim::config::{Config, Setting};
+use swim::profile::Profile;
 use swim::time::{Micros, Now};
 
 use crate::*;
@@ -272,6 +273,27 @@ fn all_members_know_why_one_is_dead_that_was_left_out_when_the_key_was_changed()
                 hints.iter().any(other_key),
                 "seed {seed}, {id:?}: {hints:?}"
             );
+        }
+    });
+}
+
+#[test]
+fn members_that_are_far_away_are_a_hint_until_a_profile_allows_for_it() {
+    story(|seed| {
+        for (profile, is_hinted) in [(Profile::Lan, true), (Profile::Wan, false)] {
+            let mut world = World::new(seed);
+            world.config.use_profile(profile);
+            world.network.weather.latency = Duration::from_millis(70);
+            world.populate(3);
+            world.acquaint();
+            world.run(seconds(60));
+            let now = world.host(A).clocks.at(world.now());
+            let diagnosis = swim(&world, A).diagnose(&uri(&world, B), now);
+            let hints = diagnosis.expect("it is known").hints;
+            let hint = "its answers take 0.14 s, more than half of ACK_TIMEOUT_SECONDS (0.20 s): \
+                with more delay pings are repeated in vain. Use the profile wan, or raise ACK_TIMEOUT_SECONDS";
+            let is_there = hints.iter().any(|said| said == hint);
+            assert_eq!(is_there, is_hinted, "seed {seed}, {profile:?}: {hints:?}");
         }
     });
 }

@@ -1,7 +1,8 @@
 //! Options and keys, assigned while the protocol runs.
 
 use super::Turn;
-use crate::config::Setting;
+use crate::config::{BadOption, Setting};
+use crate::profile::{Changed, Profile};
 use crate::security::seal::keyring::{BadKey, Keyring};
 use crate::time::Now;
 use crate::timers::Timer;
@@ -40,6 +41,35 @@ impl Swim {
         if before.allowed_networks != self.config.allowed_networks {
             self.forget_excluded(now);
         }
+        self.retime(now);
+        Turn::new(self, now).show_form(form);
+        Ok(why)
+    }
+
+    /// Gives the options that no program has assigned the values of this profile.
+    pub fn use_profile(&mut self, profile: Profile, now: Now) -> Changed {
+        let changed = self.config.use_profile(profile);
+        self.retime(now);
+        changed
+    }
+
+    /// Gives an option that a program has assigned back the value that it has otherwise. It must be one on which the
+    /// room for payloads does not depend, or a smaller payload is to be set before.
+    pub fn reset_option(&mut self, name: &str, now: Now) -> Result<Option<Refused>, Refused> {
+        let mut copy = self.config.clone();
+        if !copy.reset(name) {
+            return Err(Refused::Option(BadOption::Unknown));
+        }
+        let Some(value) = copy.get(name) else {
+            return Err(Refused::Option(BadOption::Unknown));
+        };
+        let why = self.assign(name, value, now)?;
+        self.config.assigned.note(name, false);
+        Ok(why)
+    }
+
+    /// Waits for nothing longer than the options say now.
+    fn retime(&mut self, now: Now) {
         if self.me.uri.is_some() {
             let config = &self.config;
             let (period, anti_entropy) = (config.protocol_period, config.anti_entropy_period);
@@ -50,8 +80,6 @@ impl Swim {
             turn.watch_oldest_suspicion();
             turn.watch_oldest_departure();
         }
-        Turn::new(self, now).show_form(form);
-        Ok(why)
     }
 
     /// Assigns what is asked for, or else the number nearest to it. Says why it is not what was asked

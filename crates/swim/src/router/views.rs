@@ -211,6 +211,7 @@ impl Swim {
             let key = self.security.keys.sending();
             let settings = Settings {
                 patience: self.config.protocol_period.max(self.config.ack_timeout),
+                ack_timeout: self.config.ack_timeout,
                 key: key.map(Key::id),
                 path_size: self.detector.path_mtu.size_to(&member.uri),
             };

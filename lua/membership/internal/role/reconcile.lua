@@ -3,6 +3,7 @@
 -- A program may set options and keys of the payload, too. So what the role has set is remembered: that goes back to its
 -- default, or away, when the configuration does not have it any more. What the program has set stays.
 
+local check = require('membership.internal.check')
 local codec = require('membership.internal.codec')
 local log = require('membership.internal.logger')
 local core = require('membership.internal.native')
@@ -15,6 +16,7 @@ if state == nil then
     state = {
         options = {}, -- the names of those that the role has set
         payload = {}, -- the keys that the role has set
+        has_profile = false, -- whether the role has set a profile
         has_keys = false, -- whether the role has set encryption keys
         allowed_members = nil, -- what the role has called `set_allowed_members` with, as a text
         state_file = nil, -- the path that the role has called `init` with
@@ -85,8 +87,10 @@ end
 local function assign_options(plan, wanted, is_due)
     for name, value in pairs(plan) do
         if is_due == nil or is_due(name, value) then
-            if not is_same(options[name], value) then
-                options[name] = value
+            if wanted[name] == nil then
+                check.result(core.reset_option(name))
+            elseif not state.options[name] or not is_same(options[name], value) then
+                options[name] = value -- also if it is that already: then no profile changes it
             end
             state.options[name] = wanted[name] ~= nil or nil
         end
@@ -167,6 +171,10 @@ end
 -- been done then stays, and the next call does the rest.
 ---@param wanted membership.RoleSettings
 function reconcile.apply(wanted)
+    if options.profile ~= wanted.profile and (wanted.profile ~= 'lan' or state.has_profile) then
+        options.use_profile(wanted.profile)
+    end
+    state.has_profile = wanted.profile ~= 'lan'
     local plan = plan_options(wanted.options)
     if wanted.keys == nil then
         set_keys(nil) -- before the cipher has its default, with which the key would be used until then

@@ -14,6 +14,7 @@ local topology = require('membership.internal.role.topology')
 ---@field uri string what the instance advertises
 ---@field seeds string[] URIs of other members
 ---@field options table<string, number|boolean|string|string[]>
+---@field profile string
 ---@field keys? string[] the first is sent with, and all decrypt; nil is no encryption
 ---@field payload table<string, any>
 ---@field allowed_members string[] URIs; none: all are allowed
@@ -39,6 +40,7 @@ local FIELDS = {
     allowed_networks = 'table',
     allowed_members = 'table',
     strict = 'boolean',
+    profile = 'string',
 }
 
 -- The options that have a field of their own.
@@ -259,6 +261,15 @@ local function read_payload(cfg)
     return payload
 end
 
+local function read_profile(cfg)
+    if cfg.profile == nil then
+        return 'lan'
+    elseif not core.check_profile(cfg.profile) then
+        fail('.profile', ("one of lan, wan, local, failover expected, got '%s'"):format(cfg.profile))
+    end
+    return cfg.profile
+end
+
 local function read_state_file(cfg)
     if cfg.state_file == nil then
         return nil
@@ -280,6 +291,7 @@ function settings.read(cfg)
         allowed_members = read_allowed_members(cfg),
         is_strict = cfg.strict == true,
         options = read_options(cfg),
+        profile = read_profile(cfg),
         keys = read_keys(cfg),
         payload = read_payload(cfg),
         state_file = read_state_file(cfg),
