@@ -21,7 +21,7 @@ local CLOCK_MONOTONIC, SIGEV_SIGNAL, SIGVTALRM = 1, 0, 26
 local FACT_TIMEOUT_SECONDS = 60
 
 --- Below the ports that Linux hands out by itself (32768 and up), so that nobody else is given one of ours.
-local FIRST_PORT, PORTS_PER_FILE = 31000, 25
+local FIRST_PORT, PORTS_PER_FILE = 29000, 25
 local LOG_LINES = 20
 
 local script = fio.abspath(arg[0])
