@@ -83,7 +83,13 @@ need util-linux command -v unshare
 need python3 python3 -c 'import tomllib'
 need nftables env PATH="$PATH:/usr/sbin:/sbin" sh -c 'command -v nft'
 
+# The alerts are checked where it is: nothing else needs it.
+get_promtool() {
+    "$(dirname "$0")/promtool.sh" || true
+}
+
 if [ ${#missing[@]} -eq 0 ]; then
+    get_promtool
     exit 0
 fi
 
@@ -113,3 +119,4 @@ if ! install >"$log" 2>&1; then
     echo "setup: apt-get could not install ${missing[*]}" >&2
     exit 1
 fi
+get_promtool

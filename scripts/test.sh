@@ -40,6 +40,9 @@ if command -v cargo-deny >/dev/null; then
 else
     echo '== cargo deny: not checked, cargo-deny is not installed'
 fi
+if [ ! -x target/tools/promtool ] && ! command -v promtool >/dev/null; then
+    echo '== alerts: not checked, promtool is not installed'
+fi
 check 'cargo test' cargo test --locked --workspace
 check 'payloads, read by Tarantool' cargo test --locked --test payloads -- --ignored
 check 'tap tests' test/run

@@ -5,6 +5,7 @@
 
 local membership = require('membership')
 local core = require('membership.internal.native')
+local options = require('membership.options')
 
 local PREFIX = 'tnt_membership_'
 
@@ -59,6 +60,7 @@ local COUNTERS = {
 local GAUGES = {
     {'up', 'Whether the engine works', 'up'},
     {'members', 'Members by status', 'members', 'status'},
+    {'members_max', 'The option MAX_MEMBERS: so many members have room in the table', 'members_max'},
     {'version', 'Version of the member table', 'version'},
     {'rumors_queued', 'Rumors queued', 'rumors.queued'},
     {'history_kept', 'Changes of members that are remembered', 'history.kept'},
@@ -113,6 +115,9 @@ local function collect(collectors)
     local ok, stats = pcall(membership.stats)
     stats = ok and stats or {}
     stats.up = ok
+    if ok then
+        stats.members_max = options.MAX_MEMBERS
+    end
     for _, one in ipairs(collectors) do
         if ok or one.path == 'up' then
             each_value(at(stats, one.path), one.label, function(value, labels)

@@ -103,6 +103,35 @@ function metrics.collect()
     return all
 end
 
+local function serialize(observation)
+    local labels = {}
+    for name, value in pairs(observation.label_pairs) do
+        table.insert(labels, ('%s="%s"'):format(name, value))
+    end
+    local braced = labels[1] and ('{%s}'):format(table.concat(labels, ',')) or ''
+    return ('%s%s %s'):format(observation.metric_name, braced, observation.value)
+end
+
+--- What `metrics.plugins.prometheus` is.
+metrics.prometheus = {}
+
+function metrics.prometheus.collect_http()
+    metrics.invoke_callbacks()
+    local lines = {}
+    for _, collector in pairs(registry.collectors) do
+        table.insert(lines, ('# HELP %s %s'):format(collector.name, collector.help))
+        table.insert(lines, ('# TYPE %s %s'):format(collector.name, collector.kind))
+        for _, observation in pairs(collector.observations) do
+            table.insert(lines, serialize(observation))
+        end
+    end
+    return {
+        status = 200,
+        headers = {['content-type'] = 'text/plain; charset=utf8'},
+        body = table.concat(lines, '\n') .. '\n',
+    }
+end
+
 --- Makes it what 0.10 or an older version was, which had less.
 function metrics.become(version)
     counter.reset = nil
