@@ -142,13 +142,14 @@ pub fn payload(bytes: &mut Bytes<'_>) -> Result<Option<Payload>> {
 }
 
 fn trailer(bytes: &mut Bytes<'_>, names: &[Uri]) -> Result<Trailer> {
-    let note = match bytes.int_in_range(0..=4)? {
+    let note = match bytes.int_in_range(0..=5)? {
         0 => None,
         1 => Some(Extension::Nack {
             ts: bytes.arbitrary()?,
             dst: bytes.choose(names)?.clone(),
         }),
         2 => Some(Extension::Compare(sums(bytes)?)),
+        5 => Some(Extension::HistorySince(bytes.arbitrary()?)),
         3 => Some(Extension::Piece(Piece {
             id: bytes.int_in_range(0..=3)?,
             index: bytes.int_in_range(0..=1)?,

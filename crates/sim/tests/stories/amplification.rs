@@ -134,20 +134,26 @@ fn rich_listener() -> Swim {
     swim
 }
 
+/// A LEAVE of this sender that says nothing but this.
+fn extension(sender: &Uri, note: Extension) -> Vec<u8> {
+    let trailer = Trailer {
+        note: Some(note),
+        ..Trailer::default()
+    };
+    let draft = MessageBuilder::leave(sender, 1472).trailed_by(&trailer);
+    checksummed(draft.finish().expect("it fits"))
+}
+
 #[test]
 fn an_unvalidated_address_gets_at_most_three_times_what_came_from_it_and_no_other_address_any() {
-    let sums = vec![1; 8];
     for victim in [name("victim", 1), name("member", 7), name("friend", 1)] {
-        let compare = Trailer {
-            note: Some(Extension::Compare(sums.clone())),
-            ..Trailer::default()
-        };
-        let compare = MessageBuilder::leave(&victim, 1472)
-            .trailed_by(&compare)
-            .finish();
-        let compare = compare.map(checksummed);
+        let extensions = [
+            Extension::Compare(vec![1; 8]),
+            Extension::HistorySince(Some(0)),
+        ];
+        let extensions = extensions.map(|note| extension(&victim, note));
         let lures = (0..5).map(|kind| lure(kind, &victim, 7));
-        for lure in lures.chain(compare) {
+        for lure in lures.chain(extensions) {
             let mut swim = rich_listener();
             swim.handle_datagram(&lure, ELSEWHERE, at(1))
                 .expect("well formed");
@@ -166,18 +172,11 @@ fn an_unvalidated_address_gets_at_most_three_times_what_came_from_it_and_no_othe
 #[test]
 fn a_request_is_served_once_its_sender_has_answered_from_the_same_address() {
     let asker = name("asker", 1);
-    let compare = Trailer {
-        note: Some(Extension::Compare(vec![1; 8])),
-        ..Trailer::default()
-    };
+    let compare = extension(&asker, Extension::Compare(vec![1; 8]));
+    let history = extension(&asker, Extension::HistorySince(Some(0)));
     let requests = [
-        (
-            MessageBuilder::leave(&asker, 1472)
-                .trailed_by(&compare)
-                .finish()
-                .map(checksummed),
-            "asker",
-        ),
+        (Some(compare), "asker"),
+        (Some(history), "asker"),
         (
             MessageBuilder::sync(MessageType::SyncReq, &asker, 1472).finish(),
             "asker",

@@ -22,6 +22,7 @@
 //! | `short` | the short form between native members |
 //! | `buckets` | which parts of two tables differ |
 //! | `duplicate` | URIs that two processes use, as they are told of |
+//! | `history` | changes with their reasons, as they are told to the tool of an operator |
 //! | `trailer` | what native members add behind the message |
 //! | `checksum` | what all of them add behind that, unless the datagram is authenticated |
 //! | `vectors` | recorded datagrams of membership 2.x, for tests |
@@ -34,6 +35,7 @@ mod decode;
 mod drop_reason;
 mod duplicate;
 mod encode;
+mod history;
 pub mod msgpack;
 mod short;
 mod trailer;
@@ -45,6 +47,8 @@ pub use drop_reason::DropReason;
 pub use duplicate::{DUPLICATES_MAX, Duplicate};
 use encode::TRUE;
 pub use encode::{MessageBuilder, MessageType, Statement, ack_data, clock_ping_data, ping_data};
+pub(crate) use history::encode_history;
+pub use history::{ToldChange, ToldHistory, decode_history};
 pub use short::{
     Names, Short, ShortHead, cookie_echo, decode_named, decode_short, is_short, pair_id,
 };

@@ -20,11 +20,14 @@
 //! | 12 | true | it reads the short form |
 //! | 20 | `[dst, incarnation]` | confirm: it gets no answer of `dst`, which is suspect at this incarnation |
 //! | 21 | bin | the ids of the keys that it accepts, 4 bytes each; it sends with the first |
+//! | 30 | uint or nil | the changes after this version of the table are asked for; nil: the version alone |
+//! | 31 | bin | changes of its table, with their reasons: see `history` |
 
 use rmp::encode as msgpack;
 
 use super::duplicate::{Duplicate, duplicates, write_duplicates};
 use super::encode::infallible;
+use super::history::history_since;
 use crate::detector::self_check::SelfSuspicion;
 use crate::identity::uri::Uri;
 use crate::security::seal::keyring::{KEYS_MAX, KeyId};
@@ -86,6 +89,10 @@ pub enum Extension {
         /// At which incarnation.
         incarnation: Incarnation,
     },
+    /// "What has changed in your table after this version, and why?" Without a version: "Which one do you have?"
+    HistorySince(Option<u64>),
+    /// The answer, to be read by [`decode_history`](super::decode_history).
+    History(Vec<u8>),
 }
 
 /// A piece of a message.
@@ -198,6 +205,8 @@ impl Trailer {
                 12 => trailer.reads_short = is_true(value),
                 20 => trailer.note = confirm(value),
                 21 => trailer.keys = key_ids(value),
+                30 => trailer.note = history_since(value),
+                31 => trailer.note = Some(Extension::History(text(value)?.to_vec())),
                 _unknown => {}
             }
         }
@@ -244,6 +253,17 @@ impl Extension {
                 infallible(msgpack::write_str(out, dst));
                 uint(out, incarnation.get());
             }
+            Self::HistorySince(since) => {
+                key(out, 30);
+                match since {
+                    Some(since) => uint(out, *since),
+                    None => infallible(msgpack::write_nil(out)),
+                }
+            }
+            Self::History(bytes) => {
+                key(out, 31);
+                infallible(msgpack::write_bin(out, bytes));
+            }
         }
     }
 }
@@ -256,7 +276,7 @@ fn uint(out: &mut Vec<u8>, value: u64) {
     infallible(msgpack::write_uint(out, value));
 }
 
-fn unsigned(value: &[u8]) -> Option<u64> {
+pub(super) fn unsigned(value: &[u8]) -> Option<u64> {
     match Reader::new(value).head() {
         Ok(Head::Number(number)) => number.unsigned(),
         _ => None,
@@ -295,7 +315,7 @@ fn self_suspicion(value: &[u8]) -> Option<SelfSuspicion> {
     }
 }
 
-fn is_true(value: &[u8]) -> bool {
+pub(super) fn is_true(value: &[u8]) -> bool {
     Reader::new(value).head() == Ok(Head::Bool(true))
 }
 
@@ -402,6 +422,9 @@ mod tests {
             }),
             Some(Extension::Nack { ts: 7, dst }),
             Some(Extension::Compare(sums)),
+            Some(Extension::HistorySince(Some(7))),
+            Some(Extension::HistorySince(None)),
+            Some(Extension::History(b"some of it".to_vec())),
             Some(Extension::Differ {
                 buckets,
                 last: true,
