@@ -39,6 +39,9 @@ pub enum Request {
     Table,
     /// The members in those buckets whose sums differ from these. Only native peers understand it.
     Differing(Vec<u32>),
+    /// What has changed after this version of its table, and why; `None` for the number of the last version. Only native
+    /// peers understand it, and not all of them answer.
+    History(Option<u64>),
     /// An answer to a ping.
     Ping {
         /// The time in µs, by which the answer is known.
@@ -233,6 +236,10 @@ impl Client {
             Request::Table => MessageBuilder::sync(MessageType::SyncReq, myself, capacity),
             Request::Differing(sums) => {
                 trailer.note = Some(Extension::Compare(sums));
+                MessageBuilder::leave(myself, capacity)
+            }
+            Request::History(since) => {
+                trailer.note = Some(Extension::HistorySince(since));
                 MessageBuilder::leave(myself, capacity)
             }
             Request::Ping { ts, dst } => {

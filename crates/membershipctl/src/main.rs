@@ -5,9 +5,10 @@
 //! |---|---|
 //! | `args`, `error` | the command line; what can go wrong |
 //! | `client`, `address`, `crypto` | sockets and deadlines; addresses; keys |
-//! | `table`, `ping_session` | queries: for a table, or an answer to a ping; without socket or clock |
+//! | `table`, `history`, `ping_session` | queries: for a table, its history, or an answer to a ping; without socket or clock |
 //! | `members`, `watch`, `ping`, `diff` | the commands |
 //! | `views` | where views differ |
+//! | `news` | what `watch` prints |
 //! | `output` | colors, columns, JSON |
 
 mod address;
@@ -16,7 +17,9 @@ mod client;
 mod crypto;
 mod diff;
 mod error;
+mod history;
 mod members;
+mod news;
 mod output;
 mod ping;
 mod ping_session;

@@ -207,6 +207,11 @@ pub fn payload_text(member: &Member) -> String {
     escape(&payload(member).to_string())
 }
 
+/// A text that an instance has told, on one line and escaped like that.
+pub fn inert_text(text: &str) -> String {
+    escape(text).replace('\n', "\\n")
+}
+
 /// Escapes characters that a member may have put into its payload to deceive the operator. A parser reads
 /// the same as before: such characters are only in strings, but for the line breaks between values.
 fn escape(text: &str) -> String {

@@ -90,6 +90,8 @@ pub struct View {
     pub name: Uri,
     /// Whether no member is missing, as far as can be known.
     pub is_whole: bool,
+    /// Whether the instance runs this module, and not membership 2.x.
+    pub is_native: bool,
     /// Why the instance announces itself as suspect, if it does.
     pub self_suspicion: Option<SelfSuspicion>,
     /// Which process it is, as far as it shows that.
@@ -135,6 +137,7 @@ impl Table {
         Ok(View {
             name,
             is_whole: matches!(self.end, Some(End::Whole)),
+            is_native: self.is_native,
             self_suspicion: self.self_suspicion,
             process: self.process,
             duplicates: self.duplicates,
@@ -360,7 +363,7 @@ mod tests {
                 note: Some(Extension::Compare(sums)),
                 ..Trailer::default()
             }),
-            Request::Ping { .. } => panic!("a table is no ping"),
+            Request::Ping { .. } | Request::History(_) => panic!("a table is no such"),
         };
         checksummed(draft.finish().expect("it is short"))
     }

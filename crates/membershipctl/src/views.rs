@@ -235,6 +235,7 @@ mod tests {
         View {
             name: uri(name),
             is_whole: true,
+            is_native: true,
             self_suspicion: None,
             process: None,
             duplicates: Vec::new(),

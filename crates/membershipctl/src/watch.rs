@@ -1,23 +1,34 @@
-//! `watch`: what changes in the table of an instance.
+//! `watch`: what changes in the table of an instance, and why.
+//!
+//! An instance of this module tells its history: each change, in order and with its reason. Of another one, and of what
+//! the history does not explain, it shows what is different from one look at the table to the next.
 
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::time::UNIX_EPOCH;
 
-use serde::Serialize;
 use swim::identity::uri::Uri;
-use swim::table::claim::Status;
 use swim::table::member::Member;
+use swim::wire::ToldChange;
 
 use crate::Verdict;
 use crate::client::{Client, Connection};
 use crate::error::{Error, QueryError};
-use crate::output::{self, FAINT, MemberFields, WRONG, style, styled};
+use crate::history::{History, Told};
+use crate::news::{Line, News, describe, has_new_payload};
+use crate::output::{self, FAINT, styled};
 use crate::table::{Table, View};
 
 /// A query that takes long is work for the instance: after it, the tool pauses this many times as long.
 const PAUSE_FACTOR: u32 = 4;
+
+/// After so many questions for its history without an answer an instance is not asked for it any more: it runs an earlier
+/// version.
+const UNANSWERED_MAX: u32 = 3;
+
+/// The last day that a time can be printed of, in µs: 9999-12-30.
+const TIME_MAX: u64 = 253_402_214_400 * 1_000_000;
 
 /// The last known state, to be compared with the next answer.
 struct Watcher<'a, W> {
@@ -27,29 +38,14 @@ struct Watcher<'a, W> {
     known: BTreeMap<Uri, Member>,
     /// The members that were missing in the last answer. Once may be chance.
     missed: BTreeSet<Uri>,
+    /// Up to which version the history was read, if the instance tells it.
+    version: Option<u64>,
+    /// How many questions for the history had no answer in a row.
+    unanswered: u32,
     /// Whether the last query had no answer.
     is_silent: bool,
     /// The time of the answer, as it is printed.
     time: String,
-}
-
-/// A change.
-enum News<'a> {
-    /// A member that is known at the beginning.
-    Found(&'a Member),
-    /// A member that was not known before.
-    Joined(&'a Member),
-    /// A member that has another claim or payload.
-    Changed {
-        before: &'a Member,
-        after: &'a Member,
-    },
-    /// A member that is not in the table any more.
-    Forgotten(&'a Uri),
-    /// The instance does not answer.
-    Silent(&'a QueryError),
-    /// The instance answers again.
-    Answers,
 }
 
 /// Asks again and again, until Ctrl-C.
@@ -72,10 +68,16 @@ pub fn run(
         out,
         known: BTreeMap::new(),
         missed: BTreeSet::new(),
+        version: None,
+        unanswered: 0,
         is_silent: false,
         time: String::new(),
     };
     watcher.begin(client, &first)?;
+    if first.is_native {
+        let told = ask_history(client, &mut connection, None)?;
+        watcher.version = told.map(|told| told.reached);
+    }
     let mut pause = interval;
     while client.pause(pause) {
         let began = client.now().monotonic;
@@ -84,7 +86,7 @@ pub fn run(
         };
         watcher.time = time(client);
         match &view {
-            Ok(view) => watcher.compare(view)?,
+            Ok(view) => watcher.look(client, &mut connection, view)?,
             Err(error) => {
                 watcher.handle_silence(error)?;
                 // The name may have another address by now.
@@ -112,8 +114,23 @@ fn ask(
     Ok(Some(table.finish()))
 }
 
+/// Asks for what has changed after this version, and why. Returns `None` if there is no answer.
+fn ask_history(
+    client: &Client,
+    connection: &mut Connection,
+    since: Option<u64>,
+) -> io::Result<Option<Told>> {
+    let mut history = History::since(since);
+    client.run(&mut [(connection, &mut history)], |_queries| Ok(()))?;
+    Ok(history.finish())
+}
+
 fn time(client: &Client) -> String {
-    let wall = UNIX_EPOCH + Duration::from_micros(client.now().wall.0);
+    time_text(client.now().wall.0)
+}
+
+fn time_text(micros: u64) -> String {
+    let wall = UNIX_EPOCH + Duration::from_micros(micros.min(TIME_MAX));
     humantime::format_rfc3339_millis(wall).to_string()
 }
 
@@ -135,11 +152,62 @@ impl<W: Write> Watcher<'_, W> {
         self.out.flush()
     }
 
-    fn compare(&mut self, view: &View) -> io::Result<()> {
+    /// Prints what is new: by the history, if the instance tells it, and by its table.
+    fn look(
+        &mut self,
+        client: &Client,
+        connection: &mut Connection,
+        view: &View,
+    ) -> io::Result<()> {
         if core::mem::take(&mut self.is_silent) {
             self.print(&News::Answers)?;
         }
+        let Some(version) = self.version else {
+            return self.compare(view, &BTreeSet::new());
+        };
+        // After the table, so that it explains all that is new there.
+        let Some(told) = ask_history(client, connection, Some(version))? else {
+            self.unanswered += 1;
+            if self.unanswered == UNANSWERED_MAX {
+                self.version = None;
+            }
+            return Ok(());
+        };
+        (self.version, self.unanswered) = (Some(told.reached), 0);
+        let newer = if is_behind(view, &told) {
+            ask(client, connection)?.and_then(Result::ok)
+        } else {
+            None
+        };
+        self.tell(&told, newer.as_ref().unwrap_or(view))?;
+        let explained = told.changes.iter().map(|change| change.uri.clone());
+        self.compare(view, &explained.collect())
+    }
+
+    /// Prints what an instance tells of its history, of which `view` is the table.
+    fn tell(&mut self, told: &Told, view: &View) -> io::Result<()> {
+        if told.lost {
+            self.print(&News::Lost)?;
+        }
+        for change in &told.changes {
+            let member = view.get(&change.uri);
+            self.time = time_text(change.time.0);
+            self.print(&News::Told(change, member))?;
+            match member {
+                Some(member) => drop(self.known.insert(change.uri.clone(), member.clone())),
+                None => drop(self.known.remove(&change.uri)),
+            }
+            self.missed.remove(&change.uri);
+        }
+        Ok(())
+    }
+
+    /// Prints what is different in the table, but for the members of which the changes are `explained`.
+    fn compare(&mut self, view: &View, explained: &BTreeSet<Uri>) -> io::Result<()> {
         for after in &view.members {
+            if explained.contains(&after.uri) {
+                continue;
+            }
             self.missed.remove(&after.uri);
             let before = self.known.insert(after.uri.clone(), after.clone());
             match &before {
@@ -155,7 +223,7 @@ impl<W: Write> Watcher<'_, W> {
         }
         let mut gone = Vec::new();
         for uri in self.known.keys() {
-            if view.get(uri).is_none() {
+            if view.get(uri).is_none() && !explained.contains(uri) {
                 gone.push(uri.clone());
             }
         }
@@ -179,8 +247,8 @@ impl<W: Write> Watcher<'_, W> {
 
     fn print(&mut self, news: &News<'_>) -> io::Result<()> {
         if self.json {
-            let connection = Line::new(news, self.node, &self.time);
-            writeln!(self.out, "{}", output::inert(&connection)?)
+            let line = Line::new(news, self.node, &self.time);
+            writeln!(self.out, "{}", output::inert(&line)?)
         } else {
             writeln!(
                 self.out,
@@ -192,102 +260,18 @@ impl<W: Write> Watcher<'_, W> {
     }
 }
 
+/// Whether the table was read before some of what the history tells.
+fn is_behind(view: &View, told: &Told) -> bool {
+    let is_news = |change: &ToldChange| {
+        let seen = view.get(&change.uri).map(|member| member.claim);
+        match (seen, change.after) {
+            (Some(seen), Some(after)) => after > seen,
+            (seen, after) => seen.is_some() != after.is_some(),
+        }
+    };
+    told.changes.iter().any(is_news)
+}
+
 fn differs(before: &Member, after: &Member) -> bool {
     before.claim != after.claim || has_new_payload(before, after)
-}
-
-/// Whether the payload has changed. One that is not known for the moment has not.
-fn has_new_payload(before: &Member, after: &Member) -> bool {
-    after.payload.is_some() && after.payload != before.payload
-}
-
-fn status_text(status: Status) -> String {
-    styled(style(status), status)
-}
-
-fn describe(news: &News<'_>, node: &Uri) -> String {
-    match news {
-        News::Found(member) => format!("{} is {}", member.uri, status_text(member.claim.status)),
-        News::Joined(member) => {
-            format!(
-                "{} is new, and {}",
-                member.uri,
-                status_text(member.claim.status)
-            )
-        }
-        News::Changed { before, after } => {
-            let (old, new) = (before.claim, after.claim);
-            let mut changes = Vec::new();
-            if old.status != new.status {
-                let (old, new) = (status_text(old.status), status_text(new.status));
-                changes.push(format!("was {old}, is {new}"));
-            }
-            if has_new_payload(before, after) {
-                changes.push(format!("payload {}", output::payload_text(after)));
-            }
-            if old.incarnation != new.incarnation {
-                changes.push(format!("incarnation {}", new.incarnation.get()));
-            }
-            format!("{} {}", after.uri, changes.join(", "))
-        }
-        News::Forgotten(uri) => format!("{uri} is not there any more"),
-        News::Silent(error) => format!("{node} {}", styled(WRONG, error)),
-        News::Answers => format!("{node} answers again"),
-    }
-}
-
-/// A connection that `--json` prints.
-#[derive(Serialize)]
-struct Line<'a> {
-    #[serde(flatten)]
-    subject: Subject<'a>,
-    event: &'static str,
-    time: &'a str,
-}
-
-/// What a connection is about.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Subject<'a> {
-    Member(MemberFields<'a>),
-    Changed {
-        #[serde(flatten)]
-        member: MemberFields<'a>,
-        was: &'static str,
-    },
-    Forgotten {
-        uri: &'a str,
-    },
-    Silent {
-        node: &'a str,
-        error: String,
-    },
-    Answers {
-        node: &'a str,
-    },
-}
-
-impl<'a> Line<'a> {
-    fn new(news: &News<'a>, node: &'a Uri, time: &'a str) -> Self {
-        let (event, subject) = match *news {
-            News::Found(member) => ("found", Subject::Member(member.into())),
-            News::Joined(member) => ("joined", Subject::Member(member.into())),
-            News::Changed { before, after } => {
-                let member = after.into();
-                let was = before.claim.status.name();
-                ("changed", Subject::Changed { member, was })
-            }
-            News::Forgotten(uri) => ("forgotten", Subject::Forgotten { uri }),
-            News::Silent(why) => {
-                let error = why.to_string();
-                ("silent", Subject::Silent { node, error })
-            }
-            News::Answers => ("answers", Subject::Answers { node }),
-        };
-        Self {
-            subject,
-            event,
-            time,
-        }
-    }
 }
