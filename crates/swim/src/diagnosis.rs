@@ -205,15 +205,15 @@ fn slow(member: &Member, patience: Duration) -> Option<String> {
 /// Answers that take less are near enough for any setting: a machine that is short of CPU answers as late.
 const FAR_MIN: Duration = Duration::from_millis(100);
 
-/// Its answers come in time, but would not if they took twice as long.
+/// Its answers take four fifths of the time that they may take, or more: some of them come too late.
 fn far_away(member: &Member, settings: &Settings) -> Option<String> {
     let round_trip = member.round_trip?.smoothed();
     let ack_timeout = settings.ack_timeout;
-    if round_trip < FAR_MIN.max(ack_timeout / 2) || round_trip >= settings.patience {
+    if round_trip < FAR_MIN.max(ack_timeout * 4 / 5) || round_trip >= settings.patience {
         return None;
     }
     Some(format!(
-        "its answers take {:.2} s, more than half of ACK_TIMEOUT_SECONDS ({:.2} s): \
+        "its answers take {:.2} s, close to ACK_TIMEOUT_SECONDS ({:.2} s) or more: \
          with more delay pings are repeated in vain. Use the profile wan, or raise ACK_TIMEOUT_SECONDS",
         round_trip.as_secs_f64(),
         ack_timeout.as_secs_f64(),
