@@ -13,7 +13,7 @@ DROP = """
 table inet lab {{
     chain input {{
         type filter hook input priority 0;
-        meta l4proto udp numgen random mod 1000 < {per_mille} drop
+        {which}numgen random mod 1000 < {per_mille} drop
     }}
 }}
 """
@@ -76,13 +76,15 @@ def is_own_network():
 
 
 @contextmanager
-def loss(percent):
-    """Drops so many percent of all datagrams within the block, in each direction."""
+def loss(percent, of_all_protocols=False):
+    """Drops so many percent of all datagrams, or of all packets, within the block, in each direction."""
     path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
     nft = shutil.which("nft", path=path)
     if nft is None:
         raise RuntimeError("nft was not found: run `make setup`")
-    subprocess.run([nft, "-f", "-"], input=DROP.format(per_mille=round(percent * 10)), text=True, check=True)
+    which = "" if of_all_protocols else "meta l4proto udp "
+    rules = DROP.format(per_mille=round(percent * 10), which=which)
+    subprocess.run([nft, "-f", "-"], input=rules, text=True, check=True)
     try:
         yield
     finally:

@@ -38,7 +38,7 @@ def ratio(legacy, native):
     return legacy / native
 
 
-def compose(rows, figures, legacy_figures, skipped):
+def compose(rows, figures, legacy_figures, serf_figures, skipped):
     """Returns the rows of the table as plain values."""
     composed = []
     for row in rows:
@@ -48,6 +48,7 @@ def compose(rows, figures, legacy_figures, skipped):
         figure = figures.get(key, Figure())
         legacy_figure = legacy_figures.get(key)
         legacy = legacy_figure.median if legacy_figure else row.get("lua")
+        serf = serf_figures[key].median if key in serf_figures else row.get("serf")
         reached = None
         if figure.samples and "goal" in row:
             reached = figure.median <= row["goal"]
@@ -55,7 +56,7 @@ def compose(rows, figures, legacy_figures, skipped):
             "key": key, "what": row["what"], "unit": row["unit"],
             "median": figure.median, "spread": figure.spread, "samples": figure.samples,
             "goal": row.get("goal"), "reached": reached,
-            "lua": legacy, "lua_measured": legacy_figure is not None, "serf": row.get("serf"),
+            "lua": legacy, "lua_measured": legacy_figure is not None, "serf": serf, "serf_measured": key in serf_figures,
             "ratio": ratio(legacy, figure.median), "skipped": skipped.get(key),
         })
     return composed

@@ -134,11 +134,11 @@ async def crowd(rocks):
         return {"mesh_100": [await group.join()]}
 
 
-async def _with_loss(rocks, percent):
-    seconds = 60
-    with loss(percent):
+async def _with_loss(rocks, percent, of_all_protocols=False):
+    seconds, name = 60, f"all_{percent}" if of_all_protocols else str(percent)
+    with loss(percent, of_all_protocols):
         async with Group(rocks, 20) as group:
-            figures = {f"mesh_loss_{percent}": [await group.join()]}
+            figures = {f"mesh_loss_{name}": [await group.join()]}
             await asyncio.sleep(SETTLE_SECONDS)
             for member in group.members:
                 member.tell("look_every 0.05")
@@ -147,8 +147,8 @@ async def _with_loss(rocks, percent):
             # No member is disturbed: each of these is false.
             seen = [status for _, _, status in group.seen_since(started)]
             rate = len(group.members) * seconds / 60
-            figures[f"suspected_loss_{percent}"] = [seen.count("suspect") / rate]
-            figures[f"dead_loss_{percent}"] = [seen.count("dead") / rate]
+            figures[f"suspected_loss_{name}"] = [seen.count("suspect") / rate]
+            figures[f"dead_loss_{name}"] = [seen.count("dead") / rate]
             return figures
 
 
@@ -160,6 +160,11 @@ async def loss_10(rocks):
 async def loss_25(rocks):
     """A quarter of the datagrams is lost."""
     return await _with_loss(rocks, 25)
+
+
+async def loss_all_25(rocks):
+    """A quarter of all packets is lost, also of those of TCP, which others fall back to."""
+    return await _with_loss(rocks, 25, of_all_protocols=True)
 
 
 async def hang(rocks):
@@ -227,8 +232,8 @@ async def calls(rocks):
 ALL = {
     scenario.__name__: scenario
     for scenario in (
-        mesh, failover, failover_quick, idle, idle_100, bystanders, payloads, crowd, loss_10, loss_25, hang, stop_one,
-        stop_half, calls)
+        mesh, failover, failover_quick, idle, idle_100, bystanders, payloads, crowd, loss_10, loss_25, loss_all_25,
+        hang, stop_one, stop_half, calls)
 }
 # Where other traffic would be counted, or all datagrams of the machine be lost.
-NEED_OWN_NETWORK = {"idle", "idle_100", "loss_10", "loss_25"}
+NEED_OWN_NETWORK = {"idle", "idle_100", "loss_10", "loss_25", "loss_all_25"}
