@@ -253,7 +253,7 @@ membership.remove_encryption_key = encryption.remove_encryption_key
 --- Returns a `fiber.cond` that is broadcast when a status, incarnation or payload changes, and when a member is gone.
 --
 -- The module holds it weakly: a program that drops it has unsubscribed.
----@return table a fiber.cond
+---@return membership.Cond
 function membership.subscribe()
     notifier.ensure_running()
     check.result(core.myself()) -- raises if the engine has failed
@@ -261,7 +261,7 @@ function membership.subscribe()
 end
 
 --- Ends a subscription.
----@param cond table what `subscribe` returned
+---@param cond membership.Cond what `subscribe` returned
 function membership.unsubscribe(cond)
     notifier.ensure_running()
     if cond == nil then

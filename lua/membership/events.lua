@@ -43,14 +43,14 @@ function events.generate(uri, status, incarnation, payload)
 end
 
 --- Does the same as `membership.subscribe`.
----@return table a fiber.cond
+---@return membership.Cond
 function events.subscribe()
     notifier.ensure_running()
     return notifier.subscribe()
 end
 
 --- Does the same as `membership.unsubscribe`.
----@param cond table what `subscribe` returned
+---@param cond membership.Cond what `subscribe` returned
 function events.unsubscribe(cond)
     if cond == nil then
         error('table index is nil', 2)

@@ -6,7 +6,7 @@ local check = require('membership.internal.check')
 local lookup = require('membership.internal.lookup')
 local mirror = require('membership.internal.mirror')
 
----@class membership.InternalInfo the same as `membership.MemberInfo`, but for the status
+---@class membership.InternalInfo: membership.MemberInfo
 ---@field status number one of those in `membership.options`
 
 local members = {}

@@ -36,6 +36,11 @@ if state == nil then
     core.persistent.notifier = state
 end
 
+---@class membership.Cond: userdata a `fiber.cond`
+---@field wait fun(self: membership.Cond, timeout?: number): boolean whether it was woken before the timeout, in seconds
+---@field signal fun(self: membership.Cond) wakes one fiber that waits
+---@field broadcast fun(self: membership.Cond) wakes all fibers that wait
+
 local notifier = {}
 
 local function wake_waiting()
@@ -114,7 +119,7 @@ function notifier.ensure_running()
 end
 
 --- Subscribes to changes from now on, and not to those that the caller could have read already.
----@return table a fiber.cond
+---@return membership.Cond
 function notifier.subscribe()
     local cond = fiber.cond()
     state.subscribers[cond] = mirror.news()
