@@ -61,11 +61,11 @@ function commands.add_key(key)
 end
 
 function commands.use_key(key)
-    assert(membership().use_encryption_key(key))
+    assert(membership().use_encryption_key(key, {force = true}))
 end
 
 function commands.remove_key(key)
-    assert(membership().remove_encryption_key(key))
+    assert(membership().remove_encryption_key(key, {force = true}))
 end
 
 function commands.table()

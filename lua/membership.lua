@@ -248,6 +248,7 @@ membership.get_encryption_key = encryption.get_encryption_key
 membership.set_encryption_key = encryption.set_encryption_key
 membership.add_encryption_key = encryption.add_encryption_key
 membership.use_encryption_key = encryption.use_encryption_key
+membership.keys = encryption.keys
 membership.remove_encryption_key = encryption.remove_encryption_key
 
 --- Returns a `fiber.cond` that is broadcast when a status, incarnation or payload changes, and when a member is gone.

@@ -3,8 +3,9 @@
 
 use mlua::{BString, Lua, Value};
 
+use super::keys::Secret;
 use super::options::{OptionValue, setting};
-use super::{Answer, Message, Secret, text};
+use super::{Answer, Message, text};
 use node::node;
 use swim::config::{Config, Setting};
 use swim::identity::uri::Uri;

@@ -12,6 +12,7 @@
 //! | `members` | members that are added, removed, allowed, or said to be something
 //! | `payload` | the payload of this instance, as a whole or key by key |
 //! | `options` | options: read, listed, assigned |
+//! | `keys` | encryption keys: changed, and asked for |
 //! | `checks` | what would be refused, without doing it |
 //! | `stats`, `diagnosis` | counters and gauges; hints about members |
 //! | `history` | every change of the members, with its reason |
@@ -32,6 +33,7 @@ mod blob;
 mod checks;
 mod diagnosis;
 mod history;
+mod keys;
 mod members;
 mod options;
 mod payload;
@@ -46,16 +48,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mlua::{BString, FromLua, FromLuaMulti, IntoLua, IntoLuaMulti, Lua, Table, Value};
-use zeroize::Zeroizing;
+use mlua::{BString, FromLuaMulti, IntoLuaMulti, Lua, Table, Value};
 
 use node::clock::LuaTime;
 use node::net::interfaces::interfaces;
 use node::{Waker, node};
 use swim::identity::uri::{Uri, UriError};
-use swim::security::seal::keyring::BadKey;
-use swim::time::{Micros, Now};
-use swim::{PingId, PingOutcome, Swim};
+use swim::time::Micros;
+use swim::{PingId, PingOutcome};
 
 /// The result of a call: a value, or a message for the user.
 type Answer<T> = Result<T, Message>;
@@ -122,11 +122,7 @@ fn membership_core(lua: &Lua) -> mlua::Result<Table> {
     )?;
     export(lua, &core, "is_understood", checks::is_understood)?;
     export(lua, &core, "check_payload", checks::check_payload)?;
-    export(lua, &core, "encryption_key", encryption_key)?;
-    export(lua, &core, "set_encryption_keys", set_encryption_keys)?;
-    export(lua, &core, "add_encryption_key", add_encryption_key)?;
-    export(lua, &core, "use_encryption_key", use_encryption_key)?;
-    export(lua, &core, "remove_encryption_key", remove_encryption_key)?;
+    keys::export_all(lua, &core)?;
     export(lua, &core, "stats", stats::stats)?;
     export(lua, &core, "diagnose", diagnosis::diagnose)?;
     export(lua, &core, "waker", waker)?;
@@ -230,59 +226,6 @@ fn getifaddrs(_: &Lua, (): ()) -> Answer<BString> {
         Ok(interfaces) => Ok(blob::interfaces(&interfaces).into()),
         Err(why) => Err(Message(why)),
     }
-}
-
-/// Returns the key as it is used, or nil.
-fn encryption_key(_: &Lua, (): ()) -> Answer<Option<Secret>> {
-    let key = node().view(|swim| {
-        let key = swim.encryption_key()?;
-        Some(Secret(Zeroizing::new(key.to_vec())))
-    })?;
-    Ok(key)
-}
-
-/// A key. It is erased from memory when it is dropped.
-struct Secret(Zeroizing<Vec<u8>>);
-
-impl FromLua for Secret {
-    fn from_lua(value: Value, lua: &Lua) -> mlua::Result<Self> {
-        let text = BString::from_lua(value, lua)?;
-        Ok(Self(Zeroizing::new(text.into())))
-    }
-}
-
-impl IntoLua for Secret {
-    fn into_lua(self, lua: &Lua) -> mlua::Result<Value> {
-        Ok(Value::String(lua.create_string(&self.0[..])?))
-    }
-}
-
-/// Replaces all keys: datagrams are sent with the first. An empty list ends encryption.
-fn set_encryption_keys(_: &Lua, keys: Vec<Secret>) -> Answer<Option<String>> {
-    let keys: Vec<&[u8]> = keys.iter().map(|key| &key.0[..]).collect();
-    change_keys(|swim, now| swim.set_encryption_keys(&keys, now))
-}
-
-fn add_encryption_key(_: &Lua, key: Secret) -> Answer<Option<String>> {
-    change_keys(|swim, now| swim.add_encryption_key(&key.0, now))
-}
-
-fn use_encryption_key(_: &Lua, key: Secret) -> Answer<Option<String>> {
-    change_keys(|swim, now| swim.use_encryption_key(&key.0, now))
-}
-
-fn remove_encryption_key(_: &Lua, key: Secret) -> Answer<Option<String>> {
-    change_keys(|swim, now| swim.remove_encryption_key(&key.0, now))
-}
-
-/// Changes the keys. Returns nil, or why they stay as they are.
-fn change_keys(
-    change: impl FnOnce(&mut Swim, Now) -> Result<(), BadKey>,
-) -> Answer<Option<String>> {
-    Ok(match node().with_swim(change)? {
-        Ok(()) => None,
-        Err(why) => Some(why.to_string()),
-    })
 }
 
 /// The waker of a Lua state. It is closed with the state.

@@ -63,6 +63,7 @@ struct Report {
     pauses: u64,
     duplicates: u64,
     isolation: Isolation,
+    other_keys: u64,
     resolver: Resolver,
     state_file: StateFile,
     lock: Lock,
@@ -219,6 +220,7 @@ impl Report {
                 count: stats.isolations,
                 now: gauges.isolated,
             },
+            other_keys: gauges.other_keys as u64,
             resolver: Resolver::new(metrics),
             state_file: StateFile {
                 saves: metrics.saves.saves,

@@ -270,11 +270,11 @@ for _, cipher in ipairs({'aes-256-cbc', 'xchacha20-poly1305'}) do
         logged.begin(forgotten)
         for _, step in ipairs({
             {'add_encryption_key', 'the new one'},
-            {'use_encryption_key', 'the new one'},
-            {'remove_encryption_key', 'the old one'},
+            {'use_encryption_key', 'the new one', {force = true}},
+            {'remove_encryption_key', 'the old one', {force = true}},
         }) do
             for _, member in ipairs({a, b, c}) do
-                member.membership[step[1]](step[2])
+                member.membership[step[1]](unpack(step, 2))
             end
         end
         local text = 'Datagrams received, and none can be decoded: withholding suspicions. '

@@ -55,6 +55,14 @@ fact('a bad argument raises, at the line of the caller, in the words users know'
         case('bad argument #2 to history (?number expected, got table)', function() membership.history(1, {}) end)
         case('bad argument #2 to history (number of seconds expected, got -1)',
             function() membership.history(1, -1) end)
+        case('bad argument #1 to use_encryption_key (' .. str .. 'nil)',
+            function() membership.use_encryption_key() end)
+        case('bad argument #2 to use_encryption_key (?table expected, got boolean)',
+            function() membership.use_encryption_key('key', true) end)
+        case('bad argument opts.force to remove_encryption_key (?boolean expected, got number)',
+            function() membership.remove_encryption_key('key', {force = 1}) end)
+        case('unexpected argument opts.forced to remove_encryption_key',
+            function() membership.remove_encryption_key('key', {forced = true}) end)
         case('table index is nil', function() membership.unsubscribe() end)
         return cases
     end)

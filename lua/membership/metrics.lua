@@ -69,6 +69,7 @@ local GAUGES = {
     {'round_trip_p99_seconds', '99th percentile of the round trip of recent probes', 'round_trip.p99_seconds'},
     {'stall_longest_seconds', 'Longest time without response of the TX thread', 'stalls.longest_seconds'},
     {'isolated', 'Whether no datagrams are received', 'isolation.now'},
+    {'other_keys', 'Members that use another encryption key', 'other_keys'},
     {'resolver_longest_seconds', 'Longest time that a name took to resolve', 'resolver.longest_seconds'},
     {'lock_longest_seconds', 'Longest hold of the engine lock', 'lock.longest_seconds'},
 }

@@ -11,7 +11,7 @@ use crate::detector::rtt::RoundTrip;
 use crate::identity::lifecycle::Application;
 use crate::identity::uri::Uri;
 use crate::log_event::NEVER_HEARD;
-use crate::security::seal::keyring::KeyId;
+use crate::security::seal::keyring::Keyring;
 use crate::table::claim::Status;
 use crate::table::member::{Dialect, Member};
 use crate::time::Now;
@@ -49,13 +49,13 @@ pub struct Probes {
 
 /// What of the settings of the local node explains a failure.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Settings {
+pub(crate) struct Settings<'a> {
     /// How long an answer to a probe is waited for.
     pub patience: Duration,
     /// How long the answer to a ping may take: `ACK_TIMEOUT_SECONDS`.
     pub ack_timeout: Duration,
-    /// The key that is sent with.
-    pub key: Option<KeyId>,
+    /// The keys that are accepted.
+    pub keys: &'a Keyring,
     /// The largest datagram that reaches the member, if not all sizes do.
     pub path_size: Option<usize>,
 }
@@ -74,7 +74,7 @@ const PROBES_MIN: f32 = 3.0;
 
 impl Diagnosis {
     /// That of another member than the local node.
-    pub(crate) fn of_member(member: &Member, settings: Settings, now: Now) -> Self {
+    pub(crate) fn of_member(member: &Member, settings: Settings<'_>, now: Now) -> Self {
         let probes = Probes::of(member);
         let mut diagnosis = Self::new(member, now);
         diagnosis.hints.extend(says_so_itself(member));
@@ -83,11 +83,12 @@ impl Diagnosis {
         // What comes too late is not lost, and neither is what is not understood.
         if let Some(hint) = slow(member, settings.patience) {
             diagnosis.hints.push(hint);
-        } else if let Some(hint) = other_key(member, probes, settings.key) {
+        } else if let Some(hint) = other_key(member, probes, settings.keys) {
             diagnosis.hints.push(hint);
         } else {
             diagnosis.hints.extend(one_way(member, probes));
             diagnosis.hints.extend(lossy(member, probes));
+            diagnosis.hints.extend(rotating(member, settings.keys));
         }
         diagnosis.hints.extend(far_away(member, &settings));
         diagnosis.hints.extend(large_is_lost(settings.path_size));
@@ -206,7 +207,7 @@ fn slow(member: &Member, patience: Duration) -> Option<String> {
 const FAR_MIN: Duration = Duration::from_millis(100);
 
 /// Its answers take four fifths of the time that they may take, or more: some of them come too late.
-fn far_away(member: &Member, settings: &Settings) -> Option<String> {
+fn far_away(member: &Member, settings: &Settings<'_>) -> Option<String> {
     let round_trip = member.round_trip?.smoothed();
     let ack_timeout = settings.ack_timeout;
     if round_trip < FAR_MIN.max(ack_timeout * 4 / 5) || round_trip >= settings.patience {
@@ -220,9 +221,9 @@ fn far_away(member: &Member, settings: &Settings) -> Option<String> {
     ))
 }
 
-fn other_key(member: &Member, probes: Probes, ours: Option<KeyId>) -> Option<String> {
-    let last = member.keys.last();
-    if last == ours || last.is_none() {
+fn other_key(member: &Member, probes: Probes, ours: &Keyring) -> Option<String> {
+    // With a key that is accepted it is spoken to.
+    if ours.get(member.keys.last()?).is_some() {
         return None;
     }
     // One that others have suspected we may not have probed often enough ourselves, and need not.
@@ -233,6 +234,16 @@ fn other_key(member: &Member, probes: Probes, ours: Option<KeyId>) -> Option<Str
     }
     let words = "it encrypts with another key than this instance, and does not answer: give both the same key";
     Some(words.into())
+}
+
+fn rotating(member: &Member, ours: &Keyring) -> Option<String> {
+    let (uses, own) = (member.keys.uses()?, ours.sending()?.id());
+    if uses == own || member.claim.status != Status::Alive {
+        return None;
+    }
+    Some(format!(
+        "it uses encryption key {uses}, and this instance {own}: finish the change of the key, see membership.keys()"
+    ))
 }
 
 fn is_one_way(member: &Member, probes: Probes) -> bool {

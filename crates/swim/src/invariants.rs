@@ -63,6 +63,7 @@ pub(crate) fn audit(swim: &Swim) -> Result<(), &'static str> {
                 && swim.security.amplification.is_bounded()
                 && swim.security.elsewhere.is_bounded()
                 && swim.anti_entropy.reassembly.is_bounded()
+                && swim.security.key_survey.is_bounded()
                 && swim.detector.duplicates.is_bounded(),
             "what others ask for has its bounds",
         ),

@@ -7,6 +7,8 @@ use core::time::Duration;
 use crate::detector::self_check::Announced;
 use crate::dissemination::merges::Newcomer;
 use crate::identity::uri::Uri;
+use crate::security::rotation::Names;
+use crate::security::seal::keyring::KeyId;
 use crate::table::claim::Status;
 
 /// Something worth a line in the log. The texts are those of membership 2.x, which people grep for.
@@ -93,6 +95,18 @@ pub enum LogEvent {
         /// Where the other one is.
         other: SocketAddr,
     },
+    /// This node sends with another key than before, which some members are not known to accept.
+    KeyNotAccepted {
+        /// The key.
+        key: KeyId,
+        /// The members.
+        members: Vec<Uri>,
+    },
+    /// This node has removed keys, and some members are not known to accept any that remains.
+    KeyRemoved {
+        /// The members.
+        members: Vec<Uri>,
+    },
     /// A dead member sends what cannot be decoded.
     Undecryptable {
         /// The member.
@@ -136,7 +150,9 @@ impl LogEvent {
             | Self::Merged { .. }
             | Self::Elsewhere { .. }
             | Self::LargeLost { .. }
-            | Self::Duplicate { .. } => Level::Warn,
+            | Self::Duplicate { .. }
+            | Self::KeyNotAccepted { .. }
+            | Self::KeyRemoved { .. } => Level::Warn,
             Self::Suspected { .. }
             | Self::TimedOut { .. }
             | Self::Returned { .. }
@@ -178,6 +194,24 @@ fn write_suspected(f: &mut fmt::Formatter<'_>, uri: &Uri, relays: &[Uri]) -> fmt
         0 => write!(f, ")"),
         others => write!(f, " and {others} others)"),
     }
+}
+
+fn write_unaccepted(f: &mut fmt::Formatter<'_>, key: KeyId, members: &[Uri]) -> fmt::Result {
+    write!(
+        f,
+        "Encryption key {key} is used now, and not known to be accepted by {}: \
+         an older one is used there as long as both accept it. Add the key there before that is removed",
+        Names(members)
+    )
+}
+
+fn write_unheard(f: &mut fmt::Formatter<'_>, members: &[Uri]) -> fmt::Result {
+    write!(
+        f,
+        "Encryption keys are removed, and no other is known to be accepted by {}: \
+         what comes from there is not understood. Add a key there that this instance accepts",
+        Names(members)
+    )
 }
 
 impl fmt::Display for LogEvent {
@@ -225,13 +259,11 @@ impl fmt::Display for LogEvent {
                     None => Ok(()),
                 }
             }
-            Self::Returned { uri, was, lasted } => {
-                let seconds = lasted.as_secs_f64();
-                write!(
-                    f,
-                    "Node is back: {uri} - alive (was {was} for {seconds:.1} s)"
-                )
-            }
+            Self::Returned { uri, was, lasted } => write!(
+                f,
+                "Node is back: {uri} - alive (was {was} for {:.1} s)",
+                lasted.as_secs_f64()
+            ),
             Self::Refuted { rumor } => write!(f, "Refuting the rumor that we are {rumor}"),
             Self::Unwanted { uri, status } => {
                 write!(f, "Ignoring member {uri} with status {status}")
@@ -247,6 +279,8 @@ impl fmt::Display for LogEvent {
                  Lower MAX_PACKET_SIZE, or let the network carry more"
             ),
             Self::Duplicate { uri, one, other } => write_duplicate(f, uri, *one, *other),
+            Self::KeyNotAccepted { key, members } => write_unaccepted(f, *key, members),
+            Self::KeyRemoved { members } => write_unheard(f, members),
             Self::Undecryptable { uri } => {
                 write!(f, "Broken UDP packet from {uri} - non-decryptable")
             }

@@ -171,6 +171,8 @@ pub struct Gauges {
     pub history_forgotten: u64,
     /// Whether no datagrams are received.
     pub isolated: bool,
+    /// Live members that use another key than this node, as far as their datagrams show.
+    pub other_keys: usize,
 }
 
 #[cfg(test)]

@@ -23,10 +23,12 @@ pub enum Timer {
     Clock,
     /// Pings of several sizes have had the time to be answered.
     PathSearch,
+    /// Some more members are to be asked which keys they accept.
+    KeySurvey,
 }
 
 impl Timer {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Period,
         Self::Retry,
         Self::Suspicion,
@@ -36,6 +38,7 @@ impl Timer {
         Self::Reap,
         Self::Clock,
         Self::PathSearch,
+        Self::KeySurvey,
     ];
 }
 

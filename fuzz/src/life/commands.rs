@@ -143,11 +143,16 @@ fn assign(bytes: &mut Bytes<'_>, swim: &mut Swim, now: Now) -> Result<()> {
 
 fn change_keys(bytes: &mut Bytes<'_>, swim: &mut Swim, now: Now) -> Result<()> {
     let key = *bytes.choose(&KEYS)?;
-    let _refused = match bytes.int_in_range(0..=5)? {
+    let _refused = match bytes.int_in_range(0..=6)? {
         0 | 1 => swim.set_encryption_keys(&[key], now),
         2 => swim.set_encryption_keys(&[], now),
         3 => swim.add_encryption_key(key, now),
         4 => swim.use_encryption_key(key, now),
+        5 => {
+            swim.ask_keys(now);
+            swim.member_keys();
+            Ok(())
+        }
         _ => swim.remove_encryption_key(key, now),
     };
     Ok(())

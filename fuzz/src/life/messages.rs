@@ -181,6 +181,7 @@ fn trailer(bytes: &mut Bytes<'_>, names: &[Uri]) -> Result<Trailer> {
         duplicates: duplicates(bytes, names)?,
         reads_short: bytes.arbitrary()?,
         keys: told_keys(bytes)?,
+        asks_keys: bytes.arbitrary()?,
     })
 }
 

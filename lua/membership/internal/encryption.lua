@@ -3,8 +3,15 @@
 local log = require('membership.internal.logger')
 
 local check = require('membership.internal.check')
+local codec = require('membership.internal.codec')
 local core = require('membership.internal.native')
 local notifier = require('membership.internal.notifier')
+
+---@class membership.Keys the encryption keys of a member, by their ids
+---@field status string what it is held to be
+---@field uses? string the one that it sends with; if it did not answer, as of its last datagram
+---@field accepts? string[] those that it accepts; nil if it has not told
+---@field answered boolean whether it has answered; one that is not live is not asked
 
 local encryption = {}
 
@@ -39,14 +46,66 @@ function encryption.set_encryption_key(key)
     log.info('Membership encryption %s', key ~= nil and 'enabled' or 'disabled')
 end
 
--- Makes the function of the API that hands a key to the function of the native library of the same name.
-local function key_function(name)
-    return function(key)
+-- Asks all members which keys they accept, and waits until they have answered, or do not: the library asks for some
+-- seconds at most. With a key, only if it depends on them whether that may be used or removed. Returns an error, or
+-- nil.
+local function ask_members(key)
+    local survey, err = core.ask_keys(key)
+    local is_known = survey == nil
+    while err == nil and not is_known do
+        is_known, err = core.are_keys_known(survey)
+        if is_known == false then
+            notifier.wait_for_outcome(1)
+            notifier.ensure_running()
+        end
+    end
+    return err
+end
+
+--- Returns which keys each member accepts, and which it uses, by their ids: eight hexadecimal digits that say nothing
+-- of the key. Asks all live members, and waits for their answers.
+---@return table<string, membership.Keys> by URI; empty without encryption
+function encryption.keys()
+    notifier.ensure_running()
+    check.result(nil, ask_members())
+    local by_uri = {}
+    for _, keys in ipairs(codec.decode(check.result(core.member_keys()))) do
+        by_uri[keys.uri] = keys
+        keys.uri = nil
+    end
+    return by_uri
+end
+
+--- Adds a key that decrypts. With this and the next two functions, a running group changes its key without losing a
+-- member.
+---@param key string
+---@return boolean|nil, string|nil true; or nil and why the key is refused
+function encryption.add_encryption_key(key)
+    if type(key) ~= 'string' then
+        check.fail(1, 'add_encryption_key', 'string', key)
+    end
+    notifier.ensure_running()
+    local reason = check.result(core.add_encryption_key(key))
+    if reason ~= nil then
+        return nil, reason
+    end
+    return true
+end
+
+-- Makes a function of the API for a step that depends on the other members. The native library has one of this name.
+local function step(name)
+    return function(key, opts)
         if type(key) ~= 'string' then
             check.fail(1, name, 'string', key)
+        elseif opts ~= nil then
+            check.named(2, name, opts, {force = 'boolean'})
         end
+        local force = opts ~= nil and opts.force == true
         notifier.ensure_running()
-        local reason = check.result(core[name](key))
+        if not force then
+            check.result(nil, ask_members(key))
+        end
+        local reason = check.result(core[name](key, force))
         if reason ~= nil then
             return nil, reason
         end
@@ -54,17 +113,14 @@ local function key_function(name)
     end
 end
 
---- Adds a key that decrypts. With this and the next two functions, a running group changes its key without losing a
--- member.
----@type fun(key: string): boolean|nil, string|nil true; or nil and why the key is refused
-encryption.add_encryption_key = key_function('add_encryption_key')
+--- Sends with this key from now on, if all live members accept it: waits until they have told. Refuses, and names them,
+-- if one does not, or does not answer.
+---@type fun(key: string, opts?: {force?: boolean}): boolean|nil, string|nil true; or nil and why the key is refused
+encryption.use_encryption_key = step('use_encryption_key')
 
---- Sends with this key from now on. All members, this one included, must have added it before.
----@type fun(key: string): boolean|nil, string|nil true; or nil and why the key is refused
-encryption.use_encryption_key = key_function('use_encryption_key')
-
---- Removes a key: datagrams made with it are dropped from now on. The key that is sent with cannot be removed.
----@type fun(key: string): boolean|nil, string|nil true; or nil and why the key stays
-encryption.remove_encryption_key = key_function('remove_encryption_key')
+--- Removes a key, if no live member uses it: waits until they have told. Datagrams made with it are dropped from now
+-- on. Refuses, and names them, if one uses it, or does not answer. The key that is sent with cannot be removed.
+---@type fun(key: string, opts?: {force?: boolean}): boolean|nil, string|nil true; or nil and why the key stays
+encryption.remove_encryption_key = step('remove_encryption_key')
 
 return encryption

@@ -40,6 +40,7 @@ local notifier = require('membership.internal.notifier')
 ---@field pauses number
 ---@field duplicates number
 ---@field isolation {count: number, now: boolean}
+---@field other_keys number
 ---@field resolver {queries: number, failures: number, refused: number, longest_seconds: number}
 ---@field state_file {saves: number, failures: number}
 ---@field lock {longest_seconds: number}

@@ -54,10 +54,12 @@ pub enum Topic {
     Waker,
     /// Two processes use one URI.
     Duplicate,
+    /// Members are left behind by a change of the keys.
+    Keys,
 }
 
 impl Topic {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 16] = [
         Self::Isolation,
         Self::Suspicion,
         Self::Silence,
@@ -73,6 +75,7 @@ impl Topic {
         Self::Refutation,
         Self::Waker,
         Self::Duplicate,
+        Self::Keys,
     ];
 
     /// How many lines are added as they come, after a quiet time.
@@ -103,6 +106,7 @@ impl From<&LogEvent> for Topic {
             LogEvent::LargeLost { .. } => Self::PathSize,
             LogEvent::Undecryptable { .. } => Self::Undecryptable,
             LogEvent::Refuted { .. } => Self::Refutation,
+            LogEvent::KeyNotAccepted { .. } | LogEvent::KeyRemoved { .. } => Self::Keys,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use sim::world::Recording;
 use swim::config::Config;
+use swim::security::rotation::{KeyRefused, MemberKeys};
 use swim::security::seal::keyring::{BadKey, Key, KeyId, Keyring};
 use swim::security::seal::{Cipher, Seal};
 
@@ -249,5 +250,94 @@ fn a_member_with_a_key_that_was_removed_is_not_heard_and_nothing_is_sent_with_it
                 "{cipher:?} {seed}: {from} to {to}"
             );
         }
+    });
+}
+
+/// Asks from A which keys the members accept, and returns what is found once all have answered, or do not.
+fn survey(world: &mut World) -> Vec<MemberKeys> {
+    let id = world.act(A, "asks for keys", |engine, now| {
+        let swim = engine.swim_mut().expect("it is native");
+        swim.ask_keys(now)
+    });
+    let id = id.expect("it runs").expect("there are others");
+    let ended = |world: &World| swim(world, A).has_key_survey_ended(id);
+    assert!(world.run_until(seconds(3), ended).is_some());
+    swim(world, A).member_keys()
+}
+
+fn keys_of(found: &[MemberKeys], uri: &Uri) -> MemberKeys {
+    let found = found.iter().find(|keys| keys.uri == *uri);
+    found.expect("it is a member").clone()
+}
+
+#[test]
+fn a_survey_finds_what_each_accepts_and_uses_and_which_do_not_answer() {
+    with_each_cipher(|cipher, seed| {
+        let mut world = group(5, cipher, seed);
+        let (old, new) = (Key::new(OLD).id(), new_id());
+        add(&mut world, &[A, B, C]);
+        use_new(&mut world, &[C]);
+        world.pause(E, seconds(4));
+        let found = survey(&mut world);
+        for (id, accepts) in [
+            (A, vec![old, new]),
+            (B, vec![old, new]),
+            (C, vec![new, old]),
+            (D, vec![old]),
+        ] {
+            let keys = keys_of(&found, &uri(&world, id));
+            assert_eq!(keys.uses, Some(accepts[0]), "{cipher:?} {seed} {id}");
+            assert_eq!(keys.accepts, Some(accepts), "{cipher:?} {seed} {id}");
+        }
+        let silent = keys_of(&found, &uri(&world, E));
+        assert!(silent.is_silent && silent.accepts.is_none());
+        assert!(world.run_until(seconds(15), all_are_alive).is_some());
+        world.run(seconds(4));
+        let found = survey(&mut world);
+        let back = keys_of(&found, &uri(&world, E));
+        assert_eq!((back.is_silent, back.accepts), (false, Some(vec![old])));
+    });
+}
+
+#[test]
+fn keys_are_not_told_where_nothing_is_encrypted() {
+    story(|seed| {
+        let mut world = World::of(3, seed);
+        let asked = world.act(A, "asks for keys", |engine, now| {
+            let swim = engine.swim_mut().expect("it is native");
+            swim.ask_keys(now)
+        });
+        assert_eq!(asked, Some(None), "there is nothing to ask for");
+        assert_eq!(swim(&world, A).member_keys(), []);
+    });
+}
+
+#[test]
+fn a_step_is_refused_until_all_have_done_the_one_before() {
+    with_each_cipher(|cipher, seed| {
+        let mut world = group(3, cipher, seed);
+        let try_to = |world: &mut World, step: fn(&mut Swim, Now) -> Result<(), KeyRefused>| {
+            survey(world);
+            let done = world.act(A, "does a step", |engine, now| {
+                step(engine.swim_mut().expect("it is native"), now)
+            });
+            done.expect("it runs")
+        };
+        add(&mut world, &[A, B]);
+        let refused = try_to(&mut world, |swim, now| swim.use_accepted_key(NEW, now));
+        let why = refused.expect_err("C has not added it").to_string();
+        assert!(why.contains("it is not accepted by node-2:3301."), "{why}");
+        add(&mut world, &[C]);
+        let done = try_to(&mut world, |swim, now| swim.use_accepted_key(NEW, now));
+        assert_eq!(done, Ok(()));
+        let refused = try_to(&mut world, |swim, now| swim.remove_unused_key(OLD, now));
+        let why = refused.expect_err("others use it").to_string();
+        assert!(
+            why.contains("still used by node-1:3301 and node-2:3301"),
+            "{why}"
+        );
+        use_new(&mut world, &[B, C]);
+        let done = try_to(&mut world, |swim, now| swim.remove_unused_key(OLD, now));
+        assert_eq!(done, Ok(()));
     });
 }

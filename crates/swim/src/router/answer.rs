@@ -23,15 +23,17 @@ pub(super) struct Rx<'a> {
     pub plain: &'a [u8],
     /// What was authenticated along with it.
     pub sealed: Option<Sealed>,
+    /// Whether it was encrypted, in whichever way.
+    pub is_encrypted: bool,
     /// The digest of the table of its sender, if it tells that.
     pub digest: Option<u64>,
 }
 
 impl Turn<'_> {
     /// Answers a ping, now or as soon as the clock has been read.
-    pub(super) fn answer(&mut self, rx: &Rx<'_>, echo: &PingData<'_>) {
+    pub(super) fn answer(&mut self, rx: &Rx<'_>, echo: &PingData<'_>, asks_keys: bool) {
         if !echo.wants_clock {
-            return self.answer_at_once(rx, echo);
+            return self.answer_at_once(rx, echo, asks_keys);
         }
         let ping = || WaitingPing {
             sender: rx.sender.clone(),
@@ -44,14 +46,14 @@ impl Turn<'_> {
         let reading = &mut self.swim.detector.clock_reading;
         match reading.wait(ping, self.swim.config.ack_timeout, self.now.monotonic) {
             Some(until) => self.swim.timers.advance(Timer::Clock, until),
-            None => self.answer_at_once(rx, echo),
+            None => self.answer_at_once(rx, echo, asks_keys),
         }
     }
 
     /// Answers a ping. If there is no room for the local payload, since the address of the asker is not
     /// validated, the answer has to wait until it is: the asker takes an answer to mean that it knows
     /// the payload.
-    fn answer_at_once(&mut self, rx: &Rx<'_>, echo: &PingData<'_>) {
+    fn answer_at_once(&mut self, rx: &Rx<'_>, echo: &PingData<'_>, asks_keys: bool) {
         let short = self.short_ack(echo);
         let data = match short {
             Some(_) => Vec::new(),
@@ -59,6 +61,9 @@ impl Turn<'_> {
         };
         let saying = Saying { data: &data, short };
         let mut trailer = self.trailer();
+        if asks_keys {
+            trailer.keys = self.swim.security.keys.ids().collect();
+        }
         // An ACK without a digest says that it is that of the PING.
         if rx.digest == trailer.digest {
             trailer.digest = None;
@@ -74,7 +79,8 @@ impl Turn<'_> {
         let number = rx.digest.or(echo.ts).unwrap_or(0);
         // A user's ping promises more: its answer brings the payload.
         let has_failed = !echo.wants_clock && self.has_answered_in_vain(rx.sender, number);
-        let telling = if has_failed {
+        // What was asked for comes first: the keys.
+        let telling = if has_failed || asks_keys {
             Telling::Little
         } else {
             Telling::News
@@ -107,6 +113,7 @@ impl Turn<'_> {
             source: ping.source,
             plain: &ping.plain,
             sealed: None,
+            is_encrypted: false,
             digest: None,
         };
         let cause = if ping.is_sealed {
@@ -116,7 +123,7 @@ impl Turn<'_> {
         };
         let mut turn = self.because_of(cause);
         turn.heard = ping.key.map(|key| (ping.sender.clone(), key));
-        turn.answer_at_once(&rx, echo);
+        turn.answer_at_once(&rx, echo, false);
     }
 
     /// Answers the PINGs that wait, with the last reading of the application's clock.

@@ -98,6 +98,7 @@ impl Swim {
         self.anti_entropy = AntiEntropy::default();
         self.security.sessions.clear();
         self.security.amplification.clear();
+        self.security.key_survey.clear();
         self.me.application = Application::default();
         true
     }

@@ -13,6 +13,7 @@
 //! | `tick` | deadlines |
 //! | `receive` | datagrams |
 //! | `notes` | what a datagram shows of its sender |
+//! | `survey` | which keys others accept, asked for a change of the local ones |
 //! | `extension` | what only native peers say |
 //! | `probe` | probes, and the verdicts on them |
 //! | `memory` | what is remembered over a restart |
@@ -54,6 +55,7 @@ mod receive;
 mod refusals;
 mod settings;
 mod short;
+mod survey;
 mod sync;
 mod tick;
 mod transmit;

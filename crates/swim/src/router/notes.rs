@@ -108,6 +108,9 @@ impl Turn<'_> {
         let is_validated = !self.cause.is_limited();
         let members = &mut self.swim.members;
         members.note_keys(sender, encrypted_with, told, is_validated);
+        if is_validated {
+            self.hear_survey_answer(sender, message, told, encrypted_with);
+        }
     }
 
     /// Notes which members `sender` tells of, if it has answered itself.

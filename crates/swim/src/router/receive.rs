@@ -84,6 +84,7 @@ impl Turn<'_> {
             source,
             plain: &opened.plain,
             sealed: opened.sealed,
+            is_encrypted: opened.key.is_some(),
             digest,
         };
         let cause = if opened.sealed.is_some() {
@@ -214,9 +215,16 @@ impl Turn<'_> {
             Some(trailer) => trailer.note.as_ref(),
             None => None,
         };
+        let asks_keys = match &message.trailer {
+            Some(trailer) => trailer.asks_keys && rx.is_encrypted,
+            None => false,
+        };
         let is_for_me = |uri: Option<&str>| uri == self.swim.me.uri.as_deref();
         match &message.body {
-            Body::Ping(echo) if is_for_me(echo.dst) => self.answer(rx, echo),
+            // Keys are told to a validated address only.
+            Body::Ping(echo) if is_for_me(echo.dst) && !(asks_keys && self.cause.is_limited()) => {
+                self.answer(rx, echo, asks_keys);
+            }
             Body::Ack(echo) if is_for_me(echo.src) => {
                 return self.hear_ack(rx, echo, reaction);
             }

@@ -148,9 +148,13 @@ impl Swim {
         now: Now,
         change: impl FnOnce(&mut Keyring) -> Result<(), BadKey>,
     ) -> Result<(), BadKey> {
-        let before = self.seal().form();
+        let (form, before) = (
+            self.seal().form(),
+            self.security.keys.ids().collect::<Vec<_>>(),
+        );
         let changed = change(&mut self.security.keys);
-        Turn::new(self, now).show_form(before);
+        Turn::new(self, now).show_form(form);
+        self.report_left_behind(&before);
         changed
     }
 

@@ -34,6 +34,7 @@ impl Turn<'_> {
                 Timer::Reap => self.reap(),
                 Timer::Clock => self.answer_waiting(),
                 Timer::PathSearch => self.advance_searches(),
+                Timer::KeySurvey => self.go_on_with_survey(),
             }
         }
     }

@@ -10,7 +10,7 @@ use crate::identity::duplicates::MEMORY_MIN;
 use crate::identity::lifecycle::{Application, payload_limit};
 use crate::identity::uri::Uri;
 use crate::security::acquaintance::Acquaintance;
-use crate::security::seal::keyring::{BadKey, Key, Keyring};
+use crate::security::seal::keyring::{BadKey, Keyring};
 use crate::security::seal::{Opened, Seal};
 use crate::stats::{Gauges, Stats};
 use crate::table::changelog::Position;
@@ -79,9 +79,9 @@ impl Swim {
         self.members.news()
     }
 
-    /// Rises whenever a probe of a user is decided.
+    /// Rises whenever something is decided that a user waits for: a probe, or a survey of keys.
     pub const fn decided(&self) -> u64 {
-        self.detector.app_pings.decided()
+        self.detector.app_pings.decided() + self.security.key_survey.ended()
     }
 
     /// The counters.
@@ -105,6 +105,7 @@ impl Swim {
             history_kept: self.members.history().len(),
             history_forgotten: self.members.history().forgotten(),
             isolated: self.detector.isolation.is_isolated(),
+            other_keys: self.count_other_keys(),
         }
     }
 
@@ -208,11 +209,10 @@ impl Swim {
     pub fn diagnose(&self, uri: &str, now: Now) -> Option<Diagnosis> {
         let member = self.members.get(uri)?;
         if !self.me.is(uri) {
-            let key = self.security.keys.sending();
             let settings = Settings {
                 patience: self.config.protocol_period.max(self.config.ack_timeout),
                 ack_timeout: self.config.ack_timeout,
-                key: key.map(Key::id),
+                keys: &self.security.keys,
                 path_size: self.detector.path_mtu.size_to(&member.uri),
             };
             let duplicate = self.duplicate_of(&member.uri, now);

@@ -3,6 +3,8 @@
 //! | file | subject |
 //! |---|---|
 //! | [`seal`] | encryption: keys, ciphers, packets |
+//! | [`key_survey`] | which keys the live members accept: asked, and answered |
+//! | [`rotation`] | whether a step of a change of the keys is due |
 //! | [`session`] | replay protection, and challenges that prove freshness |
 //! | `authentication` | whether a datagram is of this group, fresh, and meant for this member |
 //! | `amplification`, `cookie`, `secret` | address validation, and the limit before it (RFC 9000, section 8) |
@@ -13,7 +15,9 @@ pub mod acquaintance;
 pub mod amplification;
 pub mod authentication;
 pub mod cookie;
+pub mod key_survey;
 pub mod networks;
+pub mod rotation;
 pub mod seal;
 mod secret;
 pub mod session;
@@ -21,6 +25,7 @@ pub mod session;
 use crate::hashing::HashKey;
 use amplification::Amplification;
 use cookie::Cookies;
+use key_survey::KeySurvey;
 use networks::Elsewhere;
 use rand::rngs::StdRng;
 use seal::keyring::Keyring;
@@ -29,6 +34,7 @@ use session::Sessions;
 /// Keys, sessions, and what is known of addresses.
 pub(crate) struct Security {
     pub keys: Keyring,
+    pub key_survey: KeySurvey,
     pub sessions: Sessions,
     pub amplification: Amplification,
     pub cookies: Cookies,
@@ -42,6 +48,7 @@ impl Security {
         let cookies = Cookies::new(rng);
         Self {
             keys: Keyring::default(),
+            key_survey: KeySurvey::new(hash_key),
             sessions,
             amplification: Amplification::new(hash_key),
             cookies,

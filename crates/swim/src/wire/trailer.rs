@@ -20,6 +20,7 @@
 //! | 12 | true | it reads the short form |
 //! | 20 | `[dst, incarnation]` | confirm: it gets no answer of `dst`, which is suspect at this incarnation |
 //! | 21 | bin | the ids of the keys that it accepts, 4 bytes each; it sends with the first |
+//! | 22 | true | the recipient is asked to tell its keys |
 //! | 30 | uint or nil | the changes after this version of the table are asked for; nil: the version alone |
 //! | 31 | bin | changes of its table, with their reasons: see `history` |
 
@@ -59,6 +60,8 @@ pub struct Trailer {
     /// The keys that the sender accepts, [`KEYS_MAX`] at most; it sends with the first. Empty if it does not
     /// tell.
     pub keys: Vec<KeyId>,
+    /// The recipient is asked to tell its keys.
+    pub asks_keys: bool,
 }
 
 /// What only native peers understand.
@@ -121,7 +124,8 @@ impl Trailer {
             + u32::from(self.padding > 0)
             + u32::from(!self.duplicates.is_empty())
             + u32::from(self.reads_short)
-            + u32::from(!self.keys.is_empty());
+            + u32::from(!self.keys.is_empty())
+            + u32::from(self.asks_keys);
         infallible(msgpack::write_map_len(&mut out, keys));
         if let Some(digest) = self.digest {
             key(&mut out, 1);
@@ -169,6 +173,10 @@ impl Trailer {
             let ids: Vec<u8> = self.keys.iter().flat_map(|id| id.0).collect();
             infallible(msgpack::write_bin(&mut out, &ids));
         }
+        if self.asks_keys {
+            key(&mut out, 22);
+            infallible(msgpack::write_bool(&mut out, true));
+        }
         out
     }
 
@@ -205,6 +213,7 @@ impl Trailer {
                 12 => trailer.reads_short = is_true(value),
                 20 => trailer.note = confirm(value),
                 21 => trailer.keys = key_ids(value),
+                22 => trailer.asks_keys = is_true(value),
                 30 => trailer.note = history_since(value),
                 31 => trailer.note = Some(Extension::History(text(value)?.to_vec())),
                 _unknown => {}
@@ -458,6 +467,7 @@ mod tests {
                 ],
                 reads_short: true,
                 keys: vec![KeyId([0xff, 0, 1, 2]), KeyId([7; 4])],
+                asks_keys: true,
             };
             assert_eq!(decoded(&trailer.encode()), Some(trailer));
         }

@@ -126,7 +126,10 @@ local function set_keys(keys)
     if core.has_encryption_keys(keys) then
         return
     end
-    local is_abrupt = core.myself() ~= nil and core.encryption_key() ~= nil and not core.is_understood(keys[1])
+    local is_abrupt = core.myself() ~= nil and core.encryption_key() ~= nil
+    for _, key in ipairs(keys) do
+        is_abrupt = is_abrupt and not core.is_understood(key)
+    end
     membership().set_encryption_key(keys)
     if is_abrupt then
         log.warn('%s', ABRUPT_ROTATION)

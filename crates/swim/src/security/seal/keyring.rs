@@ -21,6 +21,13 @@ const SALT: &[u8] = b"tarantool membership 1";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyId(pub [u8; 4]);
 
+/// As people read it: in hexadecimal.
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}", u32::from_be_bytes(self.0))
+    }
+}
+
 /// What the user gave for a key, and what is made of it.
 pub struct Key {
     text: Zeroizing<Vec<u8>>,
@@ -118,6 +125,11 @@ impl Keyring {
     /// Whether it understands this one.
     pub fn has(&self, text: &[u8]) -> bool {
         self.position(text).is_ok()
+    }
+
+    /// Whether it understands this one, and sends with another.
+    pub fn is_spare(&self, text: &[u8]) -> bool {
+        matches!(self.position(text), Ok(1..))
     }
 
     /// Understands this one as well.
