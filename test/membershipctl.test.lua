@@ -503,4 +503,78 @@ fact('who reads no further ends it quietly', function(t, cluster)
     file:close()
 end)
 
+for _, cipher in ipairs({'aes-256-cbc', 'xchacha20-poly1305'}) do
+    fact(('keys shows who accepts and uses which key, and fails while they differ (%s)'):format(cipher),
+        function(t, cluster)
+            local members = {}
+            for i = 1, 3 do
+                members[i] = cluster:node()
+                members[i]:call(function(name)
+                    require('membership.options').ENCRYPTION_CIPHER = name
+                    require('membership').set_encryption_key('the old key')
+                end, cipher)
+                cluster:init(members[i])
+                members[i].membership.add_member(members[1].uri)
+            end
+            cluster:acquaint(members)
+            local a, b, c = unpack(members)
+            local function ask(key)
+                local key_file = write_file(cluster, 'key', key)
+                return tool.json({'keys', a.uri, '--key-file', key_file, '--cipher', cipher})
+            end
+            local answer, code = ask('the old key')
+            t:is(code, 0, 'they agree')
+            local old = answer.asked_with
+            for _, member in ipairs(answer.members) do
+                t:is_deeply({member.uses, member.accepts}, {old, {old}}, member.uri .. ' has the old key')
+            end
+            for _, member in ipairs({a, b}) do
+                member.membership.add_encryption_key('the new key')
+            end
+            answer, code = ask('the old key')
+            t:is(code, 1, 'one has not added the new key: they differ')
+            t:is(#find(answer.members, b.uri).accepts, 2, 'one has')
+            t:is(#find(answer.members, c.uri).accepts, 1, 'another has not')
+            c.membership.add_encryption_key('the new key')
+            t:is(select(2, ask('the old key')), 0, 'all have')
+            a.membership.use_encryption_key('the new key')
+            answer, code = ask('the old key')
+            t:is(code, 1, 'one uses the new key: they differ')
+            t:is(find(answer.members, c.uri).uses, old, 'another uses the old one')
+            for _, member in ipairs({b, c}) do
+                member.membership.use_encryption_key('the new key')
+            end
+            t:is(select(2, ask('the old key')), 0, 'all use the new one, and answer one that has the old one')
+            for _, member in ipairs(members) do
+                member.membership.remove_encryption_key('the old key')
+            end
+            answer, code = ask('the new key')
+            t:is(code, 0, 'the old one is removed')
+            t:is_deeply(find(answer.members, c.uri).accepts, {answer.asked_with}, 'everywhere')
+            c:kill()
+            cluster:everyone_sees(c.uri, 'dead', {a, b})
+            answer, code = ask('the new key')
+            t:is(code, 0, 'one that is dead is not asked')
+            t:is(find(answer.members, c.uri).status, 'dead', 'and shown')
+        end)
+end
+
+fact('keys needs a key, and says when a member does not answer', function(t, cluster)
+    local a, b = cluster:member(), cluster:member()
+    local run = tool.run({'keys', a.uri})
+    t:is(run.code, 2, 'without a key')
+    t:like(run.stderr, 'use %-%-key%-file FILE', 'it says what is missing')
+    for _, member in ipairs({a, b}) do
+        member.membership.set_encryption_key('the key')
+    end
+    b.membership.add_member(a.uri)
+    cluster:acquaint({a, b})
+    b:stop()
+    run = tool.run({'keys', a.uri, '--key-file', write_file(cluster, 'key', 'the key'), '--timeout', '0.5'})
+    b:cont()
+    t:is(run.code, 1, 'a member does not answer')
+    t:like(run.stdout, b.uri .. '%s+%a+%s+%-%s+no answer', 'the table says so')
+    t:like(run.stdout, a.uri .. '%s+alive%s+(%x+)%s+%1\n', 'and shows the others')
+end)
+
 suite.run()

@@ -21,7 +21,7 @@ towards the instance. Behind a NAT or in a container, use --reply-to.";
 const AFTER_LONG_HELP: &str = "\
 Exit codes:
   0  all is well
-  1  a member is neither alive nor has left, views differ, or a ping was lost
+  1  a member is neither alive nor has left, views or keys differ, or a ping was lost
   2  the command line is wrong, or the key cannot be read
   3  no instance has answered
   4  an error of this machine, such as an output that cannot be written to
@@ -160,6 +160,20 @@ pub enum Command {
         /// For how long views may differ
         #[arg(long, value_name = "TIME", default_value = "3s", value_parser = duration)]
         patience: Duration,
+    },
+    /// Show which encryption keys the members accept, and which they use
+    ///
+    /// Asks the instance and all live members that it knows. Keys are shown by their ids, of eight hexadecimal
+    /// digits. While the key of a group is changed, --key-file is one that all accept: the old one until it
+    /// is removed. Exit code 0 if all live members accept the same keys and use the same, 1 if they differ or
+    /// one does not answer, 3 if the instance does not answer.
+    Keys {
+        /// The instance to ask
+        #[arg(value_name = "HOST:PORT", value_parser = uri)]
+        node: Uri,
+        /// Print JSON: one object, with an array `members`
+        #[arg(long)]
+        json: bool,
     },
     /// Print a completion script for a shell
     ///

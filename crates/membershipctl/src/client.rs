@@ -48,6 +48,8 @@ pub enum Request {
         ts: u64,
         /// The name that the instance has for itself.
         dst: Uri,
+        /// Whether the answer is to tell the keys that the instance accepts.
+        asks_keys: bool,
     },
 }
 
@@ -67,7 +69,8 @@ pub trait Query {
 /// Sends requests to instances, with the key of the group.
 #[derive(Debug)]
 pub struct Client {
-    crypto: Crypto,
+    /// The key of the group.
+    pub crypto: Crypto,
     timeout: Duration,
     reply_to: Option<Uri>,
     clock: Clock,
@@ -242,7 +245,8 @@ impl Client {
                 trailer.note = Some(Extension::HistorySince(since));
                 MessageBuilder::leave(myself, capacity)
             }
-            Request::Ping { ts, dst } => {
+            Request::Ping { ts, dst, asks_keys } => {
+                trailer.asks_keys = asks_keys;
                 let data = ping_data(ts, myself, &dst, None);
                 MessageBuilder::with_data(MessageType::Ping, myself, &data, capacity)
             }

@@ -11,7 +11,7 @@ use rand::rngs::StdRng;
 use swim::hashing::HashKey;
 use swim::identity::uri::Uri;
 use swim::security::seal::aead::{Challenge, Sealed, SealedHeader};
-use swim::security::seal::keyring::Keyring;
+use swim::security::seal::keyring::{KeyId, Keyring};
 use swim::security::seal::{BLOCK_SIZE, Cipher, Opened, Seal};
 use swim::security::session::{Freshness, Sessions, address};
 use swim::time::Now;
@@ -92,6 +92,11 @@ impl Crypto {
     /// Whether there is a key.
     pub const fn has_key(&self) -> bool {
         !self.keys.is_empty()
+    }
+
+    /// The id of the key.
+    pub fn key_id(&self) -> Option<KeyId> {
+        self.keys.ids().next()
     }
 
     /// How large a message may be, in bytes.

@@ -63,6 +63,11 @@ pub enum Error {
     /// The file with the key cannot be read.
     #[error("cannot read the key {}: {}", .0.display(), .1)]
     Key(PathBuf, #[source] io::Error),
+    /// The command needs a key.
+    #[error(
+        "keys are told to those that have one: use --key-file FILE, with a key that all members accept"
+    )]
+    NoKey,
     /// The command asks one instance, and that one could not be asked.
     #[error("{}: {}\n  {}", .0, .1, .1.advice())]
     NoAnswer(Uri, #[source] QueryError),
@@ -78,7 +83,7 @@ impl Error {
     /// The exit code of the process.
     pub const fn exit_code(&self) -> u8 {
         match self {
-            Self::Key(..) => 2,
+            Self::Key(..) | Self::NoKey => 2,
             Self::NoAnswer(..) | Self::NoAnswers => 3,
             Self::Io(_) => 4,
         }

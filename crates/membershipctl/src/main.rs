@@ -6,7 +6,7 @@
 //! | `args`, `error` | the command line; what can go wrong |
 //! | `client`, `address`, `crypto` | sockets and deadlines; addresses; keys |
 //! | `table`, `history`, `ping_session` | queries: for a table, its history, or an answer to a ping; without socket or clock |
-//! | `members`, `watch`, `ping`, `diff` | the commands |
+//! | `members`, `watch`, `ping`, `diff`, `keys` | the commands |
 //! | `views` | where views differ |
 //! | `news` | what `watch` prints |
 //! | `output` | colors, columns, JSON |
@@ -18,6 +18,7 @@ mod crypto;
 mod diff;
 mod error;
 mod history;
+mod keys;
 mod members;
 mod news;
 mod output;
@@ -101,6 +102,7 @@ fn run(line: &CommandLine) -> Result<Verdict, Error> {
             json,
             patience,
         } => diff::run(&client, nodes, *json, *patience, out),
+        Command::Keys { node, json } => keys::run(&client, node, *json, out),
         Command::Completions { .. } => Ok(Verdict::Well),
     }?;
     out.flush()?;

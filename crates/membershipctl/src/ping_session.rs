@@ -155,7 +155,11 @@ impl Query for PingSession {
             ts,
             at: now.monotonic,
         });
-        Some(Request::Ping { ts, dst })
+        Some(Request::Ping {
+            ts,
+            dst,
+            asks_keys: false,
+        })
     }
 
     fn handle_message(&mut self, message: &Message<'_>, now: Now) {
