@@ -28,6 +28,14 @@ local function step(cluster, display, call, key, title)
     })
 end
 
+-- A key that others do not have yet is not used: the members that lack it are named.
+local function try_too_early(cluster, display, new)
+    display:step('on A: add the new key, and use it too early')
+    cluster:call('A', 'add_encryption_key', new)
+    local err = cluster:call_in_vain('A', 'use_encryption_key', new)
+    display:event(('A: use_encryption_key returns nil, "%s"'):format(err), display:now(), nil, 'suspect', 'A')
+end
+
 local function come_late(cluster, display, old, new)
     display:step(('%s was away: it is started again with the old key'):format(LATE))
     cluster:kill(LATE)
@@ -55,9 +63,10 @@ local function run(cluster, display)
     story.meet(cluster, display)
 
     local watch = cluster:watch(story.NAMES, story.any_not_alive(cluster, story.NAMES))
+    try_too_early(cluster, display, new)
     step(cluster, display, 'add_encryption_key', new, 'on all: add the new key; it is understood from now on')
-    step(cluster, display, 'use_encryption_key', new, 'on all: use the new key; it is sent with from now on')
-    step(cluster, display, 'remove_encryption_key', old, 'on all: remove the old key')
+    step(cluster, display, 'use_encryption_key', new, 'on all: use the new key, which all are known to accept')
+    step(cluster, display, 'remove_encryption_key', old, 'on all: remove the old key, which none is known to use')
     story.expect_nothing(watch, 'no instance is to be suspected while keys change')
     display:event('no instance was suspected', display:now(), nil, 'alive')
     come_late(cluster, display, old, new)
