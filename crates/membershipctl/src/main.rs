@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `args`, `error` | the command line; what can go wrong |
 //! | `client`, `address`, `crypto` | sockets and deadlines; addresses; keys |
+//! | `query` | what an instance is asked |
 //! | `table`, `history`, `ping_session` | queries: for a table, its history, or an answer to a ping; without socket or clock |
 //! | `members`, `watch`, `ping`, `diff`, `keys` | the commands |
 //! | `views` | where views differ |
@@ -24,6 +25,7 @@ mod news;
 mod output;
 mod ping;
 mod ping_session;
+mod query;
 mod table;
 mod views;
 mod watch;

@@ -21,6 +21,7 @@
 //! | `drop_reason` | why a datagram is not taken in |
 //! | `short` | the short form between native members |
 //! | `buckets` | which parts of two tables differ |
+//! | `key_ids` | ids of keys, as they are told |
 //! | `duplicate` | URIs that two processes use, as they are told of |
 //! | `history` | changes with their reasons, as they are told to the tool of an operator |
 //! | `trailer` | what native members add behind the message |
@@ -36,6 +37,7 @@ mod drop_reason;
 mod duplicate;
 mod encode;
 mod history;
+mod key_ids;
 pub mod msgpack;
 mod short;
 mod trailer;

@@ -29,9 +29,10 @@ use rmp::encode as msgpack;
 use super::duplicate::{Duplicate, duplicates, write_duplicates};
 use super::encode::infallible;
 use super::history::history_since;
+use super::key_ids::{key_id, key_ids, write_key_ids};
 use crate::detector::self_check::SelfSuspicion;
 use crate::identity::uri::Uri;
-use crate::security::seal::keyring::{KEYS_MAX, KeyId};
+use crate::security::seal::keyring::KeyId;
 use crate::table::claim::Incarnation;
 use crate::wire::buckets::{Buckets, is_bucket_count};
 use crate::wire::msgpack::{Head, Reader};
@@ -57,7 +58,7 @@ pub struct Trailer {
     pub duplicates: Vec<Duplicate>,
     /// The sender reads the short form.
     pub reads_short: bool,
-    /// The keys that the sender accepts, [`KEYS_MAX`] at most; it sends with the first. Empty if it does not
+    /// The keys that the sender accepts, [`KEYS_MAX`](crate::security::seal::keyring::KEYS_MAX) at most; it sends with the first. Empty if it does not
     /// tell.
     pub keys: Vec<KeyId>,
     /// The recipient is asked to tell its keys.
@@ -170,8 +171,7 @@ impl Trailer {
         }
         if !self.keys.is_empty() {
             key(&mut out, 21);
-            let ids: Vec<u8> = self.keys.iter().flat_map(|id| id.0).collect();
-            infallible(msgpack::write_bin(&mut out, &ids));
+            write_key_ids(&mut out, &self.keys);
         }
         if self.asks_keys {
             key(&mut out, 22);
@@ -297,23 +297,6 @@ pub(super) fn text(value: &[u8]) -> Option<&[u8]> {
         Ok(Head::Text(text)) => Some(text),
         _ => None,
     }
-}
-
-fn key_id(value: &[u8]) -> Option<KeyId> {
-    let id = u32::try_from(unsigned(value)?).ok()?;
-    Some(KeyId(id.to_be_bytes()))
-}
-
-/// None, if there are more than a member can have: it would be believed to accept any key.
-fn key_ids(value: &[u8]) -> Vec<KeyId> {
-    let (ids, rest) = match text(value) {
-        Some(bytes) => bytes.as_chunks(),
-        None => return Vec::new(),
-    };
-    if ids.len() > KEYS_MAX || !rest.is_empty() {
-        return Vec::new();
-    }
-    ids.iter().map(|id| KeyId(*id)).collect()
 }
 
 fn self_suspicion(value: &[u8]) -> Option<SelfSuspicion> {
@@ -483,20 +466,6 @@ mod tests {
         let later = b"\x84\x00\x02\x01\x05\x7f\x91\xc0\x02\x01";
         let trailer = decoded(later).unwrap();
         assert_eq!((trailer.digest, trailer.note), (Some(5), None));
-    }
-
-    #[test]
-    fn key_ids_that_no_member_has_are_refused() {
-        let told = |ids: &[u8]| {
-            let mut bytes = b"\x81\x15".to_vec();
-            infallible(msgpack::write_bin(&mut bytes, ids));
-            decoded(&bytes).unwrap().keys.len()
-        };
-        assert_eq!(told(&[1; 4]), 1);
-        assert_eq!(told(&[1; 4 * KEYS_MAX]), KEYS_MAX);
-        for size in [0, 3, 5, 4 * KEYS_MAX + 4] {
-            assert_eq!(told(&vec![1; size]), 0, "{size} bytes");
-        }
     }
 
     #[test]
