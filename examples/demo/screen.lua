@@ -7,7 +7,7 @@ local Timeline = require('demo.timeline')
 
 local FRAMES_PER_SECOND = 10
 local EVENTS_SHOWN = 8
-local CELL_WIDTH = 9
+local CELL_WIDTH = 8
 local LINE_WIDTH = 78
 
 -- Cursor and wrapping of long lines: off while frames are drawn, or they would not stay in place.
