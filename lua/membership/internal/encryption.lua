@@ -92,35 +92,53 @@ function encryption.add_encryption_key(key)
     return true
 end
 
--- Makes a function of the API for a step that depends on the other members. The native library has one of this name.
-local function step(name)
-    return function(key, opts)
-        if type(key) ~= 'string' then
-            check.fail(1, name, 'string', key)
-        elseif opts ~= nil then
-            check.named(2, name, opts, {force = 'boolean'})
-        end
-        local force = opts ~= nil and opts.force == true
-        notifier.ensure_running()
-        if not force then
-            check.result(nil, ask_members(key))
-        end
-        local reason = check.result(core[name](key, force))
-        if reason ~= nil then
-            return nil, reason
-        end
-        return true
+-- Does a step that depends on the other members, by the function of this name of the native library. Returns why it is
+-- refused, or nil; and an error.
+local function take_step(name, key, opts)
+    local force = opts ~= nil and opts.force == true
+    local err = not force and ask_members(key) or nil
+    if err ~= nil then
+        return nil, err
     end
+    return core[name](key, force)
 end
 
 --- Sends with this key from now on, if all live members accept it: waits until they have told. Refuses, and names them,
 -- if one does not, or does not answer.
----@type fun(key: string, opts?: {force?: boolean}): boolean|nil, string|nil true; or nil and why the key is refused
-encryption.use_encryption_key = step('use_encryption_key')
+---@param key string
+---@param opts? {force?: boolean} `force`: at once, whatever other members accept
+---@return boolean|nil, string|nil true; or nil and why the key is refused
+function encryption.use_encryption_key(key, opts)
+    if type(key) ~= 'string' then
+        check.fail(1, 'use_encryption_key', 'string', key)
+    elseif opts ~= nil then
+        check.named(2, 'use_encryption_key', opts, {force = 'boolean'})
+    end
+    notifier.ensure_running()
+    local reason = check.result(take_step('use_encryption_key', key, opts))
+    if reason ~= nil then
+        return nil, reason
+    end
+    return true
+end
 
 --- Removes a key, if no live member uses it: waits until they have told. Datagrams made with it are dropped from now
 -- on. Refuses, and names them, if one uses it, or does not answer. The key that is sent with cannot be removed.
----@type fun(key: string, opts?: {force?: boolean}): boolean|nil, string|nil true; or nil and why the key stays
-encryption.remove_encryption_key = step('remove_encryption_key')
+---@param key string
+---@param opts? {force?: boolean} `force`: at once, whatever other members use
+---@return boolean|nil, string|nil true; or nil and why the key stays
+function encryption.remove_encryption_key(key, opts)
+    if type(key) ~= 'string' then
+        check.fail(1, 'remove_encryption_key', 'string', key)
+    elseif opts ~= nil then
+        check.named(2, 'remove_encryption_key', opts, {force = 'boolean'})
+    end
+    notifier.ensure_running()
+    local reason = check.result(take_step('remove_encryption_key', key, opts))
+    if reason ~= nil then
+        return nil, reason
+    end
+    return true
+end
 
 return encryption
