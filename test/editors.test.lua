@@ -111,7 +111,7 @@ fact('what a function takes and returns is of the annotated type, each field inc
         {'membership', 'keys', {}},
         {'membership', 'use_encryption_key', {'two'}},
         {'membership', 'use_encryption_key', {'two', {force = true}}},
-        {'membership', 'remove_encryption_key', {'one'}},
+        {'membership', 'remove_encryption_key', {'one', {force = true}}},
         {'membership', 'remove_encryption_key', {'two'}},
         {'membership', 'set_encryption_key', {}},
         {'membership', 'subscribe', {}},
@@ -178,7 +178,7 @@ fact('the options of a call are those that it accepts', function(t, cluster)
                     for _, field in ipairs(param.type.fields) do
                         annotated[field.name] = field.type.name
                     end
-                    local named = body:match('check%.named%(%d, %b\'\', ' .. param.name .. ', (%b{})%)')
+                    local named = body:match('check%.named%(%d, [%w_\']+, ' .. param.name .. ', (%b{})%)')
                     for field, kind in named:gmatch("([%w_]+) = '(%l+)'") do
                         accepted[field] = kind
                     end
@@ -191,7 +191,7 @@ fact('the options of a call are those that it accepts', function(t, cluster)
         count = count + 1
         t:is_deeply(found.annotated, found.accepted, found.name)
     end
-    t:ok(count >= 2, 'init and set_allowed_members have some')
+    t:ok(count > 0, 'some functions have options')
 end)
 
 fact('each option is annotated, with its type', function(t, cluster)
@@ -216,6 +216,7 @@ local DESCRIBED = {
     ['membership.MemberInfo'] = 'MemberInfo',
     ['membership.Change'] = 'history(version [, timeout])',
     ['membership.Diagnosis'] = 'diagnose([uri])',
+    ['membership.Keys'] = 'keys()',
 }
 
 fact('the fields of a class are those that the API describes', function(t, cluster)
@@ -224,7 +225,7 @@ fact('the fields of a class are those that the API describes', function(t, clust
     local api = files.read(ROOT, 'doc', 'api.md') .. '\n#'
     for class, heading in pairs(DESCRIBED) do
         local section = api:match('\n##+ ' .. heading:gsub('%p', '%%%0') .. '\n(.-)\n##')
-        local head = section:match('\n| field | type | |\n|[-|]+|\n(.-)\n\n')
+        local head = section:match('\n| field |[^\n]*\n|[-|]+|\n(.-)\n\n')
         local described = {}
         for names in ('\n' .. head):gmatch('\n| ([^|]*) |') do
             for name in names:gmatch('`([%l_]+)`') do
