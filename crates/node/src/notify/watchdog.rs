@@ -180,7 +180,11 @@ impl Watchdog {
 
 /// How long to wait between two checks of a thread that works, or was asked.
 fn pause(timeout: Duration) -> Duration {
-    CHECK_PAUSE.min(timeout / CHECKS_PER_TIMEOUT)
+    if timeout.is_zero() {
+        CHECK_PAUSE
+    } else {
+        CHECK_PAUSE.min(timeout / CHECKS_PER_TIMEOUT)
+    }
 }
 
 /// How long to leave a thread alone that has nothing to do.
@@ -374,6 +378,28 @@ mod tests {
             asked,
             [1000, 2000, 3000, 4000, 5000, 6000, 7000, 8000, 9000]
         );
+    }
+
+    #[test]
+    fn a_busy_engine_asks_a_busy_thread_no_more_often_because_no_answer_is_late() {
+        let mut questions = Vec::new();
+        for timeout in [TIMEOUT, Duration::ZERO] {
+            let mut dog = watchdog(runs_since(0));
+            let (mut checks, mut asked) = (0, 0);
+            for turn in (0..3500).step_by(5).map(at) {
+                if !dog.should_check(timeout, turn) {
+                    continue;
+                }
+                checks += 1;
+                dog.check(timeout, runs_since(0)(turn), turn);
+                if dog.poll_wake() {
+                    asked += 1;
+                    dog.heartbeat(runs_since(0)(turn), turn);
+                }
+            }
+            questions.push((checks, asked));
+        }
+        assert_eq!(questions, [(9, 9), (9, 9)]);
     }
 
     #[test]
