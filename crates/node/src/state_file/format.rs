@@ -81,8 +81,10 @@ impl Record {
     /// Reads the text of a file.
     pub fn parse(text: &[u8]) -> Parsed {
         let Some(rest) = text.strip_prefix(NAME.as_bytes()) else {
-            // A file that was cut, perhaps to nothing, may be any. Nothing is lost with it.
-            return if NAME.as_bytes().starts_with(text) {
+            // A file that was cut, perhaps to nothing, may be any, and so may one that is all zeros, as a machine
+            // leaves it that loses its power. Nothing is lost with it.
+            let is_blank = text.iter().all(|byte| *byte == 0);
+            return if is_blank || NAME.as_bytes().starts_with(text) {
                 Parsed::Damaged
             } else {
                 Parsed::Foreign
