@@ -148,6 +148,7 @@ local GOOD = 'membership-state 1 1f2e3d4c5b6a7988\n{"uri":"127.0.0.1:1","incarna
 for name, case in pairs({
     ['that is damaged'] = {contents = GOOD, warning = 'is damaged', is_rewritten = true},
     ['that was cut'] = {contents = GOOD:sub(1, 30), warning = 'is damaged', is_rewritten = true},
+    ['that was lost with the power'] = {contents = ('\0'):rep(99), warning = 'is damaged', is_rewritten = true},
     ['that is empty'] = {contents = '', warning = 'is damaged', is_rewritten = true},
     ['that is something else'] = {contents = 'listen: 3301\n', warning = 'is something else'},
     ['of another version'] = {contents = 'membership-state 2 x\n', warning = 'is of another version'},
@@ -205,6 +206,21 @@ fact('the state file of another instance is neither used nor overwritten', funct
     t:is(#warnings(c, ''), 1, 'the log says so, once')
     t:is(c:status_of(a.uri), nil, 'groups do not become one by a copy')
     t:is(files.read(path_of(c)), copy, 'it is what it was')
+end)
+
+fact('a file with the name that the next state file has until it is whole is left alone', function(t, cluster)
+    local a = cluster:node()
+    local new = path_of(a) .. '.new'
+    files.write(new, 'notes\n')
+    logged.begin(a)
+    init(cluster, a)
+    local text = 'State file %s is not written: %s is in the way, and is not its own. '
+        .. 'Move that file away, or give state_file another path'
+    t:ok(logged.wait(a, 'warn', text:format(path_of(a), new)), 'the log says so')
+    t:is(files.read(new), 'notes\n', 'it is what it was')
+    fio.unlink(new)
+    t:ok(logged.wait(a, 'info', ('State file %s is written again'):format(path_of(a))), 'without it, all is well')
+    t:ok(wait_for_file(cluster, a), 'and the file is there')
 end)
 
 fact('an instance that gets another name keeps its file', function(t, cluster)

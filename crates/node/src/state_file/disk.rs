@@ -83,7 +83,7 @@ pub fn write(path: &Path, text: &str) -> io::Result<()> {
 }
 
 /// Where the new file is until it is whole: beside the old one, for only within one file system it can be renamed.
-fn path_of_new(path: &Path) -> PathBuf {
+pub fn path_of_new(path: &Path) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(".new");
     PathBuf::from(name)

@@ -4,7 +4,7 @@
 //! group there is one: with its members two groups would become one. Two instances that were given one path by
 //! mistake would take turns in overwriting it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::disk::{self, Found};
 use super::format::Record;
@@ -37,6 +37,8 @@ pub enum Trouble {
     OtherUri(String),
     /// It cannot be written: the text of the system.
     Unwritable(String),
+    /// The file that would take its place cannot be written: another one has its name.
+    InTheWay(PathBuf),
 }
 
 impl Target {
@@ -61,11 +63,10 @@ impl Target {
 
     /// Writes it, unless what is there is not of this instance.
     pub fn write(&self, record: &Record) -> Result<(), Trouble> {
-        match disk::read(&self.path) {
-            Found::Missing | Found::Damaged => {}
-            Found::Record(there) if self.is_of(&there) => {}
-            Found::Record(there) => return Err(Trouble::OtherUri(there.uri)),
-            Found::Unusable(trouble) => return Err(trouble),
+        self.may_replace(&self.path)?;
+        let new = disk::path_of_new(&self.path);
+        if self.may_replace(&new).is_err() {
+            return Err(Trouble::InTheWay(new));
         }
         let text = match record.to_text() {
             Ok(text) => text,
@@ -74,6 +75,16 @@ impl Target {
         match disk::write(&self.path, &text) {
             Ok(()) => Ok(()),
             Err(error) => Err(Trouble::Unwritable(crate::error::system_text(&error))),
+        }
+    }
+
+    /// Whether nothing but what this process has written is lost if what is at `path` is.
+    fn may_replace(&self, path: &Path) -> Result<(), Trouble> {
+        match disk::read(path) {
+            Found::Missing | Found::Damaged => Ok(()),
+            Found::Record(there) if self.is_of(&there) => Ok(()),
+            Found::Record(there) => Err(Trouble::OtherUri(there.uri)),
+            Found::Unusable(trouble) => Err(trouble),
         }
     }
 }
@@ -105,10 +116,51 @@ impl Trouble {
                      Give each instance a file of its own; if this one was renamed, remove the file"
                 )
             }
+            Self::InTheWay(new) => format!(
+                "State file {path} is not written: {} is in the way, and is not its own. \
+                 Move that file away, or give state_file another path",
+                new.display()
+            ),
             Self::Unwritable(reason) => format!(
                 "State file {path} cannot be written: {reason}. After a restart this instance remembers \
                  what was written last. Check the disk and the permissions"
             ),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn a_file_that_has_the_name_of_the_next_one_is_lost_only_if_it_is_its_own() {
+        let directory = std::env::temp_dir().join(format!("owner-{}", std::process::id()));
+        fs::create_dir(&directory).unwrap();
+        let [own, other] = [1, 2].map(|port| Uri::new("a", port).unwrap());
+        let record = |uri: &Uri| Record::new(uri, 7, core::iter::empty());
+        let target = Target::new(directory.join("state"), &own);
+        let new = directory.join("state.new");
+        let text = |uri: &Uri| record(uri).to_text().unwrap();
+
+        for theirs in ["notes\n".to_owned(), text(&other)] {
+            fs::write(&new, &theirs).unwrap();
+            let refused = target.write(&record(&own));
+            assert_eq!(refused, Err(Trouble::InTheWay(new.clone())));
+            assert_eq!(fs::read_to_string(&new).unwrap(), theirs);
+            assert!(!target.path.exists());
+        }
+
+        let whole = text(&own);
+        // A process may be killed, and a machine lose its power, while the file is written.
+        let parts = [&whole[..0], &whole[..9], &whole[..40], &whole, "\0\0\0"];
+        for part in parts {
+            fs::write(&new, part).unwrap();
+            assert_eq!(target.write(&record(&own)), Ok(()), "{part:?}");
+            assert_eq!(fs::read_to_string(&target.path).unwrap(), whole);
+            assert!(!new.exists());
+        }
+        fs::remove_dir_all(&directory).unwrap();
     }
 }
