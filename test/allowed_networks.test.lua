@@ -132,7 +132,12 @@ fact('the option is a list of networks', function(t, cluster)
     end
     t:is_deeply({assign({'10.0.0.0/8', '192.0.2.1'})}, {{'10.0.0.0/8', '192.0.2.1/32'}}, 'it is what was assigned')
     t:is(a.membership.probe_uri(a.uri), true, 'loopback is always allowed')
+    local many, shown = {}, '{' .. ('10.0.0.0/8, '):rep(9):sub(1, 99) .. '...'
+    for i = 1, 1e5 do
+        many[i] = '10.0.0.0/8'
+    end
     for _, row in ipairs({
+        {many, 'at most 64 networks expected, got ' .. shown},
         {{'10.0.0.0/8', 'a'}, 'a network like 10.0.0.0/8 or fd00::/8 expected as entry 2, got {10.0.0.0/8, a}'},
         {'10.0.0.0/8', 'table expected, got string'},
         {{1}, 'list of strings expected, got another table'},

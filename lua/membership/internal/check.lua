@@ -6,6 +6,7 @@ local check = {}
 
 local CALLER = 3 -- 1 is the function below, 2 the public one
 local PORT_MAX = 65535
+local SHOWN_MAX = 100 -- bytes
 
 --- What `is_port` expects.
 check.PORT = 'port between 1 and ' .. PORT_MAX
@@ -44,12 +45,10 @@ function check.is_list_of_strings(value)
     return count == 0
 end
 
---- The value of an option as a text, for errors.
+--- The value of an option as a text, for errors. They go to the log: of a long value the beginning is enough.
 function check.show(value)
-    if type(value) == 'table' then
-        return '{' .. table.concat(value, ', ') .. '}'
-    end
-    return tostring(value)
+    local text = type(value) == 'table' and '{' .. table.concat(value, ', ') .. '}' or tostring(value)
+    return #text > SHOWN_MAX and text:sub(1, SHOWN_MAX) .. '...' or text
 end
 
 --- Raises: the argument has the wrong type. The text names the function, because pcall loses that name.
