@@ -59,7 +59,9 @@ function membership.init(advertise_host, port, opts)
         end
     end
     opts = opts ~= nil and opts or {} -- box.NULL is nothing, too
-    local ok, err = core.init(advertise_host, port, opts.bind, opts.state_file)
+    local bind = opts.bind ~= nil and opts.bind or nil
+    local state_file = opts.state_file ~= nil and opts.state_file or nil
+    local ok, err = core.init(advertise_host, port, bind, state_file)
     if not ok then
         log.error('%s', err)
         error(err, 2)

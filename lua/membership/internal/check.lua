@@ -103,7 +103,8 @@ function check.named(position, name, value, types)
         if expected == nil then
             error(('unexpected argument opts.%s to %s'):format(tostring(key), name), CALLER)
         end
-        if type(item) ~= expected then
+        -- box.NULL is nothing, too.
+        if item ~= nil and type(item) ~= expected then
             local text = 'bad argument opts.%s to %s (?%s expected, got %s)'
             error(text:format(key, name, expected, type(item)), CALLER)
         end
