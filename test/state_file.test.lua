@@ -277,6 +277,19 @@ fact('a state file that may not be read or written is a warning', function(t, cl
     t:ok(logged.wait(b, 'info', 'State file ' .. sub .. '/x is written again'), 'and that it works again')
 end)
 
+fact('a state file may be in a directory that may not be listed', function(t, cluster)
+    if not can_be_unprivileged(t) then
+        return
+    end
+    local a = cluster:node({prefix = UNPRIVILEGED})
+    fio.mkdir(fio.pathjoin(a.dir, 'sub'), tonumber('300', 8))
+    init(cluster, a, 'sub/x')
+    cluster:wait('the file is written', function()
+        return a.membership.stats().state_file.saves > 0
+    end)
+    t:is(a.membership.stats().state_file.failures, 0, 'and no failure is counted')
+end)
+
 fact('a full disk loses nothing but the freshness of the file', function(t, cluster)
     local mount = 'mkdir -p disk && mount -t tmpfs -o size=16k tmpfs disk && exec "$0" "$@"'
     local prefix = {'unshare', '-m', 'sh', '-c', mount}

@@ -160,6 +160,8 @@ impl State {
         self.lua_states.stop();
         self.socket = None;
         self.handover.renounce();
+        // It is the parent's. A child that calls `init` with its path must find that out.
+        self.state_file.release();
         // The engine waits for the parent to end, and has to close the socket, too.
         if let Some(waker) = &self.engine_waker {
             let _ = waker.wake();

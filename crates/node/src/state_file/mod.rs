@@ -56,6 +56,14 @@ impl StateFile {
         self.counts
     }
 
+    /// Lets go of the file: it is that of another process.
+    pub fn release(&mut self) {
+        self.target = None;
+        if let Some(keeper) = &self.keeper {
+            keeper.keep(None, None);
+        }
+    }
+
     /// In the child of a fork, which has no thread but the one that has forked: starts another one. It writes nothing
     /// as long as the parent may.
     pub fn restart_after_fork(&mut self, shared: &Arc<Shared>) -> Result<(), Error> {
