@@ -7,7 +7,8 @@ use mlua::{BString, IntoLua, Lua, Value};
 use super::{Answer, Message, blob, text};
 use node::node;
 use swim::config::{Config, Setting};
-use swim::profile::{Changed, Profile};
+use swim::profile::Profile;
+use swim::tuning::Changed;
 
 /// Returns the value of an option; nil if there is no such option.
 pub fn option(_: &Lua, name: BString) -> Answer<Option<OptionValue>> {

@@ -180,6 +180,12 @@ fn methods_of_swim_are_where_a_reader_looks_for_its_interface() {
     // The empty path is `lib.rs`.
     assert_eq!(
         found,
-        ["", "router/commands", "router/settings", "router/views"]
+        [
+            "",
+            "router/commands",
+            "router/keys",
+            "router/settings",
+            "router/views"
+        ]
     );
 }

@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::mechanisms::Mechanisms;
 use crate::profile::{Assigned, Profile};
-use crate::security::networks::Networks;
+use crate::security::networks::{BadNetworks, Networks};
 use crate::security::seal::{BLOCK_SIZE, Cipher};
 
 /// What can be tuned while the protocol runs. A change takes effect with the next period.
@@ -241,8 +241,23 @@ impl Config {
     /// Assigns an option, or says why not and leaves it as it was. No profile changes it from then on.
     pub fn assign(&mut self, name: &str, setting: Setting) -> Result<(), BadOption> {
         self.set(name, setting)?;
-        self.assigned.note(name, true);
+        self.note_assigned(name, true);
         Ok(())
+    }
+
+    /// Whether a program has assigned this option.
+    pub(crate) fn is_assigned(&self, name: &str) -> bool {
+        match Self::NAMES.iter().position(|known| *known == name) {
+            Some(index) => self.assigned.has(index),
+            None => false,
+        }
+    }
+
+    /// Notes whether a program has assigned this option.
+    pub(crate) fn note_assigned(&mut self, name: &str, is_assigned: bool) {
+        if let Some(index) = Self::NAMES.iter().position(|known| *known == name) {
+            self.assigned.note(index, is_assigned);
+        }
     }
 
     /// Sets an option, for a program or for a profile.
@@ -341,18 +356,9 @@ pub enum BadOption {
     /// More bytes than a label may have.
     #[error("string of at most {LABEL_SIZE_MAX} bytes expected")]
     Label,
-    /// Not a network.
-    #[error("a network like 10.0.0.0/8 or fd00::/8 expected as entry {entry}")]
-    Network {
-        /// Which one of the list, from 1 on.
-        entry: usize,
-    },
-    /// Too many networks.
-    #[error("at most {most} networks expected")]
-    Networks {
-        /// How many there may be.
-        most: usize,
-    },
+    /// Not networks.
+    #[error(transparent)]
+    Networks(#[from] BadNetworks),
     /// Not a whole number between the bounds.
     #[error("whole number between {least} and {most} expected")]
     Count {

@@ -11,7 +11,7 @@
 //! | [`dissemination`] | news, and anti-entropy |
 //! | [`security`] | encryption, replay protection, address validation |
 //! | [`wire`] | bytes |
-//! | [`config`], [`profile`], [`mechanisms`] | options, by one or by many, and what of this plain SWIM does not have |
+//! | [`config`], [`profile`], [`tuning`], [`mechanisms`] | options, by one or by many, and what of this plain SWIM does not have |
 //! | [`stats`], [`diagnosis`], [`log_event`] | what operators are shown |
 //! | [`time`], `timers`, `error` | time, deadlines, errors of commands |
 //! | [`hashing`] | the tables whose keys other members choose |
@@ -37,6 +37,7 @@ pub mod stats;
 pub mod table;
 pub mod time;
 mod timers;
+pub mod tuning;
 pub mod wire;
 
 use core::net::SocketAddr;
@@ -195,6 +196,16 @@ impl Swim {
     /// The system says that the port of `uri` is closed: no reason to wait for an answer.
     pub fn handle_refused(&mut self, uri: &Uri, now: Now) {
         Turn::new(self, now).hear_refusal(uri);
+    }
+
+    /// A datagram came from elsewhere. It is counted, and not read.
+    pub const fn handle_elsewhere(&mut self) {
+        self.stats.dropped[DropReason::Elsewhere as usize] += 1;
+    }
+
+    /// All addresses of `uri` are outside of the networks that are allowed: it is forgotten.
+    pub fn handle_excluded(&mut self, uri: &Uri, now: Now) {
+        Turn::new(self, now).forget_elsewhere(uri);
     }
 
     /// Nothing could be sent to `uri`: its name does not resolve, or the system refuses.

@@ -2,8 +2,6 @@
 //!
 //! What a program assigns itself stays as it is, whether it does so before or after it uses a profile.
 
-use crate::config::{Config, Setting};
-
 /// A set of options that go together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Profile {
@@ -18,46 +16,27 @@ pub enum Profile {
     Failover,
 }
 
-/// Which options a program has assigned: a bit for each of [`Config::NAMES`].
+/// Which options a program has assigned, by their places in the list of all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Assigned(u32);
 
-const _: () = assert!(
-    Config::NAMES.len() <= u32::BITS as usize,
-    "there is a bit for each"
-);
-
 impl Assigned {
-    /// Whether a program has assigned this option.
-    pub fn has(self, name: &str) -> bool {
-        self.0 & Self::bit(name) != 0
+    /// How many options there may be.
+    pub const OPTIONS_MAX: usize = u32::BITS as usize;
+
+    /// Whether a program has assigned the option at this place.
+    pub const fn has(self, index: usize) -> bool {
+        self.0 & 1 << index != 0
     }
 
-    /// Notes whether a program has assigned this option.
-    pub fn note(&mut self, name: &str, is_assigned: bool) {
+    /// Notes whether a program has assigned the option at this place.
+    pub const fn note(&mut self, index: usize, is_assigned: bool) {
         if is_assigned {
-            self.0 |= Self::bit(name);
+            self.0 |= 1 << index;
         } else {
-            self.0 &= !Self::bit(name);
+            self.0 &= !(1 << index);
         }
     }
-
-    /// The bit of an option; none if there is no such option.
-    fn bit(name: &str) -> u32 {
-        match Config::NAMES.iter().position(|known| *known == name) {
-            Some(index) => 1 << index,
-            None => 0,
-        }
-    }
-}
-
-/// What a profile has changed.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Changed {
-    /// The options that have another value now, and which.
-    pub changed: Vec<(&'static str, Setting)>,
-    /// The options that the profile would have set, if a program had not: with their values.
-    pub kept: Vec<(&'static str, Setting)>,
 }
 
 impl Profile {
@@ -81,7 +60,7 @@ impl Profile {
 
     /// The options that it sets; all others have their defaults. `doc/operations.md` justifies each by a
     /// simulation.
-    const fn values(self) -> &'static [(&'static str, f64)] {
+    pub const fn values(self) -> &'static [(&'static str, f64)] {
         match self {
             Self::Lan => &[],
             Self::Wan => &[
@@ -106,122 +85,5 @@ impl Profile {
                 ("SUSPECT_TIMEOUT_MIN_SECONDS", 0.5),
             ],
         }
-    }
-
-    /// What an option is with this profile, if no program assigns it; `None` if there is no such option.
-    fn value_of(self, name: &str) -> Option<Setting> {
-        for (set, value) in self.values() {
-            if *set == name {
-                return Some(Setting::Number(*value));
-            }
-        }
-        Config::default().get(name)
-    }
-}
-
-impl Config {
-    /// Gives the options that no program has assigned the values of this profile, and forgets those of the one before.
-    pub fn use_profile(&mut self, profile: Profile) -> Changed {
-        let mut effect = Changed::default();
-        for name in Self::NAMES {
-            let (Some(before), Some(wanted)) = (self.get(name), profile.value_of(name)) else {
-                continue;
-            };
-            if before == wanted {
-                continue;
-            }
-            if self.assigned.has(name) {
-                if profile.values().iter().any(|(set, _)| *set == name) {
-                    effect.kept.push((name, before));
-                }
-            } else if self.set(name, wanted.clone()).is_ok() {
-                effect.changed.push((name, wanted));
-            }
-        }
-        self.profile = profile;
-        effect
-    }
-
-    /// Gives an option back the value that it has if no program assigns it. False if there is no such option.
-    pub fn reset(&mut self, name: &str) -> bool {
-        let Some(value) = self.profile.value_of(name) else {
-            return false;
-        };
-        self.assigned.note(name, false);
-        self.set(name, value).is_ok()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn number(config: &Config, name: &str) -> f64 {
-        let Some(Setting::Number(number)) = config.get(name) else {
-            panic!("no number: {name}");
-        };
-        number
-    }
-
-    #[test]
-    fn each_value_of_a_profile_is_taken_as_it_is() {
-        for profile in Profile::ALL {
-            let mut config = Config::default();
-            let Changed { changed, kept } = config.use_profile(profile);
-            assert_eq!(changed.len(), profile.values().len(), "{}", profile.name());
-            assert!(kept.is_empty());
-            for (name, value) in profile.values() {
-                assert_eq!(number(&config, name), *value, "{name}");
-            }
-            assert_eq!(Profile::from_name(profile.name()), Some(profile));
-        }
-        assert_eq!(Profile::from_name("LAN"), None);
-    }
-
-    #[test]
-    fn what_was_assigned_stays_whatever_the_order() {
-        let period = "PROTOCOL_PERIOD_SECONDS";
-        for value in [1.0, 7.0] {
-            let mut before = Config::default();
-            before.assign(period, Setting::Number(value)).unwrap();
-            let Changed { changed, kept } = before.use_profile(Profile::Failover);
-            assert_eq!(kept, [(period, Setting::Number(value))]);
-            let minimum = ("SUSPECT_TIMEOUT_MIN_SECONDS", Setting::Number(0.5));
-            assert_eq!(changed, [minimum]);
-            let mut after = Config::default();
-            after.use_profile(Profile::Failover);
-            after.assign(period, Setting::Number(value)).unwrap();
-            for config in [before, after] {
-                assert_eq!(number(&config, period), value);
-                assert_eq!(number(&config, "SUSPECT_TIMEOUT_MIN_SECONDS"), 0.5);
-            }
-        }
-    }
-
-    #[test]
-    fn the_next_profile_leaves_nothing_of_the_one_before() {
-        for first in Profile::ALL {
-            for second in Profile::ALL {
-                let mut config = Config::default();
-                config.use_profile(first);
-                config.use_profile(second);
-                let mut alone = Config::default();
-                alone.use_profile(second);
-                for name in Config::NAMES {
-                    assert_eq!(config.get(name), alone.get(name), "{name}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn an_option_that_is_reset_follows_the_profile_again() {
-        let (mut config, period) = (Config::default(), "PROTOCOL_PERIOD_SECONDS");
-        config.assign(period, Setting::Number(7.0)).unwrap();
-        config.use_profile(Profile::Failover);
-        assert!(config.reset(period) && !config.reset("NONE"));
-        assert_eq!(number(&config, period), 0.5);
-        config.use_profile(Profile::Lan);
-        assert_eq!(number(&config, period), 1.0);
     }
 }

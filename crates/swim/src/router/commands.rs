@@ -126,6 +126,30 @@ impl Swim {
         Ok(())
     }
 
+    /// A process before this one was `uri` at this incarnation. If the local node becomes that, it goes on counting.
+    pub fn resume(&mut self, uri: Uri, incarnation: Incarnation) {
+        if self.me.uri.is_some() {
+            return;
+        }
+        if let Some((former, later)) = &self.me.former
+            && *former == uri
+            && *later >= incarnation
+        {
+            return;
+        }
+        self.me.former = Some((uri, incarnation));
+    }
+
+    /// Looks for members of a former life: pings them until they answer. Those that do not are forgotten.
+    pub fn look_for(&mut self, candidates: impl IntoIterator<Item = Uri>) {
+        for uri in candidates {
+            if !self.me.is(&uri) && self.members.get(&uri).is_none() && self.refusal(&uri).is_none()
+            {
+                self.detector.candidates.add(uri);
+            }
+        }
+    }
+
     /// Adds a member, by hearsay: it is taken for alive until it shows otherwise. One that is not allowed is not: see
     /// [`Self::refusal`].
     pub fn add_member(&mut self, uri: Uri, now: Now) {
@@ -175,22 +199,14 @@ impl Swim {
             }
         }
         for uri in restricted {
-            self.forget_member(&uri, &Reason::NotAllowed, now);
+            Turn::new(self, now).forget_member(&uri, &Reason::NotAllowed);
         }
     }
 
     /// Forgets a member, here only: it comes back with the next that is heard of it. Never the local
     /// node.
     pub fn remove_member(&mut self, uri: &str, now: Now) {
-        self.forget_member(uri, &Reason::Removed, now);
-    }
-
-    pub(super) fn forget_member(&mut self, uri: &str, reason: &Reason, now: Now) {
-        if !self.me.is(uri) {
-            self.rumors.stop(uri);
-            let occasion = Turn::new(self, now).occasion(reason);
-            self.members.remove(uri, &occasion);
-        }
+        Turn::new(self, now).forget_member(uri, &Reason::Removed);
     }
 
     /// Hears an event as if a peer had sent it; without an incarnation, at the one that is known.
@@ -311,5 +327,10 @@ impl Swim {
     pub fn forget_clock(&mut self, now: Now) {
         self.detector.clock_reading.set_read(None);
         Turn::new(self, now).answer_waiting();
+    }
+
+    /// A user wants this member: whether it leads elsewhere is to be found out anew.
+    fn try_again(&mut self, uri: &Uri) {
+        self.security.elsewhere.forget(uri);
     }
 }

@@ -326,4 +326,11 @@ impl Turn<'_> {
             of_probes.chain(of_users).chain(of_sizes).chain(of_checks)
         })
     }
+
+    /// How many times a rumor is sent: λ·⌈log2(N + 1)⌉.
+    pub(super) fn rumor_limit(&self) -> u32 {
+        let digits = usize::BITS - self.swim.members.present().leading_zeros();
+        let multiplier = u32::try_from(self.swim.config.retransmit_multiplier).unwrap_or(u32::MAX);
+        multiplier.saturating_mul(digits.max(1))
+    }
 }

@@ -5,18 +5,18 @@
 //! file here uses those below it in this table, and none above it.
 //!
 //! An input or a command begins a [`Turn`], which does the rest: methods of [`crate::Swim`] are in the
-//! first row and in the last one only, in `memory` and `refusals`, and in `lib.rs`.
+//! first row and in the last one only, and in `lib.rs`.
 //!
 //! | file | what it routes |
 //! |---|---|
-//! | `settings`, `commands` | what the application wants |
+//! | `settings`, `keys`, `commands` | what the application wants |
 //! | `tick` | deadlines |
 //! | `receive` | datagrams |
 //! | `notes` | what a datagram shows of its sender |
-//! | `survey` | which keys others accept, asked for a change of the local ones |
+//! | `survey` | which keys others accept |
 //! | `extension` | what only native peers say |
 //! | `probe` | probes, and the verdicts on them |
-//! | `memory` | what is remembered over a restart |
+//! | `memory` | members that were remembered over a restart |
 //! | `sync` | tables to be compared and exchanged |
 //! | `ack` | answers to probes |
 //! | `duplicates` | what shows that two processes have one URI |
@@ -46,6 +46,7 @@ mod duplicates;
 mod extension;
 mod form;
 mod hearsay;
+mod keys;
 mod memory;
 mod notes;
 mod path;

@@ -68,13 +68,6 @@ impl Turn<'_> {
         }
     }
 
-    /// How many times a rumor is sent: λ·⌈log2(N + 1)⌉.
-    pub(super) fn rumor_limit(&self) -> u32 {
-        let digits = usize::BITS - self.swim.members.present().leading_zeros();
-        let multiplier = u32::try_from(self.swim.config.retransmit_multiplier).unwrap_or(u32::MAX);
-        multiplier.saturating_mul(digits.max(1))
-    }
-
     /// How long news takes to reach nearly all members: with each interval those that know it become
     /// 1 + [`FANOUT`] times as many, and one more is for the last ones.
     pub(super) fn spreading_time(&self) -> Duration {

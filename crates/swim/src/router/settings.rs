@@ -1,11 +1,11 @@
-//! Options and keys, assigned while the protocol runs.
+//! Options, assigned while the protocol runs.
 
 use super::Turn;
 use crate::config::{BadOption, Setting};
-use crate::profile::{Changed, Profile};
-use crate::security::seal::keyring::{BadKey, Keyring};
+use crate::profile::Profile;
 use crate::time::Now;
 use crate::timers::Timer;
+use crate::tuning::Changed;
 use crate::{Refused, Swim};
 
 /// The one option of membership 2.x on which it depends whether the payload fits.
@@ -39,7 +39,7 @@ impl Swim {
             why = Some(too_large);
         }
         if before.allowed_networks != self.config.allowed_networks {
-            self.forget_excluded(now);
+            Turn::new(self, now).forget_excluded();
         }
         self.retime(now);
         Turn::new(self, now).show_form(form);
@@ -64,7 +64,7 @@ impl Swim {
             return Err(Refused::Option(BadOption::Unknown));
         };
         let why = self.assign(name, value, now)?;
-        self.config.assigned.note(name, false);
+        self.config.note_assigned(name, false);
         Ok(why)
     }
 
@@ -115,47 +115,6 @@ impl Swim {
             }
         }
         self.config.max_packet_size = most;
-    }
-
-    /// Replaces all keys, the first being the one to send with; none ends encryption.
-    pub fn set_encryption_keys(&mut self, keys: &[&[u8]], now: Now) -> Result<(), BadKey> {
-        self.change_keys(now, |held| held.set(keys.iter().copied()))
-    }
-
-    /// Replaces all keys with this one, if it is one.
-    pub fn set_encryption_key(&mut self, key: Option<&[u8]>, now: Now) {
-        let set = self.set_encryption_keys(key.as_slice(), now);
-        set.expect("there is room for one");
-    }
-
-    /// Understands this key as well.
-    pub fn add_encryption_key(&mut self, key: &[u8], now: Now) -> Result<(), BadKey> {
-        self.change_keys(now, |held| held.add(key))
-    }
-
-    /// Sends with this key, which is understood already.
-    pub fn use_encryption_key(&mut self, key: &[u8], now: Now) -> Result<(), BadKey> {
-        self.change_keys(now, |held| held.use_to_send(key))
-    }
-
-    /// Does not understand this key any more.
-    pub fn remove_encryption_key(&mut self, key: &[u8], now: Now) -> Result<(), BadKey> {
-        self.change_keys(now, |held| held.remove(key))
-    }
-
-    fn change_keys(
-        &mut self,
-        now: Now,
-        change: impl FnOnce(&mut Keyring) -> Result<(), BadKey>,
-    ) -> Result<(), BadKey> {
-        let (form, before) = (
-            self.seal().form(),
-            self.security.keys.ids().collect::<Vec<_>>(),
-        );
-        let changed = change(&mut self.security.keys);
-        Turn::new(self, now).show_form(form);
-        self.report_left_behind(&before);
-        changed
     }
 
     /// What is sealed from now on goes with this salt, drawn from the system: should this process have

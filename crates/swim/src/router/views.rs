@@ -1,16 +1,20 @@
 //! What the application is shown, and what of it the router itself looks at.
 
+use core::net::SocketAddr;
 use core::time::Duration;
 
 use crate::config::Config;
 use crate::detector::app_ping::{PingId, PingOutcome};
+use crate::detector::candidates::{Memory, Worth};
 use crate::detector::self_check::SelfSuspicion;
 use crate::diagnosis::{Diagnosis, Settings};
 use crate::identity::duplicates::MEMORY_MIN;
 use crate::identity::lifecycle::{Application, payload_limit};
 use crate::identity::uri::Uri;
 use crate::security::acquaintance::Acquaintance;
-use crate::security::seal::keyring::{BadKey, Keyring};
+use crate::security::key_survey::SurveyId;
+use crate::security::rotation::MemberKeys;
+use crate::security::seal::keyring::{BadKey, Key, KeyId, Keyring};
 use crate::security::seal::{Opened, Seal};
 use crate::stats::{Gauges, Stats};
 use crate::table::changelog::Position;
@@ -20,7 +24,7 @@ use crate::table::history::{Change, Excerpt};
 use crate::table::member::Member;
 use crate::table::members::Members;
 use crate::table::payload;
-use crate::time::Now;
+use crate::time::{Micros, Now};
 use crate::wire::Duplicate;
 use crate::{Refused, Swim, invariants};
 
@@ -114,6 +118,47 @@ impl Swim {
         self.rumors.len()
     }
 
+    /// The keys of all members that have not left, as the last survey has found them. None if nothing is
+    /// encrypted.
+    pub fn member_keys(&self) -> Vec<MemberKeys> {
+        let own: Vec<KeyId> = self.security.keys.ids().collect();
+        let mut all = Vec::new();
+        if own.is_empty() || self.me.uri.is_none() {
+            return all;
+        }
+        for member in self.members.from(0) {
+            if member.claim.status == Status::Left {
+                continue;
+            }
+            let mut keys = MemberKeys::of(member, self.security.key_survey.answer(&member.uri));
+            if self.me.is(&member.uri) {
+                keys.uses = own.first().copied();
+                keys.accepts = Some(own.clone());
+                keys.is_silent = false;
+            }
+            all.push(keys);
+        }
+        all
+    }
+
+    /// Whether all have answered, or do not.
+    pub const fn has_key_survey_ended(&self, id: SurveyId) -> bool {
+        self.security.key_survey.has_ended(id)
+    }
+
+    /// How many live members use another key than the local node, as far as their datagrams show.
+    pub(crate) fn count_other_keys(&self) -> usize {
+        let Some(own) = self.security.keys.sending().map(Key::id) else {
+            return 0;
+        };
+        let mut count = 0;
+        for member in self.members.live() {
+            let uses = member.keys.uses();
+            count += usize::from(!self.me.is(&member.uri) && uses.is_some() && uses != Some(own));
+        }
+        count
+    }
+
     /// The key to send with, as membership 2.x uses it: 32 bytes.
     pub fn encryption_key(&self) -> Option<&[u8]> {
         self.security.keys.sending().map(|key| &key.block()[..])
@@ -163,6 +208,68 @@ impl Swim {
     /// Whether what is sent may have to be sealed with a number that is never used twice.
     pub fn needs_salt(&self) -> bool {
         self.seal().takes_aead()
+    }
+
+    /// Why a user cannot have this member, if that is known.
+    pub fn refusal(&self, uri: &Uri) -> Option<Refused> {
+        if self.me.is(uri) {
+            return None;
+        }
+        if self.allowed.refuses(uri) {
+            return Some(Refused::NotAllowed);
+        }
+        let is_excluded = self.config.allowed_networks.exclude(uri);
+        is_excluded.then_some(Refused::Elsewhere)
+    }
+
+    /// Whether nothing that comes from there is taken in, unless it is an address of the local node.
+    pub fn is_elsewhere(&self, source: SocketAddr) -> bool {
+        !self.config.allowed_networks.allow(source.ip())
+    }
+
+    /// Whether the name of `uri` was found to lead elsewhere.
+    pub fn leads_elsewhere(&self, uri: &Uri, now: Now) -> bool {
+        self.security.elsewhere.has(uri, now.monotonic)
+    }
+
+    /// What is to be remembered of the members from number `start` on, at most so many. A member that
+    /// only strangers have mentioned is left out.
+    pub fn memories(&self, start: usize, count: usize) -> Vec<Memory> {
+        let mut memories = Vec::new();
+        for member in self.members.from(start).take(count) {
+            if let Some(worth) = self.worth(member) {
+                let uri = member.uri.clone();
+                memories.push(Memory { worth, uri });
+            }
+        }
+        memories
+    }
+
+    /// The members of a former life that have not answered yet.
+    pub fn candidates(&self) -> Vec<Memory> {
+        let mut memories = Vec::new();
+        for uri in self.detector.candidates.iter() {
+            memories.push(Memory {
+                worth: Worth::Candidate,
+                uri: uri.clone(),
+            });
+        }
+        memories
+    }
+
+    fn worth(&self, member: &Member) -> Option<Worth> {
+        let is_of_strangers = !member.has_answered && member.acquaintance == Acquaintance::Stranger;
+        if self.me.is(&member.uri) || is_of_strangers {
+            return None;
+        }
+        match member.claim.status {
+            Status::Left => None,
+            Status::Dead | Status::NonDecryptable => Some(Worth::Gone),
+            Status::Alive | Status::Suspect => Some(match member.evidence.answered() {
+                Micros(0) => Worth::Told,
+                answered => Worth::Heard(answered),
+            }),
+        }
     }
 
     /// How well `uri` is known.

@@ -9,8 +9,8 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv4Net};
+use thiserror::Error;
 
-use crate::config::BadOption;
 use crate::hashing::{HashKey, KeyedMap};
 use crate::identity::uri::Uri;
 use crate::time::Micros;
@@ -29,16 +29,27 @@ const MEMORY: Duration = Duration::from_secs(600);
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Networks(Arc<[IpNet]>);
 
+/// Why these are no networks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum BadNetworks {
+    /// This entry of the list, counted from 1 on, is none.
+    #[error("a network like 10.0.0.0/8 or fd00::/8 expected as entry {0}")]
+    Entry(usize),
+    /// They are more than there may be.
+    #[error("at most {NETWORKS_MAX} networks expected")]
+    TooMany,
+}
+
 impl Networks {
     /// Reads networks like `10.0.0.0/8`; an address alone is a network of one.
-    pub fn parse(texts: &[String]) -> Result<Self, BadOption> {
+    pub fn parse(texts: &[String]) -> Result<Self, BadNetworks> {
         if texts.len() > NETWORKS_MAX {
-            return Err(BadOption::Networks { most: NETWORKS_MAX });
+            return Err(BadNetworks::TooMany);
         }
         let mut networks = Vec::with_capacity(texts.len());
         for (index, text) in texts.iter().enumerate() {
             let Some(network) = parse(text) else {
-                return Err(BadOption::Network { entry: index + 1 });
+                return Err(BadNetworks::Entry(index + 1));
             };
             networks.push(network);
         }
@@ -152,7 +163,7 @@ impl Elsewhere {
 mod tests {
     use super::*;
 
-    fn networks(texts: &[&str]) -> Result<Networks, BadOption> {
+    fn networks(texts: &[&str]) -> Result<Networks, BadNetworks> {
         let texts: Vec<String> = texts.iter().map(|text| (*text).into()).collect();
         Networks::parse(&texts)
     }
@@ -203,13 +214,10 @@ mod tests {
             "10.0.0.0/8 ",
         ] {
             let refused = networks(&["10.0.0.0/8", bad]);
-            assert_eq!(refused, Err(BadOption::Network { entry: 2 }), "{bad}");
+            assert_eq!(refused, Err(BadNetworks::Entry(2)), "{bad}");
         }
         let many = ["10.0.0.0/8"; NETWORKS_MAX + 1];
-        assert_eq!(
-            networks(&many),
-            Err(BadOption::Networks { most: NETWORKS_MAX })
-        );
+        assert_eq!(networks(&many), Err(BadNetworks::TooMany));
     }
 
     #[test]
