@@ -33,12 +33,23 @@ local function run(cluster, name, seeds)
     })
 end
 
---- SIGTERM, as systemd and Kubernetes send it. While box.cfg runs, it ends some versions of Tarantool with an error.
-local function stop(cluster, node)
+-- While box.cfg runs, SIGTERM ends some versions of Tarantool with an error, and SIGKILL leaves half a snapshot, with
+-- which no instance starts.
+local function wait_for_box(cluster, node)
     cluster:wait('box.cfg to be done', function()
         return node:call(function() return rawget(_G, 'done') end)
     end)
+end
+
+--- SIGTERM, as systemd and Kubernetes send it.
+local function stop(cluster, node)
+    wait_for_box(cluster, node)
     node:signal('TERM')
+end
+
+local function kill(cluster, node)
+    wait_for_box(cluster, node)
+    node:kill()
 end
 
 --- Waits until the example has written this.
@@ -65,7 +76,7 @@ fact('init.lua prints each change and its reason', function(t, cluster)
     local b = run(cluster, 'init.lua', {a})
     has_written(t, cluster, a, b.uri .. ' is new')
     has_written(t, cluster, b, a.uri .. ' is new')
-    b:kill()
+    kill(cluster, b)
     has_written(t, cluster, a, b.uri .. ' was suspect, is dead: ')
     b:restart()
     has_written(t, cluster, a, b.uri .. ' was dead, is alive: ')
@@ -81,7 +92,7 @@ fact('failover.lua follows the first of those that are alive', function(t, clust
     says_last(t, cluster, b, LEADER, a.uri)
     says_last(t, cluster, c, LEADER, a.uri)
     has_written(t, cluster, a, 'this instance leads')
-    a:kill()
+    kill(cluster, a)
     has_written(t, cluster, b, 'this instance leads')
     says_last(t, cluster, c, LEADER, b.uri)
     a:restart()
