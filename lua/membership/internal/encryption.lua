@@ -92,15 +92,24 @@ function encryption.add_encryption_key(key)
     return true
 end
 
--- Does a step that depends on the other members, by the function of this name of the native library. Returns why it is
--- refused, or nil; and an error.
+-- Does a step that depends on the other members, by the function of this name, which the native library has, too. To be
+-- called last, so that errors name the line of the program.
 local function take_step(name, key, opts)
-    local force = opts ~= nil and opts.force == true
-    local err = not force and ask_members(key) or nil
-    if err ~= nil then
-        return nil, err
+    if type(key) ~= 'string' then
+        check.fail(1, name, 'string', key)
+    elseif opts ~= nil then
+        check.named(2, name, opts, {force = 'boolean'})
     end
-    return core[name](key, force)
+    notifier.ensure_running()
+    local force = opts ~= nil and opts.force == true
+    if not force then
+        check.result(nil, ask_members(key))
+    end
+    local reason = check.result(core[name](key, force))
+    if reason ~= nil then
+        return nil, reason
+    end
+    return true
 end
 
 --- Sends with this key from now on, if all live members accept it: waits until they have told. Refuses, and names them,
@@ -109,17 +118,7 @@ end
 ---@param opts? {force?: boolean} `force`: at once, whatever other members accept
 ---@return boolean|nil, string|nil true; or nil and why the key is refused
 function encryption.use_encryption_key(key, opts)
-    if type(key) ~= 'string' then
-        check.fail(1, 'use_encryption_key', 'string', key)
-    elseif opts ~= nil then
-        check.named(2, 'use_encryption_key', opts, {force = 'boolean'})
-    end
-    notifier.ensure_running()
-    local reason = check.result(take_step('use_encryption_key', key, opts))
-    if reason ~= nil then
-        return nil, reason
-    end
-    return true
+    return take_step('use_encryption_key', key, opts)
 end
 
 --- Removes a key, if no live member uses it: waits until they have told. Datagrams made with it are dropped from now
@@ -128,17 +127,7 @@ end
 ---@param opts? {force?: boolean} `force`: at once, whatever other members use
 ---@return boolean|nil, string|nil true; or nil and why the key stays
 function encryption.remove_encryption_key(key, opts)
-    if type(key) ~= 'string' then
-        check.fail(1, 'remove_encryption_key', 'string', key)
-    elseif opts ~= nil then
-        check.named(2, 'remove_encryption_key', opts, {force = 'boolean'})
-    end
-    notifier.ensure_running()
-    local reason = check.result(take_step('remove_encryption_key', key, opts))
-    if reason ~= nil then
-        return nil, reason
-    end
-    return true
+    return take_step('remove_encryption_key', key, opts)
 end
 
 return encryption
