@@ -95,11 +95,6 @@ end
 -- Does a step that depends on the other members, by the function of this name, which the native library has, too. To be
 -- called last, so that errors name the line of the program.
 local function take_step(name, key, opts)
-    if type(key) ~= 'string' then
-        check.fail(1, name, 'string', key)
-    elseif opts ~= nil then
-        check.named(2, name, opts, {force = 'boolean'})
-    end
     notifier.ensure_running()
     local force = opts ~= nil and opts.force == true
     if not force then
@@ -118,6 +113,11 @@ end
 ---@param opts? {force?: boolean} `force`: at once, whatever other members accept
 ---@return boolean|nil, string|nil true; or nil and why the key is refused
 function encryption.use_encryption_key(key, opts)
+    if type(key) ~= 'string' then
+        check.fail(1, 'use_encryption_key', 'string', key)
+    elseif opts ~= nil then
+        check.named(2, 'use_encryption_key', opts, {force = 'boolean'})
+    end
     return take_step('use_encryption_key', key, opts)
 end
 
@@ -127,6 +127,11 @@ end
 ---@param opts? {force?: boolean} `force`: at once, whatever other members use
 ---@return boolean|nil, string|nil true; or nil and why the key stays
 function encryption.remove_encryption_key(key, opts)
+    if type(key) ~= 'string' then
+        check.fail(1, 'remove_encryption_key', 'string', key)
+    elseif opts ~= nil then
+        check.named(2, 'remove_encryption_key', opts, {force = 'boolean'})
+    end
     return take_step('remove_encryption_key', key, opts)
 end
 
