@@ -1,59 +1,20 @@
 -- ALLOWED_NETWORKS, and the strict list of set_allowed_members: strangers are not taken in, though they are alive.
 
 package.path = arg[0]:gsub('[^/]*$', 'lib/?.lua;') .. package.path
-local files = require('files')
-local fio = require('fio')
 local logged = require('logged')
 local machine = require('machine')
+local routed = require('routed')
 local suite = require('suite')
-local tarantool = require('tarantool')
 local fact = suite.fact
 
 local NOT_THERE = 'its address is in none of ALLOWED_NETWORKS'
 local NOT_LISTED = 'it is not on the strict list of set_allowed_members'
 
--- Two networks with a router between them.
-local NETWORK = [[
-set -e
-R=nets-router-$1 A=nets-one-$1 B=nets-other-$1
-if [ $2 = down ]; then
-    for n in $R $A $B; do ip netns del $n || true; done
-    exit
-fi
-for n in $R $A $B; do ip netns add $n; ip -n $n link set lo up; done
-ip netns exec $R sysctl -qw net.ipv4.ip_forward=1
-i=1
-for n in $A $B; do
-    ip -n $R link add to$i type veth peer name e netns $n
-    ip -n $R link set to$i up; ip -n $n link set e up
-    ip -n $R addr add 10.9.$i.1/24 dev to$i; ip -n $n addr add 10.9.$i.2/24 dev e; ip -n $n addr add 10.9.$i.3/24 dev e
-    ip -n $n route add default via 10.9.$i.1
-    i=2
-done
-]]
-
---- Calls `play(instance)` with such networks; `instance(host, name)` starts a member at one of them. There the name
+--- Calls `play(instance)` with two networks; `instance(host, name)` starts a member at one of them. There the name
 -- other-host leads to 10.9.2.2.
 local function with_networks(t, cluster, play)
-    local id = tarantool.pid()
-    local script = fio.pathjoin(fio.tempdir(), 'network')
-    files.write(script, NETWORK, '700')
-    local function network(command)
-        return ('sh %s %d %s'):format(script, id, command)
-    end
-    local function take_down()
-        os.execute(network('down') .. ' >/dev/null 2>&1')
-    end
-    if not machine.can(t, 'a router', network('up')) then
-        return take_down()
-    end
-    local ok, err = pcall(play, function(host, name)
-        local opts = machine.with_etc({hosts = '127.0.0.1 localhost\n10.9.2.2 other-host\n'})
-        local prefix = {'ip', 'netns', 'exec', ('nets-%s-%d'):format(name, id), unpack(opts.prefix)}
-        return cluster:member({host = host, prefix = prefix, files = opts.files, bind = nil})
-    end)
-    take_down()
-    t:ok(ok, ok and 'all of it was played' or tostring(err))
+    local opts = machine.with_etc({hosts = '127.0.0.1 localhost\n10.9.2.2 other-host\n'})
+    routed.play(t, cluster, nil, opts, play)
 end
 
 local function allow(node, networks)
