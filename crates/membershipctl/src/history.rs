@@ -120,30 +120,15 @@ impl Query for History {
 
 #[cfg(test)]
 mod tests {
-    use core::net::{IpAddr, Ipv4Addr, SocketAddr};
-
     use rand::rngs::StdRng;
     use rand::{RngExt, SeedableRng};
     use swim::Swim;
     use swim::config::Config;
     use swim::identity::uri::Uri;
-    use swim::wire::{Body, MessageBuilder, MessageType, Trailer, ack_data, checksummed, decode};
+    use swim::wire::{Body, MessageBuilder, Trailer, checksummed, decode};
 
     use super::*;
-
-    /// The address of the tool.
-    const SOMEWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 9999);
-
-    fn uri(port: u16) -> Uri {
-        Uri::new("a", port).expect("a port")
-    }
-
-    fn at(micros: u64) -> Now {
-        Now {
-            monotonic: Micros(micros),
-            wall: Micros(micros),
-        }
-    }
+    use crate::fixture::{SOMEWHERE, answer, at, uri};
 
     /// An instance in whose table this many changes were made.
     fn node(changes: u16) -> Swim {
@@ -185,10 +170,7 @@ mod tests {
                 }
                 let message = decode(&sent.datagram).expect("a message");
                 if let Body::Ping(ping) = &message.body {
-                    let data = ack_data(ping.raw, Micros(1));
-                    let draft = MessageBuilder::with_data(MessageType::Ack, &tool, &data, 1472);
-                    let answer = draft.finish().expect("it is short");
-                    node.handle_datagram(&answer, SOMEWHERE, now)
+                    node.handle_datagram(&answer(ping, &tool), SOMEWHERE, now)
                         .expect("a message");
                 }
                 history.handle_message(&message, now);

@@ -18,6 +18,8 @@ mod client;
 mod crypto;
 mod diff;
 mod error;
+#[cfg(test)]
+mod fixture;
 mod history;
 mod keys;
 mod members;

@@ -318,30 +318,14 @@ impl View {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+    use crate::fixture::{SOMEWHERE, answer, at, uri};
     use rand::rngs::StdRng;
     use rand::{RngExt, SeedableRng};
     use swim::Swim;
     use swim::config::{Config, Setting};
-    use swim::wire::{
-        MessageBuilder, MessageType, PingData, Trailer, ack_data, checksummed, decode,
-    };
+    use swim::wire::{MessageBuilder, MessageType, Trailer, checksummed, decode};
 
     const TIMEOUT: Duration = Duration::from_secs(2);
-
-    /// The address of the tool.
-    const SOMEWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 9999);
-
-    fn uri(port: u16) -> Uri {
-        Uri::new("a", port).expect("a port")
-    }
-
-    fn at(micros: u64) -> Now {
-        Now {
-            monotonic: Micros(micros),
-            wall: Micros(micros),
-        }
-    }
 
     /// A native peer that knows so many members.
     fn node(members: u16) -> Swim {
@@ -366,13 +350,6 @@ mod tests {
             Request::Ping { .. } | Request::History(_) => panic!("a table is no such"),
         };
         checksummed(draft.finish().expect("it is short"))
-    }
-
-    fn answer(ping: &PingData<'_>, tool: &Uri) -> Vec<u8> {
-        let data = ack_data(ping.raw, Micros(1));
-        let draft = MessageBuilder::with_data(MessageType::Ack, tool, &data, 1472);
-        // Without a checksum, as membership 2.x does.
-        draft.finish().expect("it is short")
     }
 
     /// Runs a query until it is over. This share of what the node sends is lost.

@@ -28,6 +28,17 @@ fn group(count: u32, cipher: Cipher, seed: u64) -> World {
     world
 }
 
+/// A group of four that sends with the new key and accepts the old one.
+fn group_that_uses_the_new_key(cipher: Cipher, seed: u64) -> World {
+    let mut world = group(4, cipher, seed);
+    let all = [A, B, C, D];
+    add(&mut world, &all);
+    world.run(2 * round(4));
+    use_new(&mut world, &all);
+    world.run(2 * round(4));
+    world
+}
+
 fn change(
     world: &mut World,
     ids: &[Id],
@@ -192,12 +203,7 @@ fn once_all_accept_the_new_key_nothing_is_sent_with_the_old_one() {
 #[test]
 fn a_member_that_restarts_with_the_old_key_alone_is_found_by_those_that_send_with_the_new_one() {
     with_each_cipher(|cipher, seed| {
-        let mut world = group(4, cipher, seed);
-        let all = [A, B, C, D];
-        add(&mut world, &all);
-        world.run(2 * round(4));
-        use_new(&mut world, &all);
-        world.run(2 * round(4));
+        let mut world = group_that_uses_the_new_key(cipher, seed);
         world.kill(D);
         let dead = |world: &World| {
             [A, B, C]
@@ -215,12 +221,7 @@ fn a_member_that_restarts_with_the_old_key_alone_is_found_by_those_that_send_wit
 #[test]
 fn a_member_that_restarts_quickly_with_the_old_key_alone_is_not_suspected() {
     with_each_cipher(|cipher, seed| {
-        let mut world = group(4, cipher, seed);
-        let all = [A, B, C, D];
-        add(&mut world, &all);
-        world.run(2 * round(4));
-        use_new(&mut world, &all);
-        world.run(2 * round(4));
+        let mut world = group_that_uses_the_new_key(cipher, seed);
         world.kill(D);
         world.start(D);
         world.introduce(D, A);
