@@ -166,9 +166,30 @@ function Node:kill()
     return self:wait_exit()
 end
 
---- SIGSTOP: the process does nothing until `cont`.
+--- The letter of the state of a process or thread, by its directory in /proc; nil if there is none any more.
+local function state_of(dir)
+    local file = fio.open(fio.pathjoin(dir, 'stat'), {'O_RDONLY'})
+    if file == nil then
+        return nil
+    end
+    local stat = file:read(4096)
+    file:close()
+    return stat and stat:match('^%d+ %b() (%a)')
+end
+
+--- SIGSTOP: the process does nothing until `cont`. The one thread that takes the signal stops the others, and until it
+-- gets a processor they go on, and answer.
 function Node:stop()
     self:signal('STOP')
+    wait.until_true(self.uri .. ' to stop', function()
+        for _, thread in ipairs(fio.glob(('/proc/%d/task/*'):format(self.pid))) do
+            local state = state_of(thread)
+            if state ~= nil and state ~= 'T' then
+                return false, ('%s is in state %s'):format(thread, state)
+            end
+        end
+        return true
+    end)
 end
 
 function Node:cont()
@@ -185,13 +206,8 @@ end
 
 --- Killed processes that nobody waited for keep their pid, but nothing else.
 local function is_zombie(pid)
-    local file = fio.open(('/proc/%d/stat'):format(pid), {'O_RDONLY'})
-    if file == nil then
-        return true
-    end
-    local stat = file:read(4096)
-    file:close()
-    return stat == nil or stat:match('^%d+ %b() (%a)') == 'Z'
+    local state = state_of('/proc/' .. pid)
+    return state == nil or state == 'Z'
 end
 
 function Node:is_running()
