@@ -28,6 +28,10 @@ fact('a death is told by who finds out, and names those who could not reach it e
     cluster:everyone_sees(c.uri, 'dead', {a, b})
     local suspected = ('Could not reach node: %s - suspect (nor could %s)'):format(c.uri, b.uri)
     local timed_out = ('Node timed out: %s - dead'):format(c.uri)
+    logged.wait(a, 'info', timed_out)
+    for _, node in ipairs({a, b}) do
+        logged.wait(node, 'debug', ('Rumor: %s (inc. 1) is dead'):format(c.uri))
+    end
     t:is_deeply(logged.lines(a, 'info'), {{level = 'info', text = suspected}, {level = 'info', text = timed_out}},
         'it was suspected, then dead')
     t:is_deeply(logged.lines(b, 'info'), {}, 'who is told does not repeat it')

@@ -45,6 +45,17 @@ function logged.lines(node, level)
     return lines
 end
 
+--- Waits for the first line at this level, and returns its text. A fiber writes the lines: after the call that caused
+-- one has returned, it may take a moment.
+function logged.first(node, level)
+    local line
+    wait.until_true(('%s to log at level %s'):format(node.uri, level), function()
+        line = logged.lines(node, level)[1]
+        return line ~= nil
+    end)
+    return line.text
+end
+
 --- How often exactly this was said, at this level.
 function logged.count(node, level, text)
     local count = 0
