@@ -199,8 +199,11 @@ fn bracketed(text: &str) -> Option<(&str, &str)> {
 fn group_of_machines(host: &str) -> Option<&'static str> {
     let ip: IpAddr = match bracketed(host) {
         Some((address, _zone)) => address.parse::<Ipv6Addr>().ok()?.to_canonical(),
-        // Most hosts are names: what does not end like an IPv4 address is not parsed as one.
-        None if host.ends_with(|last: char| last.is_ascii_digit()) => {
+        // Most hosts are names, or addresses of one machine, and need not be parsed: an IPv4 address that is neither
+        // begins with 0, or with 224 to 255.
+        None if host.starts_with(['0', '2'])
+            && host.ends_with(|last: char| last.is_ascii_digit()) =>
+        {
             host.parse::<Ipv4Addr>().ok()?.into()
         }
         None => return None,
