@@ -45,7 +45,11 @@ impl Number {
     /// The nearest double.
     pub fn float(self) -> f64 {
         match self {
-            Self::Integer(integer) => integer as f64,
+            Self::Integer(integer) => match i64::try_from(integer) {
+                // Nearly all are as small, and a processor has an instruction for them.
+                Ok(small) => small as f64,
+                Err(_) => integer as f64,
+            },
             Self::Float(float) => float,
         }
     }
