@@ -80,7 +80,7 @@ impl Turn<'_> {
                 before,
                 lasted,
             } => {
-                self.log_return(before, event, lasted);
+                self.log_return(place, before, event, lasted);
                 self.follow(place, before, event.claim);
             }
             Applied::Payload { place } => self.enqueue_rumor(place),
@@ -91,11 +91,18 @@ impl Turn<'_> {
     }
 
     /// Has the log say that a member is back, if it said that the member is gone.
-    fn log_return(&mut self, before: Option<Claim>, event: &Event<'_>, lasted: Duration) {
+    fn log_return(
+        &mut self,
+        place: MemberIndex,
+        before: Option<Claim>,
+        event: &Event<'_>,
+        lasted: Duration,
+    ) {
         if event.claim.status == Status::Alive
             && let Some(before) = before
-            && self.swim.members.set_logged_gone(&event.uri, false)
+            && self.swim.members.at(place).is_logged_gone
         {
+            self.swim.members.set_logged_gone(&event.uri, false);
             self.swim.report(LogEvent::Returned {
                 uri: event.uri.to_uri(),
                 was: before.status,
