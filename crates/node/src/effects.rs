@@ -5,6 +5,8 @@ use std::io;
 use std::sync::Arc;
 
 use crate::net::socket::Socket;
+use crate::notify::event_loop::EventLoop;
+use crate::notify::lua_states::Asked;
 use crate::notify::waker::Waker;
 use crate::resolve::resolver::{Question, ResolverHandle};
 use swim::Transmit;
@@ -24,38 +26,41 @@ pub struct Effects {
     pub resolver: Option<Arc<ResolverHandle>>,
     /// The wakers of Lua states that have something to see.
     pub lua_wakers: Vec<Arc<Waker>>,
+    /// The Lua states that are asked for a heartbeat.
+    pub asked: Vec<Asked>,
     /// The waker of the engine, if it would sleep for too long.
     pub engine_waker: Option<Arc<Waker>>,
     /// When something is to be done next.
     pub deadline: Option<Micros>,
 }
 
-/// What the system refused to do.
+/// What came of the system calls, as far as it matters.
 #[derive(Debug, Default)]
 #[must_use = "the protocol is to be told"]
-pub struct Failures {
+pub struct Outcome {
     /// Datagrams that were not sent, where they were to go, and why not.
     pub sends: Vec<(SocketAddr, Transmit, io::Error)>,
     /// Why Tarantool's thread was not woken.
     pub wake: Option<io::Error>,
+    /// The Lua states that were not woken for a heartbeat, as their threads rest in these event loops.
+    pub at_rest: Vec<(Arc<Waker>, EventLoop)>,
 }
 
-impl Failures {
-    /// Whether nothing failed.
+impl Outcome {
+    /// Whether nothing failed, and nothing was found.
     pub const fn is_empty(&self) -> bool {
-        self.sends.is_empty() && self.wake.is_none()
+        self.sends.is_empty() && self.wake.is_none() && self.at_rest.is_empty()
     }
 }
 
 impl Effects {
-    /// Makes the system calls, and returns which of them failed. Waits for room in the send buffer until
-    /// `give_up`.
-    pub fn perform(self, give_up: Micros) -> Failures {
-        let mut failures = Failures::default();
+    /// Makes the system calls, and returns what came of them. Waits for room in the send buffer until `give_up`.
+    pub fn perform(self, give_up: Micros) -> Outcome {
+        let mut outcome = Outcome::default();
         if let Some(socket) = self.socket {
             for (address, transmit) in self.sends {
                 if let Err(error) = socket.send(&transmit.datagram, address, give_up) {
-                    failures.sends.push((address, transmit, error));
+                    outcome.sends.push((address, transmit, error));
                 }
             }
         }
@@ -64,15 +69,22 @@ impl Effects {
                 resolver.ask(question);
             }
         }
-        for waker in &self.lua_wakers {
+        let mut lua_wakers = self.lua_wakers;
+        for asked in self.asked {
+            match asked.event_loop() {
+                Some(event_loop) => outcome.at_rest.push((asked.waker, event_loop)),
+                None => lua_wakers.push(asked.waker),
+            }
+        }
+        for waker in &lua_wakers {
             if let Err(error) = waker.wake() {
-                failures.wake = Some(error);
+                outcome.wake = Some(error);
             }
         }
         if let Some(waker) = self.engine_waker {
             // If that fails, the engine wakes by itself, `Driver::SLEEP_MAX` later at most.
             let _ = waker.wake();
         }
-        failures
+        outcome
     }
 }

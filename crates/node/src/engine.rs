@@ -194,6 +194,8 @@ impl Driver {
 #[cfg(test)]
 mod tests {
     use std::net::UdpSocket;
+    #[cfg(target_os = "linux")]
+    use std::sync::atomic::AtomicU64;
 
     use super::*;
     use crate::Node;
@@ -247,6 +249,43 @@ mod tests {
             turns < 30 * periods,
             "{turns} turns in {periods} idle periods"
         );
+    }
+
+    /// The fiber `membership.main` as a thread: it sends a heartbeat whenever it is woken, and counts that.
+    #[cfg(target_os = "linux")]
+    fn run_fiber(node: &Node, waker: &Arc<Waker>, turns: &AtomicU64, stop: &AtomicBool) {
+        use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).unwrap();
+        let readable = EpollEvent::new(EpollFlags::EPOLLIN, 0);
+        epoll.add(waker.fd(), readable).unwrap();
+        while !stop.load(Ordering::Acquire) {
+            node.heartbeat(waker, None);
+            turns.fetch_add(1, Ordering::AcqRel);
+            let mut events = [EpollEvent::empty()];
+            epoll.wait(&mut events, EpollTimeout::NONE).unwrap();
+        }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_thread_that_rests_in_its_event_loop_is_not_woken() {
+        let node = Node::new();
+        node.init("127.0.0.1", 33_014, None).unwrap();
+        let waker = node.open_waker().unwrap();
+        let (turns, stop) = (AtomicU64::new(0), AtomicBool::new(false));
+        let probes = || node.shared.manage(|state| state.swim.stats().probes);
+        std::thread::scope(|scope| {
+            scope.spawn(|| run_fiber(&node, &waker, &turns, &stop));
+            eventually("it has nothing to do", || probes() >= 3);
+            let (before, had_turned) = (probes(), turns.load(Ordering::Acquire));
+            eventually("five periods pass", || probes() >= before + 5);
+            let turned = turns.load(Ordering::Acquire) - had_turned;
+            // Asked once a period, it would have turned five times.
+            assert!(turned <= 1, "{turned} turns");
+            assert!(!node.shared.manage(|state| state.lua_states.is_stalled()));
+            stop.store(true, Ordering::Release);
+            waker.wake().unwrap();
+        });
     }
 
     #[test]

@@ -42,6 +42,7 @@ pub use error::Error;
 use error::system_text;
 use net::binding::where_to_listen;
 use net::interfaces::interfaces;
+use notify::event_loop::ThreadId;
 pub use notify::log_queue::{Line, LogQueue};
 use notify::lua_states::LuaThread;
 pub use notify::waker::Waker;
@@ -265,6 +266,7 @@ impl Node {
         let thread = LuaThread {
             is_tx: threads::is_first(),
             clock: ThreadClock::of_this_thread(),
+            id: ThreadId::of_this_thread(),
         };
         let reply = self.shared.run(|state, now| {
             state.heartbeat(waker, thread, lua_time, now);

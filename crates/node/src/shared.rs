@@ -98,7 +98,7 @@ impl Shared {
         act: impl FnOnce(&mut State, Now) -> T,
     ) -> Result<T, Error> {
         let (result, effects) = self.enter(Caller::External, act);
-        self.perform(effects, give_up);
+        self.perform(Caller::External, effects, give_up);
         result
     }
 
@@ -127,8 +127,7 @@ impl Shared {
             state.handle_inbox(inbox, timers, now);
             state.swim.config().datagram_size_max()
         });
-        let until = effects.deadline;
-        self.perform(effects, Micros(0));
+        let until = self.perform(Caller::Engine, effects, Micros(0));
         Ok(Wait {
             until,
             size_max: result?,
@@ -138,14 +137,14 @@ impl Shared {
     /// Looks whether the engine may use the socket, or has to wait for another process to end.
     pub fn find_socket_owner(&self) -> Result<SocketOwner, Error> {
         let (result, effects) = self.enter(Caller::Engine, State::find_socket_owner);
-        self.perform(effects, Micros(0));
+        self.perform(Caller::Engine, effects, Micros(0));
         result
     }
 
     /// Stops everything for good, with this error for all later calls.
     pub fn fail(&self, failure: Error) {
         let effects = self.mark_failed(&mut self.lock(), failure);
-        self.perform(effects, Micros(0));
+        self.perform(Caller::External, effects, Micros(0));
     }
 
     /// Takes both locks for the time of a `fork`, in their order.
@@ -213,16 +212,19 @@ impl Shared {
         state.fail(failure)
     }
 
-    fn perform(&self, mut effects: Effects, give_up: Micros) {
+    /// Performs the effects of a turn, and those of telling the protocol what came of them. Returns when something is
+    /// to be done next.
+    fn perform(&self, caller: Caller, mut effects: Effects, give_up: Micros) -> Option<Micros> {
+        let mut deadline = effects.deadline;
         for _ in 0..Self::RETRIES_MAX {
-            let failures = effects.perform(give_up);
-            if failures.is_empty() {
-                return;
+            let outcome = effects.perform(give_up);
+            if outcome.is_empty() {
+                return deadline;
             }
-            (_, effects) = self.enter(Caller::External, |state, now| {
-                state.handle_failures(failures, now);
-            });
+            (_, effects) = self.enter(caller, |state, now| state.handle_outcome(outcome, now));
+            deadline = effects.deadline;
         }
         let _given_up = effects.perform(give_up);
+        deadline
     }
 }

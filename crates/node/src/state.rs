@@ -6,7 +6,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use crate::clock::{self, Clock};
-use crate::effects::{Effects, Failures};
+use crate::effects::{Effects, Outcome};
 use crate::entropy;
 use crate::error::{Error, system_text};
 use crate::handover::Handover;
@@ -134,10 +134,13 @@ impl State {
         Ok(())
     }
 
-    /// Tells the protocol and the log what the system refused to do.
-    pub fn handle_failures(&mut self, failures: Failures, now: Now) {
-        self.send_errors += failures.sends.len() as u64;
-        for (address, transmit, error) in failures.sends {
+    /// Tells the protocol, the watchdogs and the log what came of the system calls of a turn.
+    pub fn handle_outcome(&mut self, outcome: Outcome, now: Now) {
+        for (waker, event_loop) in outcome.at_rest {
+            self.lua_states.note_rest(&waker, event_loop, now.monotonic);
+        }
+        self.send_errors += outcome.sends.len() as u64;
+        for (address, transmit, error) in outcome.sends {
             // A stranger may have chosen that address. Its member has nothing to do with it.
             if transmit.at.is_some() {
                 continue;
@@ -151,7 +154,7 @@ impl State {
                 self.route(transmit, now.monotonic);
             }
         }
-        if let Some(error) = &failures.wake {
+        if let Some(error) = &outcome.wake {
             // The watchdog wakes the fiber again until there is a heartbeat, and then this is logged, too.
             let reason = system_text(error);
             let line = format!("Could not wake Tarantool's thread: {reason}. Trying again");
@@ -203,11 +206,11 @@ impl State {
         }
         // Both are asked in any case, because being asked is what resets them.
         let asked = self.lua_states.poll_asked();
-        effects.lua_wakers = if self.should_wake_lua(now.monotonic) {
-            self.lua_states.wakers()
+        if self.should_wake_lua(now.monotonic) {
+            effects.lua_wakers = self.lua_states.wakers();
         } else {
-            asked
-        };
+            effects.asked = asked;
+        }
         effects.deadline = self.next_deadline();
         if caller == Caller::Engine {
             // While it waits for the parent to end, the engine takes no turns.

@@ -8,12 +8,14 @@
 
 use core::fmt;
 use core::time::Duration;
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
 use crate::HeartbeatReply;
 use crate::clock::{LuaTime, ThreadClock};
+use crate::notify::event_loop::{EventLoop, ThreadId};
 use crate::notify::waker::Waker;
-use crate::notify::watchdog::{CpuTime, Watchdog};
+use crate::notify::watchdog::{CpuTime, Wake, Watchdog};
 use crate::state::State;
 use swim::log_event::Level;
 use swim::time::{Micros, Now};
@@ -25,6 +27,8 @@ pub struct LuaThread {
     pub is_tx: bool,
     /// What it has run so far; `None` where the system has no such clocks.
     pub clock: Option<ThreadClock>,
+    /// By which the system tells what it waits for, if it does.
+    pub id: Option<ThreadId>,
 }
 
 /// A stall that has ended.
@@ -64,6 +68,26 @@ struct LuaState {
     watchdog: Watchdog,
     /// The thread of its last heartbeat. It may be another after a fork.
     thread: Option<LuaThread>,
+    /// The event loop in which that thread was found at rest.
+    event_loop: Option<EventLoop>,
+}
+
+/// A Lua state that is asked for a heartbeat.
+#[derive(Debug)]
+pub struct Asked {
+    /// To wake its fiber.
+    pub waker: Arc<Waker>,
+    /// The thread, if that it rests is as good as a heartbeat.
+    thread: Option<ThreadId>,
+    /// The event loop in which the thread was found at rest before.
+    event_loop: Option<EventLoop>,
+}
+
+impl Asked {
+    /// The event loop in which the thread rests, if that is as good as a heartbeat. Not to be called under the lock.
+    pub fn event_loop(&self) -> Option<EventLoop> {
+        EventLoop::of_resting(self.thread?, self.event_loop, self.waker.as_raw_fd())
+    }
 }
 
 impl LuaState {
@@ -91,6 +115,7 @@ impl LuaStates {
             waker,
             watchdog: Watchdog::default(),
             thread: None,
+            event_loop: None,
         });
     }
 
@@ -110,8 +135,12 @@ impl LuaStates {
         let speaker = self.speaker();
         let index = self.find(waker)?;
         let state = &mut self.states[index];
-        // Anew each time: after a fork it is another thread.
-        state.thread = Some(thread);
+        // After a fork it is another thread, with another event loop.
+        if let Some(before) = state.thread.replace(thread)
+            && before.id != thread.id
+        {
+            state.event_loop = None;
+        }
         let cpu_time = state.cpu_time();
         let duration = state.watchdog.heartbeat(cpu_time, now)?;
         let was_announced = speaker == Some(index);
@@ -123,6 +152,16 @@ impl LuaStates {
             is_tx: thread.is_tx,
             was_announced,
         })
+    }
+
+    /// The thread of `waker` rests in `event_loop`.
+    pub fn note_rest(&mut self, waker: &Arc<Waker>, event_loop: EventLoop, now: Micros) {
+        if let Some(index) = self.find(waker) {
+            let state = &mut self.states[index];
+            state.event_loop = Some(event_loop);
+            let cpu_time = state.cpu_time();
+            state.watchdog.note_rest(cpu_time, now);
+        }
     }
 
     /// The fiber of `waker` ends, although its Lua state runs.
@@ -195,13 +234,22 @@ impl LuaStates {
         self.states.iter().map(waker).collect()
     }
 
-    /// The wakers of those that are asked for a heartbeat. Says so once for each time.
-    pub fn poll_asked(&mut self) -> Vec<Arc<Waker>> {
+    /// Those that are asked for a heartbeat. Says so once for each time.
+    pub fn poll_asked(&mut self) -> Vec<Asked> {
         let mut asked = Vec::new();
         for state in &mut self.states {
-            if state.watchdog.poll_wake() {
-                asked.push(Arc::clone(&state.waker));
-            }
+            let Some(wake) = state.watchdog.poll_wake() else {
+                continue;
+            };
+            let thread = match (wake, state.thread) {
+                (Wake::UnlessAtRest, Some(thread)) => thread.id,
+                _ => None,
+            };
+            asked.push(Asked {
+                waker: Arc::clone(&state.waker),
+                thread,
+                event_loop: state.event_loop,
+            });
         }
         asked
     }
@@ -285,10 +333,12 @@ mod tests {
     const TX: LuaThread = LuaThread {
         is_tx: true,
         clock: None,
+        id: None,
     };
     const APPLICATION: LuaThread = LuaThread {
         is_tx: false,
         clock: None,
+        id: None,
     };
 
     fn at(ms: u64) -> Micros {
@@ -314,7 +364,7 @@ mod tests {
             states.check(TIMEOUT, check);
             for asked in states.poll_asked() {
                 for (waker, thread) in answer {
-                    if Arc::ptr_eq(waker, &asked) {
+                    if Arc::ptr_eq(waker, &asked.waker) {
                         states.heartbeat(waker, *thread, check);
                     }
                 }

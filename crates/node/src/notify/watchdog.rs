@@ -2,8 +2,9 @@
 //! nothing else is of no use to others, and they rely on such a member being declared dead.
 //!
 //! The engine asks for a heartbeat by waking the fiber `membership.main`. That costs the thread up to
-//! 0.1 ms each time, so the engine seldom asks a thread that has nothing to do. The CPU time of the
-//! thread tells whether it has, and can be read without waking it.
+//! 0.2 ms each time, so the engine seldom asks a thread that has nothing to do. The CPU time of the
+//! thread tells whether it has, and can be read without waking it. If the system tells that the thread rests in its
+//! event loop, it is not woken at all, but for a heartbeat now and then.
 
 use core::mem;
 use core::time::Duration;
@@ -25,6 +26,10 @@ const QUIET_MAX: Duration = Duration::from_millis(900);
 /// disk does not run, and is found when it is asked.
 const IDLE_MAX: Duration = Duration::from_millis(20);
 
+/// How long a thread that rests is left alone. A heartbeat tells what its clock shows, too: a program may have replaced
+/// that clock.
+const REST_MAX: Duration = Duration::from_secs(10);
+
 /// How many checks there are in a timeout, at least. A pause of the process between two checks is not
 /// noticed, and leaves that much less time for the heartbeat.
 const CHECKS_PER_TIMEOUT: u32 = 4;
@@ -32,18 +37,29 @@ const CHECKS_PER_TIMEOUT: u32 = 4;
 /// How long the thread has run, if the system tells.
 pub type CpuTime = Option<Duration>;
 
+/// The fiber is to be woken for a heartbeat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wake {
+    /// In any case.
+    Always,
+    /// Unless its thread rests: [`Watchdog::note_rest`] is then as good as a heartbeat.
+    UnlessAtRest,
+}
+
 /// Watches the heartbeats of one Lua state. A heartbeat is late by the time since it was asked for, or since a pause
 /// of the process ended: the thread hung at that moment, and for how long before does not matter.
 #[derive(Debug, Default)]
 pub struct Watchdog {
-    /// The last heartbeat; `None` while none is expected.
+    /// The last heartbeat, or the last time that the thread was found at rest; `None` while no heartbeat is expected.
     last_heartbeat: Option<Micros>,
     /// The CPU time of the thread at that time.
     cpu_time: CpuTime,
+    /// The last heartbeat of the fiber itself.
+    last_awake: Micros,
     /// Since when a heartbeat is due.
     asked: Option<Micros>,
     /// The fiber is to be woken for it.
-    wants_wake: bool,
+    wants_wake: Option<Wake>,
     /// When the fiber was last to be woken.
     last_wake: Micros,
     /// The thread was at work when it was last checked.
@@ -55,17 +71,30 @@ pub struct Watchdog {
 impl Watchdog {
     /// Takes a heartbeat. Returns how long the thread hung, if that was a stall.
     pub fn heartbeat(&mut self, cpu_time: CpuTime, now: Micros) -> Option<Duration> {
+        self.last_awake = now;
+        let asked = self.end_question(cpu_time, now);
+        if !mem::take(&mut self.stalled) {
+            return None;
+        }
+        Some(now.since(asked?))
+    }
+
+    /// The thread rests in its event loop, after [`Wake::UnlessAtRest`]: it would answer if it were woken.
+    pub fn note_rest(&mut self, cpu_time: CpuTime, now: Micros) {
+        if self.last_heartbeat.is_some() && !self.stalled {
+            self.end_question(cpu_time, now);
+        }
+    }
+
+    /// The thread responds. Returns since when that was asked.
+    fn end_question(&mut self, cpu_time: CpuTime, now: Micros) -> Option<Micros> {
         self.last_heartbeat = Some(now);
         self.cpu_time = cpu_time;
         self.last_check = now;
         // If nothing tells a thread without work from one that hangs, it is taken for one that works.
         self.works |= cpu_time.is_none();
-        self.wants_wake = false;
-        let asked = self.asked.take();
-        if !mem::take(&mut self.stalled) {
-            return None;
-        }
-        Some(now.since(asked?))
+        self.wants_wake = None;
+        self.asked.take()
     }
 
     /// Expects no heartbeat until the next one.
@@ -114,11 +143,16 @@ impl Watchdog {
         };
         if self.asked.is_none() && self.should_ask(timeout, now) {
             self.asked = Some(now);
-            self.request_wake(now);
+            let wake = if now.since(self.last_awake) < REST_MAX {
+                Wake::UnlessAtRest
+            } else {
+                Wake::Always
+            };
+            self.request(wake, now);
         }
         // The system may have failed to wake the fiber. If it has not, another wake costs nothing.
         if self.asked.is_some() && now.since(self.last_wake) >= CHECK_PAUSE {
-            self.request_wake(now);
+            self.request(Wake::Always, now);
         }
         if let Some(deadline) = self.deadline(timeout)
             && deadline <= now
@@ -127,8 +161,8 @@ impl Watchdog {
         }
     }
 
-    fn request_wake(&mut self, now: Micros) {
-        self.wants_wake = true;
+    fn request(&mut self, wake: Wake, now: Micros) {
+        self.wants_wake = Some(wake);
         self.last_wake = now;
     }
 
@@ -148,8 +182,8 @@ impl Watchdog {
     }
 
     /// Whether to wake the fiber for a heartbeat. Says so once for each time.
-    pub fn poll_wake(&mut self) -> bool {
-        mem::take(&mut self.wants_wake)
+    pub fn poll_wake(&mut self) -> Option<Wake> {
+        self.wants_wake.take()
     }
 
     /// Whether the thread hangs.
@@ -319,8 +353,8 @@ mod tests {
             && check < until
         {
             dog.check(TIMEOUT, cpu_time(check), check);
-            if dog.poll_wake() {
-                assert!(!dog.poll_wake(), "once");
+            if dog.poll_wake().is_some() {
+                assert_eq!(dog.poll_wake(), None, "once");
                 assert_eq!(dog.heartbeat(cpu_time(check), check), None);
                 asked.push(check.0 / 1000);
             }
@@ -368,7 +402,7 @@ mod tests {
                 continue;
             }
             dog.check(TIMEOUT, never_runs(turn), turn);
-            if dog.poll_wake() {
+            if dog.poll_wake().is_some() {
                 // The answer takes a moment.
                 dog.heartbeat(never_runs(turn), turn + Duration::from_micros(300));
                 asked.push(turn.0 / 1000);
@@ -392,7 +426,7 @@ mod tests {
                 }
                 checks += 1;
                 dog.check(timeout, runs_since(0)(turn), turn);
-                if dog.poll_wake() {
+                if dog.poll_wake().is_some() {
                     asked += 1;
                     dog.heartbeat(runs_since(0)(turn), turn);
                 }
@@ -411,7 +445,7 @@ mod tests {
                 && check < at(8000)
             {
                 dog.check(timeout, never_runs(check), check);
-                if dog.poll_wake() {
+                if dog.poll_wake().is_some() {
                     wakes.push(check);
                 }
             }
@@ -420,8 +454,42 @@ mod tests {
             assert!(wakes.last() >= Some(&at(7000)), "{wakes:?}");
             assert_eq!(dog.is_stalled(), timeout == TIMEOUT);
             dog.heartbeat(never_runs(at(8000)), at(8000));
-            assert!(!dog.poll_wake() && !dog.is_stalled());
+            assert!(dog.poll_wake().is_none() && !dog.is_stalled());
         }
+    }
+
+    #[test]
+    fn a_thread_that_rests_is_woken_every_ten_seconds_only() {
+        let mut dog = watchdog(never_runs);
+        let (mut looks, mut woken) = (0, Vec::new());
+        while let Some(check) = dog.next_check(TIMEOUT)
+            && check < at(32_000)
+        {
+            dog.check(TIMEOUT, never_runs(check), check);
+            match dog.poll_wake() {
+                Some(Wake::UnlessAtRest) => dog.note_rest(never_runs(check), check),
+                Some(Wake::Always) => {
+                    dog.heartbeat(never_runs(check), check);
+                    woken.push(check.0 / 1000);
+                }
+                None => panic!("the engine woke at {check:?}, and had nothing to do"),
+            }
+            looks += 1;
+        }
+        assert_eq!((looks, woken), (25, vec![10_000, 20_000, 30_000]));
+    }
+
+    #[test]
+    fn rest_is_no_answer_once_the_fiber_was_to_be_woken_and_hangs() {
+        let mut dog = watchdog(never_runs);
+        dog.note_rest(never_runs(at(1250)), at(1250));
+        let found = watch(&mut dog, never_runs, at(100_000)).unwrap();
+        assert_eq!(found, at(1250 + 1250 + 3000));
+        dog.note_rest(never_runs(found), found);
+        assert!(dog.is_stalled(), "only a heartbeat ends that");
+        dog.stop();
+        dog.note_rest(never_runs(found), found);
+        assert!(!dog.expects_heartbeats(), "the fiber has ended");
     }
 
     #[test]
@@ -470,7 +538,7 @@ mod tests {
         dog.stop();
         dog.check(TIMEOUT, None, at(20_000));
         assert_eq!((dog.is_stalled(), dog.next_check(TIMEOUT)), (false, None));
-        assert!(!dog.poll_wake());
+        assert_eq!(dog.poll_wake(), None);
         dog.heartbeat(None, at(20_000));
         assert!(watch(&mut dog, |_| None, at(100_000)).is_some(), "again");
     }
@@ -491,7 +559,7 @@ mod tests {
     fn a_pause_too_short_to_be_noticed_leaves_most_of_the_timeout() {
         let mut dog = watchdog(|_| None);
         dog.check(TIMEOUT, None, at(350));
-        assert!(dog.poll_wake());
+        assert!(dog.poll_wake().is_some());
         // Until just before it counts as a pause: one check, and how late that may be.
         dog.check(TIMEOUT, None, at(350 + 350 + 200));
         let left = watch(&mut dog, |_| None, at(100_000)).unwrap();
@@ -504,7 +572,7 @@ mod tests {
         let check = dog.next_check(Duration::ZERO);
         assert_eq!(check, Some(at(1250)), "a heartbeat tells the time, too");
         dog.check(Duration::ZERO, None, at(1250));
-        assert!(dog.poll_wake());
+        assert!(dog.poll_wake().is_some());
         dog.check(Duration::ZERO, None, at(100_000));
         assert!(!dog.is_stalled());
         dog.heartbeat(None, at(100_000));
