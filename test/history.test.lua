@@ -209,8 +209,16 @@ fact('what there is no room for is lost, and it says so', function(t, cluster)
         local before = turns
         local reached, changes, lost = membership.history(version, 10)
         local result = {turns = turns - before, lost = lost, count = #changes}
-        local _, rest, rest_lost = membership.history(changes[1].version, 0)
+        local _, rest, rest_lost = membership.history(changes[1].version, 10)
         result.rest, result.rest_lost = #rest, rest_lost
+        before, result.largest, result.in_parts = turns, 0, 0
+        local part_reached, part = membership.history(version, 0)
+        while part ~= nil do
+            result.largest, result.in_parts = math.max(result.largest, #part), result.in_parts + #part
+            result.part_is_of = part[#part].version == part_reached
+            part_reached, part = membership.history(part_reached, 0)
+        end
+        result.parts_end, result.turns_between_parts = part_reached, turns - before
         result.is_all = changes[#changes].uri == '127.0.0.2:5000' and changes[#changes].version == reached
         result.foreign = select(3, membership.history(reached + 1000, 0))
         result.stats = membership.stats().history
@@ -222,6 +230,11 @@ fact('what there is no room for is lost, and it says so', function(t, cluster)
     t:ok(result.turns > 1, 'another fiber runs in between')
     t:is(result.rest, result.count - 1, 'one that has read so far gets the rest')
     t:is(result.rest_lost, nil, 'and has lost none')
+    t:is(result.largest, 500, 'with a timeout of 0 it returns a part')
+    t:ok(result.part_is_of, 'and how far that reaches')
+    t:is(result.in_parts, result.count, 'all parts are all that there is')
+    t:is(result.parts_end, nil, 'then there is no more')
+    t:is(result.turns_between_parts, 0, 'and no other fiber runs')
     t:is(result.foreign, true, 'a number that was never given out is of another life')
     t:is(result.stats.kept, result.count, 'stats count what is there')
     t:ok(result.stats.forgotten > 0, 'and what is not')

@@ -38,8 +38,8 @@ function history.describe(changes)
     end
 end
 
--- Reads the changes between two versions, in parts, between which other fibers run if `may_yield`. Returns an error, or
--- nil and the results of `history`.
+-- Reads the changes between two versions, in parts, between which other fibers run; or the first part alone, unless
+-- `may_yield`: all of them would take tens of milliseconds. Returns an error, or nil and the results of `history`.
 local function read(version, latest, may_yield)
     local changes, lost = {}, nil
     while true do
@@ -54,11 +54,10 @@ local function read(version, latest, may_yield)
         end
         lost = lost or part.lost or nil
         version = tonumber(part.reached)
-        if version >= latest then
+        if version >= latest or not may_yield then
             return nil, version, changes, lost
-        elseif may_yield then
-            fiber.sleep(0)
         end
+        fiber.sleep(0)
     end
 end
 
@@ -81,8 +80,8 @@ local function run(version, timeout)
 end
 
 --- Waits until there are changes after the one of number `version`, and returns all of them, in order and with their
--- reasons, as far as this instance remembers them. Where there are many, other fibers run while they are read, unless
--- `timeout` is 0.
+-- reasons, as far as this instance remembers them. Where there are many, other fibers run while they are read. With a
+-- `timeout` of 0 none does, and it returns the first 500 at most: the next call returns more.
 ---@param version? number what the last call of this or of `wait` has returned; 0 or nil for all that is remembered
 ---@param timeout? number seconds; nil waits for ever
 ---@return number|nil version up to which `changes` reaches; nil after the timeout
