@@ -22,6 +22,10 @@ impl Config {
     pub fn use_profile(&mut self, profile: Profile) -> Changed {
         let mut effect = Changed::default();
         for name in Self::NAMES {
+            // The others have their defaults, or what the payload needs.
+            if !is_tuned(name) {
+                continue;
+            }
             let (Some(before), Some(wanted)) = (self.get(name), value_of(profile, name)) else {
                 continue;
             };
@@ -48,6 +52,12 @@ impl Config {
         self.note_assigned(name, false);
         self.set(name, value).is_ok()
     }
+}
+
+/// Whether any profile sets this option.
+fn is_tuned(name: &str) -> bool {
+    let mut values = Profile::ALL.iter().flat_map(|profile| profile.values());
+    values.any(|(set, _)| *set == name)
 }
 
 /// What an option is with this profile, if no program assigns it; `None` if there is no such option.

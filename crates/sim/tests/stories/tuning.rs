@@ -297,3 +297,21 @@ fn members_that_are_far_away_are_a_hint_until_a_profile_allows_for_it() {
         }
     });
 }
+
+#[test]
+fn a_profile_leaves_the_payload_the_room_that_it_needs() {
+    let mut swim = Swim::new(Config::default(), 1);
+    swim.init(Uri::new("a", 1).expect("a URI"), at(0));
+    let size = "MAX_PACKET_SIZE";
+    swim.assign(size, Setting::Number(4000.0), at(0))
+        .expect("a good value");
+    let payload = [&[0x91, 0xda, 0x0b, 0xb8][..], &[b'x'; 3000]].concat();
+    swim.set_payload(&payload, at(0)).expect("there is room");
+    let remark = swim.reset_option(size, at(0)).expect("an option");
+    assert!(remark.is_some(), "the default has no room for it");
+    for profile in Profile::ALL {
+        swim.use_profile(profile, at(0));
+        let limit = swim.payload_limit();
+        assert!(payload.len() <= limit, "{}: {limit}", profile.name());
+    }
+}
