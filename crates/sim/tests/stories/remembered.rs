@@ -1,6 +1,7 @@
 //! Members that are remembered over a restart.
 
 use crate::*;
+use swim::config::Setting;
 
 /// Starts a process that remembers these members.
 fn start(world: &mut World, id: Id, members: &[Id]) {
@@ -71,4 +72,33 @@ fn what_only_strangers_have_mentioned_is_not_remembered() {
     let memories = swim.memories(0, 10);
     let remembered: Vec<&Uri> = memories.iter().map(|memory| &memory.uri).collect();
     assert_eq!(remembered, [&friend]);
+}
+
+#[test]
+fn a_remembered_member_that_is_not_allowed_any_more_is_not_looked_for() {
+    let [own, allowed, named, elsewhere] = ["own", "b", "c", "192.0.2.1"].map(|host| {
+        let uri = Uri::new(host, 1);
+        uri.expect("a URI")
+    });
+    let mut swim = Swim::new(Config::default(), 1);
+    swim.look_for([allowed.clone(), named.clone(), elsewhere.clone()]);
+    swim.init(own, at(0));
+    swim.set_allowed_members(vec![allowed.clone(), elsewhere.clone()], true, at(0));
+    let networks = Setting::List(vec!["10.0.0.0/8".into()]);
+    swim.assign("ALLOWED_NETWORKS", networks, at(0))
+        .expect("networks");
+    let mut asked = Vec::new();
+    for second in 0..10 {
+        swim.handle_timeout(at(second * 1_000_000));
+        while let Some(transmit) = swim.poll_transmit() {
+            asked.push(transmit.to);
+        }
+    }
+    assert!(asked.contains(&allowed), "it is looked for");
+    assert!(
+        !asked.contains(&named),
+        "its name is not on the strict list"
+    );
+    assert!(!asked.contains(&elsewhere), "its address is not allowed");
+    assert_eq!(swim.candidates().len(), 1, "nor are they remembered");
 }

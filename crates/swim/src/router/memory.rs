@@ -14,9 +14,15 @@ impl Turn<'_> {
             me,
             members,
             detector,
+            allowed,
+            config,
             ..
         } = &mut *self.swim;
-        let is_settled = |uri: &Uri| me.is(uri) || members.get(uri).is_some();
+        let is_settled = |uri: &Uri| {
+            // What is allowed may have changed since they were remembered.
+            let is_refused = allowed.refuses(uri) || config.allowed_networks.exclude(uri);
+            me.is(uri) || members.get(uri).is_some() || is_refused
+        };
         detector.candidates.remove_if(is_settled);
         let in_company = members.live().len() > 1;
         for uri in detector.candidates.take_due(in_company, self.now.monotonic) {
