@@ -6,58 +6,13 @@ local fio = require('fio')
 local json = require('json')
 local logged = require('logged')
 local machine = require('machine')
+local state_file = require('state_file')
 local suite = require('suite')
 local fact = suite.fact
 
-local NAME = 'members'
-
-local function path_of(node)
-    return fio.pathjoin(node.dir, NAME)
-end
-
---- What the state file says, or nil.
-local function read(node)
-    if not fio.path.exists(path_of(node)) then
-        return nil
-    end
-    local _, _, body = files.read(path_of(node)):find('^membership%-state 1 %x+\n(.*)$')
-    return body and json.decode(body)
-end
-
---- Makes a process a member that remembers, in the file of that name in its directory.
-local function init(cluster, node, name)
-    node.opts.state_file = name or NAME
-    return cluster:init(node)
-end
-
-local function member(cluster, opts)
-    return init(cluster, cluster:node(opts))
-end
-
-local function contains(list, item)
-    for _, other in ipairs(list) do
-        if other == item then
-            return true
-        end
-    end
-    return false
-end
-
---- Waits until the file of a member names all others, and its incarnation.
-local function wait_for_file(cluster, node, others)
-    return cluster:wait('the state file of ' .. node.uri, function()
-        local record = read(node)
-        if record == nil or record.incarnation ~= node.membership.myself().incarnation then
-            return false, json.encode(record)
-        end
-        for _, other in ipairs(others or {}) do
-            if not contains(record.members, other.uri) then
-                return false, json.encode(record)
-            end
-        end
-        return true
-    end)
-end
+local NAME = state_file.NAME
+local contains, init, member, path_of = state_file.contains, state_file.init, state_file.member, state_file.path_of
+local read, wait_for_file = state_file.read, state_file.wait
 
 fact('an instance that restarts finds its group without a seed, though nobody remembers it', function(t, cluster)
     local a, b, c = member(cluster), member(cluster), member(cluster)
@@ -290,51 +245,6 @@ fact('a state file may be in a directory that may not be listed', function(t, cl
     t:is(a.membership.stats().state_file.failures, 0, 'and no failure is counted')
 end)
 
-fact('a full disk loses nothing but the freshness of the file', function(t, cluster)
-    local mount = 'mkdir -p disk && mount -t tmpfs -o size=16k tmpfs disk && exec "$0" "$@"'
-    local prefix = {'unshare', '-m', 'sh', '-c', mount}
-    if not machine.can(t, 'a small disk', 'unshare -m mount -t tmpfs -o size=16k tmpfs /mnt') then
-        return
-    end
-    local a, b = cluster:member(), cluster:node({prefix = prefix})
-    logged.begin(b)
-    init(cluster, b, 'disk/members')
-    b.membership.add_member(a.uri)
-    cluster:acquaint({a, b})
-    --- What the file in the namespace of the process says.
-    local function incarnation()
-        return b:call(function()
-            local file = require('fio').open('disk/members', {'O_RDONLY'})
-            local text = file and file:read() or ''
-            if file then
-                file:close()
-            end
-            return tonumber(text:match('"incarnation": (%d+)'))
-        end)
-    end
-    cluster:wait('the file', function()
-        return incarnation() == b.membership.myself().incarnation
-    end)
-    b:call(function()
-        local file = require('fio').open('disk/filler', {'O_CREAT', 'O_WRONLY'}, tonumber('600', 8))
-        while file:write(('x'):rep(512)) do end -- until there is no room
-        file:close()
-    end)
-    local before = incarnation()
-    b.membership.set_payload('a', 1)
-    local path = fio.pathjoin(b.dir, 'disk/members')
-    local text = 'State file %s cannot be written: No space left on device. After a restart this instance '
-        .. 'remembers what was written last. Check the disk and the permissions'
-    t:ok(logged.wait(b, 'warn', text:format(path)), 'the log says so')
-    t:is(incarnation(), before, 'the old file stays')
-    t:ok(cluster:everyone_sees_payload(b.uri, {a = 1}, {a}), 'and nothing else is wrong')
-    b:call(function()
-        require('fio').unlink('disk/filler')
-    end)
-    t:ok(logged.wait(b, 'info', ('State file %s is written again'):format(path)), 'with room, it is written again')
-    t:is(incarnation(), b.membership.myself().incarnation, 'as it is now')
-end)
-
 fact('an instance that goes into the background goes on remembering', function(t, cluster)
     local a, b = cluster:member(), member(cluster)
     b.membership.add_member(a.uri)
@@ -373,13 +283,13 @@ end)
 
 fact('the role has a field for it', function(t, cluster)
     local a, b = member(cluster), cluster:node()
-    local function apply(state_file)
+    local function apply(name)
         b:call(function(uri, seed, path)
             local role = require('roles.membership')
             local cfg = {advertise = uri, seeds = {seed}, state_file = path}
             role.validate(cfg)
             role.apply(cfg)
-        end, b.uri, a.uri, state_file)
+        end, b.uri, a.uri, name)
     end
     apply(NAME)
     cluster:acquaint({a, b})

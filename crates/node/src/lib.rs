@@ -136,11 +136,12 @@ impl Node {
             fork::register();
         }
         let mut engine = self.shared.engine();
-        let opened = self.open_state_file(state_file, &uri)?;
-        if !self
+        // First: a child that gives up what is its parent's has no state file any more.
+        let is_served = self
             .shared
-            .run(|state, now| state.serves(listen, &uri, now))?
-        {
+            .run(|state, now| state.serves(listen, &uri, now))?;
+        let opened = self.open_state_file(state_file, &uri)?;
+        if !is_served {
             self.rebind(&mut engine, listen)?;
         }
         self.give_up_state_file(&opened);
