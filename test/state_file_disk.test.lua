@@ -118,4 +118,21 @@ fact('a directory that vanishes and comes back', function(t, cluster)
     t:ok(logged.wait(a, 'info', ('State file %s/members is written again'):format(sub)), 'it is written again')
 end)
 
+fact('a relative path where the directory of the process is gone is a warning', function(t, cluster)
+    local a = cluster:node()
+    logged.begin(a)
+    a:call(function()
+        require('membership') -- it is found by paths, which may be relative, too
+        require('membership.options')
+        local inner = require('fio')
+        inner.mkdir('gone')
+        inner.chdir('gone')
+        inner.rmdir('../gone')
+    end)
+    t:ok(init(cluster, a), 'init succeeds')
+    local text = 'State file members cannot be written: No such file or directory. After a restart this instance '
+        .. 'remembers what was written last. Check the disk and the permissions'
+    t:ok(logged.wait(a, 'warn', text), 'the log says so')
+end)
+
 suite.run()

@@ -31,9 +31,6 @@ pub enum Error {
     /// The address to bind is of an interface that does not exist.
     #[error("bad address to bind '{0}': there is no such network interface")]
     BadZone(String),
-    /// The path of the state file is none: the text of the system.
-    #[error("bad state_file: {0}")]
-    BadStateFile(String),
     /// The system refuses the socket.
     #[error("Socket bind error ({port}/udp): {reason}")]
     Bind {

@@ -140,7 +140,7 @@ impl Node {
         let is_served = self
             .shared
             .run(|state, now| state.serves(listen, &uri, now))?;
-        let opened = self.open_state_file(state_file, &uri)?;
+        let opened = self.open_state_file(state_file, &uri);
         if !is_served {
             self.rebind(&mut engine, listen)?;
         }

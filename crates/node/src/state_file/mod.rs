@@ -116,14 +116,19 @@ impl Opened {
 
 impl Node {
     /// Reads the state file for `uri`. If it cannot be used, a line in the log says why.
-    pub(crate) fn open_state_file(&self, path: Option<&Path>, uri: &Uri) -> Result<Opened, Error> {
+    pub(crate) fn open_state_file(&self, path: Option<&Path>, uri: &Uri) -> Opened {
         let Some(path) = path else {
-            return Ok(Opened::NONE);
+            return Opened::NONE;
         };
         // A program may change its directory later: `box.cfg{work_dir = …}` does.
         let path = match std::path::absolute(path) {
             Ok(path) => path,
-            Err(error) => return Err(Error::BadStateFile(system_text(&error))),
+            Err(error) => {
+                // The directory is gone, and a relative path leads nowhere. Later it may lead to another file.
+                let trouble = Trouble::Unwritable(system_text(&error));
+                self.warn_of_state_file(&trouble.describe(&Target::new(path.into(), uri)));
+                return Opened::NONE;
+            }
         };
         let target = self.target_of(path, uri);
         let mut opened = Opened::NONE;
@@ -138,13 +143,16 @@ impl Node {
             Found::Unusable(trouble) => Some(trouble),
         };
         if let Some(trouble) = trouble {
-            let line = trouble.describe(&target);
-            self.shared
-                .manage(|state| state.log_queue.push(Level::Warn, line));
+            self.warn_of_state_file(&trouble.describe(&target));
             opened.told = (trouble != Trouble::Damaged).then_some(trouble);
         }
         opened.target = Some(target);
-        Ok(opened)
+        opened
+    }
+
+    fn warn_of_state_file(&self, line: &str) {
+        self.shared
+            .manage(|state| state.log_queue.push(Level::Warn, line));
     }
 
     /// The file at `path` as that of `uri`, and of what this process was before if it was the same file.
@@ -170,10 +178,8 @@ impl Node {
             (None, Some(file)) => match Keeper::start(&self.shared) {
                 Ok(keeper) => keeper,
                 Err(error) => {
-                    let line = Trouble::Unwritable(system_text(&error)).describe(file);
-                    self.shared
-                        .manage(|state| state.log_queue.push(Level::Warn, line));
-                    return;
+                    let trouble = Trouble::Unwritable(system_text(&error));
+                    return self.warn_of_state_file(&trouble.describe(file));
                 }
             },
         };
