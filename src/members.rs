@@ -3,7 +3,7 @@
 use mlua::{BString, Lua};
 
 use super::{Answer, Message, PARSE_ERROR, parse, text};
-use node::node;
+use node::{node, shown};
 use swim::identity::uri::Uri;
 use swim::table::claim::{Incarnation, Status};
 
@@ -40,8 +40,9 @@ pub fn remove_member(_: &Lua, uri: BString) -> Answer<bool> {
 pub fn set_allowed_members(_: &Lua, (uris, is_strict): (Vec<BString>, bool)) -> Answer<bool> {
     let mut allowed = Vec::with_capacity(uris.len());
     for uri in uris {
-        let Ok(member) = Uri::parse(&text(&uri)) else {
-            return Err(Message(format!("{PARSE_ERROR}: '{uri}'")));
+        let uri = text(&uri);
+        let Ok(member) = Uri::parse(&uri) else {
+            return Err(Message(format!("{PARSE_ERROR}: '{}'", shown(&uri))));
         };
         allowed.push(member);
     }

@@ -130,4 +130,38 @@ fact('a list of allowed members with what is no uri changes nothing', function(t
     t:is(a:status_of(b.uri), 'alive', 'nobody was forgotten')
 end)
 
+fact('an error is one short line, whatever it is about', function(t, cluster)
+    local a = cluster:member()
+    local errors = a:call(function(port)
+        local membership, options = require('membership'), require('membership.options')
+        local role = require('roles.membership')
+        local errors = {}
+        for _, text in ipairs({'a\nb', 'a\0b', ('x'):rep(1e6), ('\n'):rep(1e6)}) do
+            for what, call in pairs({
+                host = function() membership.init(text, port) end,
+                bind = function() membership.init('127.0.0.1', port, {bind = text}) end,
+                state_file = function() membership.init('127.0.0.1', port, {state_file = text .. '\0'}) end,
+                option = function() membership.init('127.0.0.1', port, {[text] = true}) end,
+                allowed = function() membership.set_allowed_members({text}) end,
+                profile = function() options.use_profile(text) end,
+                cipher = function() options.ENCRYPTION_CIPHER = text end,
+                networks = function() options.ALLOWED_NETWORKS = {text} end,
+                key = function() membership.set_payload(text, print) end,
+                field = function() role.validate({[text] = true}) end,
+                advertise = function() role.validate({advertise = text}) end,
+                seed = function() role.validate({advertise = 'localhost:1', seeds = {text}}) end,
+                profile_of_role = function() role.validate({advertise = 'localhost:1', profile = text}) end,
+                place = function() membership.set_payload('a', {[text] = {[true] = 1}}) end,
+            }) do
+                local ok, err = pcall(call)
+                table.insert(errors, {what = what, ok = ok, err = err})
+            end
+        end
+        return errors
+    end, a.port)
+    for _, case in ipairs(errors) do
+        t:ok(not case.ok and #case.err < 500 and not case.err:find('%c'), case.what .. ': ' .. case.err:sub(1, 100))
+    end
+end)
+
 suite.run()

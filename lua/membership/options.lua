@@ -59,7 +59,7 @@ local function use_profile(name)
     end
     local effect, err = core.use_profile(name)
     if effect == nil then
-        error(('bad profile (%s, got %s)'):format(err, name), 2)
+        error(('bad profile (%s, got %s)'):format(err, check.show(name)), 2)
     end
     local changed, kept = unpack(codec.decode(effect))
     if next(changed) ~= nil or next(kept) ~= nil then

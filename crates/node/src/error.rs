@@ -10,7 +10,7 @@ use swim::Refused;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The host cannot be looked up: it is no name and no address.
-    #[error("bad host '{0}': a name, an IPv4 address, or an IPv6 address in brackets expected")]
+    #[error("bad host '{}': a name, an IPv4 address, or an IPv6 address in brackets expected", shown(.0))]
     BadHost(String),
     /// No other instance can reach this one at the host: it is an address of no machine, or of many.
     #[error(
@@ -26,10 +26,10 @@ pub enum Error {
     #[error("bad port {0}: 1..65535 expected")]
     BadPort(u16),
     /// The address to bind is none, or not of the host's family.
-    #[error("bad address to bind '{0}': an IPv4 or IPv6 address of the host's kind expected")]
+    #[error("bad address to bind '{}': an IPv4 or IPv6 address of the host's kind expected", shown(.0))]
     BadBind(String),
     /// The address to bind is of an interface that does not exist.
-    #[error("bad address to bind '{0}': there is no such network interface")]
+    #[error("bad address to bind '{}': there is no such network interface", shown(.0))]
     BadZone(String),
     /// The system refuses the socket.
     #[error("Socket bind error ({port}/udp): {reason}")]
@@ -75,6 +75,27 @@ impl Error {
         };
         Self::Engine(message.into())
     }
+}
+
+/// How many bytes of what a caller has given are shown.
+const SHOWN_MAX: usize = 100;
+
+/// What a caller has given, for an error of one line: without line breaks, and the beginning is enough.
+pub fn shown(text: &str) -> String {
+    let mut end = text.len().min(SHOWN_MAX);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let rest = if end < text.len() { "..." } else { "" };
+    let mut shown = String::new();
+    for character in text[..end].chars() {
+        if character.is_control() {
+            shown.push_str(&format!("\\{}", u32::from(character)));
+        } else {
+            shown.push(character);
+        }
+    }
+    shown + rest
 }
 
 /// The text of `strerror`, which operators know, without the number that Rust adds.

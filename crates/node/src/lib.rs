@@ -38,8 +38,8 @@ use std::ptr;
 use std::sync::{Arc, OnceLock};
 
 use clock::{LuaTime, ThreadClock};
-pub use error::Error;
 use error::system_text;
+pub use error::{Error, shown};
 use net::binding::where_to_listen;
 use net::interfaces::interfaces;
 use notify::event_loop::ThreadId;

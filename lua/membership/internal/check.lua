@@ -45,10 +45,16 @@ function check.is_list_of_strings(value)
     return count == 0
 end
 
---- The value of an option as a text, for errors. They go to the log: of a long value the beginning is enough.
+local function escape(character)
+    return ('\\%d'):format(character:byte())
+end
+
+--- A value as a text, for errors. They go to the log, a line each: of a long value the beginning is enough.
 function check.show(value)
-    local text = type(value) == 'table' and '{' .. table.concat(value, ', ') .. '}' or tostring(value)
-    return #text > SHOWN_MAX and text:sub(1, SHOWN_MAX) .. '...' or text
+    local is_list = type(value) == 'table' and check.is_list_of_strings(value)
+    local text = is_list and '{' .. table.concat(value, ', ') .. '}' or tostring(value)
+    local shown = text:sub(1, SHOWN_MAX):gsub('%c', escape)
+    return #text > SHOWN_MAX and shown .. '...' or shown
 end
 
 --- Raises: the argument has the wrong type. The text names the function, because pcall loses that name.
@@ -58,7 +64,7 @@ end
 
 --- Raises: the argument has the right type, but not a possible value.
 function check.fail_value(position, name, expected, value)
-    error(('bad argument #%d to %s (%s expected, got %s)'):format(position, name, expected, tostring(value)), CALLER)
+    error(('bad argument #%d to %s (%s expected, got %s)'):format(position, name, expected, check.show(value)), CALLER)
 end
 
 local function is_negative(value)
@@ -101,7 +107,7 @@ function check.named(position, name, value, types)
     for key, item in pairs(value) do
         local expected = types[key]
         if expected == nil then
-            error(('unexpected argument opts.%s to %s'):format(tostring(key), name), CALLER)
+            error(('unexpected argument opts.%s to %s'):format(check.show(tostring(key)), name), CALLER)
         end
         -- box.NULL is nothing, too.
         if item ~= nil and type(item) ~= expected then

@@ -80,7 +80,7 @@ local function check_fields(cfg)
         local value, expected = cfg[name], FIELDS[name]
         if expected == nil then
             local known = table.concat(sorted_keys(FIELDS), ', ')
-            fail('.' .. tostring(name), ('unknown field; there are %s'):format(known))
+            fail('.' .. check.show(name), ('unknown field; there are %s'):format(known))
         end
         local may_be_auto = name == 'seeds' or name == 'allowed_members'
         local is_auto = may_be_auto and value == 'auto'
@@ -106,7 +106,7 @@ end
 local function parse_uri(text, field)
     local uri, reason = core.parse_uri(text)
     if uri == nil then
-        fail(field, ("host:port expected, got '%s' (%s)"):format(text, reason))
+        fail(field, ("host:port expected, got '%s' (%s)"):format(check.show(text), reason))
     end
     return uri
 end
@@ -154,7 +154,7 @@ end
 -- The key in a file, without the line break that editors put at the end: as membershipctl reads it.
 local function read_key(path, field)
     local function fail_to_read(reason)
-        fail(field, ("cannot read '%s': %s"):format(path, reason))
+        fail(field, ("cannot read '%s': %s"):format(check.show(path), reason))
     end
     local found = fio.stat(path)
     if found == nil then
@@ -229,7 +229,7 @@ end
 local function read_options(cfg)
     local options = without_null(cfg.options)
     for _, name in ipairs(sorted_keys(options)) do
-        local field = '.options.' .. tostring(name)
+        local field = '.options.' .. check.show(name)
         if FIELD_OF_OPTION[name] ~= nil then
             fail(field, ('it is called %s, beside options'):format(FIELD_OF_OPTION[name]))
         end
@@ -251,11 +251,11 @@ local function read_payload(cfg)
     local payload = without_null(cfg.payload)
     for _, key in ipairs(sorted_keys(payload)) do
         if type(key) ~= 'string' then
-            fail('.payload', ('keys are strings, and %s is a %s'):format(tostring(key), type(key)))
+            fail('.payload', ('keys are strings, and %s is a %s'):format(check.show(key), type(key)))
         end
         local ok, reason = pcall(codec.encode, payload[key])
         if not ok then
-            fail('.payload.' .. key, tostring(reason))
+            fail('.payload.' .. check.show(key), tostring(reason))
         end
     end
     return payload
@@ -265,7 +265,7 @@ local function read_profile(cfg)
     if cfg.profile == nil then
         return 'lan'
     elseif not core.check_profile(cfg.profile) then
-        fail('.profile', ("one of lan, wan, local, failover expected, got '%s'"):format(cfg.profile))
+        fail('.profile', ("one of lan, wan, local, failover expected, got '%s'"):format(check.show(cfg.profile)))
     end
     return cfg.profile
 end
