@@ -164,4 +164,25 @@ fact('an error is one short line, whatever it is about', function(t, cluster)
     end
 end)
 
+fact('what is no subscription is no harm to end', function(t, cluster)
+    local a = cluster:member()
+    local result = a:call(function()
+        local membership, results = require('membership'), {}
+        for _, value in ipairs({0 / 0, 1, 'x', true, {}}) do
+            table.insert(results, tostring(pcall(membership.unsubscribe, value)))
+        end
+        return table.concat(results, ' ')
+    end)
+    t:is(result, 'true true true true true', 'nothing is raised')
+end)
+
+fact('box.NULL is nothing, for events.generate, too', function(t, cluster)
+    local a = cluster:member()
+    local ok, err = a:call(function()
+        return pcall(require('membership.events').generate, 'localhost:1', 1, box.NULL, box.NULL)
+    end)
+    t:is(ok, true, tostring(err))
+    t:is(a.membership.get_member('localhost:1').incarnation, 1, 'it is the first incarnation')
+end)
+
 suite.run()

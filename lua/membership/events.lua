@@ -36,7 +36,8 @@ function events.generate(uri, status, incarnation, payload)
         end
         encoded = result
     end
-    check.result(core.generate(uri, status, incarnation, encoded))
+    local given = incarnation ~= nil and incarnation or nil -- box.NULL is nothing, too
+    check.result(core.generate(uri, status, given, encoded))
     notifier.ensure_running()
     notifier.notify()
     return true

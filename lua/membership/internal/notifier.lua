@@ -127,7 +127,9 @@ function notifier.subscribe()
 end
 
 function notifier.unsubscribe(cond)
-    state.subscribers[cond] = nil
+    if state.subscribers[cond] ~= nil then -- NaN can be no key
+        state.subscribers[cond] = nil
+    end
 end
 
 -- A cancelled fiber wakes as if the cond were broadcast. Then this raises.
