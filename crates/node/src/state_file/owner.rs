@@ -4,6 +4,7 @@
 //! group there is one: with its members two groups would become one. Two instances that were given one path by
 //! mistake would take turns in overwriting it.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::disk::{self, Found};
@@ -65,8 +66,13 @@ impl Target {
     pub fn write(&self, record: &Record) -> Result<(), Trouble> {
         self.may_replace(&self.path)?;
         let new = disk::path_of_new(&self.path);
-        if self.may_replace(&new).is_err() {
-            return Err(Trouble::InTheWay(new));
+        match self.may_replace(&new) {
+            Ok(()) => {}
+            // There can be no file of this name: it is too long, for one.
+            Err(Trouble::Unreadable(reason)) if fs::symlink_metadata(&new).is_err() => {
+                return Err(Trouble::Unwritable(reason));
+            }
+            Err(_) => return Err(Trouble::InTheWay(new)),
         }
         let text = match record.to_text() {
             Ok(text) => text,
@@ -132,7 +138,18 @@ impl Trouble {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
+
+    #[test]
+    fn a_name_with_no_room_for_that_of_the_next_file_is_not_blamed_on_another_file() {
+        let uri = Uri::new("a", 1).unwrap();
+        let name = "n".repeat(252);
+        let target = Target::new(std::env::temp_dir().join(name), &uri);
+        let written = target.write(&Record::new(&uri, 7, core::iter::empty()));
+        assert_eq!(
+            written,
+            Err(Trouble::Unwritable("File name too long".into()))
+        );
+    }
 
     #[test]
     fn a_file_that_has_the_name_of_the_next_one_is_lost_only_if_it_is_its_own() {
