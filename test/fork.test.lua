@@ -83,7 +83,9 @@ fact('a child that lives on does not undo leave, nor keep the port', function(t,
     declare(a)
     local worker = fork_worker(a)
     t:is(a.membership.leave(), true, 'the parent leaves')
-    local port = cluster:udp('0.0.0.0', a.port)
+    local port = cluster:wait('its port to be free', function() -- the child may take longer than leave waits for it
+        return cluster:udp('0.0.0.0', a.port)
+    end)
     t:ok(port, 'its port is free')
     port:close()
     t:ok(cluster:everyone_sees(a.uri, 'left', {b}), 'which is seen')
