@@ -12,17 +12,18 @@ const CHANGES_MAX: usize = 500;
 /// The same for news, of which each payload is decoded and handed to a program, which takes longer.
 const NEWS_MAX: usize = 64;
 
-/// Returns the changes after a position, or the first part of them, see [`blob::changes`]; nil if there are
-/// none.
-pub fn changes(_: &Lua, (version, origin): (f64, f64)) -> Answer<Option<BString>> {
+/// Returns the changes after a position, or the first of them, as many as fit into so many parts, see
+/// [`blob::changes`]; nil if there are none.
+pub fn changes(_: &Lua, (version, origin, parts): (f64, f64, f64)) -> Answer<Option<BString>> {
     let (version, origin) = (version as u64, origin as u64);
     let position = Position { version, origin };
+    let count = CHANGES_MAX.saturating_mul(parts as usize);
     let changes = node().view(|swim| {
         let latest = swim.version();
         if latest == version {
             return None;
         }
-        let changes = swim.changes_since(position, CHANGES_MAX);
+        let changes = swim.changes_since(position, count);
         Some(blob::changes(&changes, latest))
     })?;
     Ok(changes.map(BString::from))

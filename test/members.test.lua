@@ -238,4 +238,36 @@ fact('reads are complete while there is much that is new', function(t, cluster)
     })
 end)
 
+-- The engine has a thread of its own, and goes on while a program reads: here it does so between any two parts.
+fact('members that change whenever a part of the table is read are in what is read', function(t, cluster)
+    local a = cluster:member({options = {}})
+    local count, parts = a:call(function()
+        local core, membership = require('membership.core'), require('membership')
+        local function generate(first, last, incarnation)
+            for i = first, last do
+                core.generate(('127.0.0.9:%d'):format(i), 1, incarnation)
+            end
+        end
+        generate(1, 3000, 1)
+        local parts, changes = 0, core.changes
+        local function go_on(...)
+            parts = parts + 1
+            generate(2401, 3000, 1 + parts) -- more than there are in a part
+            return ...
+        end
+        core.changes = function(...)
+            return go_on(changes(...))
+        end
+        local members = membership.members()
+        core.changes = changes
+        local count = 0
+        for _ in pairs(members) do
+            count = count + 1
+        end
+        return count, parts
+    end)
+    t:is(count, 3001, 'all are, and the instance itself')
+    t:ok(parts < 20, ('after %d parts'):format(parts))
+end)
+
 suite.run()

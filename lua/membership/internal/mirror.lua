@@ -95,11 +95,12 @@ local function begin_anew()
     state.list, state.by_uri, state.previous = {}, {}, previous
 end
 
---- Copies changes, at most so many that it takes a millisecond or two.
+--- Copies changes, in so many parts at most, each of which takes a millisecond or two.
+---@param parts number all at once, as of one moment
 ---@return boolean|nil complete whether the copy has all; nil on an error
 ---@return string|number|nil err, or the version that the table had
-local function advance()
-    local blob, err = core.changes(state.version, state.origin)
+local function advance(parts)
+    local blob, err = core.changes(state.version, state.origin, parts)
     if err ~= nil then
         return nil, err
     elseif blob == nil then
@@ -122,19 +123,22 @@ local function advance()
     return reached == latest, tonumber(latest)
 end
 
---- Brings the copy to the version that the table has at this moment.
+--- Brings the copy to the version that the table has at this moment, or a later one: a member that was not in the copy
+-- yet, and has changed since, has a later one. The engine may change members as fast as they are copied here, so more
+-- and more are copied at once.
 ---@return membership.Record[]|nil list of all members
 ---@return string|nil err
 function mirror.current()
-    local complete, latest = advance()
+    local parts = 1
+    local complete, latest = advance(parts)
     local goal = latest
     while not complete do
         if complete == nil then
             return nil, latest
-        elseif state.version >= goal and state.previous == nil then
-            break -- what is missing has changed since the call
+        elseif state.version >= goal then
+            parts = 2 * parts
         end
-        complete, latest = advance()
+        complete, latest = advance(parts)
     end
     return state.list
 end
@@ -148,7 +152,7 @@ function mirror.follow()
     elseif progress[2] > FOLLOWED_MAX and not log_writer.wants_debug() then
         return true
     end
-    return (advance())
+    return (advance(1))
 end
 
 --- Returns what the copy has of a member, which may be old.

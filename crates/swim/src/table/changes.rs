@@ -28,13 +28,13 @@ pub struct Part<'a> {
     pub gone: Vec<Uri>,
 }
 
-/// From how many bytes of payloads on a reader is told of no more changes at once: that is copied under
-/// a lock, and into Lua while Tarantool does nothing else.
-const PART_SIZE_MAX: usize = 512 * 1024;
+/// From how many bytes of payloads on, for each change that it asks for, a reader is told of no more at once: that
+/// is copied under a lock, and into Lua while Tarantool does nothing else.
+const CHANGE_SIZE_MAX: usize = 1024;
 
 impl Members {
     /// What a reader that has read so far has missed, or the first part of it: at most `count`
-    /// changes, and half a megabyte of payloads. Of those that are gone some may be unknown to it.
+    /// changes, and as many kilobytes of payloads. Of those that are gone some may be unknown to it.
     pub fn changes_since(&self, position: Position, count: usize) -> Changes<'_> {
         let missed = self.changelog().since(position, count.saturating_add(1));
         let reset = missed.reset;
@@ -81,10 +81,10 @@ impl Members {
         };
         let mut touched = missed.touched.into_iter().peekable();
         let mut removed = missed.removed.into_iter().peekable();
-        let mut size = 0;
+        let (mut size, size_max) = (0, count.saturating_mul(CHANGE_SIZE_MAX));
         let mut last = 0;
         while touched.peek().is_some() || removed.peek().is_some() {
-            if part.members.len() + part.gone.len() >= count || size >= PART_SIZE_MAX {
+            if part.members.len() + part.gone.len() >= count || size >= size_max {
                 part.reached = last;
                 break;
             }
