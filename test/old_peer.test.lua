@@ -26,6 +26,15 @@ local function is_calm(t, peers)
     end
 end
 
+--- How often the peer has logged this.
+local function times_logged(peer, text)
+    local times = 0
+    for _, line in ipairs(peer.log) do
+        times = times + (line.text == text and 1 or 0)
+    end
+    return times
+end
+
 --- How often the peer accepted that the member has this status.
 local function times_accepted(peer, uri, wanted)
     local times = 0
@@ -71,10 +80,10 @@ for _, key in ipairs({'', 'secret'}) do
         local a, b, c = group(cluster, 3, config)
         a.rumours:generate(c.uri, a.options.DEAD)
         cluster:wait('the refutation', function()
-            return a:get_member(c.uri).incarnation == 2
+            return a:get_member(c.uri).incarnation > 1
         end)
         cluster:everyone_sees(c.uri, 'alive', {a, b, c})
-        t:is(c.log[1].text, 'Refuting the rumor that we are dead', 'it is logged')
+        t:is(times_logged(c, 'Refuting the rumor that we are dead'), 1, 'it is logged')
         is_calm(t, {a, b, c})
     end)
 
