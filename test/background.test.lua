@@ -31,8 +31,8 @@ fact('in the background it does all that it did before', function(t, cluster)
     local wakes = c:count_wakes() -- by a subscriber that waits through the fork
     go_into_background(c)
 
-    t:is(a.membership.probe_uri(c.uri), true, 'it answers')
-    t:is(c.membership.probe_uri(a.uri), true, 'it asks')
+    t:is(a:reaches(c.uri), true, 'it answers')
+    t:is(c:reaches(a.uri), true, 'it asks')
     t:is_deeply(c.membership.myself().payload, {life = 'foreground'}, 'it kept its payload')
     c.membership.set_payload('life', 'background')
     t:ok(cluster:everyone_sees_payload(c.uri, {life = 'background'}), 'it is heard')

@@ -125,6 +125,19 @@ function Node:status_of(uri)
     return member and member.status
 end
 
+--- Whether a probe of another process is answered. The tenth of a second that a quick member waits for an answer may be
+-- too short on a machine with load.
+function Node:reaches(uri)
+    return self:call(function(probed)
+        local options = require('membership.options')
+        local before = options.ACK_TIMEOUT_SECONDS
+        options.ACK_TIMEOUT_SECONDS = 5
+        local answered = require('membership').probe_uri(probed)
+        options.ACK_TIMEOUT_SECONDS = before
+        return answered
+    end, uri)
+end
+
 --- Has a fiber in the process wait for the subscription that is there as the global `name`. It waits from now on,
 -- before there is news, which takes a millisecond or two. The function that is returned tells whether it was woken.
 function Node:await_wake(name)
