@@ -106,6 +106,47 @@ fn a_paused_member_is_dead_and_comes_back_without_suspecting_others() {
     });
 }
 
+/// Whether `id` says of itself that nothing of what it sends arrives.
+fn says_that_nothing_gets_out(world: &World, id: Id) -> bool {
+    let own = swim(world, id).diagnose(&world.host(id).uri, now_at(world.now()));
+    let hints = own.expect("it knows itself").hints;
+    hints.iter().any(|hint| hint.contains("no member answers"))
+}
+
+#[test]
+fn a_member_of_which_nothing_gets_out_says_so_and_no_other_does() {
+    story(|seed| {
+        let mut world = World::of(4, seed);
+        let others = [A, B, D];
+        others.iter().for_each(|id| world.network.cut(C, *id));
+        let said = |world: &World| {
+            others
+                .iter()
+                .any(|id| says_that_nothing_gets_out(world, *id))
+        };
+        let limit = 2 * round(4);
+        let noticed = world.run_until(limit, |world| {
+            said(world) || says_that_nothing_gets_out(world, C)
+        });
+        assert!(noticed.is_some(), "C has not noticed it");
+        assert_eq!(world.run_until(limit, said), None, "and is at fault itself");
+    });
+}
+
+#[test]
+fn one_of_three_that_does_not_answer_is_at_fault_and_not_the_others() {
+    story(|seed| {
+        let mut world = World::of(3, seed);
+        [A, B].iter().for_each(|id| world.network.cut(C, *id));
+        let said = |world: &World| {
+            [A, B]
+                .iter()
+                .any(|id| says_that_nothing_gets_out(world, *id))
+        };
+        assert_eq!(world.run_until(seconds(60), said), None);
+    });
+}
+
 #[test]
 fn a_member_that_receives_nothing_causes_no_suspicions_among_the_others() {
     story(|seed| {

@@ -1,6 +1,7 @@
 //! Whether the local node receives anything. If it receives nothing at all, the fault is probably its own
 //! (a firewall that lets nothing in), and it must not accuse a member each period.
 
+use crate::identity::uri::Uri;
 use crate::time::Micros;
 
 /// After how many failed probes in a row, without any datagram received, the local node takes itself to
@@ -9,11 +10,11 @@ use crate::time::Micros;
 const SILENT_PROBES_MAX: u32 = 2;
 
 /// After how many failed probes in a row it is the local node of which nothing gets out, as long as it
-/// receives datagrams; more if there are more members, since some of them may have died at once.
+/// receives datagrams. They must have been of different members, all of which do not die at once.
 const UNANSWERED_PROBES_MIN: u32 = 3;
 
-/// However many members there are, so many failed probes in a row do.
-const UNANSWERED_PROBES_ENOUGH: u32 = 8;
+/// However many members there are, failed probes of so many of them in a row do.
+const UNANSWERED_MEMBERS_ENOUGH: usize = 8;
 
 /// What was received lately.
 #[derive(Debug, Default)]
@@ -25,6 +26,8 @@ pub struct Isolation {
     silent_probes: u32,
     /// Failed probes of others in a row.
     unanswered_probes: u32,
+    /// The members that these were of, each once: of a small group one member may have been probed each time.
+    unanswered: Vec<Uri>,
 }
 
 /// What a failed probe shows.
@@ -55,6 +58,7 @@ impl Isolation {
     /// Another member has answered a ping.
     pub fn answered(&mut self) {
         self.unanswered_probes = 0;
+        self.unanswered.clear();
     }
 
     /// Whether a datagram came from another member since then.
@@ -74,16 +78,19 @@ impl Isolation {
 
     /// Whether `others` members are there, their datagrams come, and none of them answers.
     pub fn is_unanswered(&self, others: usize) -> bool {
-        let most = u32::try_from(others).unwrap_or(u32::MAX);
-        let enough = most.clamp(UNANSWERED_PROBES_MIN, UNANSWERED_PROBES_ENOUGH);
-        others > 1 && !self.is_isolated() && self.unanswered_probes >= enough
+        let are_enough = self.unanswered_probes >= UNANSWERED_PROBES_MIN
+            && self.unanswered.len() >= others.min(UNANSWERED_MEMBERS_ENOUGH);
+        others > 1 && !self.is_isolated() && are_enough
     }
 
-    /// A probe that began at `began` has failed: of one of `others` members. Says what that shows of the
+    /// A probe of `uri` that began at `began` has failed: of one of `others` members. Says what that shows of the
     /// local node, once.
-    pub fn note_failed_probe(&mut self, began: Micros, others: usize) -> Finding {
+    pub fn note_failed_probe(&mut self, uri: &Uri, began: Micros, others: usize) -> Finding {
         let was_unanswered = self.is_unanswered(others);
         self.unanswered_probes = self.unanswered_probes.saturating_add(1);
+        if self.unanswered.len() < UNANSWERED_MEMBERS_ENOUGH && !self.unanswered.contains(uri) {
+            self.unanswered.push(uri.clone());
+        }
         // Something was received since then: so it is the member that does not answer, or none does.
         if let Some(last) = self.last
             && last >= began
@@ -109,18 +116,21 @@ impl Isolation {
 mod tests {
     use super::*;
 
+    /// A probe has failed that began then: of another member than the last one, of four.
+    fn fail(isolation: &mut Isolation, began: u64) -> Finding {
+        let uri = Uri::new("member", 1 + u16::try_from(began % 4).unwrap()).unwrap();
+        isolation.note_failed_probe(&uri, Micros(began), 4)
+    }
+
     #[test]
     fn two_failed_probes_in_silence_make_it_isolated_and_one_datagram_ends_it() {
         let mut isolation = Isolation::default();
-        assert_eq!(isolation.note_failed_probe(Micros(10), 3), Finding::Nothing);
+        assert_eq!(fail(&mut isolation, 10), Finding::Nothing);
         assert!(!isolation.is_isolated());
-        assert_eq!(
-            isolation.note_failed_probe(Micros(20), 3),
-            Finding::NothingReceived
-        );
+        assert_eq!(fail(&mut isolation, 20), Finding::NothingReceived);
         assert!(isolation.is_isolated() && !isolation.is_undecodable());
         assert_eq!(
-            isolation.note_failed_probe(Micros(30), 3),
+            fail(&mut isolation, 30),
             Finding::Nothing,
             "it is told once"
         );
@@ -133,8 +143,7 @@ mod tests {
         let mut isolation = Isolation::default();
         for began in [10, 20] {
             isolation.heard(Micros(began));
-            let finding = isolation.note_failed_probe(Micros(began), 3);
-            assert_eq!(finding, Finding::Nothing);
+            assert_eq!(fail(&mut isolation, began), Finding::Nothing);
         }
         assert!(!isolation.is_isolated());
     }
@@ -144,9 +153,8 @@ mod tests {
         let mut isolation = Isolation::default();
         isolation.heard(Micros(1));
         isolation.heard_undecodable(Micros(5));
-        let _first = isolation.note_failed_probe(Micros(10), 3);
-        let second = isolation.note_failed_probe(Micros(20), 3);
-        assert_eq!(second, Finding::NothingDecoded);
+        let _first = fail(&mut isolation, 10);
+        assert_eq!(fail(&mut isolation, 20), Finding::NothingDecoded);
         assert!(isolation.is_undecodable());
         isolation.heard(Micros(30));
         assert!(!isolation.is_undecodable());
@@ -157,9 +165,9 @@ mod tests {
         let mut isolation = Isolation::default();
         let fail = |isolation: &mut Isolation, began: u64| {
             isolation.heard(Micros(began));
-            isolation.note_failed_probe(Micros(began), 4)
+            fail(isolation, began)
         };
-        for began in 1..=3 {
+        for began in [1, 5, 2, 3] {
             assert_eq!(fail(&mut isolation, began), Finding::Nothing, "{began}");
         }
         assert_eq!(fail(&mut isolation, 4), Finding::NothingAnswered);

@@ -275,7 +275,7 @@ impl Turn<'_> {
         };
         self.swim.stats.probes_failed += 1;
         self.note_answer(&dst, Answer::Missing);
-        self.notice_isolation(began);
+        self.notice_isolation(&dst, began);
         let (Some(claim), Some(own)) = (self.swim.members.claim(&dst), self.swim.own_claim())
         else {
             return;
@@ -338,16 +338,16 @@ impl Turn<'_> {
         is_unheard && age < self.swim.config.suspect_timeout
     }
 
-    /// A probe that began at `began` has failed: looks whether that is because nothing is received.
+    /// A probe of `uri` that began at `began` has failed: looks whether that is because nothing is received.
     ///
     /// With one other member there is none to mislead, and none else to hear.
-    fn notice_isolation(&mut self, began: Micros) {
+    fn notice_isolation(&mut self, uri: &Uri, began: Micros) {
         let others = self.swim.members.live().len().saturating_sub(1);
         if others < 2 || !self.swim.config.mechanisms.withhold_suspicions {
             return;
         }
         let isolation = &mut self.swim.detector.isolation;
-        let event = match isolation.note_failed_probe(began, others) {
+        let event = match isolation.note_failed_probe(uri, began, others) {
             Finding::Nothing => return,
             Finding::NothingReceived => LogEvent::Isolated,
             Finding::NothingDecoded => LogEvent::Undecodable,
