@@ -100,6 +100,8 @@ fact('another key, by each kind of cipher, until they agree', function(t, cluste
     a.membership.set_encryption_key('one')
     b.membership.set_encryption_key('another')
     has_hint(t, cluster, a, b.uri, 'cannot be decoded: has it another encryption key?')
+    cluster:everyone_sees(b.uri, 'non-decryptable', {a})
+    t:is(#a.membership.diagnose(b.uri).hints, 1, 'it is said once')
     for _, node in ipairs({a, b}) do
         node:call(function()
             require('membership.options').ENCRYPTION_CIPHER = 'xchacha20-poly1305'

@@ -60,6 +60,8 @@ pub(crate) struct Settings<'a> {
     pub path_size: Option<usize>,
 }
 
+const UNDECODABLE: &str = "its datagrams cannot be decoded: has it another encryption key?";
+
 /// Clocks that differ by less, in µs, are worth no words.
 const CLOCK_DELTA_MAX: f64 = 1e6;
 
@@ -140,6 +142,14 @@ impl Diagnosis {
         self
     }
 
+    /// The same, if it is known why datagrams from its address are dropped: without the hints that guess as much, or
+    /// ask whether there are any.
+    pub fn without_guesses(mut self) -> Self {
+        self.hints
+            .retain(|hint| hint != UNDECODABLE && hint != NEVER_HEARD);
+        self
+    }
+
     fn new(member: &Member, now: Now) -> Self {
         let evidence = &member.evidence;
         Self {
@@ -179,7 +189,7 @@ fn undecodable(member: &Member) -> Option<String> {
     if member.claim.status != Status::NonDecryptable {
         return None;
     }
-    Some("its datagrams cannot be decoded: has it another encryption key?".into())
+    Some(UNDECODABLE.into())
 }
 
 fn never_heard(member: &Member, probes: Probes) -> Option<String> {

@@ -2,6 +2,7 @@
 
 use crate::Node;
 use crate::error::Error;
+use crate::observe::delivery_errors::DeliveryError;
 use crate::state::State;
 use swim::diagnosis::Diagnosis;
 use swim::identity::uri::Uri;
@@ -43,8 +44,10 @@ fn diagnose(state: &State, uri: &str, now: Now) -> Option<Diagnosis> {
     let (uri, silence) = (&diagnosis.uri, diagnosis.silence);
     let mut hints = Vec::new();
     hints.extend(state.addresses.problem(uri, now.monotonic));
-    if let Some(error) = state.delivery_errors.of(uri, silence, now.monotonic) {
-        hints.push(error.to_string());
+    let error = state.delivery_errors.of(uri, silence, now.monotonic);
+    hints.extend(error.map(DeliveryError::to_string));
+    if let Some(DeliveryError::Dropped(_)) = error {
+        diagnosis = diagnosis.without_guesses();
     }
     // First, because what the machine has seen explains what the protocol has.
     hints.append(&mut diagnosis.hints);
