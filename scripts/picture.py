@@ -41,7 +41,7 @@ FORMAT = """\
 <style>
 .{unique_id}-matrix {{ font-family: ui-monospace, Menlo, Consolas, monospace; font-size: {char_height}px; \
 line-height: {line_height}px; }}
-.{unique_id}-title {{ font: 18px ui-sans-serif, system-ui, sans-serif; }}
+.{unique_id}-title {{ font: 20px ui-sans-serif, system-ui, sans-serif; }}
 {styles}
 </style>
 <defs>

@@ -2,6 +2,7 @@
 //! exists, and whether its words are the agreed ones.
 
 mod documents;
+mod pictures;
 mod project;
 mod structure;
 mod tables;

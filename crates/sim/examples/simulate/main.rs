@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! cargo run --release --example simulate -- --members 10,100,1000 --loss 0.1 --runs 5
-//! cargo run --release --example simulate -- --members 10,100,1000 --legacy-share 0,1 --plot out.svg
+//! cargo run --release --example simulate -- --members 10,100,1000 --legacy-share 0,1 --plot out.svg --plot-summary short.svg
 //! ```
 
 mod plot;
@@ -13,7 +13,7 @@ mod table;
 mod theory;
 mod trial;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -66,9 +66,10 @@ struct Arguments {
     /// The first seed.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// How many seeds to run each group with.
-    #[arg(long, default_value_t = 3)]
-    runs: u64,
+    /// How many seeds to run each group with. Of several numbers each is for one size of the group, and the
+    /// last one for the sizes that are left.
+    #[arg(long, value_delimiter = ',', default_value = "3")]
+    runs: Vec<u64>,
     /// How many groups to run at a time; by default one on each core.
     #[arg(long)]
     threads: Option<usize>,
@@ -78,10 +79,16 @@ struct Arguments {
     /// Draws the figures into this file.
     #[arg(long, value_name = "FILE.svg")]
     plot: Option<PathBuf>,
+    /// Draws into this file only how soon deaths and news are known.
+    #[arg(long, value_name = "FILE.svg")]
+    plot_summary: Option<PathBuf>,
 }
 
 /// Larger groups than this run one at a time, as the tables of all members take memory.
 const LARGE: u32 = 3000;
+
+/// Draws figures of these trials, with a title, into a file.
+type Draw = fn(&Path, &str, &[Trial]) -> std::io::Result<()>;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -91,16 +98,24 @@ fn main() -> ExitCode {
     } else {
         println!("{}", table::table(&trials));
     }
-    if let Some(file) = &arguments.plot
-        && let Err(error) = plot::draw(file, &title(&arguments), &trials)
-    {
-        eprintln!("{}: {error}", file.display());
-        return ExitCode::FAILURE;
+    let title = title(&arguments, &trials);
+    let plots: [(_, Draw); 2] = [
+        (&arguments.plot, plot::all),
+        (&arguments.plot_summary, plot::summary),
+    ];
+    for (file, draw) in plots {
+        if let Some(file) = file
+            && let Err(error) = draw(file, &title, &trials)
+        {
+            eprintln!("{}: {error}", file.display());
+            return ExitCode::FAILURE;
+        }
     }
     ExitCode::SUCCESS
 }
 
-fn title(arguments: &Arguments) -> String {
+/// What is common to all figures: how they were measured.
+fn title(arguments: &Arguments, trials: &[Trial]) -> String {
     let Arguments {
         loss,
         latency,
@@ -112,9 +127,23 @@ fn title(arguments: &Arguments) -> String {
         0.0 => String::new(),
         pause => format!(", a tenth paused for up to {pause} s"),
     };
+    let loss = match loss {
+        0.0 => "Simulated: no loss".to_owned(),
+        loss => format!("Simulated: {:.0} % of datagrams lost", 100.0 * loss),
+    };
+    let is_drawn = |trial: &Trial| plot::figures().all(|figure| (figure.of)(trial).is_some());
+    let missing = match trials.iter().all(is_drawn) {
+        true => "",
+        false => " A mark is missing where one of the runs took more than three minutes.",
+    };
+    let (fewest, most) = (runs.iter().min(), runs.iter().max());
+    let runs = match (fewest, most) {
+        (Some(fewest), Some(most)) if fewest < most => format!("{fewest} to {most}"),
+        _ => runs[0].to_string(),
+    };
     format!(
-        "{:.0} % loss each way, {latency} ms latency, payloads of {payload} bytes, {runs} seeds{pause}",
-        100.0 * loss
+        "{loss}, {latency} ms latency, payloads of {payload} bytes{pause}. \
+         Marks: medians of {runs} runs; bars: the least and the most.{missing}"
     )
 }
 
@@ -128,10 +157,11 @@ fn plans(arguments: &Arguments) -> Vec<Plan> {
         ..Weather::default()
     };
     let mut plans = Vec::new();
-    for &members in &arguments.members {
+    for (place, &members) in arguments.members.iter().enumerate() {
+        let runs = arguments.runs[place.min(arguments.runs.len() - 1)];
         let feasible = |share: &&f64| **share == 0.0 || members <= arguments.legacy_most;
         for &legacy_share in arguments.legacy_share.iter().filter(feasible) {
-            for seed in (arguments.seed..).take(arguments.runs as usize) {
+            for seed in (arguments.seed..).take(runs as usize) {
                 let weather = weather.clone();
                 let (mut config, payload) = (Config::default(), arguments.payload);
                 config.use_profile(arguments.profile);
