@@ -78,9 +78,9 @@ const URI_OVERHEAD: usize = size_of::<Uri>() + 2 * size_of::<usize>();
 impl History {
     /// Notes a change, which is newer than all others. The oldest ones make room for it.
     pub fn note(&mut self, change: Change) {
-        self.bytes += change.size();
-        self.changes.push_back(change);
-        while self.changes.len() > CHANGES_MAX || self.bytes > BYTES_MAX {
+        let size = change.size();
+        // Before it is added: with one more than there may be, the queue would take twice the memory.
+        while self.changes.len() >= CHANGES_MAX || self.bytes + size > BYTES_MAX {
             let Some(oldest) = self.changes.pop_front() else {
                 break;
             };
@@ -88,6 +88,8 @@ impl History {
             self.horizon = oldest.number;
             self.forgotten += 1;
         }
+        self.bytes += size;
+        self.changes.push_back(change);
     }
 
     /// The first `count` changes after the one of number `version`, of those up to `latest`, which is the last one.
@@ -145,7 +147,7 @@ impl History {
     /// Whether it takes no more than it may, and knows how much that is; for audits.
     pub fn is_bounded(&self) -> bool {
         let bytes: usize = self.changes.iter().map(Change::size).sum();
-        self.changes.len() <= CHANGES_MAX && bytes <= BYTES_MAX && bytes == self.bytes
+        self.changes.capacity() <= CHANGES_MAX && bytes <= BYTES_MAX && bytes == self.bytes
     }
 }
 
@@ -239,6 +241,7 @@ mod tests {
             history.note(death(number, uri(1), Reason::TimedOut));
         }
         assert_eq!((history.len(), history.forgotten()), (CHANGES_MAX, 10));
+        assert!(history.is_bounded());
         assert!(history.since(9, last, 1).lost, "it missed number 10");
         let rest = history.since(10, last, 1);
         assert_eq!((numbers(&rest.changes), rest.lost), (vec![11], false));
