@@ -202,3 +202,32 @@ fn a_member_that_is_removed_is_not_shown_any_more_but_the_local_one_stays() {
     assert!(swim.member(&other).is_none());
     assert!(swim.member(&myself).is_some());
 }
+
+#[test]
+fn what_the_local_node_says_to_itself_does_not_bring_back_a_member_that_is_removed() {
+    let (mut swim, other) = (listener(), Uri::new("a", 1).expect("a URI"));
+    let myself = swim.myself().expect("it takes part").clone();
+    swim.add_member(other.clone(), at(0));
+    swim.probe(&myself, at(0)).expect("it takes part");
+    let mut on_their_way = Vec::new();
+    while let Some(transmit) = swim.poll_transmit() {
+        if transmit.to == myself {
+            on_their_way.push(transmit.datagram);
+        }
+    }
+    let tells = |datagram: &Vec<u8>| {
+        datagram
+            .windows(other.len())
+            .any(|part| part == other.as_bytes())
+    };
+    assert!(
+        on_their_way.iter().any(tells),
+        "a ping to itself has the rumor"
+    );
+    swim.remove_member(&other, at(1));
+    for datagram in on_their_way {
+        let handled = swim.handle_datagram(&datagram, SOMEWHERE, at(2));
+        handled.expect("it is its own");
+    }
+    assert!(swim.member(&other).is_none());
+}

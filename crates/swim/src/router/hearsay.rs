@@ -87,6 +87,9 @@ impl Turn<'_> {
     fn is_credible(&mut self, sender: &Uri, event: &Event<'_>, rx: &mut Reaction) -> bool {
         if self.swim.me.is(&event.uri) {
             self.can_follow(event.claim, rx)
+        } else if self.swim.me.is(sender) {
+            // It knows what it says, and may have forgotten the member since.
+            false
         } else if *event.uri == **sender {
             !self.takes_word(event)
         } else {
