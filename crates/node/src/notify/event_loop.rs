@@ -47,7 +47,8 @@ impl EventLoop {
 
 mod linux {
     use core::ffi::c_long;
-    use std::fs;
+    use std::fs::{self, File};
+    use std::io::Read;
     use std::os::fd::RawFd;
 
     use nix::unistd::Pid;
@@ -66,9 +67,13 @@ mod linux {
 
     /// The `epoll` instance that `thread` waits for, if it waits for one.
     pub fn epoll_waited_for(thread: Pid) -> Option<RawFd> {
-        // The number of the call and its arguments; of a thread that runs: "running".
-        let line = fs::read_to_string(format!("/proc/self/task/{thread}/syscall")).ok()?;
-        let mut words = line.split_ascii_whitespace();
+        // The number of the call, its arguments, and two more numbers; of a thread that runs: "running".
+        let mut line = [0; 9 * 20];
+        let mut file = File::open(format!("/proc/self/task/{thread}/syscall")).ok()?;
+        let length = file.read(&mut line).ok()?;
+        let mut words = str::from_utf8(&line[..length])
+            .ok()?
+            .split_ascii_whitespace();
         let call: c_long = words.next()?.parse().ok()?;
         if !EPOLL_WAITS.contains(&call) {
             return None;

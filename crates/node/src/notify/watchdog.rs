@@ -64,6 +64,8 @@ pub struct Watchdog {
     last_wake: Micros,
     /// The thread was at work when it was last checked.
     works: bool,
+    /// The thread was found at rest when it was last asked: to ask again wakes it only if it runs anyway.
+    rests: bool,
     last_check: Micros,
     stalled: bool,
 }
@@ -72,6 +74,7 @@ impl Watchdog {
     /// Takes a heartbeat. Returns how long the thread hung, if that was a stall.
     pub fn heartbeat(&mut self, cpu_time: CpuTime, now: Micros) -> Option<Duration> {
         self.last_awake = now;
+        self.rests = false;
         let asked = self.end_question(cpu_time, now);
         if !mem::take(&mut self.stalled) {
             return None;
@@ -82,6 +85,7 @@ impl Watchdog {
     /// The thread rests in its event loop, after [`Wake::UnlessAtRest`]: it would answer if it were woken.
     pub fn note_rest(&mut self, cpu_time: CpuTime, now: Micros) {
         if self.last_heartbeat.is_some() && !self.stalled {
+            self.rests = true;
             self.end_question(cpu_time, now);
         }
     }
@@ -195,7 +199,7 @@ impl Watchdog {
         let Some(last_heartbeat) = self.last_heartbeat else {
             return false;
         };
-        let pause = if self.works {
+        let pause = if self.works || self.rests {
             pause(timeout)
         } else {
             quiet(timeout)
@@ -477,6 +481,22 @@ mod tests {
             looks += 1;
         }
         assert_eq!((looks, woken), (25, vec![10_000, 20_000, 30_000]));
+    }
+
+    #[test]
+    fn an_engine_that_looks_whether_a_thread_rests_does_so_when_it_is_awake_anyway() {
+        let mut dog = watchdog(never_runs);
+        dog.check(TIMEOUT, never_runs(at(1250)), at(1250));
+        assert_eq!(dog.poll_wake(), Some(Wake::UnlessAtRest));
+        dog.note_rest(never_runs(at(1250)), at(1250));
+        // The next protocol period begins at another moment.
+        for turn in [1700, 2700, 3700, 4700].map(at) {
+            assert!(dog.next_check(TIMEOUT) >= Some(turn), "it would have woken");
+            assert!(dog.should_check(TIMEOUT, turn));
+            dog.check(TIMEOUT, never_runs(turn), turn);
+            assert_eq!(dog.poll_wake(), Some(Wake::UnlessAtRest));
+            dog.note_rest(never_runs(turn), turn);
+        }
     }
 
     #[test]
