@@ -13,6 +13,7 @@ mod table;
 mod theory;
 mod trial;
 
+use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -88,7 +89,7 @@ struct Arguments {
 const LARGE: u32 = 3000;
 
 /// Draws figures of these trials, with a title, into a file.
-type Draw = fn(&Path, &str, &[Trial]) -> std::io::Result<()>;
+type Draw = fn(&Path, &str, &[Trial]) -> Result<(), Box<dyn Error>>;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -114,7 +115,7 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// What is common to all figures: how they were measured.
+/// What is common to all figures: how they were measured. In lines that are short enough for a telephone.
 fn title(arguments: &Arguments, trials: &[Trial]) -> String {
     let Arguments {
         loss,
@@ -125,7 +126,7 @@ fn title(arguments: &Arguments, trials: &[Trial]) -> String {
     } = arguments;
     let pause = match arguments.pause {
         0.0 => String::new(),
-        pause => format!(", a tenth paused for up to {pause} s"),
+        pause => format!(",\na tenth paused for up to {pause} s"),
     };
     let loss = match loss {
         0.0 => "Simulated: no loss".to_owned(),
@@ -134,7 +135,7 @@ fn title(arguments: &Arguments, trials: &[Trial]) -> String {
     let is_drawn = |trial: &Trial| plot::figures().all(|figure| (figure.of)(trial).is_some());
     let missing = match trials.iter().all(is_drawn) {
         true => "",
-        false => " A mark is missing where one of the runs took more than three minutes.",
+        false => "\nA mark is missing where one of the runs\ntook more than three minutes.",
     };
     let (fewest, most) = (runs.iter().min(), runs.iter().max());
     let runs = match (fewest, most) {
@@ -142,8 +143,8 @@ fn title(arguments: &Arguments, trials: &[Trial]) -> String {
         _ => runs[0].to_string(),
     };
     format!(
-        "{loss}, {latency} ms latency, payloads of {payload} bytes{pause}. \
-         Marks: medians of {runs} runs; bars: the least and the most.{missing}"
+        "{loss},\n{latency} ms latency, payloads of {payload} bytes{pause}.\n\
+         Marks: medians of {runs} runs;\nbars: the least and the most.{missing}"
     )
 }
 

@@ -1,5 +1,7 @@
 //! The trials of one implementation, or of one mixture of them.
 
+use plotters::style::RGBColor;
+
 use crate::table::{Figure, Spread, spread};
 use crate::theory::{self, Curve};
 use crate::trial::Trial;
@@ -8,8 +10,8 @@ use crate::trial::Trial;
 pub struct Family<'a> {
     /// The share of the members that run membership 2.x.
     pub legacy_share: f64,
-    /// The class of its colour.
-    pub class: &'static str,
+    /// Its colour, told from the others by those who see no red or no green, too.
+    pub color: RGBColor,
     /// What the legend calls it.
     pub name: String,
     /// By size of the group.
@@ -17,71 +19,62 @@ pub struct Family<'a> {
 }
 
 /// All families, by the share of membership 2.x.
-pub fn families(trials: &[Trial]) -> Vec<Family<'_>> {
-    let mut shares: Vec<f64> = trials
-        .iter()
-        .map(|trial| trial.group.legacy_share)
-        .collect();
-    shares.sort_by(f64::total_cmp);
-    shares.dedup();
-    let family = |legacy_share: f64| {
+pub fn families<'a>(trials: &'a [Trial]) -> Vec<Family<'a>> {
+    let mut trials: Vec<&'a Trial> = trials.iter().collect();
+    let legacy_share = |trial: &Trial| trial.group.legacy_share;
+    trials.sort_by(|one, other| legacy_share(one).total_cmp(&legacy_share(other)));
+    let family = |trials: &[&'a Trial]| {
+        let legacy_share = legacy_share(trials[0]);
         let percent = || format!("{:.0} % membership 2.x", legacy_share * 100.0);
-        let (class, name) = match legacy_share {
-            0.0 => ("this", "this module".to_owned()),
-            1.0 => ("old", "membership 2.x (model)".to_owned()),
-            share if share <= 0.5 => ("mixed", percent()),
-            _ => ("mixed-more", percent()),
+        let (color, name) = match legacy_share {
+            0.0 => (RGBColor(0, 90, 181), "this module".to_owned()),
+            1.0 => (RGBColor(220, 50, 32), "membership 2.x (model)".to_owned()),
+            share if share <= 0.5 => (RGBColor(120, 94, 240), percent()),
+            _ => (RGBColor(100, 100, 100), percent()),
         };
-        let of_family = |trial: &&Trial| trial.group.legacy_share == legacy_share;
-        let trials = trials.iter().filter(of_family).collect();
+        let trials = trials.to_vec();
         Family {
             legacy_share,
-            class,
+            color,
             name,
             trials,
         }
     };
-    shares.into_iter().map(family).collect()
+    let of_family = trials.chunk_by(|one, other| legacy_share(one) == legacy_share(other));
+    of_family.map(family).collect()
 }
 
-impl Family<'_> {
-    fn is_mixed(&self) -> bool {
-        self.legacy_share != 0.0 && self.legacy_share != 1.0
+impl<'a> Family<'a> {
+    /// The trials of each size.
+    fn sizes(&self) -> impl Iterator<Item = (f64, &[&'a Trial])> {
+        let sizes = self
+            .trials
+            .chunk_by(|one, other| one.group.members == other.group.members);
+        sizes.map(|trials| (trials[0].group.members.into(), trials))
     }
 
     /// A figure over the size of the group.
     pub fn over_sizes(&self, figure: &Figure) -> Vec<(f64, Spread)> {
-        let mut sizes: Vec<u32> = self
-            .trials
-            .iter()
-            .map(|trial| trial.group.members)
-            .collect();
-        sizes.dedup();
-        let point = |members: u32| {
-            let of_size = |trial: &&&Trial| trial.group.members == members;
-            let trials: Vec<&Trial> = self.trials.iter().filter(of_size).copied().collect();
-            Some((f64::from(members), spread(&trials, figure)?))
-        };
-        sizes.into_iter().filter_map(point).collect()
+        self.sizes()
+            .filter_map(|(size, trials)| Some((size, spread(trials, figure)?)))
+            .collect()
     }
 
     /// The same figure by theory.
     pub fn in_theory(&self, figure: usize) -> Curve {
-        let mut sizes = self.trials.clone();
-        sizes.dedup_by_key(|trial| trial.group.members);
-        let point = |trial: &&Trial| {
-            let group = &trial.group;
-            let value = match figure {
-                0 => theory::time_of(&news_in_theory(trial, 60.0), 0.5),
-                1 => theory::time_of(&news_in_theory(trial, 60.0), 0.99),
-                3 if !self.is_mixed() => {
-                    Some(theory::first_suspicion(group.members, &group.config))
-                }
-                _ => None,
-            };
-            value.map(|value| (f64::from(group.members), value))
+        let is_mixed = self.legacy_share != 0.0 && self.legacy_share != 1.0;
+        let value = |trial: &Trial| match figure {
+            0 => theory::time_of(&news_in_theory(trial, 60.0), 0.5),
+            1 => theory::time_of(&news_in_theory(trial, 60.0), 0.99),
+            3 if !is_mixed => Some(theory::first_suspicion(
+                trial.group.members,
+                &trial.group.config,
+            )),
+            _ => None,
         };
-        sizes.iter().filter_map(point).collect()
+        self.sizes()
+            .filter_map(|(size, trials)| Some((size, value(trials[0])?)))
+            .collect()
     }
 }
 
