@@ -95,7 +95,7 @@ async def bystanders(rocks):
     async with Group(rocks, 40, role="bystander") as group:
         await asyncio.sleep(SETTLE_SECONDS)
         cost = await _cost(group, "bystander")
-        return {"idle_tx_cpu_bystander": cost["idle_tx_cpu_bystander"]}
+        return {key: cost[key] for key in ("idle_tx_cpu_bystander", "idle_tx_wakes_bystander")}
 
 
 async def _cost(group, of):
@@ -113,6 +113,8 @@ async def _cost(group, of):
         f"idle_cpu_{of}": per_member(sum(cpu.all for cpu in spent) / 1e6),
         f"idle_tx_cpu_{of}": per_member(sum(cpu.main for cpu in spent) / 1e6),
         f"idle_engine_cpu_{of}": per_member(sum(cpu.engine for cpu in spent) / 1e6),
+        f"idle_tx_wakes_{of}": per_member(sum(cpu.main_wakes for cpu in spent)),
+        f"idle_engine_wakes_{of}": per_member(sum(cpu.engine_wakes for cpu in spent)),
         f"idle_bytes_{of}": per_member(bytes_after - bytes_before),
     }
 
