@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use crate::project;
 
-/// Whether this is a row of a table, and whether it is the one that makes the row above its head.
+/// Whether this is a row of a table.
 fn is_row(line: &str) -> bool {
     line.starts_with('|')
 }
 
+/// Whether this is the row that makes the one above it the head.
 fn is_rule(line: &str) -> bool {
     line.starts_with("|--") || line.starts_with("|:-")
 }

@@ -64,8 +64,6 @@ pub struct Watchdog {
     last_wake: Micros,
     /// The thread was at work when it was last checked.
     works: bool,
-    /// The thread was found at rest when it was last asked: to ask again wakes it only if it runs anyway.
-    rests: bool,
     last_check: Micros,
     stalled: bool,
 }
@@ -74,7 +72,6 @@ impl Watchdog {
     /// Takes a heartbeat. Returns how long the thread hung, if that was a stall.
     pub fn heartbeat(&mut self, cpu_time: CpuTime, now: Micros) -> Option<Duration> {
         self.last_awake = now;
-        self.rests = false;
         let asked = self.end_question(cpu_time, now);
         if !mem::take(&mut self.stalled) {
             return None;
@@ -85,7 +82,6 @@ impl Watchdog {
     /// The thread rests in its event loop, after [`Wake::UnlessAtRest`]: it would answer if it were woken.
     pub fn note_rest(&mut self, cpu_time: CpuTime, now: Micros) {
         if self.last_heartbeat.is_some() && !self.stalled {
-            self.rests = true;
             self.end_question(cpu_time, now);
         }
     }
@@ -199,7 +195,9 @@ impl Watchdog {
         let Some(last_heartbeat) = self.last_heartbeat else {
             return false;
         };
-        let pause = if self.works || self.rests {
+        // To ask a thread again that was found at rest wakes it only if it runs anyway.
+        let did_rest = last_heartbeat > self.last_awake;
+        let pause = if self.works || did_rest {
             pause(timeout)
         } else {
             quiet(timeout)
