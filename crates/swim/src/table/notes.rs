@@ -48,11 +48,10 @@ impl Members {
         }
     }
 
-    /// Notes whether the log says at present that `uri` is gone. Returns whether it did before.
-    pub fn set_logged_gone(&mut self, uri: &str, gone: bool) -> bool {
-        match self.table.get_mut(uri) {
-            Some(member) => core::mem::replace(&mut member.is_logged_gone, gone),
-            None => false,
+    /// Notes whether the log says at present that `uri` is gone.
+    pub fn set_logged_gone(&mut self, uri: &str, gone: bool) {
+        if let Some(member) = self.table.get_mut(uri) {
+            member.is_logged_gone = gone;
         }
     }
 
