@@ -254,15 +254,12 @@ mod tests {
     /// The fiber `membership.main` as a thread: it sends a heartbeat whenever it is woken, and counts that.
     #[cfg(target_os = "linux")]
     fn run_fiber(node: &Node, waker: &Arc<Waker>, turns: &AtomicU64, stop: &AtomicBool) {
-        use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
-        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).unwrap();
-        let readable = EpollEvent::new(EpollFlags::EPOLLIN, 0);
-        epoll.add(waker.fd(), readable).unwrap();
+        use crate::notify::event_loop::tests::{epoll_of, wait};
+        let epoll = epoll_of(waker);
         while !stop.load(Ordering::Acquire) {
             node.heartbeat(waker, None);
             turns.fetch_add(1, Ordering::AcqRel);
-            let mut events = [EpollEvent::empty()];
-            epoll.wait(&mut events, EpollTimeout::NONE).unwrap();
+            wait(&epoll);
         }
     }
 

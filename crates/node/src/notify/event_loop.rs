@@ -99,7 +99,7 @@ mod linux {
 }
 
 #[cfg(all(test, target_os = "linux"))]
-mod tests {
+pub(crate) mod tests {
     use std::os::fd::AsRawFd;
     use std::os::unix::net::UnixStream;
     use std::sync::Arc;
@@ -113,14 +113,16 @@ mod tests {
     use crate::notify::waker::Waker;
     use crate::threads;
 
-    fn epoll_of(waker: &Waker) -> Epoll {
+    /// An event loop that watches `waker` alone.
+    pub fn epoll_of(waker: &Waker) -> Epoll {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).unwrap();
         let readable = EpollEvent::new(EpollFlags::EPOLLIN, 0);
         epoll.add(waker.fd(), readable).unwrap();
         epoll
     }
 
-    fn wait(epoll: &Epoll) {
+    /// Rests until there is something to do.
+    pub fn wait(epoll: &Epoll) {
         let mut events = [EpollEvent::empty()];
         epoll.wait(&mut events, EpollTimeout::NONE).unwrap();
     }
